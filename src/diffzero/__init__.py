@@ -1,0 +1,1 @@
+"""Text-to-image diffusion models as zero-shot classifiers (Clark & Jaini, NeurIPS 2023)."""

@@ -1,0 +1,382 @@
+"""Two-object scenes after CLEVR (Johnson et al. 2017), rendered physically with Mitsuba 3.
+
+A scene's address is `(seed, index)`: the same address and the same allowed pairs give the same scene in any shard.
+World axes: x to the right, y away from the camera, z up, floor at z = 0. Positions in the image are fractions of the
+frame, origin at the top left.
+"""
+
+import functools
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+SHAPES = ("cube", "sphere", "cylinder")
+SIZES = ("small", "large")
+MATERIALS = ("rubber", "metal")
+POSITIONS = ("left", "right")
+# sRGB bytes of clevr-dataset-gen, image_generation/data/properties.json
+COLOUR_RGB = {
+    "blue": (42, 75, 215),
+    "cyan": (41, 208, 208),
+    "brown": (129, 74, 25),
+    "gray": (87, 87, 87),
+    "green": (29, 105, 20),
+    "purple": (129, 38, 192),
+    "red": (173, 35, 35),
+    "yellow": (255, 238, 51),
+}
+COLOURS = tuple(COLOUR_RGB)
+
+VOCABULARY = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MATERIALS}
+# Field of a table column -> attribute of an object.
+FIELDS = {name: name for name in VOCABULARY} | {"x": "pixel_x", "y": "pixel_y", "visible": "visible"}
+
+Floats = NDArray[np.float64]
+Pair = tuple[str, str]  # (shape, colour)
+PAIRS: tuple[Pair, ...] = tuple(product(SHAPES, COLOURS))
+# Never in an image or caption that a mini model was trained on. Two a shape and six different colours, so that every
+# shape and every colour is still seen in training and only the combination is new.
+_HELD_OUT_COLOURS = {"cube": ("red", "cyan"), "sphere": ("blue", "yellow"), "cylinder": ("green", "purple")}
+HELD_OUT: frozenset[Pair] = frozenset((shape, colour) for shape, two in _HELD_OUT_COLOURS.items() for colour in two)
+SEEN_PAIRS: tuple[Pair, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
+
+# World units. CLEVR's small is 0.35; ours is larger so that a small cube keeps its edges at 32 x 32 pixels.
+RADIUS = {"small": 0.43, "large": 0.7}
+CUBE_HALF_SIDE = 0.76  # of the radius: a turned cube then looks about as large as the sphere
+CYLINDER_RADIUS, CYLINDER_HALF_HEIGHT = 0.88, 0.86  # of the radius
+FRAME_WIDTH = 3.5  # world units across the frame at the camera's target
+TARGET_HEIGHT = 0.45
+MARGIN = 0.015  # least distance to the frame's border, and between the two objects' boxes, as a fraction of the frame
+MIN_GAP = 0.3  # least distance of the two centres along the image's x axis, same unit
+BATCH, BATCHES = 256, 20  # placements tried before a scene is given up
+FLOOR_REFLECTANCE = 0.42
+
+
+class SceneTableError(ValueError):
+    """A scene table lacks a column or holds a value that no scene has."""
+
+
+@dataclass(frozen=True)
+class ObjectRecord:
+    """What a table knows of one object: its attributes, and its centre in the image as fractions of the frame."""
+
+    shape: str
+    colour: str
+    size: str
+    material: str
+    position: str
+    pixel_x: float
+    pixel_y: float
+    visible: float
+
+
+@dataclass(frozen=True)
+class SceneObject(ObjectRecord):
+    """One object with its place on the floor: centre in world units, rotation about z in degrees."""
+
+    x: float
+    y: float
+    rotation: float
+
+
+@dataclass(frozen=True)
+class View:
+    """Jittered camera (degrees, world units) and key light (world coordinates)."""
+
+    azimuth: float
+    elevation: float
+    distance: float
+    light: tuple[float, float, float]
+
+    def axes(self) -> tuple[Floats, Floats]:
+        """Camera origin [3] and the rows right, up, forward [3, 3], in world coordinates."""
+        azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
+        forward = np.array(
+            [math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)]
+        )
+        right = np.array([math.cos(azimuth), -math.sin(azimuth), 0.0])
+        origin = np.array([0.0, 0.0, TARGET_HEIGHT]) - self.distance * forward
+        return origin, np.stack([right, np.cross(right, forward), forward])
+
+    def project(self, points: Floats) -> Floats:
+        """Image positions [..., 2] of world points [..., 3], as fractions of the frame."""
+        origin, axes = self.axes()
+        right, up, depth = np.moveaxis((points - origin) @ axes.T, -1, 0)
+        scale = self.distance / (FRAME_WIDTH * depth)
+        return np.stack([0.5 + right * scale, 0.5 - up * scale], axis=-1)
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """Two objects, left one first: all that a caption needs, from a rendered scene or from a table."""
+
+    index: int
+    seed: int
+    objects: tuple[ObjectRecord, ObjectRecord]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether at least one object is a held-out (shape, colour) pair."""
+        return any((item.shape, item.colour) in HELD_OUT for item in self.objects)
+
+
+@dataclass(frozen=True)
+class Scene(SceneRecord):
+    """Two objects of different shape and colour, left one first, with the view they are seen from."""
+
+    objects: tuple[SceneObject, SceneObject]
+    view: View
+
+
+def height(shape: str, size: str) -> float:
+    """Height of the object's centre above the floor, world units."""
+    share = {"cube": CUBE_HALF_SIDE, "cylinder": CYLINDER_HALF_HEIGHT, "sphere": 1.0}[shape]
+    return share * RADIUS[size]
+
+
+def boxes(shape: str, size: str, xy: Floats, rotation: Floats, view: View) -> Floats:
+    """Image boxes [n, 4] (x0, y0, x1, y1; fractions) of a shape at floor positions xy [n, 2], rotation [n] degrees."""
+    radius, rise = RADIUS[size], height(shape, size)
+    corners = 4 if shape == "cube" else 32
+    # Half a step on: an unturned cube has its faces, not its corners, on the axes.
+    angle = 2 * np.pi * (np.arange(corners) + 0.5) / corners + np.radians(rotation)[:, None]
+    if shape == "sphere":
+        # A sphere's outline is a circle facing the camera, a little larger than the equator as the camera is near.
+        apparent = radius / math.sqrt(1 - (radius / (view.distance - radius)) ** 2)
+        _, axes = view.axes()
+        outline = apparent * (np.cos(angle)[..., None] * axes[0] + np.sin(angle)[..., None] * axes[1])
+    else:
+        ring = radius * (CUBE_HALF_SIDE * math.sqrt(2) if shape == "cube" else CYLINDER_RADIUS)
+        flat = np.stack([ring * np.cos(angle), ring * np.sin(angle), np.zeros_like(angle)], axis=-1)
+        outline = np.concatenate([flat + [0, 0, rise], flat - [0, 0, rise]], axis=1)
+    centre = np.concatenate([xy, np.full((len(xy), 1), rise)], axis=1)
+    image = view.project(outline + centre[:, None])
+    return np.concatenate([image.min(axis=1), image.max(axis=1)], axis=1)
+
+
+@functools.lru_cache
+def _couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
+    """All unordered couples of pairs that differ in shape and in colour. ValueError when there is none."""
+    unknown = [pair for pair in pairs if pair not in PAIRS]
+    if unknown:
+        raise ValueError(
+            f"pairs: {unknown[0]} is not (shape, colour) with a shape of {SHAPES} and a colour of {COLOURS}."
+        )
+    couples = tuple(c for c in combinations(pairs, 2) if c[0][0] != c[1][0] and c[0][1] != c[1][1])
+    if not couples:
+        raise ValueError(
+            f"pairs: found {list(pairs)}, no two of which differ in both shape and colour, as a scene's objects must; "
+            "allow at least 2 shapes and 2 colours, e.g. pairs=PAIRS."
+        )
+    return couples
+
+
+def _view(rng: np.random.Generator) -> View:
+    """A camera and key light around their usual places."""
+    light = (-3.0, -4.0, 6.5) + rng.uniform(-1.0, 1.0, 3)
+    azimuth, elevation, distance = rng.uniform((-12.0, 28.0, 8.0), (12.0, 35.0, 9.0))
+    return View(float(azimuth), float(elevation), float(distance), (float(light[0]), float(light[1]), float(light[2])))
+
+
+def _place(
+    attributes: Sequence[tuple[Pair, str]], view: View, rng: np.random.Generator, where: str
+) -> tuple[Floats, Floats]:
+    """Floor positions [2, 2] and rotations [2] of the first placement inside the frame, apart and left before right."""
+    for _ in range(BATCHES):
+        x = rng.uniform((-1.4, 0.35), (-0.35, 1.4), (BATCH, 2))
+        xy = np.stack([x, rng.uniform(-0.8, 0.8, (BATCH, 2))], axis=-1)
+        rotation = rng.uniform(0.0, 360.0, (BATCH, 2))
+        left, right = (
+            boxes(pair[0], size, xy[:, k], rotation[:, k], view) for k, (pair, size) in enumerate(attributes)
+        )
+        both = np.concatenate([left, right], axis=1)
+        inside = (both.min(axis=1) > MARGIN) & (both.max(axis=1) < 1 - MARGIN)
+        # Boxes apart along x alone: nothing hides anything, and no caption's "left" is a matter of taste.
+        apart = left[:, 2] + MARGIN < right[:, 0]
+        gap = (right[:, 0] + right[:, 2] - left[:, 0] - left[:, 2]) / 2 > MIN_GAP
+        good = np.flatnonzero(inside & apart & gap)
+        if good.size:
+            return xy[good[0]], rotation[good[0]]
+    raise ValueError(f"{where}: found no placement in {BATCH * BATCHES} tries; take another index.")
+
+
+def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
+    """Scene `index` of `seed`, its objects drawn from the allowed (shape, colour) pairs.
+
+    Every couple of pairs that differs in shape and colour is equally likely; sizes and materials are independent.
+    Raises ValueError when no couple is possible, an address is negative or no placement was found.
+    """
+    if seed < 0 or index < 0:
+        raise ValueError(f"scene {index} of seed {seed}: seed and index must be 0 or more.")
+    # Sorted, so that the order in which a caller lists the pairs is no part of the scene's address.
+    couples = _couples(tuple(sorted(set(pairs))))
+    rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))
+    couple = couples[rng.integers(len(couples))]
+    ordered = couple if rng.integers(2) else couple[::-1]
+    # Attributes first and never redrawn: rejecting a whole scene would make large objects rare.
+    attributes = [(pair, SIZES[rng.integers(2)]) for pair in ordered]
+    materials = [MATERIALS[rng.integers(2)] for _ in ordered]
+    view = _view(rng)
+    xy, rotation = _place(attributes, view, rng, f"scene {index} of seed {seed}")
+    objects = []
+    for k, ((shape, colour), size) in enumerate(attributes):
+        pixel_x, pixel_y = view.project(np.array([*xy[k], height(shape, size)]))
+        floor = (float(xy[k, 0]), float(xy[k, 1]), float(rotation[k]))
+        # The share visible is 1 by construction: boxes are apart and inside the frame, else the placement was refused.
+        image = (float(pixel_x), float(pixel_y), 1.0)
+        objects.append(SceneObject(shape, colour, size, materials[k], POSITIONS[k], *image, *floor))
+    return Scene(index, seed, (objects[0], objects[1]), view)
+
+
+@functools.cache
+def _mitsuba() -> Any:
+    # Imported here: tables and prompts need the scenes' vocabulary, not a renderer.
+    import mitsuba
+
+    mitsuba.set_variant("scalar_rgb")
+    # Quiet about rounding the number of samples up to a full grid, once a picture.
+    mitsuba.set_log_level(mitsuba.LogLevel.Error)
+    return mitsuba
+
+
+def _linear(colour: str) -> list[float]:
+    """Linear RGB reflectance of a colour's sRGB bytes (IEC 61966-2-1)."""
+    value = np.array(COLOUR_RGB[colour]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).tolist()
+
+
+def _surface(colour: str, material: str) -> dict[str, Any]:
+    rgb = {"type": "rgb", "value": _linear(colour)}
+    if material == "rubber":
+        return {"type": "diffuse", "reflectance": rgb}
+    return {"type": "principled", "base_color": rgb, "metallic": 0.35, "roughness": 0.28, "specular": 0.9}
+
+
+def _solids(item: SceneObject) -> list[dict[str, Any]]:
+    """Mitsuba shapes of one object."""
+    mi = _mitsuba()
+    radius, rise = RADIUS[item.size], height(item.shape, item.size)
+    surface = _surface(item.colour, item.material)
+    centre = mi.ScalarTransform4f().translate([item.x, item.y, rise])
+    if item.shape == "sphere":
+        return [{"type": "sphere", "center": [item.x, item.y, rise], "radius": radius, "bsdf": surface}]
+    if item.shape == "cube":
+        turned = centre @ mi.ScalarTransform4f().rotate([0, 0, 1], item.rotation).scale(rise)
+        return [{"type": "cube", "to_world": turned, "bsdf": surface}]
+    width = CYLINDER_RADIUS * radius
+    # Mitsuba's cylinder is an open tube: the disk is its lid.
+    tube = {"type": "cylinder", "p0": [item.x, item.y, 0], "p1": [item.x, item.y, 2 * rise], "radius": width}
+    lid = mi.ScalarTransform4f().translate([item.x, item.y, 2 * rise]).scale([width, width, 1])
+    return [tube | {"bsdf": surface}, {"type": "disk", "to_world": lid, "bsdf": surface}]
+
+
+def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
+    """Mitsuba's description of a scene: floor, key area light, constant fill light, camera and the objects it has."""
+    mi = _mitsuba()
+    transform = mi.ScalarTransform4f()
+    origin, axes = scene.view.axes()
+    camera = transform.look_at(origin=origin.tolist(), target=(origin + axes[2]).tolist(), up=[0, 0, 1])
+    lamp = transform.look_at(origin=list(scene.view.light), target=[0, 0, 0], up=[0, 0, 1]).scale([0.9, 0.9, 1])
+    grey = {"type": "rgb", "value": FLOOR_REFLECTANCE}
+    world: dict[str, Any] = {
+        "type": "scene",
+        # Direct light alone: a second bounce off metal speckles the floor (caustics), whatever count one can afford.
+        "integrator": {"type": "path", "max_depth": 2},
+        "sensor": {
+            "type": "perspective",
+            "fov": math.degrees(2 * math.atan(FRAME_WIDTH / (2 * scene.view.distance))),
+            "to_world": camera,
+            "film": {"type": "hdrfilm", "width": resolution, "height": resolution, "rfilter": {"type": "box"}},
+            "sampler": {"type": "multijitter", "sample_count": samples},
+        },
+        "floor": {
+            "type": "rectangle",
+            "to_world": transform.scale([40, 40, 1]),
+            "bsdf": {"type": "diffuse", "reflectance": grey},
+        },
+        "key": {
+            "type": "rectangle",
+            "to_world": lamp,
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": 36.0}},
+        },
+        "fill": {"type": "constant", "radiance": {"type": "rgb", "value": 0.75}},
+    }
+    for item in scene.objects:
+        world |= {f"{item.position}{k}": solid for k, solid in enumerate(_solids(item))}
+    return world
+
+
+def render(scene: Scene, resolution: int, samples: int) -> NDArray[np.uint8]:
+    """Picture [resolution, resolution, 3], uint8 sRGB.
+
+    `samples` are paths a pixel, rounded up to a full grid; 32 leave about 2 grey levels of noise at 32 x 32. The same
+    arguments give the same bytes: the sampler is seeded by the scene's address.
+    """
+    mi = _mitsuba()
+    noise = int(np.random.SeedSequence((scene.seed, scene.index)).generate_state(1)[0])
+    linear = np.array(mi.render(mi.load_dict(description(scene, resolution, samples)), seed=noise))[..., :3]
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(255 * encoded).astype(np.uint8)
+
+
+def column(position: str, field: str) -> str:
+    """Name of an object's column in a scene table, e.g. `left_shape`."""
+    return f"{position}_{field}"
+
+
+def render_shard(
+    seed: int, indices: Iterable[int], resolution: int, samples: int, pairs: Iterable[Pair] = PAIRS
+) -> pd.DataFrame:
+    """One row a scene: scene, seed, held_out, image (PNG bytes), `column(position, field)` of each object and field.
+
+    `x` and `y` are fractions of the frame. Raises ValueError for no scenes and for what `sample_scene` refuses.
+    """
+    allowed = tuple(pairs)
+    rows = []
+    for index in indices:
+        scene = sample_scene(seed, index, allowed)
+        png = io.BytesIO()
+        Image.fromarray(render(scene, resolution, samples)).save(png, format="PNG")
+        row = {"scene": index, "seed": seed, "held_out": scene.held_out, "image": png.getvalue()}
+        for item in scene.objects:
+            row |= {column(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
+        rows.append(row)
+    if not rows:
+        raise ValueError("indices: found no scene to render, expected at least one, e.g. indices=range(100).")
+    return pd.DataFrame(rows)
+
+
+def scenes_from_frame(frame: pd.DataFrame) -> list[SceneRecord]:
+    """The scenes of a table as `render_shard` makes it, in its order.
+
+    Raises SceneTableError naming the column, and the row and value where there is one.
+    """
+    needed = ["scene", "seed"] + [column(position, field) for position in POSITIONS for field in FIELDS]
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise SceneTableError(
+            f"scene table: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}."
+        )
+    for position, (field, legal) in product(POSITIONS, VOCABULARY.items()):
+        name = column(position, field)
+        for row in np.flatnonzero(~frame[name].isin(legal)):
+            found = frame[name].iloc[row]
+            raise SceneTableError(f"scene table: row {row}, column {name!r}: found {found!r}, expected one of {legal}.")
+    return [_record(row) for row in frame[needed].to_dict("records")]
+
+
+def _record(row: dict[str, Any]) -> SceneRecord:
+    left, right = (
+        ObjectRecord(position=position, **{name: row[column(position, field)] for field, name in FIELDS.items()})
+        for position in POSITIONS
+    )
+    return SceneRecord(int(row["scene"]), int(row["seed"]), (left, right))
