@@ -1,0 +1,32 @@
+"""The configuration: typed, closed, frozen. `python -m diffzero.config` rewrites its schema and its documentation."""
+
+from diffzero.config.base import ConfigError
+from diffzero.config.catalogue import Clip, Dataset, Diffusion, Digits, Folder, Hub, Mirror, Model, Parquet
+from diffzero.config.documentation import json_schema, markdown
+from diffzero.config.loading import load_dataset, load_model, load_run
+from diffzero.config.run import Binding, Denoised, Efficiency, Policy, Run, Stage, Weighting
+
+__all__ = [
+    "Binding",
+    "Clip",
+    "ConfigError",
+    "Dataset",
+    "Denoised",
+    "Diffusion",
+    "Digits",
+    "Efficiency",
+    "Folder",
+    "Hub",
+    "Mirror",
+    "Model",
+    "Parquet",
+    "Policy",
+    "Run",
+    "Stage",
+    "Weighting",
+    "json_schema",
+    "load_dataset",
+    "load_model",
+    "load_run",
+    "markdown",
+]

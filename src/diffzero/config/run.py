@@ -1,0 +1,175 @@
+"""What a run's configuration may hold (config/config.yaml, config/demo.yaml)."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from diffzero.config.base import DEVICE, RUN_NAME, Closed, Count, Seed, Text, did_you_mean
+
+
+class Stage(Closed):
+    """One stage of a `stages` policy."""
+
+    draws: Count
+    """Draws that every survivor has had at the end of this stage, counted from the first stage on."""
+    keep: Count
+    """Classes that survive this stage: those with the lowest mean scores."""
+
+
+class Policy(Closed):
+    """The rule that drops classes while an image is scored. The defaults are the paper's Algorithm 1."""
+
+    kind: Literal["ttest", "full", "stages"] = "ttest"
+    """`ttest` is Algorithm 1, `full` never drops a class, `stages` keeps fixed numbers of classes (Li et al. 2023)."""
+    min_scores: Annotated[int, Field(ge=2)] = 20
+    """Draws before `ttest` may drop a class. Fewer save calls and lose more right classes to chance."""
+    max_scores: Annotated[int, Field(ge=2)] = 2000
+    """Draws after which the lowest mean wins. The cost of an image whose last classes cannot be told apart."""
+    cutoff_pval: Annotated[float, Field(gt=0, lt=1)] = 0.002
+    """`ttest` drops a class whose paired t-test against the best has a p-value below this."""
+    stages: list[Stage] = Field([])
+    """The stages, for kind `stages` only: `draws` rise, `keep` falls, the last `keep` is 1."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_scores < self.min_scores:
+            raise ValueError(
+                f"max_scores is {self.max_scores}, expected at least min_scores, which is {self.min_scores}."
+            )
+        if (self.kind == "stages") != bool(self.stages):
+            advice = (
+                "List them, e.g. [{draws: 25, keep: 5}, {draws: 250, keep: 1}]" if not self.stages else "Remove them"
+            )
+            raise ValueError(f"kind is '{self.kind}' with {len(self.stages)} stages. {advice}, or change the kind.")
+        draws, keep = [stage.draws for stage in self.stages], [stage.keep for stage in self.stages]
+        if draws != sorted(set(draws)) or (draws and draws[-1] > self.max_scores):
+            raise ValueError(f"stages have draws {draws}, expected rising numbers up to max_scores, {self.max_scores}.")
+        if keep != sorted(set(keep), reverse=True) or (keep and keep[-1] != 1):
+            raise ValueError(f"stages have keep {keep}, expected falling numbers that end with 1.")
+        return self
+
+
+class Weighting(Closed):
+    """How much a draw at time t counts. Changing it costs no call: stored scores are unweighted."""
+
+    kind: Literal["heuristic", "simple", "vdm"] = "heuristic"
+    """`heuristic` is exp(-rate t), `simple` SNR(t), `vdm` |SNR'(t)|."""
+    rate: Annotated[float, Field(gt=0)] = 7.0
+    """Rate of `heuristic`. The paper's main text has 7, its Appendix B prints 6."""
+
+
+class Binding(Closed):
+    """The attribute-binding tasks on rendered two-object scenes (the paper's Table 3)."""
+
+    scenes: Annotated[int, Field(ge=0)] = 0
+    """Scenes to render; 0 leaves the tasks out. Tasks with Size use those whose objects differ in size: about half."""
+    resolution: Count = 512
+    """Pixels a side of a rendered scene. At least the `size` of the largest model."""
+    samples: Count = 64
+    """Rendered paths a pixel. More give less noise and take proportionally longer."""
+    shard_scenes: Count = 100
+    """Scenes a cluster job."""
+    seed: Seed = 0
+    """Seed of the scenes and of the choices in the prompts."""
+    models: list[str] | None = None
+    """Diffusion models to test; left out: those of the run."""
+    baselines: list[str] | None = None
+    """CLIP models to test; left out: those of the run."""
+    policy: Policy = Policy()
+    """The policy of these two-class races, which need fewer draws than large class sets."""
+
+
+class Efficiency(Closed):
+    """One curve set of the efficiency figure (Figure 2): unshared noise, shared noise, shared noise with pruning."""
+
+    model: str
+    """A model of the run."""
+    dataset: str
+    """A data set of the run."""
+    images: Count
+    """Images scored without pruning. Calls grow with images x classes x draws, twice."""
+    draws: Count
+    """Draws of every class: where the curves end."""
+
+
+class Denoised(Closed):
+    """One row set of the figure of denoised images (Figure 3): what the model sees under right and wrong prompts."""
+
+    model: str
+    """A model of the run."""
+    dataset: str
+    """A data set of the run."""
+    images: Count
+    """Images shown."""
+    t: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Noise level; nearer 1, the prompt decides more of what appears."""
+
+
+class Run(Closed):
+    """One run: `config/config.yaml`, or a file given with `--configfile`. Defaults are the paper's protocol."""
+
+    run: Annotated[str, Field(pattern=RUN_NAME)]
+    """Name of the run and of its folder, `{results}/{run}`: lower-case letters, digits and hyphens."""
+    results: Text = "results"
+    """Folder of all runs. Change it to a large disk."""
+    store: Text = "results/store"
+    """Folder of the score store. Shared between runs, so that no score is ever computed twice."""
+    seeds: list[Seed] = Field([0], min_length=1)
+    """Seeds of the draws. Each is a replication at full cost."""
+    models: list[str] = Field(min_length=1)
+    """Diffusion models: names of files in `config/models`."""
+    baselines: list[str] = Field([])
+    """CLIP models: names of files in `config/models`."""
+    datasets: list[str] = Field(min_length=1)
+    """Data sets: names of files in `config/datasets`."""
+    images: Count = 4096
+    """Test images per data set; all of them where there are fewer."""
+    selection_seed: Seed = 0
+    """Seed of the choice of test images. Change it to measure the variance over splits."""
+    policy: Policy = Policy()
+    """The policy of the races on data sets."""
+    weighting: Weighting = Weighting()
+    """The weighting of the scores."""
+    shard_images: Count = 256
+    """Images a cluster job. Aim at 30-90 minutes; results do not depend on it."""
+    batch_size: Count = 64
+    """Calls evaluated at once. As many as fit in GPU memory; results do not depend on it."""
+    flush_calls: Count = 4096
+    """Calls between two writes to the score store: the most work that a killed job loses."""
+    device: Annotated[str, Field(pattern=DEVICE)] = "auto"
+    """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
+    threads: Count = 1
+    """CPU threads of a scoring job."""
+    binding: Binding | None = None
+    """The attribute-binding tasks; left out: none."""
+    efficiency: list[Efficiency] = Field([])
+    """What the efficiency figure shows."""
+    denoised: list[Denoised] = Field([])
+    """What the figure of denoised images shows."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = {"seeds": self.seeds, "models": self.models, "baselines": self.baselines, "datasets": self.datasets}
+        if self.binding:
+            names |= {"binding.models": self.binding.models, "binding.baselines": self.binding.baselines}
+        for key, values in names.items():
+            twice = next((value for value in values or [] if values.count(value) > 1), None)
+            if twice is not None:
+                raise ValueError(f"'{key}' holds {twice!r} twice. Remove one.")
+        for key in ("efficiency", "denoised"):
+            for number, entry in enumerate(getattr(self, key)):
+                self._check_figure(f"{key}[{number}]", entry)
+        folder = f"{self.results}/{self.run}"
+        if PurePosixPath(self.store).is_relative_to(folder):
+            raise ValueError(f"'store' is '{self.store}', inside the run's folder '{folder}'. Deleting a run must not "
+                             "delete scores: choose another folder, e.g. 'results/store', or another 'run'.")  # fmt: skip
+        return self
+
+    def _check_figure(self, where: str, entry: Efficiency | Denoised) -> None:
+        for key, legal in (("model", self.models), ("dataset", self.datasets)):
+            if (name := getattr(entry, key)) not in legal:
+                hint = did_you_mean(name, legal)
+                raise ValueError(f"'{where}.{key}' is '{name}', expected one of '{key}s': {', '.join(legal)}.{hint}")
+        if entry.images > self.images:
+            raise ValueError(f"'{where}.images' is {entry.images}, expected at most 'images', which is {self.images}.")

@@ -1,0 +1,48 @@
+"""DeepFloyd IF, stage I: a pixel U-Net under a T5 encoder; the open stand-in for Imagen's 64 x 64 model (Saharia et al. 2022)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import T5EncoderModel, T5Tokenizer
+
+from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches
+
+ENCODE_BATCH = 16
+TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
+
+
+class DeepFloydIF(Denoiser):
+    """x is the image itself in [-1, 1]; the network's output holds eps and a learned variance, of which eps is used."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(folder, dtype, device)
+        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, use_safetensors=True)
+        self.unet = unet.to(device).eval().requires_grad_(False)
+
+    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+        return self.unet(x_t, timestep, text["states"]).sample[:, : x_t.shape[1]]
+
+    @classmethod
+    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+        """T5 reads lower-cased prompts with their mask; the U-Net gets all positions without one, as in IFPipeline."""
+        tokenizer = T5Tokenizer.from_pretrained(folder, subfolder="tokenizer")
+        encoder = T5EncoderModel.from_pretrained(
+            folder, subfolder="text_encoder", dtype=torch.float32, use_safetensors=True
+        ).eval()
+        texts, limit = [prompt.lower().strip() for prompt in prompts], min(TEXT_TOKENS, tokenizer.model_max_length)
+        check_length(prompts, [len(ids) for ids in tokenizer(texts)["input_ids"]], limit, "T5 tokenizer")
+        tokens = tokenizer(texts, padding="max_length", max_length=limit, return_tensors="pt")
+        states = []
+        with torch.inference_mode():
+            for rows in in_batches(len(texts), ENCODE_BATCH):
+                ids, mask = tokens["input_ids"][rows], tokens["attention_mask"][rows]
+                states.append(encoder(ids, attention_mask=mask).last_hidden_state)
+        return {"states": torch.cat(states).numpy()}
+
+    @classmethod
+    def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1

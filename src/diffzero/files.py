@@ -1,0 +1,63 @@
+"""Files that are either whole or not there: a killed job never leaves half a result under its final name."""
+
+import hashlib
+import io
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Nothing; `path` then holds exactly `data`, or on any failure what it held before.
+
+    Missing parent folders are made. Two processes may write the same path at once: the later one to finish stays.
+    Raises OSError as the file system does; the temporary file is removed then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Same folder: a rename is atomic only within one file system. Not tempfile: its files are private to the user,
+    # which locks the rest of a group out of results on a shared disk.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is lost in a power cut unless the folder is flushed too.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Nothing; `path` holds the frame as Parquet, without its index."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Nothing; `path` holds the value as indented UTF-8 JSON.
+
+    Raises ValueError for NaN and infinity, which JSON does not have (write None), and TypeError for other types.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 as 64 hexadecimal digits, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,72 @@
+"""The score store: raw squared errors in checksummed chunks, addressed by content, outside everything that Snakemake deletes.
+
+    <store>/<context>/identity.json      what all scores of this context share (weights, dtype, seed, versions)
+    <store>/<context>/<sha256>.parquet   a chunk: columns image, prompt (content keys), draw, score
+
+A chunk's name is the digest of its bytes, so writing one twice is harmless, and one that was cut or flipped shows itself.
+"""
+
+import hashlib
+import io
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from diffzero.files import write_atomically
+
+log = logging.getLogger(__name__)
+COLUMNS = ["image", "prompt", "draw", "score"]
+
+
+def key(*parts: object) -> str:
+    """A content key: 32 hex digits of sha256 over the parts' JSON, `bytes` by their own digest."""
+    plain = [hashlib.sha256(part).hexdigest() if isinstance(part, bytes) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class Store:
+    """The chunks of one context, under `root`.
+
+    `identity` is all that changes a score apart from image, prompt and draw, and nothing that does not (design contract 4).
+    """
+
+    def __init__(self, root: Path, identity: dict[str, object]) -> None:
+        self.folder = root / key(identity)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / "identity.json", json.dumps(identity, indent=2, sort_keys=True).encode())
+
+    def write(self, scores: pd.DataFrame) -> Path:
+        """Store scores (columns image, prompt, draw, score) as one chunk; returns its path."""
+        stream = io.BytesIO()
+        scores[COLUMNS].to_parquet(stream, index=False, compression="zstd")
+        data = stream.getvalue()
+        path = self.folder / f"{hashlib.sha256(data).hexdigest()}.parquet"
+        if not path.exists():
+            write_atomically(path, data)
+        return path
+
+    def read(self, images: set[str]) -> pd.DataFrame:
+        """Every stored score of the images with these keys, each (image, prompt, draw) once.
+
+        A damaged chunk is logged, set aside as `*.damaged` and read as if it were not there. Where two chunks hold one
+        score (two workers met), the chunk with the lower name speaks, so that all readers agree.
+        """
+        frames = [pd.DataFrame({name: [] for name in COLUMNS})]
+        for path in sorted(self.folder.glob("*.parquet")):
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != path.stem:
+                self._set_aside(path)
+                continue
+            chunk = pq.read_table(io.BytesIO(data), filters=[("image", "in", images)]).to_pandas()
+            if len(chunk):
+                frames.append(chunk)
+        merged = pd.concat(frames[1:] or frames, ignore_index=True)
+        return merged.drop_duplicates(["image", "prompt", "draw"])
+
+    def _set_aside(self, path: Path) -> None:
+        damaged = path.with_suffix(".damaged")
+        path.replace(damaged)
+        log.warning("%s: its bytes do not match its name; set aside as %s, its scores are taken again.", path, damaged.name)
