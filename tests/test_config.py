@@ -130,7 +130,7 @@ def test_unknown_model_lists_the_known_ones_nearest_first_and_where_to_add_it():
 
 
 def test_unknown_dataset_lists_the_known_ones():
-    message = refusal(datasets=["fasion"], efficiency=[], denoised=[])
+    message = refusal(datasets=["fasion"])
     assert "unknown dataset 'fasion'. Did you mean 'fashion'?" in message and "mnist" in message
 
 

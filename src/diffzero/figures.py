@@ -34,6 +34,13 @@ def _plain(value: float, _position: int) -> str:
     return f"{value:g}"
 
 
+def _plain_log_axis(axes: Axes) -> None:
+    """Nothing; the x axis has ticks at 1, 2, 5 times a power of ten, written in full: its range is often below a decade."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(_plain)
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def _counts(n: pd.Series) -> str:
     low, high = int(n.min()), int(n.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -59,9 +66,7 @@ def efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
         axes.fill_between(line["calls_per_class"], *band, color=COLOURS[index], alpha=0.15, linewidth=0)
         axes.plot(line["calls_per_class"], 100 * line["accuracy"], label=variant, **look(index))
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(_plain)
-    axes.xaxis.set_minor_locator(NullLocator())
+    _plain_log_axis(axes)
     axes.set_xlabel("Denoiser calls per class and image (log scale)")
     axes.set_ylabel("Accuracy (%)")
     axes.set_title(f"{model} on {dataset}: {_counts(curves['n'])} images, bands: 95 % interval", loc="left")
@@ -120,24 +125,25 @@ def _short(text: str, width: int) -> str:
     return textwrap.shorten(text, width, placeholder=" …")
 
 
-def _race_limits(means: Floats, ends: Floats) -> tuple[float, float]:
-    """The range of scores to show: where each line ends, and all lines after the first tenth of the draws.
+def _race_limits(means: Floats, draws: Floats, ends: Floats) -> tuple[float, float, float]:
+    """The first draw to show, and the lowest and highest score: all lines from the first drop on, and where each ends.
 
-    The means of the first draws jump by orders of magnitude with t and would flatten all that decides the race.
+    The means of the very first draws jump by orders of magnitude with t and would flatten all that decides the race.
     """
-    shown = np.append(means[len(means) // 10 :].ravel(), ends)
+    first = min(ends[:, 0].min(), draws[-1] / 10)
+    shown = np.append(means[draws >= first].ravel(), ends[:, 1])
     low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
     margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
+    return max(first / 2, draws[0]), low - margin, high + margin
 
 
-def _label_lines(axes: Axes, ends: Sequence[tuple[float, float]], labels: Sequence[str], last: float) -> None:
+def _label_lines(axes: Axes, ends: Floats, labels: Sequence[str], last: float) -> None:
     """Nothing; each line's name stands at the right border, joined to the line's end by a faint dotted line.
 
     At the border and not at the line's end: classes dropped early end in the thick of the others.
     """
     low, high = axes.get_ylim()
-    heights = spread([(height - low) / (high - low) for _, height in ends], 0.055)
+    heights = spread([(height - low) / (high - low) for height in ends[:, 1]], 0.055)
     leader = {"color": GREY, "linewidth": 0.7, "linestyle": ":"}
     for (draw, height), label, label_height in zip(ends, labels, heights, strict=True):
         axes.plot([draw, last], [height, height], zorder=1, **leader)
@@ -174,31 +180,33 @@ def race(means: Floats, names: Sequence[str], pruned_at: Floats, draws: Sequence
     the class was dropped, nan for a survivor; draws [draw]: number of draws behind each row of means. Best, drawn
     thick, is the survivor with the lowest last mean. More than MOST_LABELS classes: only the last to go are named.
     """
-    figure = new_figure(7.2, 4.0)
-    axes = figure.subplots()
-    survives = np.isnan(pruned_at)
+    axes = new_figure(7.2, 4.0).subplots()
+    taken, survives = np.asarray(draws, dtype=np.float64), np.isnan(pruned_at)
     last = [int(np.flatnonzero(~np.isnan(column))[-1]) for column in means.T]
-    ends = [(float(draws[row]), float(means[row, index])) for index, row in enumerate(last)]
-    axes.set_ylim(_race_limits(means, np.array([height for _, height in ends])))
+    ends = np.array([(taken[row], means[row, index]) for index, row in enumerate(last)])
+    left, low, high = _race_limits(means, taken, ends)
+    visible = taken >= left
     # The last to go first, and of those the lowest: the best class is number 0.
-    ranking = np.lexsort(([height for _, height in ends], -np.where(survives, np.inf, pruned_at))).tolist()
+    ranking = np.lexsort((ends[:, 1], -np.where(survives, np.inf, pruned_at))).tolist()
     named, others = ranking[:MOST_LABELS], ranking[MOST_LABELS:]
-    axes.plot(draws, means[:, others], color=GREY, linewidth=0.6, alpha=0.6)
-    lines, step = [], max(len(draws) // 8, 1)
+    axes.plot(taken[visible], means[visible][:, others], color=GREY, linewidth=0.6, alpha=0.6)
+    lines = []
     for rank, index in enumerate(named):
         weight = {"linewidth": 1.2, "markersize": 4} if rank else {"linewidth": 3.0, "markersize": 7, "zorder": 3}
-        lines += axes.plot(draws, means[:, index], markevery=(rank * step // 10, step), **look(rank), **weight)
-    for index in np.flatnonzero(~survives):
-        axes.plot(*ends[index], marker="x", color="black", markersize=6, markeredgewidth=1.4, zorder=4)
+        marks = {"markevery": (0.02 * rank, 0.2)}  # fractions of the figure's diagonal along the line
+        lines += axes.plot(taken[visible], means[visible, index], **look(rank), **weight, **marks)
+    axes.plot(*ends[~survives].T, "x", color="black", markersize=6, markeredgewidth=1.4, zorder=4)
+    axes.set(xscale="log", xlim=(0.97 * left, 1.03 * taken[-1]), ylim=(low, high))
+    _plain_log_axis(axes)
     labels = [_short(names[i], 28) + ("" if survives[i] else f" ({int(pruned_at[i])})") for i in named]
     if others:
         _race_legend(axes, lines, labels, len(others))
     else:
-        _label_lines(axes, [ends[index] for index in named], labels, float(draws[-1]))
-    axes.set_xlabel("Draws (cross: class dropped, its draws in brackets)")
+        _label_lines(axes, ends[named], labels, taken[-1])
+    axes.set_xlabel("Draws (log scale; cross: class dropped, its draws in brackets)")
     axes.set_ylabel("Mean weighted score (squared error)")
     axes.set_title(f"Best (thick line): {_short(names[ranking[0]], 60)}", loc="left")
-    return figure
+    return axes.get_figure()
 
 
 def _task_axes(axes: Axes, cells: pd.DataFrame, tasks: Sequence[str], models: Sequence[str]) -> None:
@@ -227,7 +235,9 @@ def binding(table: pd.DataFrame, split: str = "seen") -> Figure:
     cells = table[(table["split"] == split) & (table["n"] > 0)]
     if cells.empty:
         known = sorted(set(table.loc[table["n"] > 0, "split"]))
-        raise ValueError(f"Table 3: found no decision on the split {split!r}, expected one of {known}; name one of these.")
+        raise ValueError(
+            f"Table 3: found no decision on the split {split!r}, expected one of {known}; name one of these."
+        )
     models = list(table["model"].unique())
     shown = [task for task in TASKS if task.name in set(cells["task"])]
     panels = {kind: [task.name for task in shown if task.kind == kind] for kind in KINDS}

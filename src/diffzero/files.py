@@ -8,7 +8,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -61,3 +63,15 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256 as 64 hexadecimal digits, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_npy(array: NDArray, path: Path) -> None:
+    """Nothing; `path` holds the array in numpy's format, without pickle."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_atomically(path, buffer.getvalue())

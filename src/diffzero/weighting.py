@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from diffzero.config import Weighting
 from diffzero.schedule import Schedule
 
 Floats = NDArray[np.float64]
@@ -30,3 +31,8 @@ WEIGHTINGS: dict[str, Callable[[Floats, Schedule, float], Floats]] = {
     "simple": simple,
     "vdm": vdm,
 }
+
+
+def weigh(weighting: Weighting, schedule: Schedule) -> Callable[[Floats], Floats]:
+    """The function t -> w_t that a configuration's weighting block names, for a model's schedule."""
+    return lambda t: WEIGHTINGS[weighting.kind](t, schedule, weighting.rate)

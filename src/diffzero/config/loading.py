@@ -53,6 +53,7 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
             _check_kind((*key, number), kind, name, root, document)
     for number, name in enumerate(run.datasets):
         _load("dataset", name, root, document.place(("datasets", number)) + ": ")
+    _check_figures(run, document)
     if run.binding is None:
         return run
     own = {key: getattr(run, key) for key in ("models", "baselines") if getattr(run.binding, key) is None}
@@ -86,6 +87,18 @@ def _check_kind(keys: Keys, kind: type[Diffusion] | type[Clip], name: str, root:
         raise ConfigError(
             f"{place}'{name}' in '{_dotted(keys[:-1])}' is a {model.kind} model. List it under '{right}'."
         )
+
+
+def _check_figures(run: Run, document: _Document) -> None:
+    """Refuse a figure of what the run lacks. Comes after the names: a misspelt model must not be reported as this."""
+    for keys, entry in [((k, i), entry) for k in ("efficiency", "denoised") for i, entry in enumerate(getattr(run, k))]:
+        place = f"{document.place(keys)}: '{_dotted(keys)}"
+        for key, legal in (("model", run.models), ("dataset", run.datasets)):
+            if (name := getattr(entry, key)) not in legal:
+                hint = did_you_mean(name, legal)
+                raise ConfigError(f"{place}.{key}' is '{name}', expected one of '{key}s': {', '.join(legal)}.{hint}")
+        if entry.images > run.images:
+            raise ConfigError(f"{place}.images' is {entry.images}, expected at most 'images', which is {run.images}.")
 
 
 def _load(kind: str, name: str, root: Path, place: str = "") -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffzero.config.base import DEVICE, RUN_NAME, Closed, Count, Seed, Text, did_you_mean
+from diffzero.config.base import DEVICE, RUN_NAME, Closed, Count, Seed, Text
 
 
 class Stage(Closed):
@@ -157,19 +157,10 @@ class Run(Closed):
             twice = next((value for value in values or [] if values.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"'{key}' holds {twice!r} twice. Remove one.")
-        for key in ("efficiency", "denoised"):
-            for number, entry in enumerate(getattr(self, key)):
-                self._check_figure(f"{key}[{number}]", entry)
         folder = f"{self.results}/{self.run}"
         if PurePosixPath(self.store).is_relative_to(folder):
-            raise ValueError(f"'store' is '{self.store}', inside the run's folder '{folder}'. Deleting a run must not "
-                             "delete scores: choose another folder, e.g. 'results/store', or another 'run'.")  # fmt: skip
+            raise ValueError(
+                f"'store' is '{self.store}', inside the run's folder '{folder}'. Deleting a run must not delete "
+                "scores: choose another folder, e.g. 'results/store', or another 'run'."
+            )
         return self
-
-    def _check_figure(self, where: str, entry: Efficiency | Denoised) -> None:
-        for key, legal in (("model", self.models), ("dataset", self.datasets)):
-            if (name := getattr(entry, key)) not in legal:
-                hint = did_you_mean(name, legal)
-                raise ValueError(f"'{where}.{key}' is '{name}', expected one of '{key}s': {', '.join(legal)}.{hint}")
-        if entry.images > self.images:
-            raise ValueError(f"'{where}.images' is {entry.images}, expected at most 'images', which is {self.images}.")

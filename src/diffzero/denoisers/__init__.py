@@ -38,11 +38,14 @@ def family(folder: Path) -> type[Denoiser]:
     return FAMILIES[name]
 
 
+def pick_device(device: str) -> torch.device:
+    """The device to use; "auto" takes a GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+
+
 def load(folder: Path, dtype: str, device: str) -> Denoiser:
-    """The denoiser of a checkpoint on `device` ("auto" takes a GPU where there is one), its network in `dtype`."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return family(folder)(folder, getattr(torch, dtype), torch.device(device))
+    """The denoiser of a checkpoint on `device`, its network in `dtype`."""
+    return family(folder)(folder, getattr(torch, dtype), pick_device(device))
 
 
 def digest(folder: Path) -> str:

@@ -45,6 +45,10 @@ class Denoiser(ABC):
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """x of the images `pixels` [image, size, size, 3]: [image, *x], fp32."""
 
+    @abstractmethod
+    def decode(self, x: Tensor) -> NDArray[np.uint8]:
+        """x [image, *x] as pictures [image, height, width, 3], for figures."""
+
     def levels(self, t: NDArray[np.float64], dimensions: int) -> tuple[Tensor, Tensor]:
         """alpha(t) and sigma(t) in fp32 on the device, shaped to multiply a batch [batch, *x]."""
         shape = (-1,) + (1,) * (dimensions - 1)
@@ -81,6 +85,11 @@ def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: 
             raise PromptTooLong(
                 f"prompt {prompt!r}: found {length} tokens, expected at most {limit} ({tokenizer}). Shorten the class name or the template."
             )
+
+
+def to_pixels(values: Tensor) -> NDArray[np.uint8]:
+    """Values [image, 3, height, width] in [-1, 1] as pictures [image, height, width, 3]."""
+    return ((values.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def in_batches(count: int, size: int) -> list[slice]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import T5EncoderModel, T5Tokenizer
 
-from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches
+from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches, to_pixels
 
 ENCODE_BATCH = 16
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
@@ -46,3 +46,6 @@ class DeepFloydIF(Denoiser):
     @classmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1
+
+    def decode(self, x: Tensor) -> NDArray[np.uint8]:
+        return to_pixels(x)

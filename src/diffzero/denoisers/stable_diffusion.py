@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches
+from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches, to_pixels
 
 ENCODE_BATCH = 16
 
@@ -41,12 +41,21 @@ class StableDiffusion(Denoiser):
     @classmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The mean of the VAE's posterior, not a sample: x is then a function of the image alone, as a score's identity needs."""
-        vae = AutoencoderKL.from_pretrained(
-            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True
-        ).eval()
-        latents = []
+        vae, latents = load_vae(folder), []
         with torch.inference_mode():
             for rows in in_batches(len(pixels), ENCODE_BATCH):
                 x = torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
                 latents.append(vae.encode(x).latent_dist.mean * vae.config.scaling_factor)
         return torch.cat(latents).numpy()
+
+    def decode(self, x: Tensor) -> NDArray[np.uint8]:
+        vae = load_vae(self.folder)
+        with torch.inference_mode():
+            return to_pixels(torch.cat([vae.decode(row / vae.config.scaling_factor).sample for row in x.split(1)]))
+
+
+def load_vae(folder: Path) -> AutoencoderKL:
+    """The checkpoint's VAE, in fp32 whatever the network's dtype: half precision overflows in its decoder."""
+    return AutoencoderKL.from_pretrained(
+        folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True
+    ).eval()

@@ -1,0 +1,39 @@
+# The two commands: `make demo` and `make test`. Both set themselves up: a virtual environment in .venv from requirements.lock.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+MODEL ?= mini-sd
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV := 0.13.9
+export PYTHONPATH := src
+
+.PHONY: help setup demo test lint classify
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## the environment alone
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"diffzero: found Python {sys.version.split()[0]}, expected 3.11 or newer. Set PYTHON, e.g. make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(STAMP)  ## the whole experiment in miniature; tables and figures in results/demo
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-incomplete --quiet rules
+	@echo "Tables: results/demo/tables/   Figures: results/demo/figures/"
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+classify: $(STAMP)  ## one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
+	@$(BIN)/python -m diffzero.classify --image "$(IMAGE)" --prompts "$(PROMPTS)" --model $(MODEL)

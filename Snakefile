@@ -1,0 +1,69 @@
+# diffzero: text-to-image diffusion models as zero-shot classifiers.
+#   make demo                      the whole experiment in miniature (config/demo.yaml)
+#   snakemake --profile slurm      the paper's run (config/config.yaml) on a cluster
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+# The one place that makes src/ importable: here for the rules, in the environment for every script, also on cluster nodes,
+# whose jobs read this file again.
+sys.path.insert(0, str(ROOT / "src"))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    dict.fromkeys([str(ROOT / "src"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+)
+
+from diffzero.config import ConfigError, load_run
+from diffzero.experiment import SCENES, Experiment
+
+
+# A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
+if "models" not in config:
+
+    configfile: "config/config.yaml"
+
+
+try:
+    EXPERIMENT = Experiment(load_run(config, ROOT, where=", ".join(map(str, workflow.configfiles)) or "--config"), ROOT)
+except ConfigError as error:
+    sys.exit(f"diffzero: {error}")
+
+RUN, RESULTS = EXPERIMENT.run, EXPERIMENT.folder
+
+
+wildcard_constraints:
+    model=r"[A-Za-z0-9._-]+",
+    dataset=r"[A-Za-z0-9_-]+",
+    seed=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
+    race=r"[a-z0-9.-]+",
+    weighting=r"[a-z0-9.-]+",
+
+
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/score.smk"
+include: "rules/replay.smk"
+include: "rules/baselines.smk"
+include: "rules/binding.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/train.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        EXPERIMENT.tables(),
+        EXPERIMENT.figures(),
+
+
+rule tables:
+    input:
+        EXPERIMENT.tables(),
+
+
+rule figures:
+    input:
+        EXPERIMENT.figures(),

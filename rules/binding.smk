@@ -1,0 +1,52 @@
+# Two-object scenes and the twenty attribute-binding tasks: a data set like any other from `items` on.
+
+
+rule render:
+    message:
+        "Render scenes, shard {wildcards.shard} of {wildcards.shards}"
+    output:
+        f"{RESULTS}/data/{SCENES}/rendered/{{shard}}-of-{{shards}}.parquet",
+    log:
+        f"{RESULTS}/logs/render/{{shard}}-of-{{shards}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/render/{{shard}}-of-{{shards}}.tsv"
+    conda:
+        "../envs/scenes.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        scenes=EXPERIMENT.scenes,
+        seed=RUN.binding.seed if RUN.binding else 0,
+        resolution=RUN.binding.resolution if RUN.binding else 0,
+        samples=RUN.binding.samples if RUN.binding else 0,
+    script:
+        "../workflow/scripts/render.py"
+
+
+rule binding_items:
+    message:
+        "Prompts of the twenty binding tasks"
+    input:
+        EXPERIMENT.scene_shards() if EXPERIMENT.has_binding else [],
+    output:
+        images=f"{RESULTS}/data/{SCENES}/images.parquet",
+        prompts=f"{RESULTS}/data/{SCENES}/prompts.json",
+        decisions=f"{RESULTS}/data/{SCENES}/items.parquet",
+    log:
+        f"{RESULTS}/logs/binding_items.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/binding_items.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        per_task=RUN.binding.scenes if RUN.binding else 0,
+        seed=RUN.binding.seed if RUN.binding else 0,
+    script:
+        "../workflow/scripts/binding_items.py"
+
+
+ruleorder: binding_items > dataset

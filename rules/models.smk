@@ -1,0 +1,71 @@
+# Weights, and what is computed from them once per model and data set: text embeddings and latents.
+
+
+def model_value(key):
+    return lambda wildcards: getattr(EXPERIMENT.model(wildcards.model), key)
+
+
+def crops_of(wildcards):
+    return f"{RESULTS}/crops/{wildcards.dataset}/{EXPERIMENT.model(wildcards.model).size}.npy"
+
+
+rule weights:
+    message:
+        "Weights of {wildcards.model}: find, check, digest"
+    output:
+        f"{RESULTS}/weights/{{model}}.json",
+    log:
+        f"{RESULTS}/logs/weights/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/weights/{{model}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        model=lambda wildcards: EXPERIMENT.model(wildcards.model).model_dump(mode="json"),
+    script:
+        "../workflow/scripts/weights.py"
+
+
+rule text:
+    message:
+        "Text embeddings of {wildcards.dataset} for {wildcards.model}"
+    input:
+        weights=f"{RESULTS}/weights/{{model}}.json",
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+    output:
+        f"{RESULTS}/inputs/{{model}}/{{dataset}}/text.safetensors",
+    log:
+        f"{RESULTS}/logs/text/{{model}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/text/{{model}}/{{dataset}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=32000,
+        runtime=120,
+    script:
+        "../workflow/scripts/text.py"
+
+
+rule latents:
+    message:
+        "Latents of {wildcards.dataset} for {wildcards.model}"
+    input:
+        weights=f"{RESULTS}/weights/{{model}}.json",
+        crops=crops_of,
+    output:
+        f"{RESULTS}/inputs/{{model}}/{{dataset}}/x.npy",
+    log:
+        f"{RESULTS}/logs/latents/{{model}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/latents/{{model}}/{{dataset}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    script:
+        "../workflow/scripts/latents.py"

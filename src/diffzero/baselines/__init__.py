@@ -1,0 +1,1 @@
+"""Classifiers that the diffusion models are compared with."""

@@ -1,0 +1,151 @@
+"""A run as the workflow sees it: which scores, shards and files follow from a configuration. All paths are made here."""
+
+import math
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from diffzero.config import Clip, Dataset, Diffusion, Policy, Run, Weighting, load_dataset, load_model
+from diffzero.race import Full, Stages, TTest
+from diffzero.race import Policy as RacePolicy
+
+SCENES = "scenes"  # the data set of the binding tasks
+
+
+def race_policy(policy: Policy) -> RacePolicy:
+    """The rule that a configuration's policy block names."""
+    if policy.kind == "full":
+        return Full(policy.max_scores)
+    if policy.kind == "stages":
+        return Stages(tuple(s.draws for s in policy.stages), tuple(s.keep for s in policy.stages))
+    return TTest(policy.min_scores, policy.max_scores, policy.cutoff_pval)
+
+
+def weighting_slug(weighting: Weighting) -> str:
+    """The weighting as part of a path: heuristic-7, simple, vdm."""
+    return f"heuristic-{weighting.rate:g}" if weighting.kind == "heuristic" else weighting.kind
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """One set of scores: a model on a data set under a policy."""
+
+    model: str
+    dataset: str
+    seed: int
+    policy: RacePolicy
+    unshared: bool = False
+    first: int | None = None  # only the first images of the selection
+
+    @property
+    def race(self) -> str:
+        """What tells this scoring from others of the same model, data set and seed, as part of a path."""
+        scope = "" if self.first is None else f"first{self.first}-"
+        return f"{scope}{'unshared' if self.unshared else 'shared'}-{self.policy.slug}"
+
+    def params(self) -> dict:
+        """What a scoring job needs to know, as plain values for a rule's params."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self.policy).items()}
+        policy = {"kind": type(self.policy).__name__, **values}
+        return {"policy": policy, "unshared": self.unshared, "first": self.first}
+
+
+def policy_of(params: dict) -> RacePolicy:
+    """The inverse of Scoring.params: a policy from plain values."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in params.items() if name != "kind"}
+    return {"Full": Full, "TTest": TTest, "Stages": Stages}[params["kind"]](**values)
+
+
+class Experiment:
+    """Everything that rules ask about a run. `root` is the folder that holds `config`."""
+
+    def __init__(self, run: Run, root: Path) -> None:
+        self.run, self.root = run, root
+        self.folder = f"{run.results}/{run.run}"
+
+    def model(self, name: str) -> Diffusion:
+        """The settings of a diffusion model."""
+        return load_model(name, self.root)
+
+    def clip(self, name: str) -> Clip:
+        """The settings of a CLIP baseline."""
+        return load_model(name, self.root)
+
+    def dataset(self, name: str) -> Dataset:
+        """The settings of a data set."""
+        return load_dataset(name, self.root)
+
+    @property
+    def has_binding(self) -> bool:
+        """Whether the run asks for the attribute-binding tasks."""
+        return bool(self.run.binding and self.run.binding.scenes)
+
+    @cached_property
+    def scenes(self) -> int:
+        """Scenes to render: tasks with Size leave out about half, so a tenth more than twice as many as a task needs."""
+        return math.ceil(2.1 * self.run.binding.scenes) + 12 if self.has_binding else 0
+
+    def scene_shards(self) -> list[str]:
+        """The files of the rendered scenes."""
+        shards = math.ceil(self.scenes / self.run.binding.shard_scenes)
+        return [f"{self.folder}/data/{SCENES}/rendered/{k}-of-{shards}.parquet" for k in range(1, shards + 1)]
+
+    @cached_property
+    def main(self) -> list[Scoring]:
+        """The scorings behind Tables 1 and 3."""
+        policy, run = race_policy(self.run.policy), self.run
+        scorings = [Scoring(m, d, s, policy) for m in run.models for d in run.datasets for s in run.seeds]
+        if self.has_binding:
+            policy = race_policy(run.binding.policy)
+            scorings += [Scoring(m, SCENES, s, policy) for m in run.binding.models or run.models for s in run.seeds]
+        return scorings
+
+    def efficiency(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
+        """The unpruned scorings of a Figure 2: shared noise, unshared noise."""
+        entry = next(e for e in self.run.efficiency if (e.model, e.dataset) == (model, dataset))
+        common = (model, dataset, self.run.seeds[0], Full(entry.draws))
+        return tuple(Scoring(*common, unshared=unshared, first=entry.images) for unshared in (False, True))
+
+    @cached_property
+    def scorings(self) -> dict[tuple[str, str, str], Scoring]:
+        """Every scoring of the run by (model, data set, race)."""
+        extra = [s for e in self.run.efficiency for s in self.efficiency(e.model, e.dataset)]
+        return {(s.model, s.dataset, s.race): s for s in [*self.main, *extra]}
+
+    def image_count(self, scoring: Scoring) -> int:
+        """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
+        return scoring.first or (self.scenes if scoring.dataset == SCENES else self.run.images)
+
+    def shards(self, scoring: Scoring) -> list[str]:
+        """The score files of a scoring, one a cluster job."""
+        count = math.ceil(self.image_count(scoring) / self.run.shard_images)
+        folder = f"{self.folder}/scores/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.race}"
+        return [f"{folder}/{k}-of-{count}.parquet" for k in range(1, count + 1)]
+
+    def predictions(self, scoring: Scoring) -> str:
+        """The predictions of a scoring under the run's weighting."""
+        folder = f"{self.folder}/predictions/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.race}"
+        return f"{folder}/{weighting_slug(self.run.weighting)}.parquet"
+
+    def clip_predictions(self, dataset: str) -> dict[str, str]:
+        """The baselines' prediction files on a data set, by the name they bear in tables."""
+        names = self.run.baselines
+        if dataset == SCENES and self.run.binding.baselines is not None:
+            names = self.run.binding.baselines
+        settings = [(name, via) for name in names for via in self.clip(name).via]
+        return {
+            name if via is None else f"{name}@{via}": f"{self.folder}/baselines/{name}/{dataset}/via-{via or 'none'}.parquet"
+            for name, via in settings
+        }
+
+    def tables(self) -> list[str]:
+        """The result tables."""
+        names = ["table1", *(["table3"] if self.has_binding else [])]
+        return [f"{self.folder}/tables/{name}.{kind}" for name in names for kind in ("csv", "md")]
+
+    def figures(self) -> list[str]:
+        """The figures, each as SVG and PNG."""
+        stems = [f"efficiency-{e.model}-{e.dataset}" for e in self.run.efficiency]
+        stems += [f"denoised-{e.model}-{e.dataset}" for e in self.run.denoised]
+        stems += ["binding"] if self.has_binding else []
+        return [f"{self.folder}/figures/{stem}.{kind}" for stem in stems for kind in ("svg", "png")]

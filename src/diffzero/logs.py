@@ -1,0 +1,28 @@
+"""Logs of workflow scripts: Snakemake's `log:` names a file but redirects nothing."""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+
+def log_to(path: str) -> None:
+    """Send logging, warnings and the traceback of an uncaught exception to `path`, and the exception's message to the terminal.
+
+    The terminal gets one clear paragraph and the name of the log; the traceback is for those who mend diffzero itself.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=path, filemode="w", level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.captureWarnings(True)
+    # An error of a network or a table deserves a line each on the terminal, a library's chatter does not.
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.addFilter(logging.Filter("diffzero"))
+    logging.getLogger().addHandler(terminal)
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logging.getLogger().handlers[0].stream.write("".join(traceback.format_exception(kind, error, trace)))
+        print(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n", file=sys.stderr)
+
+    sys.excepthook = report

@@ -1,0 +1,143 @@
+"""One scoring job: a shard of a scoring, from its input files to its score table and what it cost."""
+
+import logging
+import resource
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.numpy import load_file
+from tqdm import tqdm
+
+from diffzero import denoisers, noise, scoring
+from diffzero.config import Weighting
+from diffzero.problem import Problem, items_of, shard_rows
+from diffzero.race import Policy
+from diffzero.store import Store, key
+from diffzero.weighting import weigh
+
+log = logging.getLogger(__name__)
+CALL_AGAIN = 75  # sysexits' EX_TEMPFAIL: stopped on request, everything scored is stored, the same command continues
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a shard, and which part of them is its own."""
+
+    images: Path
+    items: Path
+    prompts: list[str]
+    crops: Path
+    x: Path
+    text: Path
+    shard: int
+    shards: int
+    first: int | None  # only the first images of the selection
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a shard is scored."""
+
+    dataset: str
+    seed: int
+    unshared: bool
+    policy: Policy
+    weighting: Weighting
+    folder: Path
+    digest: str
+    dtype: str
+    device: str
+    batch_size: int
+    flush_calls: int
+    store: Path
+
+
+def problem_of(inputs: Inputs, settings: Settings) -> Problem:
+    """The shard as the engine sees it."""
+    names = pd.read_parquet(inputs.images, columns=["image"])["image"].tolist()[: inputs.first]
+    rows = shard_rows(len(names), inputs.shard, inputs.shards)
+    mine, crops, prompts = names[rows], np.load(inputs.crops, mmap_mode="r"), inputs.prompts
+    return Problem(
+        dataset=settings.dataset,
+        seed=settings.seed,
+        unshared=settings.unshared,
+        images=mine,
+        # The crop's bytes, not x: x is a function of the crop and of weights that the store's identity names, and its
+        # last bits may differ between devices.
+        image_keys=[key(settings.dataset, n, crops[k].tobytes()) for k, n in enumerate(names) if rows.start <= k < rows.stop],
+        x=np.load(inputs.x, mmap_mode="r")[: len(names)][rows].copy(),
+        prompts=prompts,
+        prompt_keys=[key(prompt) for prompt in prompts],
+        text=load_file(inputs.text),
+        items=items_of(pd.read_parquet(inputs.items), mine),
+    )
+
+
+def identity(settings: Settings, denoiser: denoisers.Denoiser) -> dict[str, object]:
+    """All that changes a score apart from image, prompt and draw (design, contract 4)."""
+    return {
+        "scoring_version": scoring.SCORING_VERSION,
+        "address_version": noise.ADDRESS_VERSION,
+        "family": type(denoiser).__name__,
+        "family_version": denoiser.FAMILY_VERSION,
+        "weights": settings.digest,
+        "dtype": settings.dtype,
+        "seed": settings.seed,
+        "unshared": settings.unshared,
+    }
+
+
+def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, dict]:
+    """The shard's scores (columns image, draw, prompt, t, score) and its cost.
+
+    SIGTERM flushes to the store and exits with CALL_AGAIN.
+    """
+    start = time.monotonic()
+    denoiser = denoisers.load(settings.folder, settings.dtype, settings.device)
+    problem, store = problem_of(inputs, settings), Store(settings.store, identity(settings, denoiser))
+    engine = scoring.Engine(
+        denoiser,
+        problem,
+        settings.policy,
+        weigh(settings.weighting, denoiser.schedule),
+        settings.batch_size,
+        store.read(set(problem.image_keys)),
+    )
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    with tqdm(total=len(problem.images), desc=title, unit="image", mininterval=1, file=sys.stderr) as bar:
+
+        def report(progress: scoring.Progress) -> None:
+            bar.set_postfix_str(f"{progress.calls / max(progress.seconds, 1e-9):.0f} calls/s", refresh=False)
+            bar.update(progress.images_done - bar.n)
+
+        try:
+            result = engine.run(store.write, report, lambda: bool(stopped), settings.flush_calls)
+        except scoring.Interrupted:
+            log.warning("%s: stopped by SIGTERM; everything scored is stored, the same command continues.", title)
+            sys.exit(CALL_AGAIN)
+    return result.frame(), cost(engine, settings, time.monotonic() - start)
+
+
+def cost(engine: scoring.Engine, settings: Settings, seconds: float) -> dict:
+    """What the shard cost: calls made now, scores reused, seconds of this job, device and peak memory (MB)."""
+    progress, device = engine.progress, engine.denoiser.device
+    cuda = device.type == "cuda"
+    return {
+        "images": progress.images,
+        "calls": progress.calls,
+        "reused": progress.reused,
+        "seconds": round(seconds, 3),
+        "calls_per_s": round(progress.calls / progress.seconds, 2) if progress.calls else None,
+        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "dtype": settings.dtype,
+        "batch_size": settings.batch_size,
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if cuda else None,
+    }

@@ -1,0 +1,114 @@
+"""The stages before scoring: test images, prompts and items, crops. Each returns what its rule writes."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from diffzero import images
+from diffzero.binding import TASKS, example, usable
+from diffzero.config import Dataset
+from diffzero.datasets import registry
+from diffzero.scenes import HELD_OUT, SceneRecord, scenes_from_frame
+
+
+def select(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """`count` rows (all, where there are fewer) in an order that the seed and the image names decide, whatever the table's order.
+
+    The first rows of a larger selection are the smaller selection, so that more images extend a run.
+    """
+    rank = [hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in table["image"]]
+    order = sorted(range(len(table)), key=rank.__getitem__)
+    return table.iloc[order[:count]].reset_index(drop=True)
+
+
+def test_images(dataset: Dataset, count: int, seed: int, root: Path) -> pd.DataFrame:
+    """The run's test images: columns image, bytes, digest, label. Raises ImageError for one that cannot be decoded."""
+    chosen = select(registry.load(dataset, root), count, seed)
+    for row in chosen.itertuples():
+        images.decode(row.bytes, row.image)
+    unknown = chosen.loc[~chosen["label"].between(0, len(dataset.classnames) - 1), "label"]
+    if len(unknown):
+        raise ValueError(
+            f"{dataset.title}: found label {unknown.iloc[0]}, expected 0..{len(dataset.classnames) - 1}. "
+            "Add the missing names to `classnames`, in label order."
+        )
+    return chosen.assign(digest=[hashlib.sha256(data).hexdigest() for data in chosen["bytes"]])
+
+
+def class_prompts(template: str, classnames: list[str]) -> dict:
+    """Unique prompts, the prompt of each class, and which labels share one (ImageNet has "missile" twice)."""
+    texts = [template.format(name) for name in classnames]
+    prompts = list(dict.fromkeys(texts))
+    class_prompt = [prompts.index(text) for text in texts]
+    shared = [[k for k, p in enumerate(class_prompt) if p == prompt] for prompt in range(len(prompts))]
+    if len(prompts) < 2:
+        raise ValueError(f"prompts: found only {prompts}, expected at least two different ones.")
+    return {
+        "prompts": prompts,
+        "classnames": classnames,
+        "class_prompt": class_prompt,
+        "duplicates": [labels for labels in shared if len(labels) > 1],
+    }
+
+
+def classification_items(table: pd.DataFrame, prompts: dict) -> pd.DataFrame:
+    """One item an image among all unique prompts; a prompt that two classes share answers with the lower label."""
+    class_prompt = prompts["class_prompt"]
+    candidates = list(range(len(prompts["prompts"])))
+    classes = [class_prompt.index(prompt) for prompt in candidates]
+    return pd.DataFrame(
+        {
+            "item": table["image"],
+            "task": "classify",
+            "image": table["image"],
+            "label": table["label"],
+            "candidates": [candidates] * len(table),
+            "classes": [classes] * len(table),
+        }
+    )
+
+
+def scene_images(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rendered scenes as test images: columns image, bytes, digest, label (-1), and the scene table's own."""
+    scenes = pd.concat(tables, ignore_index=True)
+    names = [f"scene-{seed}-{scene}" for seed, scene in zip(scenes["seed"], scenes["scene"], strict=True)]
+    digests = [hashlib.sha256(data).hexdigest() for data in scenes["image"]]
+    return scenes.rename(columns={"image": "bytes"}).assign(image=names, digest=digests, label=-1)
+
+
+def is_held_out(scene: SceneRecord) -> bool:
+    """Whether an object of the scene is a combination that no mini model has seen."""
+    return any((item.shape, item.colour) in HELD_OUT for item in scene.objects)
+
+
+def binding_items(table: pd.DataFrame, per_task: int, seed: int) -> tuple[dict, pd.DataFrame]:
+    """The prompts and items of the twenty tasks, `per_task` scenes each.
+
+    The true sentence is candidate 0 or 1 at random: an exact tie goes to candidate 0, and must not look like knowledge.
+    Raises ValueError where too few scenes can be used.
+    """
+    scenes = scenes_from_frame(table)
+    names = dict(zip([scene.index for scene in scenes], table["image"], strict=True))
+    prompts: dict[str, int] = {}
+    rows = []
+    for number, task in enumerate(TASKS):
+        chosen = [scene for scene in scenes if usable(task, scene)][:per_task]
+        if len(chosen) < per_task:
+            raise ValueError(f"task {task.name}: found {len(chosen)} usable scenes, expected {per_task}. Render more.")
+        for scene in chosen:
+            made = example(task, scene, seed)
+            label = int(np.random.Generator(np.random.Philox(key=[seed, scene.index * len(TASKS) + number])).integers(2))
+            pair = [made.positive, made.negative] if label == 0 else [made.negative, made.positive]
+            image = names[scene.index]
+            candidates = [prompts.setdefault(text, len(prompts)) for text in pair]
+            rows.append((f"{task.name}/{image}", task.name, image, label, candidates, [0, 1], is_held_out(scene)))
+    columns = ["item", "task", "image", "label", "candidates", "classes", "held_out"]
+    return {"prompts": list(prompts)}, pd.DataFrame(rows, columns=columns)
+
+
+def crops(table: pd.DataFrame, size: int, via: int | None = None) -> NDArray[np.uint8]:
+    """The crops of all images in the table's order: [image, size, size, 3]."""
+    return np.stack([images.crop(row.bytes, row.image, size, via) for row in table.itertuples()])

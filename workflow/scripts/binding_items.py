@@ -1,0 +1,16 @@
+"""The scenes as test images, and the prompts and items of the twenty binding tasks."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero.files import write_json, write_parquet
+from diffzero.logs import log_to
+from diffzero.stages import binding_items, scene_images
+
+log_to(snakemake.log[0])
+images = scene_images([pd.read_parquet(path) for path in snakemake.input])
+prompts, items = binding_items(images, snakemake.params.per_task, snakemake.params.seed)
+write_parquet(images, Path(snakemake.output.images))
+write_json(prompts, Path(snakemake.output.prompts))
+write_parquet(items, Path(snakemake.output.decisions))

@@ -1,0 +1,22 @@
+"""A CLIP baseline on one data set, in one input setting."""
+
+from pathlib import Path
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from diffzero import denoisers
+from diffzero.baselines import clip
+from diffzero.config import Clip
+from diffzero.files import write_parquet
+from diffzero.logs import log_to
+from diffzero.problem import read_prompts
+
+log_to(snakemake.log[0])
+settings = TypeAdapter(Clip).validate_python(snakemake.params.clip)
+via = None if snakemake.wildcards.via == "none" else int(snakemake.wildcards.via)
+images = pd.read_parquet(snakemake.input.images)
+prompts = read_prompts(Path(snakemake.input.prompts))
+similarity = clip.similarities(settings, images, prompts, via, denoisers.pick_device(snakemake.params.device))
+items = pd.read_parquet(snakemake.input.decisions)
+write_parquet(clip.predictions(items, list(images["image"]), similarity), Path(snakemake.output[0]))

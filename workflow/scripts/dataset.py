@@ -1,0 +1,19 @@
+"""Test images, prompts and items of one data set."""
+
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from diffzero.config import Dataset
+from diffzero.files import write_json, write_parquet
+from diffzero.logs import log_to
+from diffzero.stages import class_prompts, classification_items, test_images
+
+log_to(snakemake.log[0])
+dataset = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)
+images = test_images(dataset, snakemake.params.images, snakemake.params.seed, Path())
+prompts = class_prompts(dataset.templates[dataset.template], dataset.classnames)
+
+write_parquet(images, Path(snakemake.output.images))
+write_json(prompts, Path(snakemake.output.prompts))
+write_parquet(classification_items(images, prompts), Path(snakemake.output.decisions))

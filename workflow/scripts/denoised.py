@@ -1,0 +1,22 @@
+"""Figure 3: denoised images under right and wrong prompts."""
+
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+from diffzero import figures
+from diffzero.files import read_json
+from diffzero.logs import log_to
+
+log_to(snakemake.log[0])
+pictures = load_file(snakemake.input[0])
+prompts = read_json(Path(snakemake.input.prompts))["prompts"]
+figure = figures.denoised(
+    pictures["original"],
+    [prompts[index] for index in pictures["prompt"]],
+    pictures["noisy"],
+    pictures["prediction"],
+    pictures["correct"].tolist(),
+    pictures["error"],
+)
+figures.save(figure, Path(snakemake.output.svg).with_suffix(""))

@@ -1,0 +1,30 @@
+"""Figure 2: accuracy against calls per class, replayed from unpruned scores."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero import figures, schedule
+from diffzero.config import Policy, Weighting
+from diffzero.efficiency import curves
+from diffzero.experiment import race_policy
+from diffzero.files import read_json, write_atomically
+from diffzero.logs import log_to
+from diffzero.weighting import weigh
+
+log_to(snakemake.log[0])
+noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))
+shared, unshared = (
+    pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    for paths in (snakemake.input.shared, snakemake.input.unshared)
+)
+table = curves(
+    pd.read_parquet(snakemake.input.decisions),
+    shared,
+    unshared,
+    race_policy(Policy(**snakemake.params.policy)),
+    weigh(Weighting(**snakemake.params.weighting), noise_schedule),
+)
+write_atomically(Path(snakemake.output.curves), table.to_csv(index=False, float_format="%.6g").encode())
+figure = figures.efficiency(table, snakemake.wildcards.model, snakemake.wildcards.dataset)
+figures.save(figure, Path(snakemake.output.svg).with_suffix(""))

@@ -1,0 +1,45 @@
+"""One shard of scores."""
+
+from pathlib import Path
+
+import torch
+
+from diffzero.config import Weighting
+from diffzero.experiment import policy_of
+from diffzero.files import read_json, write_json, write_parquet
+from diffzero.logs import log_to
+from diffzero.problem import read_prompts
+from diffzero.score_job import Inputs, Settings, run
+
+log_to(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
+source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+weights = read_json(Path(source.weights))
+inputs = Inputs(
+    images=Path(source.images),
+    items=Path(source.decisions),
+    prompts=read_prompts(Path(source.prompts)),
+    crops=Path(source.crops),
+    x=Path(source.x),
+    text=Path(source.text),
+    shard=int(wildcards.shard),
+    shards=int(wildcards.shards),
+    first=params.scoring["first"],
+)
+settings = Settings(
+    dataset=wildcards.dataset,
+    seed=int(wildcards.seed),
+    unshared=params.scoring["unshared"],
+    policy=policy_of(params.scoring["policy"]),
+    weighting=Weighting(**params.weighting),
+    folder=Path(weights["folder"]),
+    digest=weights["digest"],
+    dtype=params.dtype,
+    device=params.device,
+    batch_size=params.batch_size,
+    flush_calls=params.flush_calls,
+    store=Path(params.store),
+)
+scores, cost = run(inputs, settings, f"{wildcards.model} {wildcards.dataset} {wildcards.race}")
+write_parquet(scores, Path(snakemake.output.scores))
+write_json(cost, Path(snakemake.output.cost))
