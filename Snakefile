@@ -9,13 +9,10 @@ ROOT = Path(workflow.basedir)
 # The one place that makes src/ importable: here for the rules, in the environment for every script, also on cluster nodes,
 # whose jobs read this file again.
 sys.path.insert(0, str(ROOT / "src"))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys([str(ROOT / "src"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
-)
+os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
 from diffzero.config import ConfigError, load_run
 from diffzero.experiment import SCENES, Experiment
-
 
 # A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
 if "models" not in config:
@@ -41,6 +38,7 @@ wildcard_constraints:
     weighting=r"[a-z0-9.-]+",
 
 
+include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/score.smk"

@@ -2,8 +2,6 @@
 
 
 rule render:
-    message:
-        "Render scenes, shard {wildcards.shard} of {wildcards.shards}"
     output:
         f"{RESULTS}/data/{SCENES}/rendered/{{shard}}-of-{{shards}}.parquet",
     log:
@@ -20,13 +18,13 @@ rule render:
         seed=RUN.binding.seed if RUN.binding else 0,
         resolution=RUN.binding.resolution if RUN.binding else 0,
         samples=RUN.binding.samples if RUN.binding else 0,
+    message:
+        "Render scenes, shard {wildcards.shard} of {wildcards.shards}"
     script:
         "../workflow/scripts/render.py"
 
 
 rule binding_items:
-    message:
-        "Prompts of the twenty binding tasks"
     input:
         EXPERIMENT.scene_shards() if EXPERIMENT.has_binding else [],
     output:
@@ -45,6 +43,8 @@ rule binding_items:
     params:
         per_task=RUN.binding.scenes if RUN.binding else 0,
         seed=RUN.binding.seed if RUN.binding else 0,
+    message:
+        "Prompts of the twenty binding tasks"
     script:
         "../workflow/scripts/binding_items.py"
 

@@ -1,17 +1,7 @@
 # Figures 2 and 3 of the paper, and Table 3 as a picture.
 
 
-def efficiency_scores(wildcards, unshared):
-    return EXPERIMENT.shards(EXPERIMENT.efficiency(wildcards.model, wildcards.dataset)[unshared])
-
-
-def denoised_entry(wildcards):
-    return next(e for e in RUN.denoised if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
-
-
 rule efficiency:
-    message:
-        "Figure 2: accuracy against calls per class, {wildcards.model} on {wildcards.dataset}"
     input:
         weights=ancient(f"{RESULTS}/weights/{{model}}.json"),
         decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
@@ -33,13 +23,13 @@ rule efficiency:
     params:
         policy=RUN.policy.model_dump(),
         weighting=RUN.weighting.model_dump(),
+    message:
+        "Figure 2: accuracy against calls per class, {wildcards.model} on {wildcards.dataset}"
     script:
         "../workflow/scripts/efficiency.py"
 
 
 rule denoise:
-    message:
-        "Denoise images of {wildcards.dataset} under right and wrong prompts with {wildcards.model}"
     input:
         weights=ancient(f"{RESULTS}/weights/{{model}}.json"),
         decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
@@ -65,13 +55,13 @@ rule denoise:
         weighting=RUN.weighting.model_dump(),
         dtype=model_value("dtype"),
         device=RUN.device,
+    message:
+        "Denoise images of {wildcards.dataset} under right and wrong prompts with {wildcards.model}"
     script:
         "../workflow/scripts/denoise.py"
 
 
 rule denoised:
-    message:
-        "Figure 3: denoised images of {wildcards.dataset}, {wildcards.model}"
     input:
         f"{RESULTS}/denoised/{{model}}/{{dataset}}.safetensors",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
@@ -87,13 +77,13 @@ rule denoised:
     resources:
         mem_mb=4000,
         runtime=10,
+    message:
+        "Figure 3: denoised images of {wildcards.dataset}, {wildcards.model}"
     script:
         "../workflow/scripts/denoised.py"
 
 
 rule binding_figure:
-    message:
-        "Table 3 as a picture"
     input:
         f"{RESULTS}/tables/table3.csv",
     output:
@@ -108,5 +98,7 @@ rule binding_figure:
     resources:
         mem_mb=4000,
         runtime=10,
+    message:
+        "Table 3 as a picture"
     script:
         "../workflow/scripts/binding_figure.py"

@@ -1,17 +1,7 @@
 # Weights, and what is computed from them once per model and data set: text embeddings and latents.
 
 
-def model_value(key):
-    return lambda wildcards: getattr(EXPERIMENT.model(wildcards.model), key)
-
-
-def crops_of(wildcards):
-    return f"{RESULTS}/crops/{wildcards.dataset}/{EXPERIMENT.model(wildcards.model).size}.npy"
-
-
 rule weights:
-    message:
-        "Weights of {wildcards.model}: find, check, digest"
     output:
         f"{RESULTS}/weights/{{model}}.json",
     log:
@@ -25,13 +15,13 @@ rule weights:
         runtime=240,
     params:
         model=lambda wildcards: EXPERIMENT.model(wildcards.model).model_dump(mode="json"),
+    message:
+        "Weights of {wildcards.model}: find, check, digest"
     script:
         "../workflow/scripts/weights.py"
 
 
 rule text:
-    message:
-        "Text embeddings of {wildcards.dataset} for {wildcards.model}"
     input:
         weights=f"{RESULTS}/weights/{{model}}.json",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
@@ -46,13 +36,13 @@ rule text:
     resources:
         mem_mb=32000,
         runtime=120,
+    message:
+        "Text embeddings of {wildcards.dataset} for {wildcards.model}"
     script:
         "../workflow/scripts/text.py"
 
 
 rule latents:
-    message:
-        "Latents of {wildcards.dataset} for {wildcards.model}"
     input:
         weights=f"{RESULTS}/weights/{{model}}.json",
         crops=crops_of,
@@ -67,5 +57,7 @@ rule latents:
     resources:
         mem_mb=16000,
         runtime=120,
+    message:
+        "Latents of {wildcards.dataset} for {wildcards.model}"
     script:
         "../workflow/scripts/latents.py"

@@ -2,8 +2,6 @@
 
 
 rule predictions:
-    message:
-        "Replay {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}, {wildcards.race}, {wildcards.weighting}"
     input:
         weights=ancient(f"{RESULTS}/weights/{{model}}.json"),
         decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
@@ -22,5 +20,7 @@ rule predictions:
     params:
         scoring=lambda wildcards: scoring_of(wildcards).params(),
         weighting=RUN.weighting.model_dump(),
+    message:
+        "Replay {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}, {wildcards.race}, {wildcards.weighting}"
     script:
         "../workflow/scripts/predictions.py"

@@ -1,13 +1,7 @@
 # Score shards: the only rule that needs a GPU for long. What it has scored lies in the store, outside its declared outputs.
 
 
-def scoring_of(wildcards):
-    return EXPERIMENT.scorings[wildcards.model, wildcards.dataset, wildcards.race]
-
-
 rule score:
-    message:
-        "Score {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}, {wildcards.race}, shard {wildcards.shard} of {wildcards.shards}"
     input:
         # Content-checked by the store's keys: a newer timestamp alone is no reason to score again.
         weights=ancient(f"{RESULTS}/weights/{{model}}.json"),
@@ -24,10 +18,10 @@ rule score:
         f"{RESULTS}/logs/scores/{{model}}/{{dataset}}/seed{{seed}}/{{race}}/{{shard}}-of-{{shards}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/scores/{{model}}/{{dataset}}/seed{{seed}}/{{race}}/{{shard}}-of-{{shards}}.tsv"
+    retries: 3
     conda:
         "../envs/torch.yaml"
     threads: RUN.threads
-    retries: 3
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -40,5 +34,7 @@ rule score:
         batch_size=RUN.batch_size,
         flush_calls=RUN.flush_calls,
         store=RUN.store,
+    message:
+        "Score {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}, {wildcards.race}, shard {wildcards.shard} of {wildcards.shards}"
     script:
         "../workflow/scripts/score.py"

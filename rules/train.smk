@@ -3,7 +3,7 @@
 
 MINI = f"{RUN.results}/mini"
 SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 2, 3000, 1
-MINI_STEPS = {"vae": (900, 32), "mini-sd": (6000, 32), "mini-if": (5500, 32), "mini-clip": (1500, 128)}  # steps, batch
+MINI_STEPS = {"vae": (900, 32), "mini-sd": (6000, 32), "mini-if": (5500, 32), "mini-clip": (1000, 96)}  # steps, batch
 
 
 rule train_mini:
@@ -12,8 +12,6 @@ rule train_mini:
 
 
 rule mini_scenes:
-    message:
-        "Render the mini models' training scenes, shard {wildcards.shard}"
     output:
         f"{MINI}/scenes-{{shard}}.parquet",
     log:
@@ -29,25 +27,25 @@ rule mini_scenes:
         first=lambda wildcards: int(wildcards.shard) * SCENES_A_SHARD,
         scenes=SCENES_A_SHARD,
         seed=SCENE_SEED,
+    message:
+        "Render the mini models' training scenes, shard {wildcards.shard}"
     script:
         "../workflow/scripts/mini_scenes.py"
 
 
 rule mini_train:
-    message:
-        "Train {wildcards.name}"
     input:
         fashion="resources/data/fashion-train.parquet",
         scenes=expand(f"{MINI}/scenes-{{shard}}.parquet", shard=range(SCENE_SHARDS)),
         vae=lambda wildcards: f"{MINI}/vae/training.jsonl" if wildcards.name == "mini-sd" else [],
     output:
         f"{MINI}/{{name}}/training.jsonl",
-    wildcard_constraints:
-        name="|".join(MINI_STEPS),
     log:
         f"{MINI}/logs/{{name}}.log",
     benchmark:
         f"{MINI}/benchmarks/{{name}}.tsv"
+    wildcard_constraints:
+        name="|".join(MINI_STEPS),
     conda:
         "../envs/torch.yaml"
     # One thread: the shipped weights were trained with one, and sums in another order give other last bits.
@@ -59,5 +57,7 @@ rule mini_train:
         steps=lambda wildcards: MINI_STEPS[wildcards.name][0],
         batch=lambda wildcards: MINI_STEPS[wildcards.name][1],
         seed=0,
+    message:
+        "Train {wildcards.name}"
     script:
         "../workflow/scripts/mini_train.py"

@@ -1,6 +1,6 @@
 """Draw the Fashion-MNIST subset that ships with the repository from Debian's package `dataset-fashion-mnist`.
 
-    apt-get install dataset-fashion-mnist && python resources/data/make_fashion.py
+apt-get install dataset-fashion-mnist && python resources/data/make_fashion.py
 """
 
 import gzip

@@ -15,7 +15,10 @@ COLUMNS = 4  # prompts shown
 
 def shown_prompts(items: pd.DataFrame) -> list[int]:
     """The right prompt of every image, then others in label order, COLUMNS or as many as there are right ones."""
-    right = [candidates[list(classes).index(label)] for candidates, classes, label in zip(items["candidates"], items["classes"], items["label"], strict=True)]
+    right = [
+        candidates[list(classes).index(label)]
+        for candidates, classes, label in zip(items["candidates"], items["classes"], items["label"], strict=True)
+    ]
     return list(dict.fromkeys([*right, *items["candidates"].iloc[0]]))[: max(COLUMNS, len(set(right)))]
 
 

@@ -134,7 +134,9 @@ class Experiment:
             names = self.run.binding.baselines
         settings = [(name, via) for name in names for via in self.clip(name).via]
         return {
-            name if via is None else f"{name}@{via}": f"{self.folder}/baselines/{name}/{dataset}/via-{via or 'none'}.parquet"
+            name
+            if via is None
+            else f"{name}@{via}": f"{self.folder}/baselines/{name}/{dataset}/via-{via or 'none'}.parquet"
             for name, via in settings
         }
 

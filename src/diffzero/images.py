@@ -23,7 +23,9 @@ def decode(data: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(data))
         image.load()
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file.") from error
+        raise ImageError(
+            f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
+        ) from error
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         return grey16(image).convert("RGB")

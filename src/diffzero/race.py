@@ -108,7 +108,7 @@ def paired_t(weighted: Floats, best: int) -> Floats:
         return difference.mean(axis=0) / np.sqrt(difference.var(axis=0, ddof=1) / n)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def critical_t(n: int, pval: float) -> float:
     """The |t| beyond which a two-sided paired test on `n` draws has p < pval.
 
@@ -140,7 +140,9 @@ class Race:
         self.alive = np.arange(classes)
         self.n = self.calls = 0
         self.pruned_at = np.full(classes, -1)  # draws after which a class was dropped
-        self.weighted = np.empty((0, classes))  # [draw, alive]; columns leave with their classes, which bounds the memory
+        self.weighted = np.empty(
+            (0, classes)
+        )  # [draw, alive]; columns leave with their classes, which bounds the memory
         self.finished = classes == 1
 
     @property

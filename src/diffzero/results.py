@@ -8,8 +8,8 @@ import pandas as pd
 from diffzero.files import read_json
 
 BINDING_NOTE = (
-    "The mini models were trained on scenes of this kind, with captions of this grammar; six of the 24 combinations of shape and colour were "
-    "held out of all training images and captions. A scene counts as held-out when it shows at least one of them."
+    "The mini models were trained on scenes of this kind, with captions of this grammar; six of the 24 combinations of "
+    "shape and colour were held out of all training images and captions. A scene counts as held-out when it shows at least one of them."
 )
 
 

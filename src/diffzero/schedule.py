@@ -1,6 +1,6 @@
 """alpha(t), sigma(t), snr(t) and dsnr/dt in float64, from the scheduler configuration that a checkpoint ships.
 
-float64 and not diffusers' own fp32 tables: near t = 0 and t = 1 `sqrt(1 - alpha_bar)` loses its digits first, and there `exp(-7t)` weighs most.
+float64 and not diffusers' own fp32 tables: `sqrt(1 - alpha_bar)` loses its digits near t = 0, where `exp(-7t)` weighs most.
 """
 
 import json

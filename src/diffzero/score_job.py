@@ -70,7 +70,9 @@ def problem_of(inputs: Inputs, settings: Settings) -> Problem:
         images=mine,
         # The crop's bytes, not x: x is a function of the crop and of weights that the store's identity names, and its
         # last bits may differ between devices.
-        image_keys=[key(settings.dataset, n, crops[k].tobytes()) for k, n in enumerate(names) if rows.start <= k < rows.stop],
+        image_keys=[
+            key(settings.dataset, n, crops[k].tobytes()) for k, n in enumerate(names) if rows.start <= k < rows.stop
+        ],
         x=np.load(inputs.x, mmap_mode="r")[: len(names)][rows].copy(),
         prompts=prompts,
         prompt_keys=[key(prompt) for prompt in prompts],

@@ -199,7 +199,9 @@ class Engine:
         x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair], text)
         x = self.x_device[image]
         if x_hat.shape != x.shape:
-            raise ScoreError(f"{self.denoiser.folder}: found predictions {tuple(x_hat.shape)}, expected {tuple(x.shape)}.")
+            raise ScoreError(
+                f"{self.denoiser.folder}: found predictions {tuple(x_hat.shape)}, expected {tuple(x.shape)}."
+            )
         return (x - x_hat).square().flatten(1).sum(dim=1).cpu().numpy()
 
     def enter(self, batch: Batch, scores: NDArray[np.float32]) -> pd.DataFrame:
@@ -234,4 +236,3 @@ class Engine:
         self.result.outcomes |= runner.outcomes()
         self.progress.images_done += 1
         self.progress.reused += runner.reused
-

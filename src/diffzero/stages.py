@@ -100,7 +100,9 @@ def binding_items(table: pd.DataFrame, per_task: int, seed: int) -> tuple[dict, 
             raise ValueError(f"task {task.name}: found {len(chosen)} usable scenes, expected {per_task}. Render more.")
         for scene in chosen:
             made = example(task, scene, seed)
-            label = int(np.random.Generator(np.random.Philox(key=[seed, scene.index * len(TASKS) + number])).integers(2))
+            label = int(
+                np.random.Generator(np.random.Philox(key=[seed, scene.index * len(TASKS) + number])).integers(2)
+            )
             pair = [made.positive, made.negative] if label == 0 else [made.negative, made.positive]
             image = names[scene.index]
             candidates = [prompts.setdefault(text, len(prompts)) for text in pair]

@@ -69,4 +69,6 @@ class Store:
     def _set_aside(self, path: Path) -> None:
         damaged = path.with_suffix(".damaged")
         path.replace(damaged)
-        log.warning("%s: its bytes do not match its name; set aside as %s, its scores are taken again.", path, damaged.name)
+        log.warning(
+            "%s: its bytes do not match its name; set aside as %s, its scores are taken again.", path, damaged.name
+        )

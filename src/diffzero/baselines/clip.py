@@ -13,11 +13,13 @@ from diffzero.stages import crops
 BATCH = 64
 
 
-def similarities(clip: Clip, table: pd.DataFrame, prompts: list[str], via: int | None, device: torch.device) -> NDArray[np.float64]:
+def similarities(
+    clip: Clip, table: pd.DataFrame, prompts: list[str], via: int | None, device: torch.device
+) -> NDArray[np.float64]:
     """Cosine similarity [image, prompt] of each image with each prompt.
 
-    Images go through the protocol's own crop (central square, then bicubic, over `via` pixels first where given), so that CLIP sees what the
-    diffusion models see; open_clip's own normalisation follows.
+    Images go through the protocol's own crop (central square, then bicubic, over `via` pixels first where given), so
+    that CLIP sees what the diffusion models see; open_clip's own normalisation follows.
     """
     model, _, _ = open_clip.create_model_and_transforms(clip.architecture, pretrained=clip.pretrained, device=device)
     tokenizer = open_clip.get_tokenizer(clip.architecture)

@@ -25,8 +25,12 @@ def from_parquet(dataset: Dataset, root: Path) -> pd.DataFrame:
     table = pd.read_parquet(path)
     for column in (source.image, source.label):
         if column not in table:
-            raise ValueError(f"{path}: found columns {list(table)}, expected {column!r} (keys source.image and source.label).")
-    names = table["image"] if "image" in table and source.image != "image" else [f"row-{i:07d}" for i in range(len(table))]
+            raise ValueError(
+                f"{path}: found columns {list(table)}, expected {column!r} (keys source.image and source.label)."
+            )
+    names = (
+        table["image"] if "image" in table and source.image != "image" else [f"row-{i:07d}" for i in range(len(table))]
+    )
     return pd.DataFrame({"image": names, "bytes": table[source.image], "label": table[source.label].astype(int)})
 
 
@@ -35,7 +39,9 @@ def from_folder(dataset: Dataset, root: Path) -> pd.DataFrame:
     folder = root / dataset.source.path
     missing = [name for name in dataset.classnames if not (folder / name).is_dir()]
     if missing:
-        raise FileNotFoundError(f"{folder}: found no sub-folder {missing[0]!r}, expected one for each class name ({len(missing)} missing).")
+        raise FileNotFoundError(
+            f"{folder}: found no sub-folder {missing[0]!r}, expected one for each class name ({len(missing)} missing)."
+        )
     rows = [
         (path.relative_to(folder).as_posix(), path.read_bytes(), label)
         for label, name in enumerate(dataset.classnames)
@@ -43,7 +49,9 @@ def from_folder(dataset: Dataset, root: Path) -> pd.DataFrame:
         if path.suffix.lower() in IMAGE_SUFFIXES
     ]
     if not rows:
-        raise FileNotFoundError(f"{folder}: found no images, expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}.")
+        raise FileNotFoundError(
+            f"{folder}: found no images, expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
     return pd.DataFrame(rows, columns=["image", "bytes", "label"])
 
 
@@ -60,5 +68,7 @@ def load(dataset: Dataset, root: Path) -> pd.DataFrame:
     table = LOADERS[type(dataset.source)](dataset, root)
     twice = table["image"].duplicated()
     if twice.any():
-        raise ValueError(f"{dataset.title}: found image {table.loc[twice, 'image'].iloc[0]!r} twice, expected unique names.")
+        raise ValueError(
+            f"{dataset.title}: found image {table.loc[twice, 'image'].iloc[0]!r} twice, expected unique names."
+        )
     return table

@@ -34,7 +34,10 @@ def family(folder: Path) -> type[Denoiser]:
     if name not in FAMILIES:
         raise CheckpointError(f"{path}: found pipeline {name!r}, expected one of {', '.join(FAMILIES)}.")
     if not list(folder.glob("unet/*.safetensors")):
-        raise CheckpointError(f"{folder}/unet: found no safetensors weights. Unpickled `.bin` weights are refused: convert them with `safe_serialization=True`.")
+        raise CheckpointError(
+            f"{folder}/unet: found no safetensors weights. Unpickled `.bin` weights are refused: load them where you trust "
+            "them and save them again with `save_pretrained(..., safe_serialization=True)`."
+        )
     return FAMILIES[name]
 
 

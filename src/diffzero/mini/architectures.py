@@ -136,7 +136,12 @@ def if_unet() -> UNet2DConditionModel:
 def sd_scheduler() -> PNDMScheduler:
     """The scheduler configuration of Stable Diffusion v1.4."""
     return PNDMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", set_alpha_to_one=False, skip_prk_steps=True, steps_offset=1
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        set_alpha_to_one=False,
+        skip_prk_steps=True,
+        steps_offset=1,
     )
 
 

@@ -21,7 +21,13 @@ FASHION = (
 )
 # The first form of each list is the prompt of the demo's data sets; the others keep a model from learning one sentence by heart.
 FASHION_FORMS = ("a photo of a {name}.", "a photo of the {name}.", "{a_name}", "a picture of {a_name}.", "{name}")
-DIGIT_FORMS = ('a photo of the number: "{name}".', "the number {name}.", "a handwritten {name}.", "the digit {name}", "{name}")
+DIGIT_FORMS = (
+    'a photo of the number: "{name}".',
+    "the number {name}.",
+    "a handwritten {name}.",
+    "the digit {name}",
+    "{name}",
+)
 POSITIONS = ("left", "right")
 
 

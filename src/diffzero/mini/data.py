@@ -56,10 +56,15 @@ def load(fashion: Path, scenes: list[Path]) -> TrainingSet:
     rows = np.setdiff1d(np.arange(len(digits.target)), test_rows())
     fashion_table, scene_table = pd.read_parquet(fashion), pd.concat([pd.read_parquet(path) for path in scenes])
     if scene_table["held_out"].any():
-        raise ValueError(f"{scenes}: holds scenes with held-out pairs, which a mini model must never see. Render them with `snakemake train_mini`.")
+        raise ValueError(
+            f"{scenes}: holds scenes with held-out pairs, which a mini model must never see. Render them with `snakemake train_mini`."
+        )
     sources = {
         "digits": ([digit_png(digits.images[i]) for i in rows], [(DIGIT_FORMS, str(digits.target[i])) for i in rows]),
-        "fashion": (list(fashion_table["bytes"]), [(FASHION_FORMS, FASHION[label]) for label in fashion_table["label"]]),
+        "fashion": (
+            list(fashion_table["bytes"]),
+            [(FASHION_FORMS, FASHION[label]) for label in fashion_table["label"]],
+        ),
         "scenes": (list(scene_table["image"]), [scene_objects(row) for _, row in scene_table.iterrows()]),
     }
     pixels, facts, domains = [], [], {}

@@ -1,9 +1,12 @@
-"""Training of the mini models: one loop, three losses. The result depends on the seed and the number of steps alone (one device, one build)."""
+"""Training of the mini models: one loop, three losses.
+
+The result depends on the seed and the number of steps alone, on one kind of processor and one build of torch.
+"""
 
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +86,9 @@ def train_vae(data: TrainingSet, out: Path, steps: int, batch: int, seed: int) -
         x = to_tensor(data.batch(seed, step, batch)[0])
         posterior = vae.encode(x).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(step))
-        return F.mse_loss(vae.decode(posterior.mean + posterior.std * noise).sample, x) + KL_WEIGHT * posterior.kl().mean()
+        return (
+            F.mse_loss(vae.decode(posterior.mean + posterior.std * noise).sample, x) + KL_WEIGHT * posterior.kl().mean()
+        )
 
     def save(average: AutoencoderKL) -> None:
         with torch.no_grad():
@@ -128,7 +133,14 @@ def train_sd(data: TrainingSet, vae_folder: Path, out: Path, steps: int, batch: 
 
     def save(average: torch.nn.ModuleDict) -> None:
         pipeline = StableDiffusionPipeline(
-            vae, average["text_encoder"], tokenizer, average["unet"], scheduler, None, None, requires_safety_checker=False
+            vae,
+            average["text_encoder"],
+            tokenizer,
+            average["unet"],
+            scheduler,
+            None,
+            None,
+            requires_safety_checker=False,
         )
         save_half(pipeline, out)
 
@@ -176,7 +188,10 @@ def train_clip(data: TrainingSet, out: Path, steps: int, batch: int, seed: int) 
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / "open_clip_config.json").write_text(json.dumps(mini.CLIP_CONFIG, indent=2))
-    model, tokenizer = open_clip.CLIP(**mini.CLIP_CONFIG["model_cfg"]), open_clip.SimpleTokenizer(context_length=mini.TOKENS)
+    model, tokenizer = (
+        open_clip.CLIP(**mini.CLIP_CONFIG["model_cfg"]),
+        open_clip.SimpleTokenizer(context_length=mini.TOKENS),
+    )
     contrast = open_clip.ClipLoss()
     mean, std = (torch.tensor(mini.CLIP_CONFIG["preprocess_cfg"][name]).view(1, 3, 1, 1) for name in ("mean", "std"))
 
@@ -190,4 +205,3 @@ def train_clip(data: TrainingSet, out: Path, steps: int, batch: int, seed: int) 
         save_file(half, out / "open_clip_model.safetensors")
 
     fit(model, loss, steps, 1e-3, save, out / "training.jsonl")
-
