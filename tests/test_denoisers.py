@@ -1,5 +1,6 @@
 """Denoisers: what diffusers' own pipelines and schedulers compute from the same folder, behind one interface."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -32,6 +33,7 @@ def denoiser(folder: Path) -> Denoiser:
     return load(folder, "float32", "cpu")
 
 
+@functools.cache
 def pipeline(folder: Path) -> StableDiffusionPipeline | IFPipeline:
     """The folder as diffusers itself loads it."""
     kind = StableDiffusionPipeline if (folder / "vae").is_dir() else IFPipeline
@@ -119,8 +121,10 @@ def test_text_of_stable_diffusion_is_the_pipelines(tiny_sd):
 
 
 def test_text_of_if_is_the_pipelines_within_the_prompt(tiny_if):
-    """The pipeline pads to 77 whatever the tokenizer says, we to the tokenizer's 24 at most: compared is what the mask lets
-    through, which padding cannot move, since T5's positions are relative and padded keys are masked."""
+    """The pipeline pads to 77 whatever the tokenizer says, we to the tokenizer's limit of 24.
+
+    Compared is what the mask lets through: padding cannot move it, as T5's positions are relative and it masks keys.
+    """
     pipe = pipeline(tiny_if)
     with torch.inference_mode():
         theirs, _ = pipe.encode_prompt(PROMPTS, do_classifier_free_guidance=False, device="cpu", clean_caption=False)

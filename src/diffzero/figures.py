@@ -35,7 +35,7 @@ def _plain(value: float, _position: int) -> str:
 
 
 def _plain_log_axis(axes: Axes) -> None:
-    """Nothing; the x axis has ticks at 1, 2, 5 times a power of ten, written in full: its range is often below a decade."""
+    """Nothing; the x axis has ticks at 1, 2 and 5 times each power of ten: its range is often less than a decade."""
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(_plain)
     axes.xaxis.set_minor_locator(NullLocator())

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -60,6 +61,11 @@ def crop(data: bytes, name: str, size: int, via: int | None = None) -> NDArray[n
     """
     square = central_crop(decode(data, name))
     return np.asarray(resize(resize(square, via) if via else square, size))
+
+
+def crops(table: pd.DataFrame, size: int, via: int | None = None) -> NDArray[np.uint8]:
+    """The crops of all images (columns image, bytes) in the table's order: [image, size, size, 3]."""
+    return np.stack([crop(row.bytes, row.image, size, via) for row in table.itertuples()])
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

@@ -1,11 +1,10 @@
-"""The stages before scoring: test images, prompts and items, crops. Each returns what its rule writes."""
+"""The stages before scoring: test images, prompts and items. Each returns what its rule writes."""
 
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from diffzero import images
 from diffzero.binding import TASKS, example, usable
@@ -109,8 +108,3 @@ def binding_items(table: pd.DataFrame, per_task: int, seed: int) -> tuple[dict, 
             rows.append((f"{task.name}/{image}", task.name, image, label, candidates, [0, 1], is_held_out(scene)))
     columns = ["item", "task", "image", "label", "candidates", "classes", "held_out"]
     return {"prompts": list(prompts)}, pd.DataFrame(rows, columns=columns)
-
-
-def crops(table: pd.DataFrame, size: int, via: int | None = None) -> NDArray[np.uint8]:
-    """The crops of all images in the table's order: [image, size, size, 3]."""
-    return np.stack([images.crop(row.bytes, row.image, size, via) for row in table.itertuples()])

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-
-from diffzero import denoisers
+from diffzero.checkpoint import CheckpointError, adapter_of, digest
 from diffzero.config import Diffusion
 
 # Weights as safetensors and the text files beside them: nothing that would have to be unpickled.
@@ -15,6 +13,8 @@ def locate(model: Diffusion, root: Path) -> Path:
     """The checkpoint folder of a model: its local path, else its hub repository or the first mirror that answers, downloaded."""
     if model.path:
         return root / model.path
+    from huggingface_hub import snapshot_download  # slow to import, and most jobs find a local path
+
     sources = [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)]
     failures = []
     for hub, revision in sources:
@@ -23,7 +23,7 @@ def locate(model: Diffusion, root: Path) -> Path:
         except (OSError, ValueError) as error:  # huggingface_hub's errors: network, 401, 403, 404, no such revision
             failures.append(f"{hub}@{revision[:12]}: {type(error).__name__}: {str(error).splitlines()[0]}")
     login = " It is gated: accept its licence on the hub and set HF_TOKEN." if model.gated else ""
-    raise denoisers.CheckpointError(
+    raise CheckpointError(
         f"{model.title}: no source gave the weights.{login} Or download them by hand and set `path` in its YAML. Tried: "
         + "; ".join(failures)
     )
@@ -32,5 +32,5 @@ def locate(model: Diffusion, root: Path) -> Path:
 def inspect(model: Diffusion, root: Path) -> dict[str, str]:
     """Folder, family and digest of a model's checkpoint, for the jobs that use it. Raises CheckpointError."""
     folder = locate(model, root)
-    adapter = denoisers.family(folder)
-    return {"folder": str(folder), "family": adapter.__name__, "digest": denoisers.digest(folder)}
+    _, adapter = adapter_of(folder)
+    return {"folder": str(folder), "family": adapter, "digest": digest(folder)}

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.files import write_npy
+from diffzero.images import crops
 from diffzero.logs import log_to
-from diffzero.stages import crops
 
 log_to(snakemake.log[0])
 write_npy(crops(pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)), Path(snakemake.output[0]))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffzero.config import Clip
-from diffzero.stages import crops
+from diffzero.images import crops
 
 BATCH = 64
 

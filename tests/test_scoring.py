@@ -1,0 +1,219 @@
+"""The engine: the triples and predictions of the algorithm run image by image, in any batches, after any interruption."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from diffzero import denoisers
+from diffzero.problem import Item, Problem
+from diffzero.race import Full, TTest
+from diffzero.scoring import Engine, Interrupted, ScoreError
+from toy import KEYS, POLICIES, Toy, classification, one_score, race_literally, score, triples, weight
+
+every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.slug)
+TTEST = POLICIES[0]
+
+
+@pytest.fixture(scope="module")
+def toy_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("toy")
+
+
+@pytest.fixture
+def toy(toy_folder):
+    return Toy(toy_folder)
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Equal to the last bit, types included."""
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    return True
+
+
+def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
+    """The engine against the literal algorithm; returns how often each number of draws ended a race."""
+    result, recorded = score(denoiser, problem, policy, batch_size)
+    evaluated, ends = set(), Counter()
+    for item in problem.items:
+        expected, wanted = race_literally(denoiser, problem, policy, item)
+        assert result.outcomes[item.name] == expected
+        evaluated |= wanted
+        ends[expected.draws] += 1
+    assert sorted(triples(recorded, problem)) == sorted(evaluated)  # all of them, none twice, no other
+    assert len(result.frame()) == len(evaluated)
+    return ends
+
+
+@every_policy
+@pytest.mark.parametrize("unshared", [False, True], ids=["shared", "unshared"])
+@pytest.mark.parametrize("classes", [3, 6])
+def test_triples_and_predictions_are_those_of_the_literal_algorithm(toy, policy, unshared, classes):
+    assert_literal(toy, classification(8, classes, unshared), policy, 7)
+
+
+def test_the_toy_problem_prunes_early_late_and_never(toy):
+    ends = assert_literal(toy, classification(16, 5), TTEST, 11)
+    assert len(ends) > 2 and ends[TTEST.max_scores] and ends[TTEST.max_scores] < 16
+
+
+def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
+    torch.set_num_threads(1)
+    denoiser, prompts = denoisers.load(tiny_sd, "float32", "cpu"), ["a bag", "a red cube.", "the number 3."]
+    x = np.random.default_rng(5).normal(size=(3, 8, 8, 8)).astype(np.float32)
+    problem = Problem(
+        dataset="real",
+        seed=0,
+        unshared=False,
+        images=["a", "b", "c"],
+        image_keys=["A", "B", "C"],
+        x=x,
+        prompts=prompts,
+        prompt_keys=prompts,
+        text=denoisers.family(tiny_sd).encode_text(tiny_sd, prompts),
+        items=[Item(name, k, np.arange(3)) for k, name in enumerate("abc")],
+    )
+    assert_literal(denoiser, problem, TTest(3, 6, 0.1), 8)
+    frame = score(denoiser, problem, TTest(3, 6, 0.1), 8)[0].frame()
+    for row in frame.head(12).itertuples():
+        t, expected = one_score(denoiser, problem, "abc".index(row.image), row.draw, row.prompt)
+        assert row.t == t and row.score == pytest.approx(expected, rel=1e-4)
+
+
+@every_policy
+def test_scores_depend_neither_on_the_batch_size_nor_on_the_shards(toy, policy):
+    whole = score(toy, classification(), policy, 6)[0].frame()
+    for batch_size in (1, 2, 5, 64, 1000):
+        assert same(score(toy, classification(), policy, batch_size)[0].frame(), whole)
+    shards = [classification(rows=rows) for rows in (slice(0, 1), slice(1, 6), slice(6, 8))]
+    parts = [score(toy, shard, policy, 4)[0].frame() for shard in shards]
+    assert same(pd.concat(parts).sort_values(["image", "draw", "prompt"], ignore_index=True), whole)
+
+
+def test_a_shard_without_images_has_an_empty_table_of_the_same_columns(toy):
+    frame = score(toy, classification(rows=slice(0, 0)), TTEST)[0].frame()
+    assert len(frame) == 0 and toy.calls == 0
+    assert list(frame.columns) == list(score(toy, classification(), TTEST)[0].frame().columns)
+
+
+@every_policy
+def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_nothing(toy_folder, policy):
+    problem, whole = classification(), score(Toy(toy_folder), classification(), policy)[0].frame()
+    stops = 0
+    while True:
+        recorded, left = [], stops
+
+        def stop() -> bool:
+            nonlocal left
+            left -= 1
+            return left < 0
+
+        toy = Toy(toy_folder)
+        try:
+            Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_calls=13)
+        except Interrupted:
+            known = pd.concat(recorded) if recorded else None
+            result, rest = score(toy, problem, policy, known=known)
+            assert same(result.frame(), whole), stops
+            assert max(Counter(triples([*recorded, *rest], problem)).values()) == 1
+            assert len(pd.concat([*recorded, *rest])) == len(whole)
+            stops += 1
+            continue
+        break
+    assert stops > 10
+
+
+def test_a_run_killed_anywhere_repeats_the_very_batches_that_it_lost(toy_folder):
+    first, problem = Toy(toy_folder), classification()
+    result, chunks = score(first, problem, TTEST, flush_calls=1)
+    assert len(chunks) == len(first.batches)
+    for kept in range(len(chunks)):
+        again = Toy(toy_folder)
+        resumed, _ = score(again, problem, TTEST, known=pd.concat(chunks[:kept]) if kept else None)
+        assert Counter(again.batches) == Counter(first.batches[kept:]), kept
+        assert same(resumed.frame(), result.frame())
+
+
+@every_policy
+def test_known_scores_beyond_the_policys_need_change_nothing(toy_folder, policy):
+    everything = pd.concat(score(Toy(toy_folder), classification(), Full(12))[1])
+    fresh = score(Toy(toy_folder), classification(), policy)[0]
+    for share in (1.0, 0.5):
+        toy = Toy(toy_folder)
+        known = everything.sample(frac=share, random_state=1)
+        result, recorded = score(toy, classification(), policy, known=known)
+        assert same(result.frame(), fresh.frame()) and result.outcomes == fresh.outcomes
+        assert (toy.calls == 0) == (share == 1.0)
+        assert not set(triples(recorded, classification())) & set(triples([known], classification()))
+
+
+def test_scores_of_other_images_and_prompts_are_not_taken_for_known(toy):
+    known = pd.concat(score(toy, classification(), TTEST)[1])
+    stranger = pd.concat([known.assign(image="another image"), known.assign(prompt="another prompt")])
+    result, _ = score(toy, classification(), TTEST, known=stranger.assign(score=np.float32(0)))
+    assert same(result.frame(), score(toy, classification(), TTEST)[0].frame())
+
+
+@every_policy
+def test_every_batch_is_full_until_a_lane_has_too_few_images_left_to_fill_it(toy, policy):
+    seen = {0: [], 1: []}
+
+    class Watched(Engine):
+        def compose(self, lane):
+            batch = super().compose(lane)
+            if batch:
+                seen[lane].append((len(batch.draw), len(batch.runners), len(self.lanes[lane])))
+            return batch
+
+    Watched(toy, classification(60), policy, weight, 16).run(lambda scores: None)
+    for batches in seen.values():
+        assert all(size <= 16 for size, _, _ in batches)
+        # A batch with room left holds all that the lane's unfinished images need.
+        assert all(size == 16 or images == waiting for size, images, waiting in batches)
+        short = [number for number, (size, _, _) in enumerate(batches) if size < 16]
+        assert all(waiting < 16 for _, _, waiting in batches[min(short, default=len(batches)) :])
+        assert len(short) <= policy.max_scores < len(batches)
+
+
+def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothing_before(toy):
+    problem = classification()
+    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noised(5, 2, None)
+    toy.poison, recorded = x_t, []
+    with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
+        Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
+    assert "toy" in str(error.value) and "dtype" in str(error.value)
+    rows = pd.concat(recorded)
+    assert len(rows) and np.isfinite(rows["score"]).all()
+    toy.poison = None
+    result, rest = score(toy, problem, TTEST, known=rows)
+    assert same(result.frame(), score(toy, problem, TTEST)[0].frame())
+    assert not rows[KEYS].merge(pd.concat(rest)[KEYS]).size
+
+
+def test_a_prediction_of_the_wrong_shape_is_refused(toy):
+    toy.lose_a_channel, recorded = True, []
+    with pytest.raises(ScoreError, match=r"found predictions \(6, 1, 1, 1\), expected \(6, 2, 1, 1\)"):
+        Engine(toy, classification(), TTEST, weight, 6).run(recorded.append)
+    assert not recorded
+
+
+def test_items_of_one_image_that_share_a_prompt_evaluate_it_once(toy):
+    base = classification(4, 6)
+    pairs = [(image, pair) for image in range(4) for pair in ((0, 1), (1, 2), (5, 0), (3, 4))]
+    items = [Item(f"{image} {pair}", image, np.array(pair)) for image, pair in pairs]
+    problem = Problem(**{**vars(base), "items": items})
+    assert_literal(toy, problem, TTEST, 5)
+    calls = sum(outcome.calls for outcome in score(toy, problem, TTEST)[0].outcomes.values())
+    assert len(score(toy, problem, TTEST)[0].frame()) < calls
+
+
+def test_report_counts_images_calls_and_reused_scores(toy):
+    seen = []
+    _, recorded = score(toy, classification(), TTEST, report=lambda p: seen.append((p.images, p.images_done, p.calls)))
+    calls = sum(map(len, recorded))
+    assert seen[-1] == (8, 8, calls) and sorted(seen) == seen
+    engine = Engine(toy, classification(), TTEST, weight, 6, pd.concat(recorded))
+    engine.run(lambda scores: None)
+    assert (engine.progress.calls, engine.progress.reused) == (0, calls)

@@ -1,0 +1,168 @@
+"""Tables from a handful of literal predictions, with rows worked out by hand."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from diffzero.binding import TASKS
+from diffzero.tables import table1, table3, to_markdown, write
+
+NAN = math.nan
+COSTS = pd.DataFrame({"model": ["mini-sd", "mini-sd"], "dataset": ["digits", "digits"], "seconds": [1.5, 2.0]})
+# 3 of 4 by Wilson at z = 1.959964: (0.75 + z2/8 -+ z sqrt(0.75 * 0.25 / 4 + z2 / 64)) / (1 + z2/4)
+THREE_OF_FOUR = (0.300642, 0.954413)
+PAPER3 = pd.DataFrame(
+    {
+        "task": ["Color", "Shape,Color", "Shape|Color"],
+        "imagen": [96, 100, 66],
+        "stable-diffusion-v1-4": [85, 85, 65],
+        "clip-vit-l-14": [94, 54, 52],
+    }
+)
+
+
+def predictions(model: str, correct: str, dataset: str = "digits", seed: int = 0, **columns: object) -> pd.DataFrame:
+    """One row a character, "1" where correct; a diffusion model with 10, 20, 30, ... calls."""
+    rows = range(len(correct))
+    frame = {
+        "model": model,
+        "dataset": dataset,
+        "kind": "diffusion",
+        "seed": seed,
+        "item": [f"item-{row}" for row in rows],
+        "correct": [mark == "1" for mark in correct],
+        "calls": [10.0 * (row + 1) for row in rows],
+        "undecided": [row == 0 for row in rows],
+    }
+    return pd.DataFrame({**frame, **columns})
+
+
+def baseline(model: str, correct: str, **columns: object) -> pd.DataFrame:
+    return predictions(model, correct, kind="baseline", calls=NAN, undecided=False, **columns)
+
+
+def test_table1_row_by_hand() -> None:
+    table = table1(pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")]), COSTS)
+    assert ",".join(table.columns).startswith(
+        "model,dataset,accuracy,low,high,n,calls_per_image,seconds,undecided,paper,agrees"
+    )
+    mini_sd, clip = table.to_dict("records")
+    assert (mini_sd["low"], mini_sd["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
+    chosen = {key: mini_sd[key] for key in ("model", "accuracy", "n", "calls_per_image", "seconds", "undecided")}
+    assert chosen == {
+        "model": "mini-sd", "accuracy": 0.75, "n": 4, "calls_per_image": 25.0, "seconds": 3.5, "undecided": 0.25,
+    }  # fmt: skip
+    assert math.isnan(mini_sd["paper"]) and table["agrees"].isna().all()
+    assert clip["accuracy"] == 1 and math.isnan(clip["calls_per_image"]) and math.isnan(clip["seconds"])
+
+
+def test_seeds_of_one_image_are_not_more_images() -> None:
+    both = pd.concat([predictions("mini-sd", "1100", seed=0), predictions("mini-sd", "1111", seed=1)])
+    row = table1(both, COSTS).iloc[0]
+    assert (row["n"], row["accuracy"]) == (4, 0.75)
+    assert (row["low"], row["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
+
+
+@pytest.mark.parametrize(("reported", "agrees"), [(75.0, True), (40.0, True), (5.0, False)])
+def test_paper_is_compared_within_both_errors(reported: float, agrees: bool) -> None:
+    paper = pd.DataFrame({"model": ["mini-sd"], "dataset": ["digits"], "accuracy": [reported]})
+    row = table1(predictions("mini-sd", "1101"), COSTS, paper).iloc[0]
+    assert row["paper"] == pytest.approx(reported / 100)
+    assert bool(row["agrees"]) is agrees
+
+
+def test_ambiguous_paper_cell_is_refused_only_where_it_matters() -> None:
+    paper = pd.DataFrame({"model": ["clip"] * 2, "dataset": ["pets"] * 2, "accuracy": [76.0, 89.9]})
+    assert table1(predictions("mini-sd", "11"), COSTS, paper)["paper"].isna().all()
+    with pytest.raises(ValueError, match="'clip' on 'pets'"):
+        table1(baseline("clip", "11", dataset="pets"), COSTS, paper)
+
+
+def test_missing_run_is_a_dash_and_is_listed() -> None:
+    frames = [predictions("mini-sd", "11"), predictions("mini-if", "11"), predictions("mini-sd", "10", "fashion")]
+    table = table1(pd.concat(frames), COSTS)
+    absent = table[table["n"] == 0].iloc[0]
+    assert (absent["model"], absent["dataset"]) == ("mini-if", "fashion") and math.isnan(absent["accuracy"])
+    markdown = to_markdown(table)
+    assert "| fashion | mini-if | – | 0 | – | – | – |" in markdown
+    assert "Missing (–): mini-if on fashion." in markdown
+
+
+def test_table1_markdown_reads_as_meant() -> None:
+    frames = pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")])
+    markdown = to_markdown(table1(frames, COSTS), notes=["Trained on this domain."])
+    assert "| digits | mini-sd | 75.0 [30.1, 95.4] | 4 | 25.0 | 3.5 | 25.0 |" in markdown
+    assert "| digits | mini-clip | 100.0 [51.0, 100.0] | 4 | none |  |  |" in markdown
+    assert "Wilson 95 % interval" in markdown and "n is the number of test images" in markdown
+    assert "Paper" not in markdown and markdown.endswith("\n\nTrained on this domain.\n")
+
+
+def test_an_item_met_twice_and_an_absent_column_are_named() -> None:
+    twice = pd.concat([predictions("mini-sd", "11")] * 2)
+    with pytest.raises(ValueError, match="'item': 'item-0'"):
+        table1(twice, COSTS)
+    with pytest.raises(ValueError, match=r"expected also \['calls'\]"):
+        table1(predictions("mini-sd", "11").drop(columns="calls"), COSTS)
+
+
+def scenes() -> pd.DataFrame:
+    """20 scenes; Color 20 right, Shape|Color 17 right (seen 10 of 10), and no Shape,Color at all."""
+    held_out = [False] * 10 + [True] * 10
+    tasks = {"Shape|Color": "1" * 17 + "000", "Color": "1" * 20}
+    return pd.concat([predictions("mini-if", marks, task=task, held_out=held_out) for task, marks in tasks.items()])
+
+
+def test_table3_rows_by_hand() -> None:
+    table = table3(scenes(), PAPER3)
+    assert list(table["task"].unique()) == list(PAPER3["task"])
+    assert list(table["split"])[:3] == ["all", "seen", "held-out"]
+    cells = table.set_index(["task", "split"])
+    whole = cells.loc[("Shape|Color", "all")]
+    # 17 or more, or 3 or fewer, of 20 fair throws: 2 (1 + 20 + 190 + 1140) / 2^20
+    assert whole["pvalue"] == pytest.approx(2 * 1351 / 2**20)
+    assert (whole["accuracy"], whole["n"], whole["calls_per_item"], whole["undecided"]) == (0.85, 20, 105.0, 0.05)
+    assert (whole["imagen"], whole["clip-vit-l-14"]) == (0.66, 0.52)
+    assert cells.loc[("Shape|Color", "seen"), "accuracy"] == 1
+    assert cells.loc[("Shape|Color", "held-out"), "accuracy"] == 0.7
+    assert cells.loc[("Shape,Color", "all"), "n"] == 0
+    assert not cells.loc[("Shape,Color", "all"), "significant"]
+
+
+def test_holm_demands_more_than_a_single_test() -> None:
+    # 11 of 12: p = 26 / 4096 = 0.0063; twice that, with another task in the family, is above 0.01.
+    marks = {"Color": "1" * 11 + "0", "Shape|Color": "10" * 6}
+    frame = pd.concat([predictions("mini-if", row, task=task, held_out=False) for task, row in marks.items()])
+    cell = table3(frame, PAPER3).set_index(["task", "split"]).loc[("Color", "all")]
+    assert cell["significant"] and not cell["significant_holm"]
+
+
+def test_table3_markdown_marks_significance_and_missing_tasks() -> None:
+    markdown = to_markdown(table3(scenes(), PAPER3))
+    assert r"| Shape\|Color | **85.0 [64.0, 94.8]**† | 20 | 66 | 65 | 52 |" in markdown
+    assert "| Shape,Color | – | 0 | 100 | 85 | 54 |" in markdown
+    assert "| mini-if | held-out | 100.0 | – | 70.0 | 85.0 | 20 |" in markdown
+    assert "SD v1.4 (reported)" in markdown and "Missing (–): mini-if on Shape,Color." in markdown
+    widths = {line.replace(r"\|", "").count("|") for line in markdown.split("\n\n")[0].splitlines()}
+    assert len(widths) == 1
+
+
+def test_task_order_is_the_papers() -> None:
+    names = [task.name for task in TASKS]
+    reported = PAPER3.set_index("task").reindex(names).reset_index()
+    frames = [predictions("mini-if", "1", task=name, held_out=False) for name in reversed(names)]
+    assert list(table3(pd.concat(frames), reported)["task"].unique()) == names
+
+
+def test_task_that_the_paper_lacks_is_named() -> None:
+    with pytest.raises(ValueError, match="'Size,Position'"):
+        table3(predictions("mini-if", "1", task="Size,Position", held_out=False), PAPER3)
+
+
+def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
+    table = table1(predictions("mini-sd", "110"), COSTS)
+    write(table, "text\n", tmp_path / "tables" / "table1.csv", tmp_path / "tables" / "table1.md")
+    line = (tmp_path / "tables" / "table1.csv").read_text().splitlines()[1]
+    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,3.5,0.333333,,,diffusion"
+    assert (tmp_path / "tables" / "table1.md").read_text() == "text\n"
