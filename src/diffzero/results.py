@@ -23,12 +23,24 @@ def predictions(sources: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def costs(files: Iterable[str]) -> pd.DataFrame:
-    """One row a shard: model and data set (from the path) and all that the job recorded of its cost."""
+    """One row a shard: model and data set (from the path), and what its scores cost, whenever they were taken.
+
+    `seconds` is the network's time for the shard's scores, not the job's: a job that found all of them in the store took none.
+    """
     rows = []
     for file in files:
         model, dataset = Path(file).parts[-5:-3]
-        rows.append({"model": model, "dataset": dataset, **read_json(Path(file))})
+        rows.append({"model": model, "dataset": dataset, "seconds": read_json(Path(file))["network_seconds"]})
     return pd.DataFrame(rows)
+
+
+def reported(paper: pd.DataFrame) -> pd.DataFrame:
+    """The paper's Table 1 (model, dataset, resolution, accuracy in %) under the names that our rows bear.
+
+    Its CLIP rows at 64 are our `@64`: the image reduced to 64 pixels first; those at 224 are our plain name.
+    """
+    reduced = paper["model"].str.startswith("clip-") & (paper["resolution"] == 64)
+    return paper.assign(model=paper["model"].mask(reduced, paper["model"] + "@64"))
 
 
 def notes(trained_on: Mapping[str, list[str]], duplicates: Mapping[str, list[list[int]]]) -> list[str]:

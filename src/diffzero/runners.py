@@ -23,6 +23,7 @@ class Runner:
         self.problem, self.image, self.items = problem, image, items
         self.prompts = np.unique(np.concatenate([item.candidates for item in items]))  # [column]
         self.scores = np.empty((0, len(self.prompts)), dtype=np.float32)  # [draw, column], NaN where not scored
+        self.seconds = np.empty_like(self.scores)  # [draw, column] what each score cost
         self.t = np.empty((0, len(self.prompts) if problem.unshared else 1))  # [draw, column or 1]
         self.columns = [np.searchsorted(self.prompts, item.candidates) for item in items]
         self.races = [
@@ -44,16 +45,22 @@ class Runner:
             rows_of = known.groupby("image").indices
             for runner in runners:
                 rows = known.iloc[rows_of.get(problem.image_keys[runner.image], [])]
-                runner.remember(rows["draw"].to_numpy(int), rows["prompt"].map(prompt_of).to_numpy(int), rows["score"])
+                runner.remember(rows.assign(prompt=rows["prompt"].map(prompt_of)))
         return runners
 
-    def remember(self, draws: NDArray, prompts: NDArray, scores: pd.Series) -> None:
-        """Take stored scores, given by draw and prompt."""
-        mine = np.isin(prompts, self.prompts)
-        if mine.any():
-            self.reserve(int(draws[mine].max()) + 1)
-            self.scores[draws[mine], np.searchsorted(self.prompts, prompts[mine])] = scores.to_numpy()[mine]
-            self.reused = int(mine.sum())
+    def remember(self, known: pd.DataFrame) -> None:
+        """Take stored scores: columns draw, prompt (a number), score, seconds."""
+        mine = known[known["prompt"].isin(self.prompts)]
+        if len(mine):
+            where = mine["draw"].to_numpy(int), np.searchsorted(self.prompts, mine["prompt"])
+            self.reserve(int(where[0].max()) + 1)
+            self.enter(*where, mine["score"].to_numpy(), mine["seconds"].to_numpy())
+            self.reused = len(mine)
+
+    def enter(self, draws: NDArray, columns: NDArray, scores: NDArray, seconds: NDArray | float) -> None:
+        """Take scores, and what each cost."""
+        self.scores[draws, columns] = scores
+        self.seconds[draws, columns] = seconds
 
     def reserve(self, draws: int) -> None:
         """Make room for the scores and times of `draws` draws."""
@@ -61,7 +68,7 @@ class Runner:
         if draws <= have:
             return
         empty = np.full((max(draws, 2 * have) - have, len(self.prompts)), np.nan, dtype=np.float32)
-        self.scores = np.concatenate([self.scores, empty])
+        self.scores, self.seconds = (np.concatenate([old, empty]) for old in (self.scores, self.seconds))
         address = (problem.seed, problem.dataset, problem.images[self.image])
         texts = [problem.prompts[prompt] for prompt in self.prompts] if problem.unshared else [None]
         times = [[draw_time(*address, draw, text) for text in texts] for draw in range(have, len(self.scores))]
@@ -103,7 +110,7 @@ class Runner:
         return {item.name: race.outcome() for item, race in zip(self.items, self.races, strict=True)}
 
     def used(self, image: str) -> pd.DataFrame:
-        """The scores that the races consumed: columns image, draw, prompt, t, score.
+        """The scores that the races consumed: columns image, draw, prompt, t, score, seconds.
 
         Scores that the store knew beyond that are left out, so the shard's table does not depend on what was scored before it.
         """
@@ -119,5 +126,6 @@ class Runner:
                 "prompt": self.prompts[column].astype(np.int32),
                 "t": self.t[draw, column if self.problem.unshared else 0],
                 "score": self.scores[draw, column],
+                "seconds": self.seconds[draw, column],
             }
         )

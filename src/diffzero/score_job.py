@@ -124,18 +124,22 @@ def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, d
         except scoring.Interrupted:
             log.warning("%s: stopped by SIGTERM; everything scored is stored, the same command continues.", title)
             sys.exit(CALL_AGAIN)
-    return result.frame(), cost(engine, settings, time.monotonic() - start)
+    spent = {"seconds": time.monotonic() - start, "network_seconds": result.seconds}
+    return result.frame(), cost(engine, settings, spent)
 
 
-def cost(engine: scoring.Engine, settings: Settings, seconds: float) -> dict:
-    """What the shard cost: calls made now, scores reused, seconds of this job, device and peak memory (MB)."""
+def cost(engine: scoring.Engine, settings: Settings, spent: dict[str, float]) -> dict:
+    """What the shard cost: calls made now, scores reused, device, peak memory (MB), and the seconds `spent`.
+
+    `seconds` are this job's; `network_seconds` those of all the shard's scores, whenever they were taken.
+    """
     progress, device = engine.progress, engine.denoiser.device
     cuda = device.type == "cuda"
     return {
         "images": progress.images,
         "calls": progress.calls,
         "reused": progress.reused,
-        "seconds": round(seconds, 3),
+        **{name: round(value, 6) for name, value in spent.items()},
         "calls_per_s": round(progress.calls / progress.seconds, 2) if progress.calls else None,
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
         "dtype": settings.dtype,

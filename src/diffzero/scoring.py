@@ -67,7 +67,13 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         """Columns image, draw, prompt, t, score, sorted by the first three: the same rows whatever the batch size or order."""
-        return pd.concat(self.scores).sort_values(["image", "draw", "prompt"], ignore_index=True)
+        table = pd.concat(self.scores).drop(columns="seconds")
+        return table.sort_values(["image", "draw", "prompt"], ignore_index=True)
+
+    @property
+    def seconds(self) -> float:
+        """The network's time for all these scores, whenever they were taken."""
+        return float(sum(table["seconds"].sum(dtype=np.float64) for table in self.scores))
 
 
 class Engine:
@@ -122,7 +128,7 @@ class Engine:
                 for lane in itertools.cycle((0, 1)):
                     if flights[lane]:
                         batch, future = flights[lane]
-                        fresh.append(self.enter(batch, future.result()))
+                        fresh.append(self.enter(batch, *future.result()))
                         self.progress.calls += len(batch.draw)
                     if sum(map(len, fresh)) >= flush_calls:
                         flush()
@@ -189,8 +195,14 @@ class Engine:
         alpha, sigma = self.denoiser.schedule.alpha(t).item(), self.denoiser.schedule.sigma(t).item()
         return alpha * self.x[image] + sigma * torch.from_numpy(noise.eps), noise.t
 
+    def evaluate(self, batch: Batch) -> tuple[NDArray[np.float32], float]:
+        """The batch's scores, and the network's seconds for each."""
+        start = time.monotonic()
+        scores = self.squared_errors(batch)
+        return scores, (time.monotonic() - start) / len(scores)
+
     @torch.inference_mode()
-    def evaluate(self, batch: Batch) -> NDArray[np.float32]:
+    def squared_errors(self, batch: Batch) -> NDArray[np.float32]:
         """Scores ||x - x_hat||^2 [triple] (paper, equation 4 without w_t), squared and summed in fp32."""
         device = self.denoiser.device
         pair, prompt = torch.from_numpy(batch.pair).to(device), torch.from_numpy(batch.prompt).to(device)
@@ -204,7 +216,7 @@ class Engine:
             )
         return (x - x_hat).square().flatten(1).sum(dim=1).cpu().numpy()
 
-    def enter(self, batch: Batch, scores: NDArray[np.float32]) -> pd.DataFrame:
+    def enter(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> pd.DataFrame:
         """Hand the scores to their runners; returns them as rows for the store."""
         problem = self.problem
         bad = np.flatnonzero(~np.isfinite(scores))
@@ -218,7 +230,7 @@ class Engine:
             )
         for index, runner in enumerate(batch.runners):
             mine = batch.runner == index
-            runner.scores[batch.draw[mine], batch.column[mine]] = scores[mine]
+            runner.enter(batch.draw[mine], batch.column[mine], scores[mine], seconds)
         images = np.array([problem.image_keys[runner.image] for runner in batch.runners], dtype=object)
         prompts = np.array(problem.prompt_keys, dtype=object)
         return pd.DataFrame(
@@ -227,6 +239,7 @@ class Engine:
                 "prompt": prompts[batch.prompt],
                 "draw": batch.draw.astype(np.int32),
                 "score": scores,
+                "seconds": np.float32(seconds),
             }
         )
 

@@ -1,9 +1,10 @@
 """The score store: raw squared errors in checksummed chunks, addressed by content, outside everything that Snakemake deletes.
 
     <store>/<context>/identity.json      what all scores of this context share (weights, dtype, seed, versions)
-    <store>/<context>/<sha256>.parquet   a chunk: columns image, prompt (content keys), draw, score
+    <store>/<context>/<sha256>.parquet   a chunk: columns image, prompt (content keys), draw, score, seconds
 
 A chunk's name is the digest of its bytes, so writing one twice is harmless, and one that was cut or flipped shows itself.
+`seconds` is a score's share of the network's time for its batch: what a table cost is known however often it was resumed.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from diffzero.files import write_atomically
 
 log = logging.getLogger(__name__)
-COLUMNS = ["image", "prompt", "draw", "score"]
+COLUMNS = ["image", "prompt", "draw", "score", "seconds"]
 
 
 def key(*parts: object) -> str:
@@ -39,7 +40,7 @@ class Store:
         write_atomically(self.folder / "identity.json", json.dumps(identity, indent=2, sort_keys=True).encode())
 
     def write(self, scores: pd.DataFrame) -> Path:
-        """Store scores (columns image, prompt, draw, score) as one chunk; returns its path."""
+        """Store scores (COLUMNS) as one chunk; returns its path."""
         stream = io.BytesIO()
         scores[COLUMNS].to_parquet(stream, index=False, compression="zstd")
         data = stream.getvalue()
