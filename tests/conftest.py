@@ -9,6 +9,9 @@ from diffusers import IFPipeline, StableDiffusionPipeline
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
 
+# Networks this small lose time to threads, and minutes on a busy machine.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -67,6 +67,9 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         """Columns image, draw, prompt, t, score, sorted by the first three: the same rows whatever the batch size or order."""
+        if not self.scores:  # a data set with fewer images than the run has shards leaves some empty
+            columns = {"image": "str", "draw": "int32", "prompt": "int32", "t": "float64", "score": "float32"}
+            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
         table = pd.concat(self.scores).drop(columns="seconds")
         return table.sort_values(["image", "draw", "prompt"], ignore_index=True)
 

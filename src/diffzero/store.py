@@ -57,7 +57,10 @@ class Store:
         """
         frames = [pd.DataFrame({name: [] for name in COLUMNS})]
         for path in sorted(self.folder.glob("*.parquet")):
-            data = path.read_bytes()
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:  # another job has just set it aside
+                continue
             if hashlib.sha256(data).hexdigest() != path.stem:
                 self._set_aside(path)
                 continue
@@ -69,7 +72,10 @@ class Store:
 
     def _set_aside(self, path: Path) -> None:
         damaged = path.with_suffix(".damaged")
-        path.replace(damaged)
+        try:
+            path.replace(damaged)
+        except FileNotFoundError:  # another job was faster
+            return
         log.warning(
             "%s: its bytes do not match its name; set aside as %s, its scores are taken again.", path, damaged.name
         )

@@ -10,10 +10,10 @@ from diffzero.mini import data, train
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 training_set = data.load(Path(snakemake.input.fashion), [Path(path) for path in snakemake.input.scenes])
-out, params = Path(snakemake.output[0]).parent, snakemake.params
+out, length = Path(snakemake.output[0]).parent, train.Length(**snakemake.params.length)
 name = snakemake.wildcards.name
 if name == "mini-sd":
-    train.train_sd(training_set, Path(snakemake.input.vae).parent, out, params.steps, params.batch, params.seed)
+    train.train_sd(training_set, Path(snakemake.input.vae).parent, out, length)
 else:
     trainer = {"vae": train.train_vae, "mini-if": train.train_if, "mini-clip": train.train_clip}[name]
-    trainer(training_set, out, params.steps, params.batch, params.seed)
+    trainer(training_set, out, length)

@@ -1,0 +1,79 @@
+"""Environments, rules and scripts: pins agree with the lock file, every rule can be watched, every script is thin."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+LOCK = (ROOT / "requirements.lock").read_text()
+PIN = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^]]*])?==([^\s;\\]+)")
+NEEDED = ("message", "log", "benchmark", "conda", "resources")
+
+
+def pins(lines) -> dict[str, str]:
+    """Versions by normalised name."""
+    found = (PIN.match(line) for line in lines)
+    return {re.sub(r"[-_.]+", "-", match[1]).lower(): match[2] for match in found if match}
+
+
+def rules() -> dict[str, set[str]]:
+    """The directives of every rule, by file and name."""
+    found = {}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+            name = re.match(r"rule (\w+):", block)[1]
+            found[f"{path.name}:{name}"] = set(re.findall(r"^ {4}(\w+):", block, flags=re.MULTILINE))
+    return found
+
+
+def working_rules() -> list[str]:
+    """Rules that make something; the others only name targets."""
+    return [name for name, directives in rules().items() if "output" in directives]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_environment_pins_the_versions_of_the_lock_file(path):
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    listed = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    found, locked = pins(listed), pins(LOCK.splitlines())
+    assert len(found) == len(listed)
+    assert found == {name: locked.get(name) for name in found}
+
+
+def test_the_lock_file_holds_hashes_and_no_address():
+    lines = [line for line in LOCK.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert not [line for line in lines if "://" in line or line.lstrip().startswith(("-i", "--index", "--extra", "--find"))]
+    blocks = re.split(r"^(?=\S)", "\n".join(lines), flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(pins(lines)) > 50
+    assert not [block for block in blocks if "--hash=sha256:" not in block]
+
+
+def test_the_projects_own_pins_are_in_the_lock_file():
+    listed = re.findall(r'^\s*"([A-Za-z0-9_-]+==[^"]+)"', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    found = pins(listed)
+    assert len(found) > 20 and found.items() <= pins(LOCK.splitlines()).items()
+
+
+@pytest.mark.parametrize("rule", working_rules())
+def test_every_rule_says_what_it_does_where_it_logs_and_what_it_needs(rule):
+    assert not set(NEEDED) - rules()[rule]
+
+
+def test_rules_without_output_only_name_targets():
+    assert all(directives <= {"input", "message"} for directives in rules().values() if "output" not in directives)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_every_script_is_thin_logs_first_and_belongs_to_a_rule(path):
+    text = path.read_text()
+    assert len(text.splitlines()) < 60
+    assert "log_to(snakemake.log[0])" in text
+    assert any(f"workflow/scripts/{path.name}" in other.read_text() for other in (ROOT / "rules").glob("*.smk"))
+
+
+def test_every_script_of_a_rule_and_every_environment_exists():
+    for path in (ROOT / "rules").glob("*.smk"):
+        for relative in re.findall(r'"(\.\./[^"]+)"', path.read_text()):
+            assert (path.parent / relative).is_file(), f"{path.name}: {relative}"

@@ -1,0 +1,186 @@
+"""The stages before scoring: which images, which prompts, which decisions, and what a wrong source is told."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from diffzero.binding import TASKS
+from diffzero.config import Dataset
+from diffzero.images import ImageError, png
+from diffzero.scenes import sample_scene
+from diffzero.stages import binding_items, class_prompts, classification_items, crops, scene_images, select, test_images
+
+NAMES = ["cat", "dog", "owl"]
+test_images.__test__ = False  # a stage, not a test
+
+
+def picture(seed: int) -> bytes:
+    return png(np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8))
+
+
+def dataset(**source) -> Dataset:
+    values = {"title": "Animals", "classnames": NAMES, "templates": ["a photo of a {}."], "licence": "MIT"}
+    return Dataset.model_validate({**values, "source": source})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine pictures, three a class, in a folder of folders."""
+    for k in range(9):
+        path = tmp_path / "animals" / NAMES[k % 3] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(k))
+    (tmp_path / "animals" / "cat" / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    rows = {"photo": [picture(k) for k in range(9)], "class": [k % 3 for k in range(9)]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "animals.parquet")
+    return tmp_path
+
+
+PARQUET = {"kind": "parquet", "path": "animals.parquet", "image": "photo", "label": "class"}
+FOLDER = {"kind": "folder", "path": "animals"}
+
+
+def test_selection_depends_on_names_and_seed_not_on_the_tables_order():
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(50)], "label": range(50)})
+    chosen = select(table, 12, 3)
+    for order in range(3):
+        pd.testing.assert_frame_equal(select(table.sample(frac=1, random_state=order), 12, 3), chosen)
+    assert list(select(table, 12, 4)["image"]) != list(chosen["image"])
+    assert list(chosen["label"]) != sorted(chosen["label"])
+
+
+def test_a_smaller_selection_is_the_start_of_a_larger_one():
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(50)]})
+    whole = select(table, 1000, 0)["image"].tolist()
+    assert sorted(whole) == sorted(table["image"])
+    assert all(select(table, count, 0)["image"].tolist() == whole[:count] for count in (1, 7, 49))
+
+
+@pytest.mark.parametrize(("source", "where"), [(FOLDER, "folder"), (PARQUET, "parquet")])
+def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, where, request):
+    table = test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
+    assert len(table) == 9 and table["image"].is_unique
+    number = {picture(k): k for k in range(9)}
+    for row in table.itertuples():
+        assert row.label == number[row.bytes] % 3
+        assert row.digest == hashlib.sha256(row.bytes).hexdigest()
+
+
+def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
+    with pytest.raises(FileNotFoundError, match="elsewhere: found no sub-folder 'cat'"):
+        test_images(dataset(kind="folder", path="elsewhere"), 5, 0, folder)
+    with pytest.raises(FileNotFoundError, match="elsewhere.parquet: not there"):
+        test_images(dataset(**{**PARQUET, "path": "elsewhere.parquet"}), 5, 0, parquet)
+    for key in ("image", "label"):
+        with pytest.raises(ValueError, match=r"found columns \['photo', 'class'\], expected 'nothing'"):
+            test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    for name in NAMES:
+        (tmp_path / "animals" / name).mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="found no images"):
+        test_images(dataset(**FOLDER), 5, 0, tmp_path)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(folder):
+    (folder / "animals" / "owl" / "2.png").write_bytes(picture(2)[:60])
+    with pytest.raises(ImageError, match="owl/2.png"):
+        test_images(dataset(**FOLDER), 100, 0, folder)
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_label_without_a_class_name_is_named(tmp_path, label):
+    frame = pd.DataFrame({"photo": [picture(0), picture(1)], "class": [0, label]})
+    frame.to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match=rf"found label {label}, expected 0\.\.2"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    frame = pd.DataFrame({"image": ["same", "same"], "photo": [picture(0), picture(1)], "class": [0, 1]})
+    frame.to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match="'same' twice"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+
+
+def test_classes_of_one_name_share_a_prompt_and_are_listed():
+    prompts = class_prompts("a {}.", ["owl", "missile", "cat", "missile", "owl", "missile"])
+    assert prompts["prompts"] == ["a owl.", "a missile.", "a cat."]
+    assert prompts["class_prompt"] == [0, 1, 2, 1, 0, 1]
+    assert prompts["duplicates"] == [[0, 4], [1, 3, 5]]
+    items = classification_items(pd.DataFrame({"image": ["i", "j"], "label": [4, 2]}), prompts)
+    assert list(items["candidates"]) == [[0, 1, 2]] * 2 and list(items["classes"]) == [[0, 1, 2]] * 2
+    assert list(items["label"]) == [4, 2]
+
+
+def test_fewer_than_two_different_prompts_are_refused():
+    with pytest.raises(ValueError, match="at least two different"):
+        class_prompts("a {}.", ["owl", "owl"])
+
+
+def scenes(count: int, seed: int = 1) -> pd.DataFrame:
+    """A scene table as rendering writes it, with an empty picture in every row."""
+    rows = []
+    for index in range(count):
+        scene = sample_scene(seed, index)
+        row = {"scene": index, "seed": seed, "image": bytes([index]), "held_out": scene.held_out}
+        for place, thing in zip(("left", "right"), scene.objects, strict=True):
+            fields = ("shape", "colour", "size", "material", "pixel_x", "pixel_y", "visible")
+            row |= {f"{place}_{name}": getattr(thing, name) for name in fields}
+        rows.append(row)
+    return scene_images([pd.DataFrame(rows[: count // 2]), pd.DataFrame(rows[count // 2 :])])
+
+
+def test_binding_items_name_the_right_scenes_and_sentences():
+    table = scenes(60)
+    prompts, items = binding_items(table, 20, 0)
+    assert items["item"].is_unique and len(items) == 20 * len(TASKS) == 400
+    assert len(set(prompts["prompts"])) == len(prompts["prompts"])
+    for row in items.itertuples():
+        scene = table[table["image"] == row.image].iloc[0]
+        true, false = (prompts["prompts"][row.candidates[k]] for k in (row.label, 1 - row.label))
+        if row.task == "Shape":
+            here = {scene["left_shape"], scene["right_shape"]}
+            assert any(shape in true for shape in here) and not any(shape in false for shape in here)
+        if row.task == "Color|Shape":
+            colours = {scene[f"{place}_shape"]: scene[f"{place}_colour"] for place in ("left", "right")}
+            shape = next(shape for shape in colours if shape in true)
+            assert colours[shape] in true and colours[shape] not in false and shape in false
+        assert row.held_out == scene["held_out"]
+        assert row.classes == [0, 1]
+
+
+def test_the_true_sentence_stands_on_either_side_whatever_the_task():
+    _, items = binding_items(scenes(60), 20, 0)
+    assert 0.4 < items["label"].mean() < 0.6
+    assert all(0 < share < 1 for share in items.groupby("task")["label"].mean())
+    # The side says nothing about the scene either: no image has its truth on one side in every task.
+    assert items.groupby("image")["label"].mean().between(0.05, 0.95).mean() > 0.9
+
+
+def test_more_scenes_extend_the_items():
+    small, large = binding_items(scenes(60), 8, 0), binding_items(scenes(60), 16, 0)
+    merged = small[1].merge(large[1], on="item", suffixes=("", "_large"))
+    assert len(merged) == len(small[1])
+    for row in merged.itertuples():
+        texts = [[p["prompts"][k] for k in c] for p, c in ((small[0], row.candidates), (large[0], row.candidates_large))]
+        assert texts[0] == texts[1] and row.label == row.label_large
+
+
+def test_too_few_usable_scenes_are_counted():
+    with pytest.raises(ValueError, match=r"task Shape.*: found 5 usable scenes, expected 6"):
+        binding_items(scenes(5), 6, 0)
+
+
+def test_crops_are_in_the_tables_order():
+    table = pd.DataFrame({"image": list("abc"), "bytes": [png(np.full((9, 12), 60 * k, np.uint8)) for k in range(3)]})
+    found = crops(table, 6)
+    assert found.shape == (3, 6, 6, 3) and [int(found[k].mean()) for k in range(3)] == [0, 60, 120]
