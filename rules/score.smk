@@ -18,7 +18,6 @@ rule score:
         f"{RESULTS}/logs/scores/{{model}}/{{dataset}}/seed{{seed}}/{{race}}/{{shard}}-of-{{shards}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/scores/{{model}}/{{dataset}}/seed{{seed}}/{{race}}/{{shard}}-of-{{shards}}.tsv"
-    retries: 3
     conda:
         "../envs/torch.yaml"
     threads: RUN.threads

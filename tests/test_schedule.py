@@ -124,6 +124,12 @@ def test_an_unknown_schedule_names_itself_and_the_known_ones():
         schedule.betas({"num_train_timesteps": 1000, "beta_schedule": "sigmoid"})
 
 
+def test_a_rescaled_schedule_is_refused_and_not_read_as_if_it_were_not():
+    with pytest.raises(ValueError, match="found rescale_betas_zero_snr"):
+        schedule.betas(CONFIGS["sd"] | {"rescale_betas_zero_snr": True})
+    assert schedule.betas(CONFIGS["sd"] | {"rescale_betas_zero_snr": False}).shape == (1000,)
+
+
 def test_trained_betas_are_taken_as_they_are():
     assert schedule.betas({"trained_betas": [0.1, 0.2], "num_train_timesteps": 2}).tolist() == [0.1, 0.2]
 

@@ -15,9 +15,10 @@ from safetensors.numpy import save_file
 from diffzero import denoisers
 from diffzero.datasets import digits
 from diffzero.files import write_npy, write_parquet
+from diffzero.images import crops
 from diffzero.problem import shard_rows
 from diffzero.score_job import CALL_AGAIN
-from diffzero.stages import class_prompts, classification_items, crops
+from diffzero.stages import class_prompts, classification_items
 
 IMAGES, CLASSES, DRAWS = 5, 4, 24
 # One interpreter loads the libraries; every job is a process of its own, forked from it. Prints the job's pid, then its exit code.

@@ -100,7 +100,7 @@ def test_a_shard_without_images_has_an_empty_table_of_the_same_columns(toy):
 
 @every_policy
 def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_nothing(toy_folder, policy):
-    problem, whole = classification(), score(Toy(toy_folder), classification(), policy)[0].frame()
+    problem, whole = classification(6, 4), score(Toy(toy_folder), classification(6, 4), policy)[0].frame()
     stops = 0
     while True:
         recorded, left = [], stops

@@ -8,9 +8,9 @@ import pytest
 
 from diffzero.binding import TASKS
 from diffzero.config import Dataset
-from diffzero.images import ImageError, png
+from diffzero.images import ImageError, crops, png
 from diffzero.scenes import sample_scene
-from diffzero.stages import binding_items, class_prompts, classification_items, crops, scene_images, select, test_images
+from diffzero.stages import binding_items, class_prompts, classification_items, scene_images, select, test_images
 
 NAMES = ["cat", "dog", "owl"]
 test_images.__test__ = False  # a stage, not a test

@@ -55,6 +55,11 @@ class Schedule:
 
 def betas(config: dict[str, Any]) -> Floats:
     """The betas [timestep] of a diffusers scheduler configuration, recomputed in float64."""
+    if config.get("rescale_betas_zero_snr"):
+        raise ValueError(
+            "scheduler: found rescale_betas_zero_snr, expected it absent or false: alpha is then 0 at t = 1 and x0 has no "
+            "meaning for an eps model. Such a schedule needs a branch in diffzero.schedule.betas."
+        )
     if config.get("trained_betas") is not None:
         return np.asarray(config["trained_betas"], dtype=np.float64)
     steps, kind = config["num_train_timesteps"], config.get("beta_schedule", "linear")

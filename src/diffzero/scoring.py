@@ -76,7 +76,7 @@ class Result:
     @property
     def seconds(self) -> float:
         """The network's time for all these scores, whenever they were taken."""
-        return float(sum(table["seconds"].sum(dtype=np.float64) for table in self.scores))
+        return float(sum(table["seconds"].to_numpy().sum(dtype=np.float64) for table in self.scores))
 
 
 class Engine:

@@ -1,0 +1,179 @@
+"""The whole workflow in a copy of the working tree: tables that the scores account for, nothing scored twice, clear failures."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from literal import algorithm_1
+
+ROOT = Path(__file__).parent.parent
+CONFIG = {
+    "run": "tiny",
+    "models": ["mini-sd"],
+    "baselines": ["mini-clip"],
+    "datasets": ["digits"],
+    "images": 3,
+    "shard_images": 2,
+    "device": "cpu",
+    "policy": {"max_scores": 24},
+    "binding": {"scenes": 2, "resolution": 32, "samples": 4, "baselines": [], "policy": {"max_scores": 20}},
+}
+COLUMNS = ["model", "dataset", "accuracy", "low", "high", "n", "calls_per_image"]
+
+
+def snakemake(root: Path, *arguments: str, config: dict | None = None) -> subprocess.CompletedProcess:
+    """One Snakemake command in `root`, on the tiny configuration or the one given."""
+    (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG if config is None else config))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def costs(root: Path) -> pd.DataFrame:
+    paths = sorted((root / "results" / "tiny" / "scores").rglob("*.json"))
+    return pd.DataFrame([{"path": str(path), **json.loads(path.read_text())} for path in paths])
+
+
+def tables(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((root / "results" / "tiny" / "tables").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """A copy of the files that git knows or would add."""
+    root = tmp_path_factory.mktemp("copy")
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "paper/")):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    # The weights as they lie there, whether git knows them or not.
+    shutil.copytree(ROOT / "resources" / "models", root / "resources" / "models", dirs_exist_ok=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(copy) -> Path:
+    done = snakemake(copy)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return copy
+
+
+def literal_accuracy_and_calls(root: Path, dataset: str, max_scores: int) -> tuple[float, float]:
+    """Accuracy and calls an item from the score shards alone, by Algorithm 1 as printed."""
+    folder = root / "results" / "tiny"
+    shards = (folder / "scores" / "mini-sd" / dataset).rglob("*.parquet")
+    scores = pd.concat([pd.read_parquet(path) for path in shards])
+    items = pd.read_parquet(folder / "data" / dataset / "items.parquet")
+    right, calls = [], []
+    for item in items.itertuples():
+        mine = scores[(scores["image"] == item.image) & scores["prompt"].isin(item.candidates)]
+        mine = mine.assign(weighted=np.exp(-7 * mine["t"]) * mine["score"].astype(float))
+        matrix = mine.pivot(index="draw", columns="prompt", values="weighted").reindex(columns=list(item.candidates))
+        raced = algorithm_1(matrix.to_numpy(), 20, max_scores, 0.002)
+        right.append(item.classes[raced.prediction] == item.label)
+        calls.append(raced.calls)
+    return float(np.mean(right)), float(np.mean(calls))
+
+
+def test_table_1_is_what_the_score_shards_say(finished):
+    table = pd.read_csv(finished / "results" / "tiny" / "tables" / "table1.csv")
+    assert list(table.columns[:7]) == COLUMNS
+    row = table[(table["model"] == "mini-sd") & (table["dataset"] == "digits")].iloc[0]
+    accuracy, calls = literal_accuracy_and_calls(finished, "digits", 24)
+    assert row["n"] == 3 and row["low"] <= row["accuracy"] <= row["high"]
+    assert (row["accuracy"], row["calls_per_image"]) == pytest.approx((accuracy, calls), rel=1e-5)
+    assert set(table["model"]) == {"mini-sd", "mini-clip", "mini-clip@24"}
+    made = costs(finished)
+    assert made[made["path"].str.contains("/digits/")]["calls"].sum() == round(3 * calls)
+
+
+def test_table_3_is_what_the_score_shards_say(finished):
+    table = pd.read_csv(finished / "results" / "tiny" / "tables" / "table3.csv")
+    every = table[table["split"] == "all"]
+    accuracy, calls = literal_accuracy_and_calls(finished, "scenes", 20)
+    assert len(every) == 20 and (every["n"] == 2).all()
+    assert (every["accuracy"].mean(), every["calls_per_item"].mean()) == pytest.approx((accuracy, calls), rel=1e-5)
+
+
+def test_figures_logs_and_benchmarks_are_there(finished):
+    folder = finished / "results" / "tiny"
+    assert {path.suffix for path in (folder / "figures").iterdir()} >= {".svg", ".png"}
+    assert list((folder / "logs").rglob("*.log")) and list((folder / "benchmarks").rglob("*.tsv"))
+
+
+def test_a_finished_run_has_nothing_to_be_done(finished):
+    again = snakemake(finished, "-n")
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_deleted_run_is_made_anew_without_a_call_and_byte_for_byte(finished):
+    before, scored = tables(finished), costs(finished)
+    shutil.rmtree(finished / "results" / "tiny")
+    shutil.rmtree(finished / ".snakemake")
+    other_shards = {**CONFIG, "shard_images": 3, "batch_size": 17}
+    done = snakemake(finished, "tables", config=other_shards)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert costs(finished)["calls"].sum() == 0
+    assert costs(finished)["reused"].sum() == scored["calls"].sum() > 0
+    assert tables(finished) == before
+
+
+def test_the_papers_run_can_be_planned(copy):
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "stable-diffusion-v1-4" in done.stdout + done.stderr or "score" in done.stdout + done.stderr
+
+
+def refused(done: subprocess.CompletedProcess) -> str:
+    """The one message of a run that failed."""
+    output = done.stderr + done.stdout
+    assert done.returncode not in (0, None) and "Traceback (most recent call last)" not in output, output[-3000:]
+    messages = {line for line in output.splitlines() if line.startswith("diffzero: ")}
+    assert len(messages) == 1, output[-3000:]
+    return messages.pop()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"imagse": 3}, ("tiny.yaml", "unknown key 'imagse'", "Did you mean 'images'?")),
+        ({"models": ["mini-ds"]}, ("unknown model 'mini-ds'", "Did you mean 'mini-sd'?", "mini-if")),
+        ({"datasets": ["digit"]}, ("unknown dataset 'digit'", "Did you mean 'digits'?")),
+    ],
+    ids=["misspelt key", "unknown model", "unknown data set"],
+)
+def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, words):
+    message = refused(snakemake(copy, "-n", config={**CONFIG, "run": "wrong", **change}))
+    assert all(word in message for word in words), message
+    assert not (copy / "results" / "wrong").exists()
+
+
+def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):
+    small = {"run": "broken", "images": 2, "device": "cpu", "policy": {"min_scores": 2, "max_scores": 2}}
+    models, datasets = copy / "config" / "models", copy / "config" / "datasets"
+    (models / "gone.yaml").write_text((models / "mini-sd.yaml").read_text().replace("models/mini-sd", "models/gone"))
+    for name, data in (("cat", b"no picture"), ("dog", b"nor this")):
+        (copy / "pictures" / name).mkdir(parents=True)
+        (copy / "pictures" / name / "1.png").write_bytes(data)
+    pictures = {"kind": "folder", "path": "pictures"}
+    settings = {"title": "p", "source": pictures, "classnames": ["cat", "dog"], "templates": ["{}"], "licence": "MIT"}
+    (datasets / "pictures.yaml").write_text(yaml.safe_dump(settings))
+    config = {**small, "models": ["gone"], "datasets": ["digits"]}
+    message = refused(snakemake(copy, "--keep-going", "tables", config=config))
+    assert "CheckpointError" in message and "resources/models/gone" in message and "path" in message
+    assert (copy / "results" / "broken" / "data" / "digits" / "images.parquet").is_file()
+    done = snakemake(copy, "results/broken/data/pictures/images.parquet", config={**config, "datasets": ["pictures"]})
+    message = refused(done)
+    assert "ImageError" in message and "/1.png" in message and "cannot be decoded" in message
+    assert (copy / "results" / "broken" / "data" / "digits" / "images.parquet").is_file()
