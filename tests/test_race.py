@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from literal import adaptive_stages, algorithm_1
 from scipy import stats
 
 from diffzero.race import Full, Outcome, Policy, Race, Stages, TTest, best_class, paired_t
+from literal import adaptive_stages, algorithm_1
 
 Floats = np.ndarray
 KINDS = ("separated", "close", "ties", "constant", "equal", "heavy", "counts")

@@ -12,7 +12,7 @@ from diffzero.denoisers.base import Denoiser
 from diffzero.noise import draw_noise
 from diffzero.problem import Item, Problem
 from diffzero.race import Full, Outcome, Policy, Stages, TTest
-from diffzero.scoring import Engine, Result
+from diffzero.scoring import Engine
 from literal import adaptive_stages, algorithm_1, mean
 
 POLICIES = [TTest(3, 12, 0.05), Stages((2, 5, 9), (3, 2, 1)), Full(5)]
