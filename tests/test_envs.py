@@ -44,7 +44,9 @@ def test_every_environment_pins_the_versions_of_the_lock_file(path):
 
 def test_the_lock_file_holds_hashes_and_no_address():
     lines = [line for line in LOCK.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    assert not [line for line in lines if "://" in line or line.lstrip().startswith(("-i", "--index", "--extra", "--find"))]
+    assert not [
+        line for line in lines if "://" in line or line.lstrip().startswith(("-i", "--index", "--extra", "--find"))
+    ]
     blocks = re.split(r"^(?=\S)", "\n".join(lines), flags=re.MULTILINE)[1:]
     assert len(blocks) > 50 and all(PIN.match(block) for block in blocks)
     assert not [block for block in blocks if "--hash=sha256:" not in block]

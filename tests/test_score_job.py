@@ -25,7 +25,9 @@ IMAGES, CLASSES, DRAWS = 5, 4, 24
 DRIVER = """
 import json, os, sys, traceback
 from pathlib import Path
+import pandas as pd
 import torch
+from diffzero import denoisers
 from diffzero.config import Weighting
 from diffzero.files import write_json, write_parquet
 from diffzero.race import TTest
@@ -33,6 +35,9 @@ from diffzero.score_job import Inputs, Settings, run
 
 torch.set_num_threads(1)
 base = Path(sys.argv[1])
+# What libraries load on first use is loaded here, once for all jobs.
+denoisers.load(Path(sys.argv[2]), "float32", "cpu")
+pd.read_parquet(base / "items.parquet")
 
 def job(store, out, shard, shards, seed):
     prompts = json.loads((base / "prompts.json").read_text())["prompts"]

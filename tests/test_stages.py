@@ -133,8 +133,10 @@ def scenes(count: int, seed: int = 1) -> pd.DataFrame:
         scene = sample_scene(seed, index)
         row = {"scene": index, "seed": seed, "image": bytes([index]), "held_out": scene.held_out}
         for place, thing in zip(("left", "right"), scene.objects, strict=True):
-            fields = ("shape", "colour", "size", "material", "pixel_x", "pixel_y", "visible")
-            row |= {f"{place}_{name}": getattr(thing, name) for name in fields}
+            row |= {
+                f"{place}_{name}": getattr(thing, name) for name in ("shape", "colour", "size", "material", "visible")
+            }
+            row |= {f"{place}_x": thing.pixel_x, f"{place}_y": thing.pixel_y}
         rows.append(row)
     return scene_images([pd.DataFrame(rows[: count // 2]), pd.DataFrame(rows[count // 2 :])])
 
@@ -171,7 +173,9 @@ def test_more_scenes_extend_the_items():
     merged = small[1].merge(large[1], on="item", suffixes=("", "_large"))
     assert len(merged) == len(small[1])
     for row in merged.itertuples():
-        texts = [[p["prompts"][k] for k in c] for p, c in ((small[0], row.candidates), (large[0], row.candidates_large))]
+        texts = [
+            [p["prompts"][k] for k in c] for p, c in ((small[0], row.candidates), (large[0], row.candidates_large))
+        ]
         assert texts[0] == texts[1] and row.label == row.label_large
 
 

@@ -21,7 +21,7 @@ CONFIG = {
     "baselines": ["mini-clip"],
     "datasets": ["digits"],
     "images": 3,
-    "shard_images": 2,
+    "shard_images": 9,  # of 17 scenes: two shards
     "device": "cpu",
     "policy": {"max_scores": 24},
     "binding": {"scenes": 2, "resolution": 32, "samples": 4, "baselines": [], "policy": {"max_scores": 20}},
@@ -32,7 +32,7 @@ COLUMNS = ["model", "dataset", "accuracy", "low", "high", "n", "calls_per_image"
 def snakemake(root: Path, *arguments: str, config: dict | None = None) -> subprocess.CompletedProcess:
     """One Snakemake command in `root`, on the tiny configuration or the one given."""
     (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG if config is None else config))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", "tiny.yaml"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
 
@@ -120,7 +120,7 @@ def test_a_deleted_run_is_made_anew_without_a_call_and_byte_for_byte(finished):
     before, scored = tables(finished), costs(finished)
     shutil.rmtree(finished / "results" / "tiny")
     shutil.rmtree(finished / ".snakemake")
-    other_shards = {**CONFIG, "shard_images": 3, "batch_size": 17}
+    other_shards = {**CONFIG, "shard_images": 6, "batch_size": 17}
     done = snakemake(finished, "tables", config=other_shards)
     assert done.returncode == 0, done.stderr[-4000:]
     assert costs(finished)["calls"].sum() == 0

@@ -28,11 +28,14 @@ def adapter_of(folder: Path) -> tuple[str, str]:
     name = json.loads(path.read_text())["_class_name"]
     if name not in FAMILIES:
         raise CheckpointError(f"{path}: found pipeline {name!r}, expected one of {', '.join(FAMILIES)}.")
-    if not list(folder.glob("unet/*.safetensors")):
-        raise CheckpointError(
-            f"{folder}/unet: found no safetensors weights. Unpickled `.bin` weights are refused: load them where you "
-            "trust them and save them again with `save_pretrained(..., safe_serialization=True)`."
-        )
+    pickled = {path.parent for path in folder.glob("*/*.bin")}
+    parts = [folder / "unet", *sorted(pickled)]
+    for part in parts:
+        if not list(part.glob("*.safetensors")):
+            raise CheckpointError(
+                f"{part}: found no safetensors weights. Unpickled `.bin` weights are refused: load them where you trust "
+                "them and save them again with `save_pretrained(..., safe_serialization=True)`."
+            )
     return FAMILIES[name]
 
 
