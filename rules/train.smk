@@ -3,7 +3,7 @@
 
 MINI = f"{RUN.results}/mini"
 SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 2, 3000, 1
-# steps, horizon of the learning rate, batch. mini-if ends early: its loss had flattened when the time for training was over.
+# Steps, horizon of the learning rate, batch. mini-if ends early, while its loss still falls: the time for training was over.
 MINI_LENGTH = {
     "vae": (900, 900, 32),
     "mini-sd": (6000, 6000, 32),
