@@ -4,24 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import T5EncoderModel, T5Tokenizer
 
-from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches, to_pixels
+from diffzero.denoisers.base import Arrays, Tensors, check_length, in_batches, to_pixels
+from diffzero.denoisers.unet import UNetDenoiser
 
 ENCODE_BATCH = 16
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
 
 
-class DeepFloydIF(Denoiser):
+class DeepFloydIF(UNetDenoiser):
     """x is the image itself in [-1, 1]; the network's output holds eps and a learned variance, of which eps is used."""
-
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
-        super().__init__(folder, dtype, device)
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, use_safetensors=True)
-        self.unet = unet.to(device).eval().requires_grad_(False)
 
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.unet(x_t, timestep, text["states"]).sample[:, : x_t.shape[1]]

@@ -4,29 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from diffzero.denoisers.base import Arrays, Denoiser, Tensors, check_length, in_batches, to_pixels
+from diffzero.denoisers.base import Arrays, Tensors, check_length, in_batches, to_pixels
+from diffzero.denoisers.unet import UNetDenoiser
 
 ENCODE_BATCH = 16
 
 
-class StableDiffusion(Denoiser):
+class StableDiffusion(UNetDenoiser):
     """x is the VAE latent's mean, scaled; text is the encoder's last hidden state."""
-
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
-        super().__init__(folder, dtype, device)
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, use_safetensors=True)
-        self.unet = unet.to(device).eval().requires_grad_(False)
 
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.unet(x_t, timestep, text["states"]).sample
 
     @classmethod
     def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+        """CLIP's last hidden state, prompts padded to the tokenizer's length, as in StableDiffusionPipeline."""
         tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
         encoder = CLIPTextModel.from_pretrained(
             folder, subfolder="text_encoder", dtype=torch.float32, use_safetensors=True
