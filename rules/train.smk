@@ -2,13 +2,13 @@
 # Outside RESULTS: they belong to no run.
 
 MINI = f"{RUN.results}/mini"
-SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 2, 3000, 1
-# Steps, horizon of the learning rate, batch. mini-if ends early, while its loss still falls: the time for training was over.
+SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 4, 3000, 1
+# Steps and batch
 MINI_LENGTH = {
-    "vae": (900, 900, 32),
-    "mini-sd": (6000, 6000, 32),
-    "mini-if": (4500, 5500, 32),
-    "mini-clip": (1000, 1000, 96),
+    "vae": (900, 32),
+    "mini-sd": (16000, 32),
+    "mini-if": (16000, 32),
+    "mini-clip": (3000, 96),
 }
 
 
@@ -60,7 +60,7 @@ rule mini_train:
         mem_mb=4000,
         runtime=240,
     params:
-        length=lambda wildcards: dict(zip(("steps", "horizon", "batch"), MINI_LENGTH[wildcards.name]), seed=0),
+        length=lambda wildcards: dict(zip(("steps", "batch"), MINI_LENGTH[wildcards.name]), seed=0),
     message:
         "Train {wildcards.name}"
     script:

@@ -43,14 +43,17 @@ def describe(obj: dict[str, str], attributes: set[str]) -> str:
     return start + " ".join([*words, obj["shape"] if "shape" in attributes else "object"])
 
 
+def mentioned(rng: np.random.Generator) -> set[str]:
+    """Which attributes a caption mentions: one, two or more, shape and colour twice as often as the others."""
+    names, shares = ["shape", "colour", "size", "position"], [2 / 6, 2 / 6, 1 / 6, 1 / 6]
+    number = rng.choice([1, 2, 3, 4], p=[0.35, 0.4, 0.15, 0.1])
+    return set(rng.choice(names, number, replace=False, p=shares))
+
+
 def scene_caption(objects: tuple[dict[str, str], dict[str, str]], rng: np.random.Generator) -> str:
     """One caption of a two-object scene: one object or both, in either order, with any of their attributes."""
     first, second = objects if rng.random() < 0.5 else objects[::-1]
-    attributes = {name for name, share in (("shape", 0.65), ("colour", 0.65), ("size", 0.35)) if rng.random() < share}
-    if rng.random() < 0.4:
-        attributes.add("position")
-    if not attributes:
-        attributes = {"shape", "colour"}
+    attributes = mentioned(rng)
     if rng.random() < 0.4:
         return describe(first, attributes) + "."
     other = describe(second, attributes)

@@ -13,7 +13,7 @@ from diffzero.datasets.digits import digit_png, test_rows
 from diffzero.mini.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
 
 SIZE = 32  # pixels; each model takes its own size from these
-SHARES = {"digits": 0.2, "fashion": 0.3, "scenes": 0.5}  # of a batch; scenes hold the most to learn
+SHARES = {"digits": 0.25, "fashion": 0.3, "scenes": 0.45}  # of a batch; scenes hold the most to learn
 EMPTY_CAPTIONS = 0.1  # share of captions left empty, so that samples can be drawn with classifier-free guidance
 
 

@@ -1,13 +1,7 @@
-"""Training of the mini models: one loop, three losses.
-
-The result depends on the seed and the number of steps alone, on one kind of processor and one build of torch.
-"""
+"""Training of the mini models: what each one's loss is, and what is saved."""
 
 import json
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,74 +12,19 @@ from diffusers import AutoencoderKL, DDPMScheduler, IFPipeline, StableDiffusionP
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
 from diffzero.mini.data import SIZE, TrainingSet
+from diffzero.mini.fit import Length, fit
 
-EMA_DECAY = 0.998
-WARM_UP = 200  # steps
-SAVE_EVERY = 500  # steps; a training that is cut off leaves a model that loads
 KL_WEIGHT = 1e-6  # of the VAE, per element: as in Rombach et al. 2022, Section 3.1
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a model is trained; with the data, all that decides its weights."""
-
-    steps: int
-    batch: int
-    seed: int
-    horizon: int  # steps over which the learning rate falls; more than `steps` ends before it has fallen
 
 
 def to_tensor(pixels: NDArray[np.uint8], size: int = SIZE) -> Tensor:
     """Pixels [image, height, width, 3] uint8 as [image, 3, size, size] in [-1, 1], fp32."""
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x if size == SIZE else F.interpolate(x, size, mode="bicubic", antialias=True).clamp(-1, 1)
-
-
-def learning_rate(step: int, horizon: int) -> float:
-    """Share of the peak rate: a linear warm-up, then half a cosine down to 2 %."""
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / horizon))
-
-
-def fit(
-    module: torch.nn.Module,
-    loss: Callable[[int], Tensor],
-    length: Length,
-    rate: float,
-    save: Callable[[torch.nn.Module], None],
-    log: Path,
-) -> torch.nn.Module:
-    """The moving average of `module`'s weights after `length.steps` steps of AdamW on `loss(step)`.
-
-    `save` gets the average every SAVE_EVERY steps and at the end; `log` gets one JSON line each time: step, loss, seconds.
-    """
-    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, length.horizon))
-    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
-    start, recent = time.monotonic(), []
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", buffering=1) as stream:
-        for step in range(length.steps):
-            value = loss(step)
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            average.update_parameters(module)
-            recent.append(value.item())
-            if (step + 1) % SAVE_EVERY == 0 or step + 1 == length.steps:
-                save(average.module)
-                line = {"step": step + 1, "loss": float(np.mean(recent)), "seconds": time.monotonic() - start}
-                stream.write(json.dumps(line) + "\n")
-                recent.clear()
-    return average.module
 
 
 def train_vae(data: TrainingSet, out: Path, length: Length) -> None:
