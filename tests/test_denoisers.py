@@ -58,12 +58,12 @@ def same(ours: torch.Tensor, theirs: torch.Tensor, rtol: float) -> None:
 def test_x0_is_the_schedulers_predicted_original_sample(name, folder, denoiser):
     unet, config = pipeline(folder).unet, pipeline(folder).scheduler.config
     x_t, states = inputs(name, len(TIMES))
-    # IF thresholds and all of them clip while sampling; a score is of the bare prediction.
+    # Compared before the clipping of pixels: near t = 1 that would hide most of the difference and magnify the rest.
     plain = {"clip_sample": False, "thresholding": False}
     ddpm, ddim = DDPMScheduler.from_config(config, **plain), DDIMScheduler.from_config(config, **plain)
     ddim.set_timesteps(1000)
     with torch.inference_mode():
-        ours = denoiser.x0(x_t, np.array(TIMES), {"states": states})
+        ours = Denoiser.x0(denoiser, x_t, np.array(TIMES), {"states": states})
         for row, timestep in enumerate(TIMESTEPS):
             output = unet(x_t[row : row + 1], timestep, states[row : row + 1]).sample
             eps = output[:, : x_t.shape[1]]
@@ -74,6 +74,19 @@ def test_x0_is_the_schedulers_predicted_original_sample(name, folder, denoiser):
     assert ours.dtype == torch.float32
 
 
+def test_the_last_timesteps_of_a_pixel_model_cannot_outweigh_all_others(tiny_if):
+    """Unclipped, the error at t = 1 is about 1e8 times that at t = 0.5; clipped, no error exceeds that of a wrong pixel."""
+    denoiser, pixels = load(tiny_if, "float32", "cpu"), torch.full((2, 3, 24, 24), 0.3)
+    times, eps = np.array([0.5, 1.0]), torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    alpha, sigma = denoiser.levels(times, 4)
+    x_t, states = alpha * pixels + sigma * eps, inputs("tiny_if", 2)[1]
+    with torch.inference_mode():
+        clipped = (denoiser.x0(x_t, times, {"states": states}) - pixels).square()
+        bare = (Denoiser.x0(denoiser, x_t, times, {"states": states}) - pixels).square()
+    assert bare[1].mean() > 1e6 * bare[0].mean()
+    assert clipped.max() <= 1.3**2 + 1e-6 and (clipped <= bare).all()
+
+
 @both
 @pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
 def test_x0_follows_the_prediction_type_that_the_checkpoint_names(name, folder, prediction_type, tmp_path):
@@ -81,7 +94,7 @@ def test_x0_follows_the_prediction_type_that_the_checkpoint_names(name, folder, 
     path = copy / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": prediction_type}))
     unet, config = pipeline(copy).unet, pipeline(copy).scheduler.config
-    scheduler = DDPMScheduler.from_config(config, clip_sample=False, thresholding=False)
+    scheduler = DDPMScheduler.from_config(config, clip_sample=name == "tiny_if", thresholding=False)
     x_t, states = inputs(name, 2)
     with torch.inference_mode():
         ours = load(copy, "float32", "cpu").x0(x_t, np.array([0.25, 0.75]), {"states": states})
@@ -95,10 +108,10 @@ def test_x0_follows_the_prediction_type_that_the_checkpoint_names(name, folder, 
 def test_a_batch_of_mixed_timesteps_is_its_single_calls(name, denoiser):
     x_t, states = inputs(name, len(TIMES))
     with torch.inference_mode():
-        together = denoiser.x0(x_t, np.array(TIMES), {"states": states})
+        together = Denoiser.x0(denoiser, x_t, np.array(TIMES), {"states": states})
         for row, t in enumerate(TIMES):
             rows = slice(row, row + 1)
-            same(denoiser.x0(x_t[rows], np.array([t]), {"states": states[rows]}), together[rows], 1e-5)
+            same(Denoiser.x0(denoiser, x_t[rows], np.array([t]), {"states": states[rows]}), together[rows], 1e-5)
 
 
 @both
