@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from diffzero import denoisers, noise, scoring
 from diffzero.config import Weighting
+from diffzero.memory import batch_size
 from diffzero.problem import Problem, items_of, shard_rows
 from diffzero.race import Policy
 from diffzero.store import Store, key
@@ -53,7 +55,7 @@ class Settings:
     digest: str
     dtype: str
     device: str
-    batch_size: int
+    batch_size: int | Literal["auto"]
     flush_calls: int
     store: Path
 
@@ -108,7 +110,7 @@ def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, d
         problem,
         settings.policy,
         weigh(settings.weighting, denoiser.schedule),
-        settings.batch_size,
+        batch_size(settings.batch_size, denoiser.device),
         store.read(set(problem.image_keys)),
     )
     stopped: list[int] = []
@@ -143,7 +145,8 @@ def cost(engine: scoring.Engine, settings: Settings, spent: dict[str, float]) ->
         "calls_per_s": round(progress.calls / progress.seconds, 2) if progress.calls else None,
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
         "dtype": settings.dtype,
-        "batch_size": settings.batch_size,
+        "batch_size": engine.batch_size,
+        "calls_at_once": engine.pieces.size,  # less than batch_size where memory ran out
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if cuda else None,
     }

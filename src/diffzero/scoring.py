@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffzero.denoisers.base import Denoiser
+from diffzero.memory import Pieces
 from diffzero.noise import draw_noise
 from diffzero.problem import Problem
 from diffzero.race import Outcome, Policy
@@ -98,6 +99,7 @@ class Engine:
     ) -> None:
         """`weight` maps t to w_t; `known` holds stored scores with the columns of store.Store (content keys)."""
         self.denoiser, self.problem, self.batch_size = denoiser, problem, batch_size
+        self.pieces = Pieces(batch_size)
         self.x = torch.from_numpy(problem.x)
         self.x_device = self.x.to(denoiser.device)
         self.text = {name: torch.from_numpy(values).to(denoiser.device) for name, values in problem.text.items()}
@@ -201,17 +203,17 @@ class Engine:
     def evaluate(self, batch: Batch) -> tuple[NDArray[np.float32], float]:
         """The batch's scores, and the network's seconds for each."""
         start = time.monotonic()
-        scores = self.squared_errors(batch)
+        scores = self.pieces.evaluate(lambda rows: self.squared_errors(batch, rows), len(batch.pair))
         return scores, (time.monotonic() - start) / len(scores)
 
     @torch.inference_mode()
-    def squared_errors(self, batch: Batch) -> NDArray[np.float32]:
-        """Scores ||x - x_hat||^2 [triple] (paper, equation 4 without w_t), squared and summed in fp32."""
+    def squared_errors(self, batch: Batch, rows: slice) -> NDArray[np.float32]:
+        """Scores ||x - x_hat||^2 [triple] (paper, equation 4 without w_t) of some triples, squared and summed in fp32."""
         device = self.denoiser.device
-        pair, prompt = torch.from_numpy(batch.pair).to(device), torch.from_numpy(batch.prompt).to(device)
-        image = torch.tensor([batch.runners[runner].image for runner in batch.runner], device=device)
+        pair, prompt = (torch.from_numpy(indices[rows]).to(device) for indices in (batch.pair, batch.prompt))
+        image = torch.tensor([batch.runners[runner].image for runner in batch.runner[rows]], device=device)
         text = {name: values[prompt] for name, values in self.text.items()}
-        x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair], text)
+        x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair[rows]], text)
         x = self.x_device[image]
         if x_hat.shape != x.shape:
             raise ScoreError(

@@ -133,8 +133,9 @@ class Run(Closed):
     """The weighting of the scores."""
     shard_images: Count = 256
     """Images a cluster job. Aim at 30-90 minutes; results do not depend on it."""
-    batch_size: Count = 64
-    """Calls evaluated at once. As many as fit in GPU memory; results do not depend on it."""
+    batch_size: Count | Literal["auto"] = "auto"
+    """Calls evaluated at once. `auto`: 64 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
+    evaluated in smaller pieces; which calls are made and which classes win do not depend on it."""
     flush_calls: Count = 4096
     """Calls between two writes to the score store: the most work that a killed job loses."""
     device: Annotated[str, Field(pattern=DEVICE)] = "auto"

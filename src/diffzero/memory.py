@@ -1,0 +1,78 @@
+"""Batches that do not fit: evaluated in pieces, so that a full memory costs time and not the run."""
+
+import gc
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+# What `batch_size: auto` asks for. On a GPU the memory then decides, by halving; a CPU is busy with far less.
+AUTO = {"cuda": 512, "cpu": 64}
+
+
+class TooLarge(RuntimeError):
+    """Not even one call fits in memory."""
+
+
+def batch_size(asked: int | Literal["auto"], device: torch.device) -> int:
+    """The number of calls to compose into a batch.
+
+    A function of the kind of device alone, never of a measurement: a resumed run must form the very batches that were lost.
+    """
+    return AUTO[device.type] if asked == "auto" else asked
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether the device, or the host's allocator, had too little memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class Pieces:
+    """Evaluates batches whole or, once memory has run out, in pieces of a size that fits.
+
+    What is in a batch does not change with it, so neither do the triples evaluated nor the order in which they are stored.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size  # calls at once; halved at every shortage, for good
+
+    def evaluate(self, scores_of: Callable[[slice], NDArray[np.float32]], count: int) -> NDArray[np.float32]:
+        """Scores [count]: those of `scores_of(rows)`, joined. Raises TooLarge when one row alone is too many."""
+        done: list[NDArray[np.float32]] = []
+        start = 0
+        while start < count:
+            rows = slice(start, min(start + self.size, count))
+            scores = self._attempt(scores_of, rows)
+            if scores is None:
+                self._halve(rows.stop - rows.start)
+            else:
+                done.append(scores)
+                start = rows.stop
+        return np.concatenate(done)
+
+    @staticmethod
+    def _attempt(scores_of: Callable[[slice], NDArray[np.float32]], rows: slice) -> NDArray[np.float32] | None:
+        try:
+            return scores_of(rows)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        # Not in the handler: the exception holds the frames, and they the tensors, that must be freed first.
+        return None
+
+    def _halve(self, tried: int) -> None:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if tried == 1:
+            raise TooLarge(
+                "memory: not even one call of the network fits, expected room for a batch. Set `dtype: bfloat16` or `float16` "
+                "in the model's YAML, or use a device with more memory."
+            )
+        self.size = tried // 2
+        log.warning("memory: %d calls at once did not fit; going on with %d.", tried, self.size)
