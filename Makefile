@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 UV := 0.13.9
 export PYTHONPATH := src
 
-.PHONY: help setup demo test lint classify
+.PHONY: help setup demo test lint classify benchmark
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,3 +37,6 @@ lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint
 
 classify: $(STAMP)  ## one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
 	@$(BIN)/python -m diffzero.classify --image "$(IMAGE)" --prompts "$(PROMPTS)" --model $(MODEL)
+
+benchmark: $(STAMP)  ## the engine's speed as ratios, in results/benchmarks/engine.json
+	$(BIN)/python benchmarks/engine.py

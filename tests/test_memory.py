@@ -71,7 +71,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(cramped):
 
 
 def test_auto_is_a_function_of_the_device_alone():
-    assert batch_size("auto", torch.device("cpu")) == AUTO["cpu"] == 64
+    assert batch_size("auto", torch.device("cpu")) == AUTO["cpu"] == 32
     assert batch_size("auto", torch.device("cuda", 1)) == AUTO["cuda"]
     assert batch_size(17, torch.device("cuda")) == 17
     assert np.log2(AUTO["cuda"]).is_integer()

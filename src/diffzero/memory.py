@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 log = logging.getLogger(__name__)
 
 # What `batch_size: auto` asks for. On a GPU the memory then decides, by halving; a CPU is busy with far less.
-AUTO = {"cuda": 512, "cpu": 64}
+AUTO = {"cuda": 512, "cpu": 32}
 
 
 class TooLarge(RuntimeError):

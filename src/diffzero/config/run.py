@@ -134,7 +134,7 @@ class Run(Closed):
     shard_images: Count = 256
     """Images a cluster job. Aim at 30-90 minutes; results do not depend on it."""
     batch_size: Count | Literal["auto"] = "auto"
-    """Calls evaluated at once. `auto`: 64 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
+    """Calls evaluated at once. `auto`: 32 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
     evaluated in smaller pieces; which calls are made and which classes win do not depend on it."""
     flush_calls: Count = 4096
     """Calls between two writes to the score store: the most work that a killed job loses."""

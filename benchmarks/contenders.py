@@ -1,0 +1,93 @@
+"""What the engine is compared with: published procedures run the way their authors run them, one image after the other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from workload import Workload
+
+from diffzero.denoisers.base import Denoiser, Tensors
+from diffzero.noise import draw_noise
+from diffzero.schedule import Schedule, betas
+
+# Li et al. 2023 for ten classes: 50 draws of all, then 500 in all of the best five.
+STAGES = ((50, 5), (500, 1))
+STAGE_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a contender used, and how often it was right."""
+
+    calls: int
+    accuracy: float
+
+
+@torch.inference_mode()
+def scores(work: Workload, image: int, draws: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weighted scores [triple] of one image, in one call of the network."""
+    problem, denoiser = work.problem, work.denoiser
+    x = torch.from_numpy(problem.x[image])
+    noise = {
+        n: draw_noise(problem.seed, problem.dataset, problem.images[image], n, x.shape) for n in set(draws.tolist())
+    }
+    t = np.array([noise[n].t for n in draws.tolist()])
+    eps = torch.from_numpy(np.stack([noise[n].eps for n in draws.tolist()]))
+    alpha, sigma = denoiser.levels(t, eps.ndim)
+    x_hat = denoiser.x0(alpha * x + sigma * eps, t, work.text_of(columns))
+    return (x - x_hat).square().flatten(1).sum(dim=1).double().numpy() * work.weight(t)
+
+
+def literal(work: Workload, batched: bool = False) -> Finished:
+    """Algorithm 1 as printed: image by image, draw by draw, class by class; scipy does the tests.
+
+    `batched` evaluates the classes of a draw in one call of the network, which is as far as one gets without other images.
+    """
+    policy, calls, right = work.policy, 0, 0
+    for image, label in enumerate(work.labels):
+        table: dict[int, list[float]] = {k: [] for k in range(len(work.problem.prompts))}
+        n, best = 0, 0
+        while len(table) > 1 and n < policy.max_scores:
+            alive = np.array(list(table))
+            for columns in [alive] if batched else alive[:, None]:
+                for k, value in zip(columns, scores(work, image, np.full(len(columns), n), columns), strict=True):
+                    table[k].append(value)
+            calls, n = calls + len(alive), n + 1
+            best = min(table, key=lambda k: np.mean(table[k]))
+            if n >= policy.min_scores:
+                pvalues = {k: stats.ttest_rel(table[best], table[k]).pvalue for k in table if k != best}
+                table = {k: v for k, v in table.items() if k == best or not pvalues[k] < policy.cutoff_pval}
+        right += best == label
+    return Finished(calls, right / len(work.labels))
+
+
+def stages(work: Workload) -> Finished:
+    """Li et al.'s fixed stages image by image, each stage's triples in batches of 32."""
+    calls, right = 0, 0
+    for image, label in enumerate(work.labels):
+        alive, total, before = np.arange(len(work.problem.prompts)), np.zeros(len(work.problem.prompts)), 0
+        for draws, keep in STAGES:
+            n, k = (axis.ravel() for axis in np.meshgrid(np.arange(before, draws), alive, indexing="ij"))
+            for start in range(0, len(n), STAGE_BATCH):
+                rows = slice(start, start + STAGE_BATCH)
+                np.add.at(total, k[rows], scores(work, image, n[rows], k[rows]))
+            calls, before = calls + len(n), draws
+            alive = alive[np.argsort(total[alive], kind="stable")[:keep]]
+        right += alive[0] == label
+    return Finished(calls, right / len(work.labels))
+
+
+class Bookkeeping(Denoiser):
+    """A network that costs nothing: what is left is the engine's own work."""
+
+    def __init__(self) -> None:
+        self.folder, self.dtype, self.device = Path("bookkeeping"), torch.float32, torch.device("cpu")
+        self.schedule = Schedule(np.cumprod(1 - betas({"num_train_timesteps": 1000})), "sample")
+
+    def x0(self, x_t: torch.Tensor, t: NDArray[np.float64], text: Tensors) -> torch.Tensor:
+        return x_t + text["value"]
+
+    predict = encode_text = encode_images = decode = None  # its problem comes encoded

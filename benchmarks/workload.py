@@ -1,0 +1,84 @@
+"""What the benchmarks run on: real test images and a mini model, or a denoiser that costs nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from diffzero import images
+from diffzero.denoisers.base import Denoiser, Tensors
+from diffzero.mini.captions import FASHION
+from diffzero.problem import Item, Problem
+from diffzero.race import Outcome, TTest
+from diffzero.weighting import heuristic
+
+FASHION_TEST = Path("resources/data/fashion-test.parquet")
+SIZE = 32
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A denoiser and the images that it classifies."""
+
+    denoiser: Denoiser
+    problem: Problem
+    labels: NDArray[np.int64]  # [image]
+    policy: TTest = TTest(20, 200, 2e-3)
+
+    @classmethod
+    def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
+        """The first `count` Fashion-MNIST test images, ten classes."""
+        table = pd.read_parquet(FASHION_TEST).iloc[:count]
+        pixels = np.stack([images.crop(data, str(k), SIZE) for k, data in enumerate(table["bytes"])])
+        prompts, names = [f"a photo of a {name}." for name in FASHION], [str(k) for k in range(len(table))]
+        problem = Problem(
+            dataset="fashion",
+            seed=0,
+            unshared=False,
+            images=names,
+            image_keys=names,
+            x=denoiser.encode_images(denoiser.folder, pixels),
+            prompts=prompts,
+            prompt_keys=prompts,
+            text=denoiser.encode_text(denoiser.folder, prompts),
+            items=[Item(name, k, np.arange(len(prompts))) for k, name in enumerate(names)],
+        )
+        return cls(denoiser, problem, table["label"].to_numpy())
+
+    def weight(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return heuristic(t, self.denoiser.schedule, 7.0)
+
+    def accuracy(self, outcomes: dict[str, Outcome]) -> float:
+        """Share of images that the races got right."""
+        winners = [outcomes[name].winner for name in self.problem.images]
+        return float((np.array(winners) == self.labels).mean())
+
+    def text_of(self, columns: NDArray[np.int64]) -> Tensors:
+        """Text inputs of these prompts, gathered."""
+        return {name: torch.from_numpy(values)[columns] for name, values in self.problem.text.items()}
+
+    def network_inputs(self, batch: int) -> tuple[torch.Tensor, NDArray[np.float64], Tensors]:
+        """x_t, t and text of one batch."""
+        rng = np.random.default_rng(0)
+        x_t = torch.from_numpy(rng.standard_normal((batch, *self.problem.x.shape[1:]), dtype=np.float32))
+        return x_t, rng.random(batch), self.text_of(rng.integers(len(self.problem.prompts), size=batch))
+
+
+def bookkeeping_problem(count: int, classes: int) -> Problem:
+    """`count` images of one number each, `classes` prompts."""
+    names, prompts = [str(k) for k in range(count)], [f"prompt {k}" for k in range(classes)]
+    return Problem(
+        dataset="bookkeeping",
+        seed=0,
+        unshared=False,
+        images=names,
+        image_keys=names,
+        x=np.zeros((count, 1), dtype=np.float32),
+        prompts=prompts,
+        prompt_keys=prompts,
+        text={"value": np.linspace(0, 1, classes, dtype=np.float32)[:, None]},
+        items=[Item(name, k, np.arange(classes)) for k, name in enumerate(names)],
+    )
