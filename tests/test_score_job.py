@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
@@ -19,8 +20,10 @@ from diffzero.images import crops
 from diffzero.problem import shard_rows
 from diffzero.score_job import CALL_AGAIN
 from diffzero.stages import class_prompts, classification_items
+from diffzero.store import Store, StoreError
 
-IMAGES, CLASSES, DRAWS = 5, 4, 24
+IMAGES, CLASSES, DRAWS = 5, 4, 60
+FLUSH_CALLS, KILLS = 24, 20
 # One interpreter loads the libraries; every job is a process of its own, forked from it. Prints the job's pid, then its exit code.
 DRIVER = """
 import json, os, sys, traceback
@@ -39,12 +42,30 @@ base = Path(sys.argv[1])
 denoisers.load(Path(sys.argv[2]), "float32", "cpu")
 pd.read_parquet(base / "items.parquet")
 
+load = denoisers.load
+
+def counting(folder, dtype, device):
+    # One byte a call, on disk before the network runs: what a killed job evaluated is known too.
+    denoiser = load(folder, dtype, device)
+    predict = denoiser.predict
+    def counted(x_t, timestep, text):
+        with open(out_folder / "calls", "ab") as file:
+            file.write(b"." * len(x_t))
+        return predict(x_t, timestep, text)
+    denoiser.predict = counted
+    return denoiser
+
+denoisers.load = counting
+
 def job(store, out, shard, shards, seed):
+    global out_folder
+    out_folder = Path(out)
     prompts = json.loads((base / "prompts.json").read_text())["prompts"]
     files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
     inputs = Inputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
-    policy, weighting = TTest(4, int(sys.argv[3]), 1e-6), Weighting()
-    settings = Settings("digits", seed, False, policy, weighting, Path(sys.argv[2]), "digest", "float32", "cpu", 12, 24, Path(store))
+    policy, weighting, flush_calls = TTest(4, int(sys.argv[3]), 1e-6), Weighting(), int(sys.argv[4])
+    weights, store = Path(sys.argv[2]), Path(store)
+    settings = Settings("digits", seed, False, policy, weighting, weights, "digest", "float32", "cpu", 12, flush_calls, store)
     scores, cost = run(inputs, settings, "a job")
     write_parquet(scores, Path(out) / f"{shard}-of-{shards}.parquet")
     write_json(cost, Path(out) / f"{shard}-of-{shards}.json")
@@ -71,7 +92,7 @@ class Jobs:
     """The driver process: starts jobs one after another."""
 
     def __init__(self, base: Path, weights: Path) -> None:
-        command = [sys.executable, "-c", DRIVER, str(base), str(weights), str(DRAWS)]
+        command = [sys.executable, "-c", DRIVER, str(base), str(weights), str(DRAWS), str(FLUSH_CALLS)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
@@ -83,13 +104,18 @@ class Jobs:
     def exit_code(self) -> int:
         return int(self.process.stdout.readline())
 
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
     def finish(self, *arguments, **options) -> None:
         self.start(*arguments, **options)
         assert self.exit_code() == 0
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory, tiny_sd):
+def inputs(tmp_path_factory, tiny_sd) -> Path:
+    """A folder with the input files of all jobs."""
     base = tmp_path_factory.mktemp("inputs")
     table = digits.load().head(IMAGES)
     prompts = class_prompts("the number {}.", [str(k) for k in range(CLASSES)])
@@ -100,10 +126,14 @@ def jobs(tmp_path_factory, tiny_sd):
     write_npy(pixels, base / "crops.npy")
     write_npy(family.encode_images(tiny_sd, pixels), base / "x.npy")
     save_file(family.encode_text(tiny_sd, prompts["prompts"]), base / "text.safetensors")
-    driver = Jobs(base, tiny_sd)
+    return base
+
+
+@pytest.fixture(scope="module")
+def jobs(inputs, tiny_sd):
+    driver = Jobs(inputs, tiny_sd)
     yield driver
-    driver.process.stdin.close()
-    driver.process.wait(timeout=30)
+    driver.close()
 
 
 @pytest.fixture(scope="module")
@@ -156,19 +186,77 @@ def test_sigterm_stores_everything_and_the_same_command_continues(jobs, uninterr
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits_and_no_score_stored_twice(jobs, uninterrupted, tmp_path):
-    store, rng, kills, lost = tmp_path / "store", random.Random(5), 0, []
-    for _ in range(5):
+    store, rng, kept = tmp_path / "store", random.Random(5), []
+    for _ in range(KILLS):
         pid = start_until_it_has_stored_more(jobs, store, tmp_path)
-        time.sleep(rng.uniform(0, 0.1))
+        time.sleep(rng.uniform(0, 0.03))
         end(pid, signal.SIGKILL)
-        code = jobs.exit_code()
-        kills += code == -signal.SIGKILL
-        lost.append(stored(store))
-    assert kills >= 2 and lost == sorted(lost)
+        assert jobs.exit_code() == -signal.SIGKILL
+        kept.append(stored(store))
+    assert kept == sorted(kept)
     jobs.finish(store, tmp_path)
+    made = (tmp_path / "calls").stat().st_size
+    assert len(uninterrupted) < made <= len(uninterrupted) + KILLS * FLUSH_CALLS
     pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
     assert stored(store) == len(uninterrupted) == cost(tmp_path).sum()
     assert not list(store.glob("*/*.damaged"))
+
+
+def test_two_processes_on_one_shard_both_finish_with_one_set_of_scores(inputs, jobs, uninterrupted, tmp_path, tiny_sd):
+    other, store = Jobs(inputs, tiny_sd), tmp_path / "store"
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for driver, out in zip((jobs, other), outs, strict=True):
+        out.mkdir()
+        driver.start(store, out)
+    assert [driver.exit_code() for driver in (jobs, other)] == [0, 0]
+    other.close()
+    for out in outs:
+        pd.testing.assert_frame_equal(read(out), uninterrupted, check_exact=True)
+    # Whoever comes third finds each score once, and needs no call.
+    jobs.finish(store, tmp_path)
+    assert cost(tmp_path).to_dict() == {"calls": 0, "reused": len(uninterrupted)}
+    assert not list(store.glob("*/*.damaged"))
+
+
+def many_scores(count: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    numbers = {"draw": np.arange(count), "score": rng.random(count), "seconds": rng.random(count)}
+    return pd.DataFrame({"image": "i", "prompt": "p"} | numbers)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MB, of which the test may fill all."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_keeps_the_earlier_chunks_and_the_job_goes_on_once_there_is_space(
+    jobs, uninterrupted, tmp_path, small_disk
+):
+    # Room for a few chunks beside the identity, at one page a small file.
+    probe, ballast = Store(small_disk / "probe", {}), small_disk / "ballast"
+    ballast.write_bytes(bytes(2**21 - 20 * 4096))
+    jobs.start(small_disk, tmp_path)
+    assert jobs.exit_code() == 1
+    kept = stored(small_disk)
+    assert 0 < kept < len(uninterrupted)
+    assert not list(small_disk.rglob("*.part")) and not list(tmp_path.glob("*.parquet"))
+    with pytest.raises(
+        StoreError, match=r"could not store 3000 scores: No space left .*earlier chunks are intact.*same command"
+    ):
+        probe.write(many_scores(3000))
+    ballast.unlink()
+    before = (tmp_path / "calls").stat().st_size
+    jobs.finish(small_disk, tmp_path)
+    pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
+    assert cost(tmp_path)["reused"] == kept
+    assert (tmp_path / "calls").stat().st_size - before == len(uninterrupted) - kept
 
 
 def test_four_shards_rescored_as_seven_make_no_call(jobs, uninterrupted, tmp_path):

@@ -117,7 +117,8 @@ class Engine:
     ) -> Result:
         """Race all images to their end.
 
-        `record` gets new scores (columns of store.Store) every `flush_calls` calls and at the end, also when an error ends the run.
+        `record` gets new scores (columns of store.Store) so often that a kill costs no more than `flush_calls` calls (or two batches,
+        if that is more), and at the end, also when an error ends the run.
         Raises ScoreError for a non-finite score, Interrupted when `stop` says so.
         """
         start, fresh = time.monotonic(), []
@@ -125,8 +126,10 @@ class Engine:
 
         def flush() -> None:
             if fresh:
-                record(pd.concat(fresh, ignore_index=True))
+                scores = pd.concat(fresh, ignore_index=True)
+                # Before recording: what failed to be stored is not tried again on the way out, hiding the first error.
                 fresh.clear()
+                record(scores)
 
         with ThreadPoolExecutor(1) as worker:
             try:
@@ -135,7 +138,8 @@ class Engine:
                         batch, future = flights[lane]
                         fresh.append(self.enter(batch, *future.result()))
                         self.progress.calls += len(batch.draw)
-                    if sum(map(len, fresh)) >= flush_calls:
+                    # Counting the two batches that may be under way: a kill then costs `flush_calls` calls at the most.
+                    if sum(map(len, fresh)) + 2 * self.batch_size > flush_calls:
                         flush()
                     if stop():
                         raise Interrupted

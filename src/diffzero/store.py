@@ -28,6 +28,10 @@ def key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
 
+class StoreError(OSError):
+    """A chunk could not be written, for want of space or rights."""
+
+
 class Store:
     """The chunks of one context, under `root`.
 
@@ -40,13 +44,19 @@ class Store:
         write_atomically(self.folder / "identity.json", json.dumps(identity, indent=2, sort_keys=True).encode())
 
     def write(self, scores: pd.DataFrame) -> Path:
-        """Store scores (COLUMNS) as one chunk; returns its path."""
+        """Store scores (COLUMNS) as one chunk; returns its path. Raises StoreError when the disk refuses."""
         stream = io.BytesIO()
         scores[COLUMNS].to_parquet(stream, index=False, compression="zstd")
         data = stream.getvalue()
         path = self.folder / f"{hashlib.sha256(data).hexdigest()}.parquet"
         if not path.exists():
-            write_atomically(path, data)
+            try:
+                write_atomically(path, data)
+            except OSError as error:
+                raise StoreError(
+                    f"{self.folder}: could not store {len(scores)} scores: {error.strerror}. All earlier chunks are intact. Make room "
+                    "(or set `store:` to a folder on another disk) and type the same command again: only what is not stored is scored."
+                ) from error
         return path
 
     def read(self, images: set[str]) -> pd.DataFrame:
