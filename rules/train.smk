@@ -7,8 +7,8 @@ SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 4, 3000, 1
 MINI_LENGTH = {
     "vae": (900, 32),
     "mini-sd": (16000, 32),
-    "mini-if": (16000, 32),
-    "mini-clip": (3000, 96),
+    "mini-if": (10000, 32),
+    "mini-clip": (2000, 96),
 }
 
 

@@ -35,8 +35,12 @@ def clip_tokenizer(corpus: Iterable[str]) -> CLIPTokenizer:
 
 
 def t5_tokenizer(corpus: Iterable[str]) -> T5Tokenizer:
-    """T5's unigram tokenizer over the words of `corpus`, with single characters as the costly way to spell any other word."""
-    words = Counter(word for text in corpus for word in re.findall(r"[a-z0-9-]+", text.lower()))
+    """T5's unigram tokenizer over the words of `corpus`, with single characters as the costly way to spell any other word.
+
+    A digit is always a character: as a word it would be one token in `the digit 7` and another in `the number: "7"`, each
+    learned from its own share of the captions.
+    """
+    words = Counter(word for text in corpus for word in re.findall(r"[a-z-]+", text.lower()))
     total = sum(words.values())
     vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     vocab += [("▁" + word, math.log(count / total)) for word, count in sorted(words.items())]

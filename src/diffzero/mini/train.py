@@ -18,6 +18,7 @@ from diffzero.mini.captions import corpus
 from diffzero.mini.data import SIZE, TrainingSet
 from diffzero.mini.fit import Length, fit
 
+LARGEST_WEIGHT = 20.0  # of an eps error, see truncated_snr
 KL_WEIGHT = 1e-6  # of the VAE, per element: as in Rombach et al. 2022, Section 3.1
 
 
@@ -56,6 +57,16 @@ def noisy(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tuple[Te
     timestep = torch.randint(len(scheduler.alphas_cumprod), (len(x),), generator=generator)
     alpha_bar = scheduler.alphas_cumprod.double()[timestep].view(-1, 1, 1, 1)
     return (alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * eps).float(), eps, timestep
+
+
+def truncated_snr(scheduler: DDPMScheduler, timestep: Tensor) -> Tensor:
+    """Weight [image] of an eps error: Salimans & Ho 2022's max(SNR, 1) on the error of x, which is max(1, 1 / SNR) on that of eps.
+
+    A cosine schedule spends its last third at an SNR so low that the plain eps loss ignores it, and it is there that a small
+    picture's class is decided by the text. Bounded, as the schedule ends at an SNR of 2e-9.
+    """
+    alpha_bar = scheduler.alphas_cumprod.double()[timestep]
+    return ((1 - alpha_bar) / alpha_bar).clamp(1, LARGEST_WEIGHT).float()
 
 
 def tokens(tokenizer: Callable, captions: list[str]) -> dict[str, Tensor]:
@@ -113,7 +124,8 @@ def train_if(data: TrainingSet, out: Path, length: Length) -> None:
         x_t, eps, timestep = noisy(to_tensor(pixels, mini.IF_PIXELS), scheduler, length.seed, step)
         text = tokens(tokenizer, captions)
         states = parts["text_encoder"](text["input_ids"], attention_mask=text["attention_mask"]).last_hidden_state
-        return F.mse_loss(parts["unet"](x_t, timestep, states).sample[:, :3], eps)
+        error = (parts["unet"](x_t, timestep, states).sample[:, :3] - eps).square().mean(dim=(1, 2, 3))
+        return (truncated_snr(scheduler, timestep) * error).mean()
 
     def save(average: torch.nn.ModuleDict) -> None:
         encoder, unet = average["text_encoder"], average["unet"]
