@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from diffzero.race import Full, Outcome, Policy, Race, Stages, TTest, best_class, paired_t
+from diffzero.paired import PairedTests
+from diffzero.race import Full, Outcome, Policy, Race, Stages, TTest
 from literal import adaptive_stages, algorithm_1
 
 Floats = np.ndarray
@@ -44,12 +45,17 @@ def weights(kind: str, draws: int, classes: int, rng: np.random.Generator) -> Fl
     return np.exp(-7 * rng.random((draws, classes if kind == "heavy" else 1)))
 
 
+def reader(scores: np.ndarray, weight: Floats) -> Callable[[int, int, np.ndarray], Floats]:
+    """Weighted scores [draw, column] of some draws and columns."""
+    weighted = scores.astype(np.float64) * weight
+    return lambda first, last, columns: weighted[first:last].take(columns, axis=1)
+
+
 def run(policy: Policy, scores: np.ndarray, weight: Floats) -> tuple[Race, list[tuple[int, tuple[int, ...]]]]:
-    """A race driven to its end, and its survivors after every decision."""
-    race, history = Race(policy, scores.shape[1], lambda first, last: weight[first:last]), []
+    """A race driven to its end one decision at a time, and its survivors after every decision."""
+    race, history = Race(policy, scores.shape[1], reader(scores, weight)), []
     while not race.finished:
-        first, last = race.due
-        race.advance(scores[first:last, race.alive])
+        race.advance(race.due[1])
         history.append((race.n, tuple(race.alive.tolist())))
     return race, history
 
@@ -96,20 +102,43 @@ def test_constant_differences_blurred_by_rounding_still_go_at_the_first_test():
     rng = np.random.default_rng(3)
     weighted = rng.random((20, 1)) + np.array([0.0, 0.1])
     assert np.ptp(weighted[:, 1] - weighted[:, 0]) > 0
-    assert TTest(20).survivors(weighted).tolist() == [True, False]
+    n, keep = TTest(20).judge().decide(lambda first, last: weighted[first:last], 0, 20)
+    assert (n, keep.tolist()) == (20, [True, False])
     assert [alive for _, alive in algorithm_1(weighted, 20, 20, 2e-3).history][-1] == (0,)
 
 
-def test_paired_t_is_scipys():
-    for index in range(60):
+def test_the_running_t_statistic_is_scipys_after_every_draw():
+    compared = 0
+    for index in range(40):
         rng = np.random.default_rng([9, index])
-        kind, classes, draws = ("separated", "close", "heavy")[index % 3], rng.integers(2, 13), rng.integers(2, 200)
+        kind, classes, draws = ("separated", "close", "heavy")[index % 3], rng.integers(2, 13), int(rng.integers(20, 300))
         weighted = raw_scores(kind, draws, classes, rng).astype(np.float64) * weights(kind, draws, classes, rng)
-        best = best_class(weighted)
-        others = np.arange(classes) != best
-        expected = stats.ttest_rel(weighted[:, others], weighted[:, [best]], axis=0).statistic
-        np.testing.assert_allclose(paired_t(weighted, best)[others], expected, rtol=1e-9)
-        assert np.isnan(paired_t(weighted, best)[best])
+        if index % 2:
+            weighted += 1e6  # digits that cancel
+        tests = PairedTests(2, draws, 2e-3)
+        tests.critical = np.full(draws + 1, 1e30)  # nothing is ever dropped
+        for n in range(2, draws + 1):
+            tests.decide(lambda first, last, weighted=weighted: weighted[first:last], 0 if n == 2 else n - 1, n)
+            others = np.arange(classes) != tests.best
+            expected = stats.ttest_rel(weighted[:n, others], weighted[:n, [tests.best]], axis=0).statistic
+            np.testing.assert_allclose(tests.statistic(n)[others], expected, rtol=1e-7 if index % 2 else 1e-9)
+            assert np.isnan(tests.statistic(n)[tests.best])
+            compared += len(expected)
+    assert compared > 10_000
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_race_has_the_same_bits_however_many_draws_it_gets_at_once(step):
+    for kind, scores, weight in cases(70, lambda rng: 150):
+        policy, ends = TTest(20, 150, 2e-3), []
+        for size in (1, step):
+            race, read = Race(policy, scores.shape[1], reader(scores, weight)), []
+            while not race.finished:
+                race.advance(min(race.due[1] + size - 1, 150))
+                read.append(race.n)
+            sums = [getattr(race.judge, name).tobytes() for name in ("scores", "shift", "total", "squares")]
+            ends.append((race.outcome(), race.pruned_at.tolist(), race.judge.best, sums))
+        assert ends[0] == ends[1], kind
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("equal", "counts")])
@@ -150,7 +179,7 @@ def test_full_asks_for_every_score_and_takes_the_lowest_mean():
 
 @pytest.mark.parametrize("policy", [TTest(), Full(10), Stages((5, 10), (2, 1))], ids=lambda policy: policy.slug)
 def test_one_class_wins_without_a_call(policy):
-    race = Race(policy, 1, lambda first, last: np.ones((last - first, 1)))
+    race = Race(policy, 1, reader(np.ones((5, 1)), np.ones((5, 1))))
     assert race.finished
     assert race.outcome() == Outcome(0, 0, 0, undecided=False, tied=False)
 
@@ -164,10 +193,20 @@ def test_exact_tie_goes_to_the_lowest_label_and_is_counted():
 
 @pytest.mark.parametrize("shape", [(19, 3), (21, 3), (20, 2), (20, 4), (20,), (0, 3), (3, 20)])
 def test_scores_of_the_wrong_shape_are_refused(shape):
-    race = Race(TTest(20), 3, lambda first, last: np.ones((last - first, 1)))
+    race = Race(TTest(20), 3, lambda first, last, columns: np.zeros(shape))
     with pytest.raises(ValueError, match=r"expected \(20, 3\)"):
-        race.advance(np.zeros(shape, dtype=np.float32))
+        race.advance(20)
     assert (race.n, race.calls, race.due) == (0, 0, (0, 20))
+
+
+def test_a_race_refuses_to_go_on_without_its_scores_and_names_one_that_is_no_number():
+    scores = np.ones((30, 3), dtype=np.float32)
+    scores[17, 2] = np.nan
+    race = Race(TTest(20), 3, reader(scores, np.ones((30, 1))))
+    with pytest.raises(ValueError, match="found the scores of draws 0 to 18, expected those to 19"):
+        race.advance(19)
+    with pytest.raises(ValueError, match="found nan for class 2, draw 17, expected a finite score"):
+        race.advance(20)
 
 
 def test_slugs_tell_settings_apart():

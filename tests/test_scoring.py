@@ -156,31 +156,47 @@ def test_scores_of_other_images_and_prompts_are_not_taken_for_known(toy):
     assert same(result.frame(), score(toy, classification(), TTEST)[0].frame())
 
 
+class Watched(Engine):
+    """Remembers of every batch: lane, calls, images in it, images waiting in the lane, and the width of all unfinished work before it."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.seen = []
+
+    def compose(self, lane, alone):
+        width = sum(runner.width for runner in (*self.lanes[0], *self.lanes[1]))
+        batch = super().compose(lane, alone)
+        if batch:
+            self.seen.append((lane, len(batch.draw), len(batch.runners), len(self.lanes[lane]), width))
+        return batch
+
+
 @every_policy
-def test_every_batch_is_full_until_a_lane_has_too_few_images_left_to_fill_it(toy, policy):
-    seen = {0: [], 1: []}
+def test_every_batch_is_full_until_too_few_images_are_left_to_fill_it(toy, policy):
+    engine = Watched(toy, classification(60), policy, weight, 16)
+    engine.run(lambda scores: None)
+    assert all(size <= 16 for _, size, _, _, _ in engine.seen)
+    # A batch with room left holds all that the lane's unfinished images need.
+    assert all(size == 16 or images == waiting for _, size, images, waiting, _ in engine.seen)
+    short = [number for number, (_, size, _, _, _) in enumerate(engine.seen) if size < 16]
+    # Before the tail there is none, but for a draw begun in the batch before; the tail has one batch a draw, of all images at once.
+    assert all(width < 3 * 16 for *_, width in [engine.seen[number] for number in short])
+    assert len(short) <= policy.max_scores + 2 < len(engine.seen)
 
-    class Watched(Engine):
-        def compose(self, lane):
-            batch = super().compose(lane)
-            if batch:
-                seen[lane].append((len(batch.draw), len(batch.runners), len(self.lanes[lane])))
-            return batch
 
-    Watched(toy, classification(60), policy, weight, 16).run(lambda scores: None)
-    for batches in seen.values():
-        assert all(size <= 16 for size, _, _ in batches)
-        # A batch with room left holds all that the lane's unfinished images need.
-        assert all(size == 16 or images == waiting for size, images, waiting in batches)
-        short = [number for number, (size, _, _) in enumerate(batches) if size < 16]
-        assert all(waiting < 16 for _, _, waiting in batches[min(short, default=len(batches)) :])
-        assert len(short) <= policy.max_scores < len(batches)
+def test_thin_lanes_are_joined_and_then_one_batch_holds_what_both_need(toy):
+    engine = Watched(toy, classification(12), TTEST, weight, 16)
+    engine.run(lambda scores: None)
+    lanes = [lane for lane, *_ in engine.seen]
+    joined = next(k for k in range(len(lanes)) if len(set(lanes[k:])) == 1)
+    assert set(lanes[:joined]) == {0, 1} and joined < len(lanes) - 3
+    assert all(size >= min(16, width) / 2 for _, size, _, _, width in engine.seen[joined:])
 
 
 def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothing_before(toy):
     problem = classification()
-    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noised(5, 2, None)
-    toy.poison, recorded = x_t, []
+    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noised([(5, 2, None)])
+    toy.poison, recorded = x_t[0], []
     with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
         Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
     assert "toy" in str(error.value) and "dtype" in str(error.value)

@@ -3,16 +3,25 @@
 The policies see weighted scores [draw, class] of the classes still in the race, never a clock, a batch or a device.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-Floats = NDArray[np.float64]
+from diffzero.paired import Floats, PairedTests, Read
+
+
+class Judge(Protocol):
+    """A policy at work in one race."""
+
+    def decide(self, read: Read, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
+        """Go on after `n` draws, to the first decision that drops a class or the last one at `until` draws or before.
+
+        `read(first, last)` gives the weighted scores [draw, class] of these draws and the classes still in the race. Comes back
+        with the number of draws at that decision, and which of the classes go on [class].
+        """
 
 
 class Policy(Protocol):
@@ -27,8 +36,32 @@ class Policy(Protocol):
     def next_decision(self, n: int) -> int:
         """The number of draws, greater than `n`, at which classes may be dropped next."""
 
+    def judge(self) -> Judge:
+        """What decides one race."""
+
+
+class Rule(Protocol):
+    """A policy that says, from all scores so far, who survives."""
+
+    def next_decision(self, n: int) -> int:
+        """As Policy's."""
+
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
         """Which classes [class] go on after the draws in `weighted` [draw, class]."""
+
+
+@dataclass(frozen=True)
+class Afresh:
+    """Judges by all scores so far, each time: right for policies that decide a few times in a race."""
+
+    rule: Rule
+
+    def decide(self, read: Read, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
+        while True:
+            n = self.rule.next_decision(n)
+            keep = self.rule.survivors(read(0, n))
+            if not keep.all() or n >= until or self.rule.next_decision(n) > until:
+                return n, keep
 
 
 @dataclass(frozen=True)
@@ -47,6 +80,9 @@ class Full:
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
         return np.ones(weighted.shape[1], dtype=bool)
 
+    def judge(self) -> Judge:
+        return Afresh(self)
+
 
 @dataclass(frozen=True)
 class TTest:
@@ -63,10 +99,8 @@ class TTest:
     def next_decision(self, n: int) -> int:
         return min(max(n + 1, self.min_scores), self.max_scores)
 
-    def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
-        statistic = paired_t(weighted, best_class(weighted))
-        # "not dropped" and not "kept": the statistic of the best class, and of an exact tie, is NaN and must survive.
-        return ~(np.abs(statistic) > critical_t(len(weighted), self.cutoff_pval))
+    def judge(self) -> Judge:
+        return PairedTests(self.min_scores, self.max_scores, self.cutoff_pval)
 
 
 @dataclass(frozen=True)
@@ -94,27 +128,8 @@ class Stages:
         alive[order[:keep]] = True
         return alive
 
-
-def best_class(weighted: Floats) -> int:
-    """The class with the lowest mean score; a tie goes to the lowest label."""
-    return int(np.argmin(weighted.mean(axis=0)))
-
-
-def paired_t(weighted: Floats, best: int) -> Floats:
-    """Student's paired t statistic [class] of every class against `best`, as scipy.stats.ttest_rel; NaN for identical scores."""
-    difference = weighted - weighted[:, best : best + 1]  # [draw, class]
-    n = len(difference)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return difference.mean(axis=0) / np.sqrt(difference.var(axis=0, ddof=1) / n)
-
-
-@functools.cache
-def critical_t(n: int, pval: float) -> float:
-    """The |t| beyond which a two-sided paired test on `n` draws has p < pval.
-
-    Comparing with this one number replaces a p-value per class and draw, which would cost more than all other bookkeeping.
-    """
-    return float(stats.t.isf(pval / 2, n - 1))
+    def judge(self) -> Judge:
+        return Afresh(self)
 
 
 @dataclass(frozen=True)
@@ -129,20 +144,17 @@ class Outcome:
 
 
 class Race:
-    """One image's race among `classes` columns: asks for scores, prunes, ends.
+    """One image's race among `classes` columns: says which scores it needs, prunes, ends.
 
-    Live scoring and replay drive the same object, so that they cannot differ.
+    Live scoring and replay drive the same object, so that they cannot differ. It holds no scores: `weighted` reads those of its owner.
     """
 
-    def __init__(self, policy: Policy, classes: int, weight: Callable[[int, int], Floats]) -> None:
-        """`weight(first, last)` gives w_t of draws first..last-1: [draw, 1] for shared noise, [draw, class] for unshared."""
-        self.policy, self.weight = policy, weight
+    def __init__(self, policy: Policy, classes: int, weighted: Callable[[int, int, NDArray[np.int64]], Floats]) -> None:
+        """`weighted(first, last, columns)` gives weighted scores [draw, column] of draws first..last-1."""
+        self.policy, self.weighted, self.judge = policy, weighted, policy.judge()
         self.alive = np.arange(classes)
         self.n = self.calls = 0
         self.pruned_at = np.full(classes, -1)  # draws after which a class was dropped
-        self.weighted = np.empty(
-            (0, classes)
-        )  # [draw, alive]; columns leave with their classes, which bounds the memory
         self.finished = classes == 1
 
     @property
@@ -150,37 +162,37 @@ class Race:
         """The draws (first, last) whose scores of all `alive` classes the next decision needs; last is exclusive."""
         return self.n, self.policy.next_decision(self.n)
 
-    def advance(self, scores: NDArray[np.float32]) -> None:
-        """Take the raw scores [draw, alive] of the draws due, in order, and decide."""
+    def advance(self, until: int) -> None:
+        """Go on with the draws before `until`, whose scores of all `alive` classes are there, up to the first that drops a class.
+
+        Raises ValueError where scores are missing.
+        """
         first, last = self.due
-        if scores.shape != (last - first, len(self.alive)):
-            raise ValueError(f"race: found scores {scores.shape}, expected {(last - first, len(self.alive))}.")
-        weight = self.weight(first, last)
-        weight = weight if weight.shape[1] == 1 else weight[:, self.alive]
-        self._append(scores.astype(np.float64) * weight)
-        self.calls += scores.size
-        self.n = last
-        keep = self.policy.survivors(self.weighted[: self.n])
-        if not keep.all():
-            self.pruned_at[self.alive[~keep]] = self.n
-            self.alive = self.alive[keep]
-            self.weighted = self.weighted[:, keep]
+        if until < last:
+            raise ValueError(f"race: found the scores of draws {first} to {until - 1}, expected those to {last - 1}.")
+        self.n, keep = self.judge.decide(self.read, first, min(until, self.policy.max_scores))
+        self.calls += (self.n - first) * len(self.alive)
+        self.pruned_at[self.alive[~keep]] = self.n
+        self.alive = self.alive[keep]
         self.finished = len(self.alive) == 1 or self.n >= self.policy.max_scores
 
-    def _append(self, rows: Floats) -> None:
-        """Add rows, doubling the capacity where it is spent: a copy a draw would make long races quadratic."""
-        needed = self.n + len(rows)
-        if needed > len(self.weighted):
-            grown = np.empty((min(max(needed, 2 * len(self.weighted)), self.policy.max_scores), self.weighted.shape[1]))
-            grown[: self.n] = self.weighted[: self.n]
-            self.weighted = grown
-        self.weighted[self.n : needed] = rows
+    def read(self, first: int, last: int) -> Floats:
+        """Weighted scores [draw, alive], all there."""
+        weighted = self.weighted(first, last, self.alive)
+        if weighted.shape != (last - first, len(self.alive)):
+            raise ValueError(f"race: found scores {weighted.shape}, expected {(last - first, len(self.alive))}.")
+        if not np.isfinite(weighted).all():
+            draw, column = np.argwhere(~np.isfinite(weighted))[0]
+            raise ValueError(
+                f"race: found {weighted[draw, column]} for class {self.alive[column]}, draw {first + draw}, expected a finite score."
+            )
+        return weighted
 
     def outcome(self) -> Outcome:
         """The result of a finished race; a race among one class is won without a draw."""
         if self.n == 0:
             return Outcome(0, 0, 0, undecided=False, tied=False)
-        means = self.weighted[: self.n].mean(axis=0)
+        means = self.read(0, self.n).mean(axis=0)
         best = int(np.argmin(means))
         tied = bool((means == means[best]).sum() > 1)
         return Outcome(int(self.alive[best]), self.n, self.calls, undecided=len(self.alive) > 1, tied=tied)

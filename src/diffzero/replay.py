@@ -13,26 +13,30 @@ class NotCovered(ValueError):
     """The policy needs a score that was never taken; the message names it and says what to run."""
 
 
-def replay(
-    policy: Policy, weight: Callable[[NDArray[np.float64]], NDArray[np.float64]], t: NDArray, scores: NDArray, name: str
-) -> Outcome:
+def replay(policy: Policy, weighted: NDArray[np.float64], name: str) -> Outcome:
     """How the race of one item ends.
 
-    `scores` [draw, class] raw, NaN where never taken; `t` [draw, class] of each score. Raises NotCovered, naming item, draw and class.
+    `weighted` [draw, class], NaN where never taken. Raises NotCovered, naming item, draw and class (its column number).
     """
-    race = Race(policy, scores.shape[1], lambda first, last: weight(t[first:last]))
+    covered = leading(weighted)
+    race = Race(policy, weighted.shape[1], lambda first, last, columns: weighted[first:last].take(columns, axis=1))
     while not race.finished:
         first, last = race.due
-        block = scores[first:last, race.alive]
-        if len(block) < last - first or np.isnan(block).any():
-            draw, column = np.argwhere(np.isnan(block))[0] if np.isnan(block).any() else (len(block), 0)
+        until = int(covered[race.alive].min())
+        if until < last:
             raise NotCovered(
-                f"item {name}: policy {policy.slug} needs draw {first + draw} of class {race.alive[column]}, which was never scored. "
-                "Expected scores of a recording policy that prunes no earlier; set `policy` to this one and run again: "
+                f"item {name}: policy {policy.slug} needs draw {until} of class {race.alive[covered[race.alive].argmin()]}, which was never "
+                "scored. Expected scores of a recording policy that prunes no earlier; set `policy` to this one and run again: "
                 "stored scores are kept, only the missing ones are taken."
             )
-        race.advance(block)
+        race.advance(until)
     return race.outcome()
+
+
+def leading(weighted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many of the first draws were scored without a gap [class]."""
+    missing = np.isnan(weighted)
+    return np.where(missing.any(axis=0), missing.argmax(axis=0), len(weighted))
 
 
 def predictions(
@@ -45,26 +49,48 @@ def predictions(
 
     `items` and `scores` as the workflow stores them; classes that share a prompt are one candidate and answer with the lowest label.
     """
-    by_image = scores.groupby("image", sort=False).indices
+    names, rows_of = rows_by_image(scores["image"])
+    position = {name: index for index, name in enumerate(names)}
     draws, prompts = scores["draw"].to_numpy(), scores["prompt"].to_numpy()
-    times, values = scores["t"].to_numpy(), scores["score"].to_numpy()
-    rows = []
+    weighted = scores["score"].to_numpy(dtype=np.float64) * weight(scores["t"].to_numpy())
+    outcomes = []
     for item in items.itertuples(index=False):
-        mine = by_image.get(item.image)
-        if mine is None:
+        if item.image not in position:
             raise NotCovered(f"item {item.item}: found no score of image {item.image}; run the scoring rule again.")
-        column = np.full(int(prompts[mine].max()) + 1, -1)
-        candidates = np.asarray(item.candidates)
-        column[candidates[candidates < len(column)]] = np.flatnonzero(candidates < len(column))
-        mine = mine[column[prompts[mine]] >= 0]
-        shape = (int(draws[mine].max()) + 1 if len(mine) else 0, len(candidates))
-        matrix, t = np.full(shape, np.nan), np.zeros(shape)
-        where = draws[mine], column[prompts[mine]]
-        matrix[where], t[where] = values[mine], times[mine]
-        rows.append(replay(policy, weight, t, matrix, item.item))
-    outcome = pd.DataFrame(rows, columns=list(Outcome.__dataclass_fields__))
+        rows = rows_of(position[item.image])
+        matrix = matrix_of(np.asarray(item.candidates), draws[rows], prompts[rows], weighted[rows])
+        outcomes.append(replay(policy, matrix, item.item))
+    outcome = pd.DataFrame(outcomes, columns=list(Outcome.__dataclass_fields__))
     winner = [classes[winner] for classes, winner in zip(items["classes"], outcome["winner"], strict=True)]
     kept = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)
     kept["prediction"] = np.array(winner, dtype=np.int64)
     kept["correct"] = kept["prediction"] == kept["label"]
     return kept.join(outcome[["calls", "draws", "undecided", "tied"]])
+
+
+def rows_by_image(images: pd.Series) -> tuple[list[str], Callable[[int], slice | NDArray[np.int64]]]:
+    """The images' names, and a function from a name's index to its rows: a slice, without a copy, as shards store an image in one piece."""
+    codes, names = pd.factorize(images)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    if len(starts) == len(names):
+        ends = np.append(starts[1:], len(codes))
+        return list(names), lambda index: slice(starts[index], ends[index])
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    return list(names), lambda index: order[bounds[index] : bounds[index + 1]]
+
+
+def matrix_of(
+    candidates: NDArray[np.int64], draws: NDArray, prompts: NDArray, weighted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """One image's weighted scores as a matrix [draw, candidate], NaN where there is none."""
+    size = max(int(prompts.max()), int(candidates.max())) + 1
+    column = np.full(size, -1)
+    column[candidates] = np.arange(len(candidates))
+    mine = column[prompts]  # [score]
+    if (mine < 0).any():
+        chosen = mine >= 0
+        draws, mine, weighted = draws[chosen], mine[chosen], weighted[chosen]
+    matrix = np.full((int(draws.max(initial=-1)) + 1, len(candidates)), np.nan)
+    matrix[draws, mine] = weighted
+    return matrix

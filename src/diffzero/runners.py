@@ -24,13 +24,13 @@ class Runner:
         self.prompts = np.unique(np.concatenate([item.candidates for item in items]))  # [column]
         self.scores = np.empty((0, len(self.prompts)), dtype=np.float32)  # [draw, column], NaN where not scored
         self.seconds = np.empty_like(self.scores)  # [draw, column] what each score cost
+        self.weight = weight
         self.t = np.empty((0, len(self.prompts) if problem.unshared else 1))  # [draw, column or 1]
+        self.w = self.t  # w_t, of the same shape
         self.columns = [np.searchsorted(self.prompts, item.candidates) for item in items]
-        self.races = [
-            Race(policy, len(columns), lambda first, last, columns=columns: self.weights(weight, first, last, columns))
-            for columns in self.columns
-        ]
+        self.races = [Race(policy, len(columns), self.reader(columns)) for columns in self.columns]
         self.reused = 0
+        self.needed: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # what `missing` found, until scores are entered
 
     @classmethod
     def of(cls, problem: Problem, policy: Policy, weight: Weight, known: pd.DataFrame | None) -> list["Runner"]:
@@ -59,6 +59,7 @@ class Runner:
 
     def enter(self, draws: NDArray, columns: NDArray, scores: NDArray, seconds: NDArray | float) -> None:
         """Take scores, and what each cost."""
+        self.needed = None
         self.scores[draws, columns] = scores
         self.seconds[draws, columns] = seconds
 
@@ -72,33 +73,49 @@ class Runner:
         address = (problem.seed, problem.dataset, problem.images[self.image])
         texts = [problem.prompts[prompt] for prompt in self.prompts] if problem.unshared else [None]
         times = [[draw_time(*address, draw, text) for text in texts] for draw in range(have, len(self.scores))]
-        self.t = np.concatenate([self.t, times])
+        self.t, self.w = (np.concatenate([old, new]) for old, new in ((self.t, times), (self.w, self.weight(np.array(times)))))
 
-    def weights(self, weight: Weight, first: int, last: int, columns: NDArray) -> NDArray[np.float64]:
-        """w_t of draws first..last-1 for the race on `columns`: [draw, 1], or [draw, class] for unshared noise."""
-        t = self.t[first:last]
-        return weight(t if t.shape[1] == 1 else t[:, columns])
+    def reader(self, columns: NDArray[np.int64]) -> Callable[[int, int, NDArray[np.int64]], NDArray[np.float64]]:
+        """Reads weighted scores [draw, class] for the race on `columns`."""
+
+        def read(first: int, last: int, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+            chosen = columns[classes]
+            w = self.w[first:last]
+            w = w if w.shape[1] == 1 else w.take(chosen, axis=1)
+            return self.scores[first:last].take(chosen, axis=1).astype(np.float64) * w
+
+        return read
 
     def missing(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draws and columns of the scores that the races need next, ordered by draw, then column.
 
         First advances every race as far as the known scores carry it; nothing is missing when all are finished.
         """
-        parts = [np.empty((0, 2), dtype=np.int64)]
-        for race, columns in zip(self.races, self.columns, strict=True):
-            while not race.finished:
-                first, last = race.due
-                self.reserve(last)
-                alive = columns[race.alive]
-                block = self.scores[first:last, alive]
-                unknown = np.isnan(block)
-                if unknown.any():
-                    draw, column = np.nonzero(unknown)
-                    parts.append(np.column_stack([draw + first, alive[column]]))
-                    break
-                race.advance(block)
-        needed = parts[1] if len(parts) == 2 else np.unique(np.concatenate(parts), axis=0)
-        return needed[:, 0], needed[:, 1]
+        if self.needed is None:
+            parts = [self.advance(race, columns) for race, columns in zip(self.races, self.columns, strict=True)]
+            # Races of one image may need the same score.
+            needed = parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts), axis=0)
+            self.needed = needed[:, 0], needed[:, 1]
+        return self.needed
+
+    def advance(self, race: Race, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Drive one race as far as the known scores carry it; comes back with what it needs next, [score, (draw, column)]."""
+        while not race.finished:
+            first, last = race.due
+            self.reserve(last)
+            alive = columns[race.alive]
+            unknown = np.isnan(self.scores[first:last].take(alive, axis=1))
+            if unknown.any():
+                draw, column = np.nonzero(unknown)
+                return np.column_stack([draw + first, alive[column]])
+            race.advance(last)
+        return np.empty((0, 2), dtype=np.int64)
+
+    @property
+    def width(self) -> int:
+        """Classes still racing: the scores that one more draw would take at the most."""
+        self.missing()
+        return sum(len(race.alive) for race in self.races if not race.finished)
 
     @property
     def finished(self) -> bool:
@@ -109,8 +126,8 @@ class Runner:
         """How each race ended, by item."""
         return {item.name: race.outcome() for item, race in zip(self.items, self.races, strict=True)}
 
-    def used(self, image: str) -> pd.DataFrame:
-        """The scores that the races consumed: columns image, draw, prompt, t, score, seconds.
+    def used(self) -> dict[str, NDArray]:
+        """The scores that the races consumed, ordered by draw, then prompt: draw, prompt, t, score, seconds, each [score].
 
         Scores that the store knew beyond that are left out, so the shard's table does not depend on what was scored before it.
         """
@@ -119,13 +136,10 @@ class Runner:
             until = np.where(race.pruned_at < 0, race.n, race.pruned_at)
             taken[:, columns] |= np.arange(len(taken))[:, None] < until
         draw, column = np.nonzero(taken)
-        return pd.DataFrame(
-            {
-                "image": image,
-                "draw": draw.astype(np.int32),
-                "prompt": self.prompts[column].astype(np.int32),
-                "t": self.t[draw, column if self.problem.unshared else 0],
-                "score": self.scores[draw, column],
-                "seconds": self.seconds[draw, column],
-            }
-        )
+        return {
+            "draw": draw.astype(np.int32),
+            "prompt": self.prompts[column].astype(np.int32),
+            "t": self.t[draw, column if self.problem.unshared else 0],
+            "score": self.scores[draw, column],
+            "seconds": self.seconds[draw, column],
+        }

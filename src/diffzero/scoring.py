@@ -36,10 +36,11 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Batch:
-    """Triples for one call of the denoiser."""
+    """Triples for one call of the denoiser, those of one image next to each other."""
 
     runners: list[Runner]  # the images concerned
-    runner: NDArray[np.int64]  # [triple] index into `runners`
+    bounds: NDArray[np.int64]  # [runner + 1] where each one's triples begin
+    image: NDArray[np.int64]  # [triple] row of the problem's images
     column: NDArray[np.int64]  # [triple] the runner's column
     draw: NDArray[np.int64]  # [triple]
     prompt: NDArray[np.int64]  # [triple]
@@ -61,23 +62,27 @@ class Progress:
 
 @dataclass
 class Result:
-    """The scores that the policy asked for, and how each race ended."""
+    """The scores that the policy asked for, by image, and how each race ended."""
 
-    scores: list[pd.DataFrame] = field(default_factory=list)
+    scores: dict[str, dict[str, NDArray]] = field(default_factory=dict)  # Runner.used
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def frame(self) -> pd.DataFrame:
         """Columns image, draw, prompt, t, score, sorted by the first three: the same rows whatever the batch size or order."""
-        if not self.scores:  # a data set with fewer images than the run has shards leaves some empty
-            columns = {"image": "str", "draw": "int32", "prompt": "int32", "t": "float64", "score": "float32"}
-            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
-        table = pd.concat(self.scores).drop(columns="seconds")
-        return table.sort_values(["image", "draw", "prompt"], ignore_index=True)
+        names = sorted(self.scores)
+        counts = [len(self.scores[name]["draw"]) for name in names]
+        types = {"draw": np.int32, "prompt": np.int32, "t": np.float64, "score": np.float32}
+        columns = {
+            # The empty array: a data set with fewer images than the run has shards leaves some without any.
+            name: np.concatenate([np.empty(0, dtype), *(self.scores[image][name] for image in names)])
+            for name, dtype in types.items()
+        }
+        return pd.DataFrame({"image": pd.array(names, dtype="str").repeat(counts), **columns})
 
     @property
     def seconds(self) -> float:
         """The network's time for all these scores, whenever they were taken."""
-        return float(sum(table["seconds"].to_numpy().sum(dtype=np.float64) for table in self.scores))
+        return float(sum(used["seconds"].sum(dtype=np.float64) for used in self.scores.values()))
 
 
 class Engine:
@@ -85,7 +90,7 @@ class Engine:
 
     Images are dealt to two lanes. While the denoiser works on a batch of one lane, the other lane's scores are entered, its races
     advanced and its noise drawn. A lane's next batch is filled from its unfinished images in their order, and depends on
-    that lane's scores alone.
+    that lane's scores alone. A lane that has become thin waits for the other to become thin too; then they go on as one.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Engine:
         self.x_device = self.x.to(denoiser.device)
         self.text = {name: torch.from_numpy(values).to(denoiser.device) for name, values in problem.text.items()}
         runners = Runner.of(problem, policy, weight, known)
+        self.image_keys, self.prompt_keys = (pd.array(keys, dtype="str") for keys in (problem.image_keys, problem.prompt_keys))
         self.lanes = [runners[0::2], runners[1::2]]
         self.progress = Progress(len(runners))
         self.result = Result()
@@ -125,8 +131,9 @@ class Engine:
         flights: list[tuple[Batch, Future] | None] = [None, None]
 
         def flush() -> None:
+            """Hand over what has been scored since the last time."""
             if fresh:
-                scores = pd.concat(fresh, ignore_index=True)
+                scores = self.rows(fresh)
                 # Before recording: what failed to be stored is not tried again on the way out, hiding the first error.
                 fresh.clear()
                 record(scores)
@@ -136,14 +143,17 @@ class Engine:
                 for lane in itertools.cycle((0, 1)):
                     if flights[lane]:
                         batch, future = flights[lane]
-                        fresh.append(self.enter(batch, *future.result()))
-                        self.progress.calls += len(batch.draw)
+                        scores, seconds = future.result()
+                        flights[lane] = None
+                        self.enter(batch, scores, seconds)
+                        fresh.append((batch, scores, seconds))
+                        self.progress.calls += len(scores)
                     # Counting the two batches that may be under way: a kill then costs `flush_calls` calls at the most.
-                    if sum(map(len, fresh)) + 2 * self.batch_size > flush_calls:
+                    if sum(len(scores) for _, scores, _ in fresh) + 2 * self.batch_size > flush_calls:
                         flush()
                     if stop():
                         raise Interrupted
-                    batch = self.compose(lane)
+                    batch = self.compose(lane, alone=flights[1 - lane] is None)
                     flights[lane] = (batch, worker.submit(self.evaluate, batch)) if batch else None
                     self.progress.seconds = time.monotonic() - start
                     report(self.progress)
@@ -152,8 +162,23 @@ class Engine:
             finally:
                 flush()
 
-    def compose(self, lane: int) -> Batch | None:
-        """The lane's next batch: its unfinished images' missing triples, in order, until the batch is full. None at the end."""
+    def thin(self, lane: int) -> bool:
+        """Whether one more draw of all that is unfinished would not fill a batch. Once true it stays so, as classes only ever leave."""
+        width = 0
+        return all((width := width + runner.width) < self.batch_size for runner in self.lanes[lane])
+
+    def compose(self, lane: int, alone: bool) -> Batch | None:
+        """The lane's next batch: its unfinished images' missing triples, in order, until the batch is full.
+
+        None at the end, and while a thin lane waits for the other. They are joined when both are thin and nothing is under way
+        (`alone`): at the same scores of each, whichever was faster, so that a resumed run joins them there too.
+        """
+        other = 1 - lane
+        if self.lanes[other] and self.thin(lane):
+            if not (alone and self.thin(other)):
+                return None
+            self.lanes[lane] = sorted(self.lanes[0] + self.lanes[1], key=lambda runner: runner.image)
+            self.lanes[other] = []
         parts: list[tuple[Runner, NDArray, NDArray]] = []
         room, waiting = self.batch_size, []
         runners = iter(self.lanes[lane])
@@ -172,37 +197,44 @@ class Engine:
 
     def assemble(self, parts: list[tuple[Runner, NDArray, NDArray]]) -> Batch:
         """Draw the noise of a batch and form its x_t."""
-        pairs: dict[tuple, int] = {}
-        noise, pair, prompt = [], [], []
+        addresses, pair, prompt = [], [], []
         for runner, draws, columns in parts:
-            for draw, column in zip(draws.tolist(), columns.tolist(), strict=True):
-                index = int(runner.prompts[column])
-                address = (runner.image, draw, index if self.problem.unshared else None)
-                if address not in pairs:
-                    pairs[address] = len(pairs)
-                    noise.append(self.noised(*address))
-                pair.append(pairs[address])
-                prompt.append(index)
-        x_t, t = zip(*noise, strict=True)
+            prompt.append(runner.prompts[columns])
+            if self.problem.unshared:
+                own, index = np.column_stack([draws, prompt[-1]]).tolist(), np.arange(len(draws))
+            else:
+                shared, index = np.unique(draws, return_inverse=True)
+                own = [(draw, None) for draw in shared.tolist()]
+            pair.append(index + len(addresses))
+            addresses += [(runner.image, *address) for address in own]
+        x_t, t = self.noised(addresses)
+        lengths = [len(draws) for _, draws, _ in parts]
         return Batch(
             runners=[runner for runner, _, _ in parts],
-            runner=np.repeat(np.arange(len(parts)), [len(draws) for _, draws, _ in parts]),
+            bounds=np.cumsum([0, *lengths]),
+            image=np.repeat([runner.image for runner, _, _ in parts], lengths),
             column=np.concatenate([columns for _, _, columns in parts]),
             draw=np.concatenate([draws for _, draws, _ in parts]),
-            prompt=np.array(prompt),
-            pair=np.array(pair),
-            x_t=torch.stack(x_t),
-            t=np.array(t),
+            prompt=np.concatenate(prompt),
+            pair=np.concatenate(pair),
+            x_t=x_t,
+            t=t,
         )
 
-    def noised(self, image: int, draw: int, prompt: int | None) -> tuple[torch.Tensor, float]:
-        """x_t = alpha(t) x + sigma(t) eps in fp32, and t, of one draw."""
-        problem = self.problem
-        text = None if prompt is None else problem.prompts[prompt]
-        noise = draw_noise(problem.seed, problem.dataset, problem.images[image], draw, self.x.shape[1:], text)
-        t = np.array([noise.t])
-        alpha, sigma = self.denoiser.schedule.alpha(t).item(), self.denoiser.schedule.sigma(t).item()
-        return alpha * self.x[image] + sigma * torch.from_numpy(noise.eps), noise.t
+    def noised(self, addresses: list[tuple[int, int, int | None]]) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """x_t = alpha(t) x + sigma(t) eps [pair, *x] in fp32, and t [pair], of draws (image, draw, prompt or None)."""
+        problem, shape = self.problem, self.x.shape[1:]
+        texts = {index: problem.prompts[index] for _, _, index in addresses if index is not None} | {None: None}
+        noise = [
+            draw_noise(problem.seed, problem.dataset, problem.images[image], draw, shape, texts[prompt])
+            for image, draw, prompt in addresses
+        ]
+        t = np.array([draw.t for draw in noise])
+        eps = torch.from_numpy(np.stack([draw.eps for draw in noise]))
+        x = self.x[[image for image, _, _ in addresses]]
+        levels = (values(t).astype(np.float32) for values in (self.denoiser.schedule.alpha, self.denoiser.schedule.sigma))
+        alpha, sigma = (torch.from_numpy(values).view(-1, *[1] * len(shape)) for values in levels)
+        return alpha * x + sigma * eps, t
 
     def evaluate(self, batch: Batch) -> tuple[NDArray[np.float32], float]:
         """The batch's scores, and the network's seconds for each."""
@@ -214,8 +246,9 @@ class Engine:
     def squared_errors(self, batch: Batch, rows: slice) -> NDArray[np.float32]:
         """Scores ||x - x_hat||^2 [triple] (paper, equation 4 without w_t) of some triples, squared and summed in fp32."""
         device = self.denoiser.device
-        pair, prompt = (torch.from_numpy(indices[rows]).to(device) for indices in (batch.pair, batch.prompt))
-        image = torch.tensor([batch.runners[runner].image for runner in batch.runner[rows]], device=device)
+        pair, prompt, image = (
+            torch.from_numpy(indices[rows]).to(device) for indices in (batch.pair, batch.prompt, batch.image)
+        )
         text = {name: values[prompt] for name, values in self.text.items()}
         x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair[rows]], text)
         x = self.x_device[image]
@@ -225,36 +258,36 @@ class Engine:
             )
         return (x - x_hat).square().flatten(1).sum(dim=1).cpu().numpy()
 
-    def enter(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> pd.DataFrame:
-        """Hand the scores to their runners; returns them as rows for the store."""
-        problem = self.problem
+    def enter(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> None:
+        """Hand the scores to their runners. Raises ScoreError."""
         bad = np.flatnonzero(~np.isfinite(scores))
         if len(bad):
-            first = bad[0]
-            image = problem.images[batch.runners[batch.runner[first]].image]
+            first, problem = bad[0], self.problem
             raise ScoreError(
-                f"data set {problem.dataset}, image {image}, prompt {problem.prompts[batch.prompt[first]]!r}, draw {batch.draw[first]}: "
-                f"found score {scores[first]}, expected a finite number ({len(bad)} of {len(scores)} in this batch). "
-                f"The network ran in {self.denoiser.dtype}: set `dtype: float32` (or bfloat16) in the model's YAML."
+                f"data set {problem.dataset}, image {problem.images[batch.image[first]]}, prompt {problem.prompts[batch.prompt[first]]!r}, "
+                f"draw {batch.draw[first]}: found score {scores[first]}, expected a finite number ({len(bad)} of {len(scores)} in this "
+                f"batch). The network ran in {self.denoiser.dtype}: set `dtype: float32` (or bfloat16) in the model's YAML."
             )
-        for index, runner in enumerate(batch.runners):
-            mine = batch.runner == index
-            runner.enter(batch.draw[mine], batch.column[mine], scores[mine], seconds)
-        images = np.array([problem.image_keys[runner.image] for runner in batch.runners], dtype=object)
-        prompts = np.array(problem.prompt_keys, dtype=object)
+        for runner, (first, last) in zip(batch.runners, itertools.pairwise(batch.bounds.tolist()), strict=True):
+            runner.enter(batch.draw[first:last], batch.column[first:last], scores[first:last], seconds)
+
+    def rows(self, entered: list[tuple[Batch, NDArray[np.float32], float]]) -> pd.DataFrame:
+        """Scores of batches as rows for the store."""
+        batches = [batch for batch, _, _ in entered]
+        counts = [len(scores) for _, scores, _ in entered]
         return pd.DataFrame(
             {
-                "image": images[batch.runner],
-                "prompt": prompts[batch.prompt],
-                "draw": batch.draw.astype(np.int32),
-                "score": scores,
-                "seconds": np.float32(seconds),
+                "image": self.image_keys.take(np.concatenate([batch.image for batch in batches])),
+                "prompt": self.prompt_keys.take(np.concatenate([batch.prompt for batch in batches])),
+                "draw": np.concatenate([batch.draw for batch in batches]).astype(np.int32),
+                "score": np.concatenate([scores for _, scores, _ in entered]),
+                "seconds": np.repeat(np.float32([seconds for _, _, seconds in entered]), counts),
             }
         )
 
     def finish(self, runner: Runner) -> None:
         """Take a finished image's scores and outcomes into the result."""
-        self.result.scores.append(runner.used(self.problem.images[runner.image]))
+        self.result.scores[self.problem.images[runner.image]] = runner.used()
         self.result.outcomes |= runner.outcomes()
         self.progress.images_done += 1
         self.progress.reused += runner.reused
