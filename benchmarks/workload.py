@@ -82,3 +82,16 @@ def bookkeeping_problem(count: int, classes: int) -> Problem:
         text={"value": np.linspace(0, 1, classes, dtype=np.float32)[:, None]},
         items=[Item(name, k, np.arange(classes)) for k, name in enumerate(names)],
     )
+
+
+def item_table(problem: Problem) -> pd.DataFrame:
+    """The problem's items as the workflow stores them, without a right answer."""
+    return pd.DataFrame(
+        {
+            "item": [item.name for item in problem.items],
+            "image": [problem.images[item.image] for item in problem.items],
+            "label": 0,
+            "candidates": [item.candidates.tolist() for item in problem.items],
+            "classes": [item.candidates.tolist() for item in problem.items],
+        }
+    )

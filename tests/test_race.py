@@ -111,12 +111,16 @@ def test_the_running_t_statistic_is_scipys_after_every_draw():
     compared = 0
     for index in range(40):
         rng = np.random.default_rng([9, index])
-        kind, classes, draws = ("separated", "close", "heavy")[index % 3], rng.integers(2, 13), int(rng.integers(20, 300))
+        kind, classes, draws = (
+            ("separated", "close", "heavy")[index % 3],
+            rng.integers(2, 13),
+            int(rng.integers(20, 300)),
+        )
         weighted = raw_scores(kind, draws, classes, rng).astype(np.float64) * weights(kind, draws, classes, rng)
         if index % 2:
             weighted += 1e6  # digits that cancel
         tests = PairedTests(2, draws, 2e-3)
-        tests.critical = np.full(draws + 1, 1e30)  # nothing is ever dropped
+        tests.bound = np.full(draws + 1, 1e30)  # nothing is ever dropped
         for n in range(2, draws + 1):
             tests.decide(lambda first, last, weighted=weighted: weighted[first:last], 0 if n == 2 else n - 1, n)
             others = np.arange(classes) != tests.best

@@ -9,7 +9,7 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 Read = Callable[[int, int], Floats]
-BLOCK, LARGEST_BLOCK = 16, 1024  # draws looked at together; doubled while nothing happens
+LARGEST_BLOCK = 1024  # draws looked at together: one after an event, then doubled while nothing happens
 
 
 class PairedTests:
@@ -22,8 +22,11 @@ class PairedTests:
 
     def __init__(self, min_scores: int, max_scores: int, cutoff_pval: float) -> None:
         self.first = min(min_scores, max_scores)
-        self.critical = critical_t(min_scores, max_scores, cutoff_pval)
-        self.block = BLOCK
+        n = np.arange(max_scores + 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # t^2 = mean^2 n (n - 1) / squares about the mean
+            self.bound = critical_t(min_scores, max_scores, cutoff_pval) ** 2 / (n * (n - 1))
+        self.block = 1
 
     def decide(self, read: Read, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
         """Go on after `n` draws, to the first n at which a class is dropped, or to `until`: that n, and who survives [class].
@@ -41,7 +44,7 @@ class PairedTests:
         while keep.all() and n < until:
             rows = read(n, min(n + self.block, until))
             taken, keep = self._extend(rows, n, read)
-            self.block = min(2 * self.block, LARGEST_BLOCK) if taken == len(rows) else BLOCK
+            self.block = min(2 * self.block, LARGEST_BLOCK) if taken == len(rows) else 1
             n += taken
         if not keep.all():
             self._drop(keep)
@@ -49,9 +52,8 @@ class PairedTests:
 
     def statistic(self, n: int) -> Floats:
         """Student's paired t [class] against the best, as scipy.stats.ttest_rel; NaN where all differences are zero."""
-        mean, variance = self._moments(n, self.total, self.squares)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return mean / np.sqrt(variance / n)
+            return self._mean(n, self.total) / np.sqrt(_squares_about_mean(n, self.total, self.squares) / (n * (n - 1)))
 
     def _extend(self, rows: Floats, n: int, read: Read) -> tuple[int, NDArray[np.bool_]]:
         """Add rows until a class falls or another becomes the best: how many were taken, and who survives."""
@@ -79,14 +81,13 @@ class PairedTests:
         difference -= self.shift
         self.total, self.squares = difference.sum(axis=0), (difference**2).sum(axis=0)
 
-    def _moments(self, n: int | NDArray[np.int64], total: Floats, squares: Floats) -> tuple[Floats, Floats]:
-        """Mean and variance (ddof 1) of the differences after `n` draws."""
-        return self.shift + total / n, np.maximum(squares - total**2 / n, 0) / (n - 1)
+    def _mean(self, n: int | NDArray[np.int64], total: Floats) -> Floats:
+        """Mean difference to the best after `n` draws."""
+        return self.shift + total / n
 
     def _falls(self, n: int | NDArray[np.int64], total: Floats, squares: Floats) -> NDArray[np.bool_]:
-        """Whether |t| is beyond the critical value, without the division: zero by zero, an exact tie, does not fall."""
-        mean, variance = self._moments(n, total, squares)
-        return np.abs(mean) * np.sqrt(n) > self.critical[n] * np.sqrt(variance)
+        """Whether |t| is beyond the critical value, as squares: no root, and no division, so that an exact tie, zero by zero, stays."""
+        return self._mean(n, total) ** 2 > self.bound[n] * _squares_about_mean(n, total, squares)
 
     def _keep(self, n: int) -> NDArray[np.bool_]:
         return ~self._falls(n, self.total, self.squares)
@@ -98,8 +99,15 @@ class PairedTests:
         )
 
 
+def _squares_about_mean(n: int | NDArray[np.int64], total: Floats, squares: Floats) -> Floats:
+    """Sum of squares of `n` differences about their mean; not below zero, where rounding would take it."""
+    return np.maximum(squares - total * total / n, 0)
+
+
 def _running(start: Floats, terms: Floats) -> Floats:
     """Sums [draw, class] of `start` and the terms up to each draw, added one after the other."""
+    if len(terms) == 1:  # a live race: no need to copy
+        return start + terms
     return np.cumsum(np.concatenate([start[None], terms]), axis=0)[1:]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from diffzero.race import Outcome, Policy, Race
@@ -13,10 +15,10 @@ class NotCovered(ValueError):
     """The policy needs a score that was never taken; the message names it and says what to run."""
 
 
-def replay(policy: Policy, weighted: NDArray[np.float64], name: str) -> Outcome:
+def replay(policy: Policy, weighted: NDArray[np.float64], name: str, classes: list[int]) -> Outcome:
     """How the race of one item ends.
 
-    `weighted` [draw, class], NaN where never taken. Raises NotCovered, naming item, draw and class (its column number).
+    `weighted` [draw, class], NaN where never taken. Raises NotCovered, with the item's `name`, draw and class label.
     """
     covered = leading(weighted)
     race = Race(policy, weighted.shape[1], lambda first, last, columns: weighted[first:last].take(columns, axis=1))
@@ -24,10 +26,11 @@ def replay(policy: Policy, weighted: NDArray[np.float64], name: str) -> Outcome:
         first, last = race.due
         until = int(covered[race.alive].min())
         if until < last:
+            label = classes[race.alive[covered[race.alive].argmin()]]
             raise NotCovered(
-                f"item {name}: policy {policy.slug} needs draw {until} of class {race.alive[covered[race.alive].argmin()]}, which was never "
-                "scored. Expected scores of a recording policy that prunes no earlier; set `policy` to this one and run again: "
-                "stored scores are kept, only the missing ones are taken."
+                f"item {name}: policy {policy.slug} needs draw {until} of class {label}, which was never scored. Expected scores of a "
+                "recording policy that prunes no earlier; set `policy` to this one and run again: stored scores are kept, only "
+                "the missing ones are taken."
             )
         race.advance(until)
     return race.outcome()
@@ -49,17 +52,16 @@ def predictions(
 
     `items` and `scores` as the workflow stores them; classes that share a prompt are one candidate and answer with the lowest label.
     """
-    names, rows_of = rows_by_image(scores["image"])
-    position = {name: index for index, name in enumerate(names)}
+    rows_of = rows_by_image(scores["image"])
     draws, prompts = scores["draw"].to_numpy(), scores["prompt"].to_numpy()
     weighted = scores["score"].to_numpy(dtype=np.float64) * weight(scores["t"].to_numpy())
     outcomes = []
     for item in items.itertuples(index=False):
-        if item.image not in position:
+        if item.image not in rows_of:
             raise NotCovered(f"item {item.item}: found no score of image {item.image}; run the scoring rule again.")
-        rows = rows_of(position[item.image])
+        rows = rows_of[item.image]
         matrix = matrix_of(np.asarray(item.candidates), draws[rows], prompts[rows], weighted[rows])
-        outcomes.append(replay(policy, matrix, item.item))
+        outcomes.append(replay(policy, matrix, item.item, item.classes))
     outcome = pd.DataFrame(outcomes, columns=list(Outcome.__dataclass_fields__))
     winner = [classes[winner] for classes, winner in zip(items["classes"], outcome["winner"], strict=True)]
     kept = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)
@@ -68,16 +70,15 @@ def predictions(
     return kept.join(outcome[["calls", "draws", "undecided", "tied"]])
 
 
-def rows_by_image(images: pd.Series) -> tuple[list[str], Callable[[int], slice | NDArray[np.int64]]]:
-    """The images' names, and a function from a name's index to its rows: a slice, without a copy, as shards store an image in one piece."""
-    codes, names = pd.factorize(images)
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    if len(starts) == len(names):
-        ends = np.append(starts[1:], len(codes))
-        return list(names), lambda index: slice(starts[index], ends[index])
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
-    return list(names), lambda index: order[bounds[index] : bounds[index + 1]]
+def rows_by_image(images: pd.Series) -> dict[str, slice | NDArray[np.int64]]:
+    """Each image's rows: a slice, which costs no copy, where its rows stand in one piece, as shards store them."""
+    column = pa.array(images)
+    runs = pc.run_end_encode(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+    bounds = np.concatenate([[0], runs.run_ends.to_numpy()])
+    pieces: dict[str, list[slice]] = {}
+    for name, first, last in zip(runs.values.to_pylist(), bounds, bounds[1:], strict=False):
+        pieces.setdefault(name, []).append(slice(first, last))
+    return {name: own[0] if len(own) == 1 else np.r_[tuple(own)] for name, own in pieces.items()}
 
 
 def matrix_of(

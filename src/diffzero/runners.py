@@ -30,7 +30,7 @@ class Runner:
         self.columns = [np.searchsorted(self.prompts, item.candidates) for item in items]
         self.races = [Race(policy, len(columns), self.reader(columns)) for columns in self.columns]
         self.reused = 0
-        self.needed: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # what `missing` found, until scores are entered
+        self.needed: NDArray[np.int64] | None = None  # what `missing` found, until scores are entered
 
     @classmethod
     def of(cls, problem: Problem, policy: Policy, weight: Weight, known: pd.DataFrame | None) -> list["Runner"]:
@@ -52,16 +52,18 @@ class Runner:
         """Take stored scores: columns draw, prompt (a number), score, seconds."""
         mine = known[known["prompt"].isin(self.prompts)]
         if len(mine):
-            where = mine["draw"].to_numpy(int), np.searchsorted(self.prompts, mine["prompt"])
-            self.reserve(int(where[0].max()) + 1)
-            self.enter(*where, mine["score"].to_numpy(), mine["seconds"].to_numpy())
+            draws, columns = mine["draw"].to_numpy(int), np.searchsorted(self.prompts, mine["prompt"])
+            self.reserve(int(draws.max()) + 1)
+            self.enter(draws * len(self.prompts) + columns, mine["score"].to_numpy(), mine["seconds"].to_numpy())
             self.reused = len(mine)
 
-    def enter(self, draws: NDArray, columns: NDArray, scores: NDArray, seconds: NDArray | float) -> None:
-        """Take scores, and what each cost."""
-        self.needed = None
-        self.scores[draws, columns] = scores
-        self.seconds[draws, columns] = seconds
+    def enter(self, cells: NDArray[np.int64], scores: NDArray, seconds: NDArray | float) -> None:
+        """Take scores, and what each cost; a cell is draw x columns + column."""
+        # What is left of a block of draws is known without a look at all of it.
+        asked = self.needed is not None and len(self.needed) > len(cells) and self.needed[0] == cells[0]
+        self.needed = self.needed[len(cells) :] if asked else None
+        self.scores.reshape(-1)[cells] = scores
+        self.seconds.reshape(-1)[cells] = seconds
 
     def reserve(self, draws: int) -> None:
         """Make room for the scores and times of `draws` draws."""
@@ -73,7 +75,9 @@ class Runner:
         address = (problem.seed, problem.dataset, problem.images[self.image])
         texts = [problem.prompts[prompt] for prompt in self.prompts] if problem.unshared else [None]
         times = [[draw_time(*address, draw, text) for text in texts] for draw in range(have, len(self.scores))]
-        self.t, self.w = (np.concatenate([old, new]) for old, new in ((self.t, times), (self.w, self.weight(np.array(times)))))
+        self.t, self.w = (
+            np.concatenate([old, new]) for old, new in ((self.t, times), (self.w, self.weight(np.array(times))))
+        )
 
     def reader(self, columns: NDArray[np.int64]) -> Callable[[int, int, NDArray[np.int64]], NDArray[np.float64]]:
         """Reads weighted scores [draw, class] for the race on `columns`."""
@@ -86,30 +90,29 @@ class Runner:
 
         return read
 
-    def missing(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draws and columns of the scores that the races need next, ordered by draw, then column.
+    def missing(self) -> NDArray[np.int64]:
+        """The cells (draw x columns + column) of the scores that the races need next, in order.
 
         First advances every race as far as the known scores carry it; nothing is missing when all are finished.
         """
         if self.needed is None:
-            parts = [self.advance(race, columns) for race, columns in zip(self.races, self.columns, strict=True)]
+            cells = [self.advance(race, columns) for race, columns in zip(self.races, self.columns, strict=True)]
             # Races of one image may need the same score.
-            needed = parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts), axis=0)
-            self.needed = needed[:, 0], needed[:, 1]
+            self.needed = cells[0] if len(cells) == 1 else np.unique(np.concatenate(cells))
         return self.needed
 
     def advance(self, race: Race, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Drive one race as far as the known scores carry it; comes back with what it needs next, [score, (draw, column)]."""
+        """Drive one race as far as the known scores carry it; comes back with the cells that it needs next."""
         while not race.finished:
             first, last = race.due
             self.reserve(last)
             alive = columns[race.alive]
-            unknown = np.isnan(self.scores[first:last].take(alive, axis=1))
-            if unknown.any():
-                draw, column = np.nonzero(unknown)
-                return np.column_stack([draw + first, alive[column]])
+            unknown = np.flatnonzero(np.isnan(self.scores[first:last].take(alive, axis=1)))
+            if len(unknown):
+                draw, column = np.divmod(unknown, len(alive))
+                return (draw + first) * len(self.prompts) + alive[column]
             race.advance(last)
-        return np.empty((0, 2), dtype=np.int64)
+        return np.empty(0, dtype=np.int64)
 
     @property
     def width(self) -> int:
@@ -135,11 +138,12 @@ class Runner:
         for race, columns in zip(self.races, self.columns, strict=True):
             until = np.where(race.pruned_at < 0, race.n, race.pruned_at)
             taken[:, columns] |= np.arange(len(taken))[:, None] < until
-        draw, column = np.nonzero(taken)
+        cells = np.flatnonzero(taken)
+        draw, column = np.divmod(cells, len(self.prompts))
         return {
             "draw": draw.astype(np.int32),
-            "prompt": self.prompts[column].astype(np.int32),
-            "t": self.t[draw, column if self.problem.unshared else 0],
-            "score": self.scores[draw, column],
-            "seconds": self.seconds[draw, column],
+            "prompt": self.prompts.astype(np.int32)[column],
+            "t": self.t.reshape(-1)[cells if self.problem.unshared else draw],
+            "score": self.scores.reshape(-1)[cells],
+            "seconds": self.seconds.reshape(-1)[cells],
         }

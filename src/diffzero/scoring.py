@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from diffzero.batches import Batch, Names
 from diffzero.denoisers.base import Denoiser
 from diffzero.memory import Pieces
 from diffzero.noise import draw_noise
@@ -32,21 +33,6 @@ class ScoreError(RuntimeError):
 
 class Interrupted(Exception):
     """The engine was asked to stop; everything scored so far has been handed to `record`."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Triples for one call of the denoiser, those of one image next to each other."""
-
-    runners: list[Runner]  # the images concerned
-    bounds: NDArray[np.int64]  # [runner + 1] where each one's triples begin
-    image: NDArray[np.int64]  # [triple] row of the problem's images
-    column: NDArray[np.int64]  # [triple] the runner's column
-    draw: NDArray[np.int64]  # [triple]
-    prompt: NDArray[np.int64]  # [triple]
-    pair: NDArray[np.int64]  # [triple] index into `x_t`: triples of one shared draw point at one x_t
-    x_t: torch.Tensor  # [pair, *x] fp32
-    t: NDArray[np.float64]  # [pair]
 
 
 @dataclass
@@ -109,7 +95,7 @@ class Engine:
         self.x_device = self.x.to(denoiser.device)
         self.text = {name: torch.from_numpy(values).to(denoiser.device) for name, values in problem.text.items()}
         runners = Runner.of(problem, policy, weight, known)
-        self.image_keys, self.prompt_keys = (pd.array(keys, dtype="str") for keys in (problem.image_keys, problem.prompt_keys))
+        self.image_key, self.prompt_key = Names(problem.image_keys), Names(problem.prompt_keys)
         self.lanes = [runners[0::2], runners[1::2]]
         self.progress = Progress(len(runners))
         self.result = Result()
@@ -179,42 +165,43 @@ class Engine:
                 return None
             self.lanes[lane] = sorted(self.lanes[0] + self.lanes[1], key=lambda runner: runner.image)
             self.lanes[other] = []
-        parts: list[tuple[Runner, NDArray, NDArray]] = []
+        parts: list[tuple[Runner, NDArray[np.int64]]] = []
         room, waiting = self.batch_size, []
         runners = iter(self.lanes[lane])
         for runner in runners:
-            draws, columns = runner.missing()
+            cells = runner.missing()
             if runner.finished:
                 self.finish(runner)
                 continue
             waiting.append(runner)
-            parts.append((runner, draws[:room], columns[:room]))
+            parts.append((runner, cells[:room]))
             room -= len(parts[-1][1])
             if room == 0:
                 break
         self.lanes[lane] = [*waiting, *runners]
         return self.assemble(parts) if parts else None
 
-    def assemble(self, parts: list[tuple[Runner, NDArray, NDArray]]) -> Batch:
+    def assemble(self, parts: list[tuple[Runner, NDArray[np.int64]]]) -> Batch:
         """Draw the noise of a batch and form its x_t."""
-        addresses, pair, prompt = [], [], []
-        for runner, draws, columns in parts:
+        addresses, draw, prompt, pair = [], [], [], []
+        for runner, cells in parts:
+            draws, columns = np.divmod(cells, len(runner.prompts))
+            draw.append(draws)
             prompt.append(runner.prompts[columns])
-            if self.problem.unshared:
-                own, index = np.column_stack([draws, prompt[-1]]).tolist(), np.arange(len(draws))
-            else:
-                shared, index = np.unique(draws, return_inverse=True)
-                own = [(draw, None) for draw in shared.tolist()]
-            pair.append(index + len(addresses))
-            addresses += [(runner.image, *address) for address in own]
+            begins = np.ones(len(draws), dtype=bool)
+            if not self.problem.unshared:  # cells are in order: where the draw changes, another x_t begins
+                begins[1:] = draws[1:] != draws[:-1]
+            pair.append(np.cumsum(begins) - 1 + len(addresses))
+            texts = prompt[-1].tolist() if self.problem.unshared else itertools.repeat(None)
+            addresses += zip(itertools.repeat(runner.image), draws[begins].tolist(), texts, strict=False)
         x_t, t = self.noised(addresses)
-        lengths = [len(draws) for _, draws, _ in parts]
+        lengths = [len(cells) for _, cells in parts]
         return Batch(
-            runners=[runner for runner, _, _ in parts],
+            runners=[runner for runner, _ in parts],
             bounds=np.cumsum([0, *lengths]),
-            image=np.repeat([runner.image for runner, _, _ in parts], lengths),
-            column=np.concatenate([columns for _, _, columns in parts]),
-            draw=np.concatenate([draws for _, draws, _ in parts]),
+            image=np.repeat([runner.image for runner, _ in parts], lengths),
+            cell=np.concatenate([cells for _, cells in parts]),
+            draw=np.concatenate(draw),
             prompt=np.concatenate(prompt),
             pair=np.concatenate(pair),
             x_t=x_t,
@@ -231,8 +218,10 @@ class Engine:
         ]
         t = np.array([draw.t for draw in noise])
         eps = torch.from_numpy(np.stack([draw.eps for draw in noise]))
-        x = self.x[[image for image, _, _ in addresses]]
-        levels = (values(t).astype(np.float32) for values in (self.denoiser.schedule.alpha, self.denoiser.schedule.sigma))
+        x = self.x[torch.from_numpy(np.array([image for image, _, _ in addresses]))]
+        levels = (
+            values(t).astype(np.float32) for values in (self.denoiser.schedule.alpha, self.denoiser.schedule.sigma)
+        )
         alpha, sigma = (torch.from_numpy(values).view(-1, *[1] * len(shape)) for values in levels)
         return alpha * x + sigma * eps, t
 
@@ -269,7 +258,7 @@ class Engine:
                 f"batch). The network ran in {self.denoiser.dtype}: set `dtype: float32` (or bfloat16) in the model's YAML."
             )
         for runner, (first, last) in zip(batch.runners, itertools.pairwise(batch.bounds.tolist()), strict=True):
-            runner.enter(batch.draw[first:last], batch.column[first:last], scores[first:last], seconds)
+            runner.enter(batch.cell[first:last], scores[first:last], seconds)
 
     def rows(self, entered: list[tuple[Batch, NDArray[np.float32], float]]) -> pd.DataFrame:
         """Scores of batches as rows for the store."""
@@ -277,8 +266,8 @@ class Engine:
         counts = [len(scores) for _, scores, _ in entered]
         return pd.DataFrame(
             {
-                "image": self.image_keys.take(np.concatenate([batch.image for batch in batches])),
-                "prompt": self.prompt_keys.take(np.concatenate([batch.prompt for batch in batches])),
+                "image": self.image_key(np.concatenate([batch.image for batch in batches])),
+                "prompt": self.prompt_key(np.concatenate([batch.prompt for batch in batches])),
                 "draw": np.concatenate([batch.draw for batch in batches]).astype(np.int32),
                 "score": np.concatenate([scores for _, scores, _ in entered]),
                 "seconds": np.repeat(np.float32([seconds for _, _, seconds in entered]), counts),

@@ -74,9 +74,10 @@ class Store:
             if hashlib.sha256(data).hexdigest() != path.stem:
                 self._set_aside(path)
                 continue
-            chunk = pq.read_table(io.BytesIO(data), filters=[("image", "in", images)]).to_pandas()
+            chunk = pq.read_table(io.BytesIO(data)).to_pandas()
+            chunk = chunk[chunk["image"].isin(images)]
             if len(chunk):
-                frames.append(chunk)
+                frames.append(chunk.astype({"image": "str", "prompt": "str"}))
         merged = pd.concat(frames[1:] or frames, ignore_index=True)
         return merged.drop_duplicates(["image", "prompt", "draw"])
 

@@ -41,7 +41,7 @@ class StableDiffusion(UNetDenoiser):
         vae, latents = load_vae(folder), []
         with torch.inference_mode():
             for rows in in_batches(len(pixels), ENCODE_BATCH):
-                x = torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
+                x = torch.tensor(pixels[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
                 latents.append(vae.encode(x).latent_dist.mean * vae.config.scaling_factor)
         return torch.cat(latents).numpy()
 
