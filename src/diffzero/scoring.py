@@ -239,7 +239,8 @@ class Engine:
             torch.from_numpy(indices[rows]).to(device) for indices in (batch.pair, batch.prompt, batch.image)
         )
         text = {name: values[prompt] for name, values in self.text.items()}
-        x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair[rows]], text)
+        with self.denoiser.reusing(pair, prompt):
+            x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair[rows]], text)
         x = self.x_device[image]
         if x_hat.shape != x.shape:
             raise ScoreError(

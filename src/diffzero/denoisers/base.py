@@ -1,6 +1,7 @@
 """The one interface behind which every model family stands: x0(x_t, t, text) -> x_hat."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +35,10 @@ class Denoiser(ABC):
     @abstractmethod
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         """The network's raw output [batch, *x] at integer timesteps, in the form that the schedule's prediction_type names."""
+
+    def reusing(self, pair: Tensor, prompt: Tensor) -> AbstractContextManager:
+        """In here `x0` may rely on it that equal `pair` [batch] means the same x_t and t, equal `prompt` [batch] the same text."""
+        return nullcontext()
 
     @classmethod
     @abstractmethod

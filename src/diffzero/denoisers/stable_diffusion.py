@@ -1,5 +1,6 @@
 """Stable Diffusion 1.x and 2.x: a latent U-Net under a CLIP text encoder (Rombach et al. 2022)."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffzero.denoisers.base import Arrays, Tensors, check_length, in_batches, to_pixels
+from diffzero.denoisers.reuse import Reuse
 from diffzero.denoisers.unet import UNetDenoiser
 
 ENCODE_BATCH = 16
@@ -17,6 +19,13 @@ ENCODE_BATCH = 16
 
 class StableDiffusion(UNetDenoiser):
     """x is the VAE latent's mean, scaled; text is the encoder's last hidden state."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(folder, dtype, device)
+        self.reuse = Reuse(self.unet)
+
+    def reusing(self, pair: Tensor, prompt: Tensor) -> AbstractContextManager:
+        return self.reuse.of(pair, prompt)
 
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.unet(x_t, timestep, text["states"]).sample
