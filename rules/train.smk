@@ -3,12 +3,12 @@
 
 MINI = f"{RUN.results}/mini"
 SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 4, 3000, 1
-# Steps and batch
+# Steps, the learning rate's horizon, batch
 MINI_LENGTH = {
-    "vae": (900, 32),
-    "mini-sd": (16000, 32),
-    "mini-if": (10000, 32),
-    "mini-clip": (2000, 96),
+    "vae": (900, 900, 32),
+    "mini-sd": (16000, 16000, 32),
+    "mini-if": (10000, 10000, 32),
+    "mini-clip": (2000, 2000, 96),
 }
 
 
@@ -60,7 +60,7 @@ rule mini_train:
         mem_mb=4000,
         runtime=240,
     params:
-        length=lambda wildcards: dict(zip(("steps", "batch"), MINI_LENGTH[wildcards.name]), seed=0),
+        length=lambda wildcards: dict(zip(("steps", "horizon", "batch"), MINI_LENGTH[wildcards.name]), seed=0),
     message:
         "Train {wildcards.name}"
     script:

@@ -228,8 +228,10 @@ def test_learning_rate_warms_up_and_ends_low(steps):
     assert rates.max() == 1.0 and rates[-1] == pytest.approx(0.02, abs=1e-4)
 
 
-def train_line(folder: Path, monkeypatch: pytest.MonkeyPatch, stop_before: int | None = None) -> torch.nn.Module:
-    """Ten steps of a linear model, saved every three; a step that is stopped raises."""
+def train_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stop_before: int | None = None, steps: int = 10
+) -> torch.nn.Module:
+    """Steps of a linear model, saved every three; a step that is stopped raises."""
     monkeypatch.setattr("diffzero.mini.fit.SAVE_EVERY", 3)
     torch.manual_seed(0)
     line = torch.nn.Linear(4, 2)
@@ -240,7 +242,7 @@ def train_line(folder: Path, monkeypatch: pytest.MonkeyPatch, stop_before: int |
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (line(x) - x[:, :2]).square().mean()
 
-    return fit(line, loss, Length(10, 8, 0), 0.1, lambda average: None, folder / "training.jsonl")
+    return fit(line, loss, Length(steps, 10, 8, 0), 0.1, lambda average: None, folder / "training.jsonl")
 
 
 @pytest.mark.parametrize("stop_before", [1, 3, 7, 9])
@@ -255,6 +257,16 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(stop_before, tmp
     assert list(curves[0]["step"]) == list(curves[1]["step"]) == [3, 6, 9, 10]
     # The loss of a stretch is over the steps since the last save, all of which are run again.
     assert np.array_equal(curves[0]["loss"], curves[1]["loss"])
+
+
+def test_a_training_stopped_before_its_horizon_is_the_beginning_of_the_longer_one(tmp_path, monkeypatch):
+    short = train_line(tmp_path / "short", monkeypatch, steps=6)
+    whole = train_line(tmp_path / "whole", monkeypatch)
+    longer = train_line(tmp_path / "short", monkeypatch)  # goes on from the shorter one's end
+    assert not torch.equal(short.weight, whole.weight)
+    assert torch.equal(longer.weight, whole.weight)
+    # And back: a state beyond the end is not used.
+    assert torch.equal(train_line(tmp_path / "short", monkeypatch, steps=6).weight, short.weight)
 
 
 def parameters(*modules) -> int:

@@ -32,6 +32,7 @@ class Length:
     """How long a model is trained; with the data, all that decides its weights."""
 
     steps: int
+    horizon: int  # steps in which the learning rate would fall to its end; a training may stop before
     batch: int
     seed: int
 
@@ -50,8 +51,9 @@ class Training:
         self.module, self.done, self.curve = module, 0, []
         self.average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99))
-        # Named by the settings: a training of other length or seed never goes on from this one.
-        self.path = folder / f"state-{length.seed}-{length.batch}-{length.steps}.safetensors"
+        self.length = length
+        # Named by what decides each step: a training with another rate, batch or seed never goes on from this one, a longer one does.
+        self.path = folder / f"state-{length.seed}-{length.batch}-{length.horizon}.safetensors"
 
     def save(self) -> None:
         """Write the state; a training that is cut off goes on from here, to the same weights."""
@@ -64,11 +66,14 @@ class Training:
         write_atomically(self.path, safetensors.torch.save(tensors, metadata))
 
     def load(self) -> None:
-        """Go on from the state that `save` left, if there is one."""
+        """Go on from the state that `save` left, if there is one and it is not beyond the training's end."""
         if not self.path.is_file():
             return
         with safetensors.safe_open(self.path, "pt") as stream:
             metadata, tensors = stream.metadata(), {name: stream.get_tensor(name) for name in stream.offset_keys()}
+        if int(metadata["done"]) > self.length.steps:
+            LOG.warning("%s: is at step %s, beyond %d; starting anew.", self.path, metadata["done"], self.length.steps)
+            return
         self.done, self.curve = int(metadata["done"]), json.loads(metadata["curve"])
         parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "moments": {}}
         for name, value in tensors.items():
@@ -103,7 +108,7 @@ def fit(
     start, recent = time.monotonic(), []
     for step in range(training.done, length.steps):
         for group in training.optimizer.param_groups:
-            group["lr"] = rate * learning_rate(step, length.steps)
+            group["lr"] = rate * learning_rate(step, length.horizon)
         value = loss(step)
         training.optimizer.zero_grad(set_to_none=True)
         value.backward()
