@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from contenders import Bookkeeping, literal, stages
 from numpy.typing import NDArray
+from reuse import reuse_speedup
 from workload import Workload, bookkeeping_problem, item_table
 
 from diffzero import denoisers
@@ -115,6 +116,7 @@ def main() -> None:
     report |= useful_fraction(work, options.turns)
     report |= speedups(work, options.turns)
     report |= bookkeeping(options.turns)
+    report |= reuse_speedup(denoiser.device, options.turns)
     write_json(report, options.out)
     print(json.dumps(report, indent=2))
 

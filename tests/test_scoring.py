@@ -1,18 +1,21 @@
 """The engine: the triples and predictions of the algorithm run image by image, in any batches, after any interruption."""
 
+import tracemalloc
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from diffzero import denoisers
+from diffzero import denoisers, images
 from diffzero.problem import Item, Problem
 from diffzero.race import Full, TTest
 from diffzero.scoring import Engine, Interrupted, ScoreError
 from toy import KEYS, POLICIES, Toy, classification, one_score, race_literally, score, triples, weight
 
+MINI_SD = Path(__file__).parent.parent / "resources" / "models" / "mini-sd"
 every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.slug)
 TTEST = POLICIES[0]
 
@@ -80,6 +83,46 @@ def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
     for row in frame.head(12).itertuples():
         t, expected = one_score(denoiser, problem, "abc".index(row.image), row.draw, row.prompt)
         assert row.t == t and row.score == pytest.approx(expected, rel=1e-4)
+
+
+def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
+    """Trained weights, real photographs, pruning: the races end at different draws."""
+    torch.set_num_threads(1)
+    denoiser, prompts = (
+        denoisers.load(MINI_SD, "float32", "cpu"),
+        ["a photo of a sneaker.", "a photo of a bag.", "a photo of a shirt."],
+    )
+    pngs = pd.read_parquet(MINI_SD.parents[1] / "data" / "fashion-test.parquet")["bytes"].head(6)
+    names = [f"{k}" for k in range(len(pngs))]
+    pixels = np.stack([images.crop(png, name, 32) for png, name in zip(pngs, names, strict=True)])
+    problem = Problem(
+        dataset="fashion",
+        seed=0,
+        unshared=False,
+        images=names,
+        image_keys=names,
+        x=denoisers.family(MINI_SD).encode_images(MINI_SD, pixels),
+        prompts=prompts,
+        prompt_keys=prompts,
+        text=denoisers.family(MINI_SD).encode_text(MINI_SD, prompts),
+        items=[Item(name, k, np.arange(3)) for k, name in enumerate(names)],
+    )
+    assert len(assert_literal(denoiser, problem, TTest(4, 24, 0.02), 16)) > 2
+
+
+def test_memory_grows_with_the_scores_and_not_with_their_square(toy):
+    """Bytes a score, at four times the draws: the same, as nothing goes through all draws again or keeps them twice."""
+
+    def bytes_a_score(draws: int) -> float:
+        engine = Engine(toy, classification(4, 50), Full(draws), weight, 64)
+        tracemalloc.start()
+        engine.run(lambda scores: None, flush_calls=256)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak / engine.progress.calls
+
+    few, many = bytes_a_score(100), bytes_a_score(400)
+    assert many < 1.1 * few
 
 
 @every_policy

@@ -1,0 +1,72 @@
+"""What exact reuse inside the network gives: the same batch with and without it, in turns."""
+
+import time
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+
+from diffzero.denoisers.reuse import Reuse
+
+# Stable Diffusion v1.4's published configuration; the weights are random, which changes no duration.
+SD_V1_4 = {
+    "sample_size": 64,
+    "in_channels": 4,
+    "out_channels": 4,
+    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "layers_per_block": 2,
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+}
+SD_TOKENS = 77
+
+
+def sd_v1_4(device: torch.device) -> UNet2DConditionModel:
+    """The full-size network with random weights: half precision on a GPU, as it is run there."""
+    torch.manual_seed(0)
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    return UNet2DConditionModel(**SD_V1_4).to(device, dtype).eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def reuse_ratios(
+    unet: UNet2DConditionModel, tokens: int, draws: int, classes: int, turns: int
+) -> tuple[list[float], float]:
+    """Seconds without over seconds with reuse, a turn each, and the largest deviation relative to the output's own spread."""
+    config, device, dtype = unet.config, unet.device, unet.dtype
+    generator = torch.Generator().manual_seed(0)
+    shape = (draws, config.in_channels, config.sample_size, config.sample_size)
+    x_t = torch.randn(shape, generator=generator).to(device, dtype)
+    text = torch.randn((classes, tokens, config.cross_attention_dim), generator=generator).to(device, dtype)
+    timestep = torch.randint(1000, (draws,), generator=generator).to(device)
+    pair = torch.arange(draws, device=device).repeat_interleave(classes)
+    prompt = torch.arange(classes, device=device).repeat(draws)
+    reuse = Reuse(unet)
+
+    def timed(reusing: bool) -> tuple[torch.Tensor, float]:
+        start = time.perf_counter()
+        if reusing:
+            with reuse.of(pair, prompt):
+                output = unet(x_t[pair], timestep[pair], text[prompt]).sample
+        else:
+            output = unet(x_t[pair], timestep[pair], text[prompt]).sample
+        output = output.float().cpu()  # waits for the device
+        return output, time.perf_counter() - start
+
+    plain, reused = timed(False)[0], timed(True)[0]
+    deviation = ((plain - reused).abs().max() / plain.std()).item()
+    return [timed(False)[1] / timed(True)[1] for _ in range(turns)], deviation
+
+
+def reuse_speedup(device: torch.device, turns: int) -> dict:
+    """Stable Diffusion v1.4's architecture: on a CPU one draw of four classes, on a GPU eight draws of eight."""
+    draws, classes = (8, 8) if device.type == "cuda" else (1, 4)
+    ratios, deviation = reuse_ratios(sd_v1_4(device), SD_TOKENS, draws, classes, turns)
+    return {
+        "reuse_speedup": float(np.median(ratios)),
+        "reuse_turns": ratios,
+        "reuse_batch": {"draws": draws, "classes": classes},
+        "reuse_deviation": deviation,
+    }

@@ -1,0 +1,167 @@
+"""What a stored score belongs to: a change that gives another score never meets it, any other change always does."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from diffzero import denoisers
+from diffzero.checkpoint import digest
+from diffzero.config import Weighting
+from diffzero.datasets import digits
+from diffzero.files import write_npy, write_parquet
+from diffzero.images import crops
+from diffzero.race import Full, TTest
+from diffzero.score_job import Inputs, Settings, run
+from diffzero.stages import class_prompts, classification_items
+
+CALLS = 2 * 3 * 6  # images x classes x draws
+
+
+@pytest.fixture
+def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
+    """Two digits, three classes, six draws each, already scored once."""
+    torch.set_num_threads(1)
+    table, pixels = digits.load().head(2), crops(digits.load().head(2), 32)
+    prompts = class_prompts("the number {}.", ["0", "1", "2"])
+    write_parquet(table, tmp_path / "images.parquet")
+    write_parquet(classification_items(table, prompts), tmp_path / "items.parquet")
+    inputs = Inputs(
+        images=tmp_path / "images.parquet",
+        items=tmp_path / "items.parquet",
+        prompts=prompts["prompts"],
+        crops=tmp_path / "crops.npy",
+        x=tmp_path / "x.npy",
+        text=tmp_path / "text.safetensors",
+        shard=1,
+        shards=1,
+        first=None,
+    )
+    settings = Settings(
+        dataset="digits",
+        seed=0,
+        unshared=False,
+        policy=Full(6),
+        weighting=Weighting(),
+        folder=tiny_sd,
+        digest=digest(tiny_sd),
+        dtype="float32",
+        device="cpu",
+        batch_size=8,
+        flush_calls=100,
+        store=tmp_path / "store",
+    )
+    encode(inputs, tiny_sd, pixels)
+    assert cost(inputs, settings) == (CALLS, 0)
+    return inputs, settings
+
+
+def encode(inputs: Inputs, folder: Path, pixels: np.ndarray) -> None:
+    """Write what the job reads: crops, latents and text."""
+    family = denoisers.family(folder)
+    write_npy(pixels, inputs.crops)
+    write_npy(family.encode_images(folder, pixels), inputs.x)
+    save_file(family.encode_text(folder, inputs.prompts), inputs.text)
+
+
+def cost(inputs: Inputs, settings: Settings) -> tuple[int, int]:
+    """Calls made and scores reused."""
+    spent = run(inputs, settings, "a job")[1]
+    return spent["calls"], spent["reused"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"dtype": "bfloat16"}, {"unshared": True}, {"dataset": "other"}], ids=str
+)
+def test_another_seed_dtype_noise_or_dataset_never_meets_a_score(job, change):
+    inputs, settings = job
+    assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
+
+
+def test_one_changed_bit_of_the_weights_never_meets_a_score(job, tmp_path):
+    inputs, settings = job
+    shutil.copytree(settings.folder, tmp_path / "weights")
+    path = tmp_path / "weights" / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
+    bits[0] ^= 1
+    save_file(weights, path)
+    assert cost(inputs, replace(settings, folder=tmp_path / "weights", digest=digest(tmp_path / "weights"))) == (
+        CALLS,
+        0,
+    )
+
+
+def test_a_changed_image_or_prompt_never_meets_a_score_and_leaves_the_others_theirs(job):
+    inputs, settings = job
+    pixels = np.load(inputs.crops)
+    pixels[1, 5, 5] ^= 1
+    encode(inputs, settings.folder, pixels)
+    assert cost(inputs, settings) == (CALLS // 2, CALLS // 2)
+    inputs = replace(inputs, prompts=[*inputs.prompts[:2], "the number 2!"])
+    encode(inputs, settings.folder, pixels)
+    assert cost(inputs, settings) == (CALLS // 3, 2 * CALLS // 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 5},
+        {"batch_size": "auto"},
+        {"flush_calls": 1},
+        {"policy": Full(4)},
+        {"weighting": Weighting(kind="simple")},
+    ],
+    ids=str,
+)
+def test_batch_size_flush_interval_policy_and_weighting_always_meet_the_scores(job, change):
+    inputs, settings = job
+    calls, reused = cost(inputs, replace(settings, **change))
+    assert calls == 0 and reused >= 2 * 3 * 4
+
+
+def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_path):
+    inputs, settings = job
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
+    shutil.copytree(settings.folder, elsewhere / "weights")
+    paths = {name: elsewhere / getattr(inputs, name).name for name in ("images", "items", "crops", "x", "text")}
+    moved = replace(
+        settings, folder=elsewhere / "weights", digest=digest(elsewhere / "weights"), store=elsewhere / "store"
+    )
+    for shard in (1, 2):
+        assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)
+    # Prompts in another order: the scores are known by their text, not by their number.
+    order = replace(inputs, prompts=inputs.prompts[::-1])
+    encode(order, settings.folder, np.load(inputs.crops))
+    scores = run(inputs, settings, "a job")[0]
+    assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
+
+
+def test_a_policy_that_needs_more_draws_takes_the_missing_ones_alone(job):
+    inputs, settings = job
+    assert cost(inputs, replace(settings, policy=TTest(7, 7, 1e-9))) == (CALLS // 6, CALLS)
+
+
+def test_what_a_job_cost_is_on_record(job):
+    inputs, settings = job
+    fresh = run(inputs, replace(settings, seed=5), "a job")[1]
+    again = run(inputs, replace(settings, seed=5), "a job")[1]
+    assert (fresh["calls"], fresh["batch_size"], fresh["device"], fresh["dtype"]) == (CALLS, 8, "cpu", "float32")
+    assert 0 < fresh["network_seconds"] <= fresh["seconds"] and fresh["calls_per_s"] > 0
+    assert fresh["peak_memory_mb"] > 100 and fresh["peak_gpu_memory_mb"] is None
+    # The network's time belongs to the scores, whoever took them.
+    assert again["network_seconds"] == pytest.approx(fresh["network_seconds"]) and again["calls_per_s"] is None
+
+
+def test_stored_rows_are_the_scores_of_the_table(job):
+    inputs, settings = job
+    table = run(inputs, settings, "a job")[0]
+    chunks = pd.concat(pd.read_parquet(path) for path in settings.store.glob("*/*.parquet"))
+    assert len(chunks) == len(table) == CALLS
+    assert sorted(chunks["score"]) == sorted(table["score"])
