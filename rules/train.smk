@@ -1,15 +1,11 @@
 # The mini models, from data to weights: `snakemake --cores all train_mini`. They ship in resources/models; this makes them anew.
 # Outside RESULTS: they belong to no run.
 
+from dataclasses import asdict
+
+from diffzero.mini.recipe import LENGTHS, SCENE_SEED, SCENE_SHARDS, SCENES_A_SHARD
+
 MINI = f"{RUN.results}/mini"
-SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 4, 3000, 1
-# Steps, the learning rate's horizon, batch
-MINI_LENGTH = {
-    "vae": (900, 900, 32),
-    "mini-sd": (16000, 16000, 32),
-    "mini-if": (10000, 10000, 32),
-    "mini-clip": (2000, 2000, 96),
-}
 
 
 rule train_mini:
@@ -51,7 +47,7 @@ rule mini_train:
     benchmark:
         f"{MINI}/benchmarks/{{name}}.tsv"
     wildcard_constraints:
-        name="|".join(MINI_LENGTH),
+        name="|".join(LENGTHS),
     conda:
         "../envs/torch.yaml"
     # One thread: the shipped weights were trained with one, and sums in another order give other last bits.
@@ -60,7 +56,7 @@ rule mini_train:
         mem_mb=4000,
         runtime=240,
     params:
-        length=lambda wildcards: dict(zip(("steps", "horizon", "batch"), MINI_LENGTH[wildcards.name]), seed=0),
+        length=lambda wildcards: asdict(LENGTHS[wildcards.name]),
     message:
         "Train {wildcards.name}"
     script:

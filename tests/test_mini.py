@@ -19,7 +19,8 @@ from diffzero.mini import architectures as mini
 from diffzero.mini import data as mini_data
 from diffzero.mini.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, corpus, scene_caption
 from diffzero.mini.data import TrainingSet
-from diffzero.mini.fit import WARM_UP, Length, fit, learning_rate
+from diffzero.mini.fit import WARM_UP, fit, learning_rate
+from diffzero.mini.recipe import Length
 from diffzero.mini.train import truncated_snr
 from diffzero.rendering import render_shard
 from diffzero.scenes import SEEN_PAIRS, sample_scene

@@ -6,7 +6,7 @@ import torch
 
 from diffzero.logs import log_to
 from diffzero.mini import data, train
-from diffzero.mini.fit import Length
+from diffzero.mini.recipe import Length
 
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)

@@ -8,7 +8,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +18,13 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from diffzero.files import write_atomically
+from diffzero.mini.recipe import Length
 
 LOG = logging.getLogger(__name__)
 
 EMA_DECAY = 0.998
 WARM_UP = 200  # steps
 SAVE_EVERY = 500  # steps; a training that is cut off leaves a model that loads, and goes on from there
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a model is trained; with the data, all that decides its weights."""
-
-    steps: int
-    horizon: int  # steps in which the learning rate would fall to its end; a training may stop before
-    batch: int
-    seed: int
 
 
 def learning_rate(step: int, horizon: int) -> float:

@@ -16,7 +16,8 @@ from torch import Tensor
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
 from diffzero.mini.data import SIZE, TrainingSet
-from diffzero.mini.fit import Length, fit
+from diffzero.mini.fit import fit
+from diffzero.mini.recipe import Length
 
 LARGEST_WEIGHT = 20.0  # of an eps error, see truncated_snr
 KL_WEIGHT = 1e-6  # of the VAE, per element: as in Rombach et al. 2022, Section 3.1
