@@ -1,4 +1,5 @@
-# What rules ask about wildcards; the answers come from diffzero.experiment.
+# What rules ask about wildcards; the answers come from diffzero.experiment and diffzero.demand.
+from diffzero import demand
 
 
 def dataset_block(wildcards):
@@ -42,3 +43,41 @@ def efficiency_scores(wildcards, unshared):
 
 def denoised_entry(wildcards):
     return next(e for e in RUN.denoised if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
+
+
+def longest_minutes():
+    """The site's walltime cap, `walltime_cap` among the profile's default-resources."""
+    site = workflow.resource_settings.default_resources
+    return site["walltime_cap"].value if site and "walltime_cap" in site.keys() else demand.LONGEST_MINUTES
+
+
+def guard_slurm():
+    """Before anything is submitted: settings that hang are refused, jobs that outlived their Snakemake are waited for."""
+    if not type(workflow.executor_settings).__module__.startswith("snakemake_executor_plugin_slurm"):
+        return
+    from diffzero import slurm_guard
+
+    slurm_guard.guard(workflow)
+
+
+def score_minutes(wildcards, attempt):
+    scoring = scoring_of(wildcards)
+    calls = demand.calls_a_shard(scoring.policy, EXPERIMENT.classes(scoring.dataset), EXPERIMENT.images_a_shard(scoring))
+    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes())
+
+
+def denoiser_memory(wildcards, attempt):
+    return demand.denoiser_memory(EXPERIMENT.model(wildcards.model), attempt)
+
+
+def encoder_memory(wildcards, attempt):
+    return demand.encoder_memory(EXPERIMENT.model(wildcards.model), attempt)
+
+
+def more_memory(megabytes):
+    """The same again with every attempt: a job that was killed for memory gets more."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def more_minutes(minutes):
+    return lambda wildcards, attempt: min(minutes * attempt, longest_minutes())

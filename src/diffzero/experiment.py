@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from diffzero.binding import TASKS
 from diffzero.config import Clip, Dataset, Diffusion, Policy, Run, Weighting, load_dataset, load_model
 from diffzero.race import Full, Stages, TTest
 from diffzero.race import Policy as RacePolicy
@@ -115,6 +116,15 @@ class Experiment:
     def image_count(self, scoring: Scoring) -> int:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
         return scoring.first or (self.scenes if scoring.dataset == SCENES else self.run.images)
+
+    def images_a_shard(self, scoring: Scoring) -> int:
+        """Images of a scoring's largest shard: the images are dealt evenly to as many shards as `shard_images` makes necessary."""
+        images = self.image_count(scoring)
+        return math.ceil(images / math.ceil(images / self.run.shard_images))
+
+    def classes(self, dataset: str) -> int:
+        """Classes among which a race of the data set decides; for scenes, all prompts that share an image's draws."""
+        return 2 * len(TASKS) if dataset == SCENES else len(set(self.dataset(dataset).classnames))
 
     def shards(self, scoring: Scoring) -> list[str]:
         """The score files of a scoring, one a cluster job."""
