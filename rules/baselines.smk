@@ -17,7 +17,7 @@ rule clip:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=more_memory(16000),
+        mem_mb=more_memory(8000),
         runtime=more_minutes(60),
     params:
         clip=lambda wildcards: EXPERIMENT.clip(wildcards.model).model_dump(mode="json"),

@@ -1,5 +1,5 @@
 # What rules ask about wildcards; the answers come from diffzero.experiment and diffzero.demand.
-from diffzero import demand
+from diffzero import demand, slurm, slurm_guard
 
 
 def dataset_block(wildcards):
@@ -45,25 +45,30 @@ def denoised_entry(wildcards):
     return next(e for e in RUN.denoised if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
 
 
-def longest_minutes():
-    """The site's walltime cap, `walltime_cap` among the profile's default-resources."""
-    site = workflow.resource_settings.default_resources
-    return site["walltime_cap"].value if site and "walltime_cap" in site.keys() else demand.LONGEST_MINUTES
+def on_slurm():
+    """Whether this Snakemake submits to SLURM (not: runs inside one of its jobs, nor plans without an executor)."""
+    return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+
+
+def longest_minutes(rule_name=None):
+    """What a job may ask for: the profile's walltime_cap (among default-resources) or, if less, its partition's own limit."""
+    everywhere = workflow.resource_settings.default_resources or {}
+    own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
+    site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
+    partition = slurm.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
+    return min(site.get("walltime_cap", demand.LONGEST_MINUTES), partition or demand.LONGEST_MINUTES)
 
 
 def guard_slurm():
     """Before anything is submitted: settings that hang are refused, jobs that outlived their Snakemake are waited for."""
-    if not type(workflow.executor_settings).__module__.startswith("snakemake_executor_plugin_slurm"):
-        return
-    from diffzero import slurm_guard
-
-    slurm_guard.guard(workflow)
+    if on_slurm():
+        slurm_guard.guard(workflow)
 
 
 def score_minutes(wildcards, attempt):
     scoring = scoring_of(wildcards)
     calls = demand.calls_a_shard(scoring.policy, EXPERIMENT.classes(scoring.dataset), EXPERIMENT.images_a_shard(scoring))
-    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes())
+    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes("score"))
 
 
 def denoiser_memory(wildcards, attempt):

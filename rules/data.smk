@@ -41,7 +41,7 @@ rule crops:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=more_memory(16000),
+        mem_mb=more_memory(8000),
         runtime=more_minutes(60),
     message:
         "Crops of {wildcards.dataset} at {wildcards.size} pixels"

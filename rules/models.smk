@@ -57,7 +57,7 @@ rule latents:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=more_memory(16000),
+        mem_mb=more_memory(8000),
         runtime=more_minutes(120),
     message:
         "Latents of {wildcards.dataset} for {wildcards.model}"

@@ -15,7 +15,7 @@ rule predictions:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=more_memory(16000),
+        mem_mb=more_memory(8000),
         runtime=more_minutes(30),
     params:
         scoring=lambda wildcards: scoring_of(wildcards).params(),

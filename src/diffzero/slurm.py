@@ -3,9 +3,11 @@
 The Snakefile calls `guard` before anything is submitted. None of this is needed, or run, with another executor.
 """
 
+import functools
 import getpass
 import logging
 import os
+import re
 import subprocess
 import threading
 import time
@@ -21,6 +23,11 @@ log = logging.getLogger(__name__)
 ALIVE = frozenset(
     "PENDING CONFIGURING RUNNING COMPLETING SUSPENDED STOPPED SIGNALING STAGE_OUT RESIZING REQUEUED REQUEUE_FED "
     "REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD".split()
+)
+# Reasons for which a job waits that time does not cure.
+HOPELESS = frozenset(
+    "PartitionTimeLimit PartitionNodeLimit PartitionConfig BadConstraints AccountNotAllowed InvalidAccount InvalidQOS QOSNotAllowed "
+    "AssocMaxWallDurationPerJobLimit QOSMaxWallDurationPerJobLimit QOSMaxMemoryPerJob DependencyNeverSatisfied".split()
 )
 QUERY_SECONDS = 60  # squeue itself gives up after 10-20 s without a controller
 
@@ -40,19 +47,35 @@ class Job:
     reason: str
 
 
-def jobs_of(folder: Path) -> list[Job]:
-    """Snakemake's jobs of this user that were submitted from `folder` and are not over. Raises SlurmError without an answer."""
-    fields = ["%i", "%T", "%k", "%Z", "%R"]
-    command = ["squeue", "--noheader", "--user", getpass.getuser(), "--states", "all", "--format", "\t".join(fields)]
+def ask(*command: str) -> str:
+    """What a command of SLURM prints. Raises SlurmError where it fails or does not answer."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"squeue did not answer: {error}. Does `sinfo` work here? Then type the same command again.") from error
+        raise SlurmError(f"{command[0]} did not answer: {error}. Does `sinfo` work here? Then type the same command again.") from error
     if done.returncode:
-        raise SlurmError(f"squeue: {done.stderr.strip()}. Does `sinfo` work here? Then type the same command again.")
-    jobs = [Job(*line.split("\t", 4)) for line in done.stdout.splitlines() if line.count("\t") >= 4]
+        raise SlurmError(f"{command[0]}: {done.stderr.strip()}. Does `sinfo` work here? Then type the same command again.")
+    return done.stdout
+
+
+def jobs_of(folder: Path) -> list[Job]:
+    """Snakemake's jobs of this user that were submitted from `folder` and are not over. Raises SlurmError without an answer."""
+    fields = ["%i", "%T", "%k", "%Z", "%R"]
+    answer = ask("squeue", "--noheader", "--user", getpass.getuser(), "--states", "all", "--format", "\t".join(fields))
+    jobs = [Job(*line.split("\t", 4)) for line in answer.splitlines() if line.count("\t") >= 4]
     here = os.path.realpath(folder)
     return [j for j in jobs if j.state in ALIVE and j.comment.startswith("rule_") and os.path.realpath(j.folder) == here]
+
+
+@functools.cache
+def partition_minutes(partition: str) -> int | None:
+    """The longest time in minutes that a partition gives a job; None where it does not say, or there is no such partition."""
+    limits = ask("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limits[0]) if limits else None
+    if not match:  # "infinite"
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return max(1, ((days * 24 + hours) * 60 + minutes) + seconds // 60)
 
 
 def listed(jobs: Sequence[Job]) -> str:
@@ -116,10 +139,22 @@ def at_work() -> bool:
     return False
 
 
-class Watch(threading.Thread):
-    """Ends a Snakemake that waits for jobs which SLURM does not know: `lost` is called after `patience` seconds of that.
+def hopeless(jobs: Sequence[Job]) -> str | None:
+    """Which jobs wait for what never comes, and what to do; None where there are none."""
+    stuck = [job for job in jobs if job.state == "PENDING" and job.reason.strip("()") in HOPELESS]
+    if not stuck:
+        return None
+    return (
+        f"job {stuck[0].number} ({stuck[0].comment}) can never start: {stuck[0].reason}. Compare `scontrol show job {stuck[0].number}` with "
+        "`scontrol show partition` and change the site's lines in slurm/config.yaml (walltime_cap, slurm_partition, gpu_model). "
+        "This run's jobs are cancelled; what they have scored is kept."
+    )
 
-    The plugin forgets its jobs when status queries fail for long, never hears of one that left the queue unseen, and waits for ever
+
+class Watch(threading.Thread):
+    """Ends a Snakemake that waits for what never comes: `lost` is called with the reason.
+
+    Either a job can never start, or SLURM has had no job of this run for `patience` seconds while Snakemake waits. The plugin forgets its jobs when status queries fail for long, never hears of one that left the queue unseen, and waits for ever
     for one that was pre-empted with PreemptMode=CANCEL.
     """
 
@@ -129,14 +164,20 @@ class Watch(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        idle_since = time.monotonic()
+        idle_since, doubt = time.monotonic(), None
         while not self.ended.wait(self.every):
             try:
-                busy = at_work() or bool(jobs_of(self.folder))
+                jobs = jobs_of(self.folder)
             except SlurmError as error:
                 log.warning("%s", error)
-                busy = True  # nothing is known to be lost; the jobs go on without a controller
-            if busy:
+                idle_since = time.monotonic()  # nothing is known to be lost; jobs go on without a controller
+                continue
+            # Twice in a row: a job that was just submitted may bear a reason that the next look has cured.
+            before, doubt = doubt, hopeless(jobs)
+            if doubt and doubt == before:
+                self.lost(doubt)
+                return
+            if jobs or at_work():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > self.patience:
                 self.lost(

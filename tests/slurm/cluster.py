@@ -57,8 +57,8 @@ JobAcctGatherType=jobacct_gather/none
 SlurmdParameters=config_overrides
 GresTypes=gpu
 {nodes}
-PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=01:00:00 DefMemPerCPU=100 State=UP
-PartitionName=gpu Nodes=n1,n2 MaxTime=01:00:00 DefMemPerCPU=100 State=UP
+PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=01:30:00 DefMemPerCPU=100 State=UP
+PartitionName=gpu Nodes=n1,n2 MaxTime=01:30:00 DefMemPerCPU=100 State=UP
 """
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 Boards=1 SocketsPerBoard=1 CoresPerSocket=8 "
