@@ -49,6 +49,7 @@ include: "rules/binding.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/train.smk"
+include: "rules/plan.smk"
 
 
 # Not in the jobs on cluster nodes: Snakemake starts those with --no-hooks.
