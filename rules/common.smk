@@ -1,4 +1,6 @@
 # What rules ask about wildcards; the answers come from diffzero.experiment and diffzero.demand.
+import functools
+
 from diffzero import demand, slurm, slurm_guard
 
 
@@ -15,7 +17,7 @@ def crops_of(wildcards):
 
 
 def scoring_of(wildcards):
-    return EXPERIMENT.scorings[wildcards.model, wildcards.dataset, wildcards.race]
+    return EXPERIMENT.scorings[wildcards.model, wildcards.dataset, int(wildcards.seed), wildcards.race]
 
 
 def diffusion_scorings(binding):
@@ -50,6 +52,7 @@ def on_slurm():
     return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
 
 
+@functools.cache
 def longest_minutes(rule_name=None):
     """What a job may ask for: the profile's walltime_cap (among default-resources) or, if less, its partition's own limit."""
     everywhere = workflow.resource_settings.default_resources or {}
@@ -66,8 +69,7 @@ def guard_slurm():
 
 
 def score_minutes(wildcards, attempt):
-    scoring = scoring_of(wildcards)
-    calls = demand.calls_a_shard(scoring.policy, EXPERIMENT.classes(scoring.dataset), EXPERIMENT.images_a_shard(scoring))
+    calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
     return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes("score"))
 
 

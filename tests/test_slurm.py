@@ -165,8 +165,9 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
     shutil.rmtree(work.folder)
     run = work.start(*QUICK)
     wait_for(lambda: bool(jobs(cluster, "score", "RUNNING")) or run.poll() is not None)
-    gpus = cluster.run("squeue", "-h", "-o", "%k|%b|%P|%l")
-    assert all(line.endswith("gpu|19:00") and "gpu" in line.split("|")[1] for line in gpus.splitlines() if "rule_score" in line)
+    asked = [line.split("|") for line in cluster.run("squeue", "-h", "-o", "%k|%b|%P").splitlines()]
+    asked = [(gpus, partition) for comment, gpus, partition in asked if comment.startswith("rule_score")]
+    assert asked and all("gpu:1" in gpus and partition == "gpu" for gpus, partition in asked), asked
     ended(cluster, work, run, "none", 0, 0, 0)
     log = work.log()
     # Downloads run here; crops, text and tables on CPU nodes.

@@ -29,11 +29,6 @@ def calls_an_image(policy: Policy, classes: int) -> float:
     return classes * policy.max_scores
 
 
-def calls_a_shard(policy: Policy, classes: int, images: int) -> float:
-    """Calls of a shard of `images` images before anything is measured."""
-    return images * calls_an_image(policy, classes)
-
-
 def calls_a_second(model: Diffusion, tflops: float, efficiency: float = EFFICIENCY) -> float:
     """Calls a second of a device with this peak. Half of it in float32."""
     peak = tflops / 2 if model.dtype == "float32" else tflops
