@@ -157,7 +157,7 @@ def ended(cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, 
     assert not list(work.folder.glob("scores/**/*.lease"))
 
 
-def submissions(log: str, number_of_jobs: int = 1) -> int:
+def submissions(log: str) -> int:
     return log.count("has been submitted with SLURM jobid")
 
 
@@ -165,9 +165,8 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
     shutil.rmtree(work.folder)
     run = work.start(*QUICK)
     wait_for(lambda: bool(jobs(cluster, "score", "RUNNING")) or run.poll() is not None)
-    asked = [line.split("|") for line in cluster.run("squeue", "-h", "-o", "%k|%b|%P").splitlines()]
-    asked = [(gpus, partition) for comment, gpus, partition in asked if comment.startswith("rule_score")]
-    assert asked and all("gpu:1" in gpus and partition == "gpu" for gpus, partition in asked), asked
+    asked = [job for job in cluster.run("scontrol", "show", "job", "-o").splitlines() if "Comment=rule_score" in job]
+    assert asked and all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in asked), asked
     ended(cluster, work, run, "none", 0, 0, 0)
     log = work.log()
     # Downloads run here; crops, text and tables on CPU nodes.
