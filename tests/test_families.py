@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import IFSuperResolutionPipeline, UNet2DConditionModel
 from PIL import Image
+from safetensors.torch import save_file
 
 from deviations import deviations, relative, text_of
 from diffzero import images
@@ -107,22 +108,26 @@ def test_decoding_is_the_image_again_or_the_vaes_picture(name, folders):
         assert np.array_equal(pictures, pixels)
 
 
-@every
-def test_scoring_needs_the_network_alone(name, folders, tmp_path):
+def test_scoring_needs_the_network_alone(folders, tmp_path):
     """Neither text encoder nor VAE is imported or read: their weights and tokenizers are gone, and no module of theirs is loaded."""
-    copy = shutil.copytree(folders[name], tmp_path / "copy")
-    x_t, text = inputs(load(copy, "float32", "cpu"), name, 1)
-    torch.save({"x_t": x_t, **text}, tmp_path / "inputs.pt")
-    for part in PARTS[2:]:
-        for file in (copy / part).glob("*.safetensors") if (copy / part).is_dir() else ():
-            file.write_bytes(b"")
-    for tokenizer in copy.glob("tokenizer*"):
-        shutil.rmtree(tokenizer)
+    work = []
+    for number, (name, folder) in enumerate(folders.items()):
+        copy = shutil.copytree(folder, tmp_path / str(number))
+        x_t, text = inputs(load(copy, "float32", "cpu"), name, 1)
+        save_file({"x_t": x_t, **text}, tmp_path / f"{number}.safetensors")
+        for part in PARTS[2:]:
+            for file in (copy / part).glob("*.safetensors"):
+                file.write_bytes(b"")
+        for tokenizer in copy.glob("tokenizer*"):
+            shutil.rmtree(tokenizer)
+        work.append((str(copy), str(tmp_path / f"{number}.safetensors")))
     code = (
-        "import sys, torch, numpy; from pathlib import Path; from diffzero import denoisers\n"
-        f"text = torch.load({str(tmp_path / 'inputs.pt')!r}); x_t = text.pop('x_t')\n"
-        f"x = denoisers.load(Path({str(copy)!r}), 'float32', 'cpu').x0(x_t, numpy.array([0.3]), text)\n"
-        "assert x.shape == x_t.shape and x.isfinite().all()\n"
+        "import sys, numpy; from pathlib import Path; from safetensors.torch import load_file\n"
+        "from diffzero import denoisers, score_job\n"
+        f"for folder, file in {work!r}:\n"
+        "    text = load_file(file); x_t = text.pop('x_t')\n"
+        "    x = denoisers.load(Path(folder), 'float32', 'cpu').x0(x_t, numpy.array([0.3]), text)\n"
+        "    assert x.shape == x_t.shape and x.isfinite().all()\n"
         "print(*(m for m in sys.modules if 'modeling_clip' in m or 'modeling_t5' in m or m == 'diffzero.denoisers.text'"
         " or 'autoencoder_kl' in m))"
     )
