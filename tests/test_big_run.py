@@ -26,7 +26,13 @@ def big(tmp_path_factory) -> Path:
     for name in names:
         (root / "config" / "models" / f"{name}.yaml").write_text(model)
     config = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    config |= {"models": names, "seeds": [0, 1, 2], "datasets": [*config["datasets"], "fashion"], "denoised": [], "efficiency": []}
+    config |= {
+        "models": names,
+        "seeds": [0, 1, 2],
+        "datasets": [*config["datasets"], "fashion"],
+        "denoised": [],
+        "efficiency": [],
+    }
     (root / "big.yaml").write_text(yaml.safe_dump(config))
     return root
 

@@ -48,7 +48,9 @@ def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them
 
 
 def test_more_attempts_ask_for_more_up_to_the_sites_limit():
-    model = Diffusion(kind="diffusion", title="m", licence="l", path="p", size=64, dtype="float16", parameters=860, gflops=803)
+    model = Diffusion(
+        kind="diffusion", title="m", licence="l", path="p", size=64, dtype="float16", parameters=860, gflops=803
+    )
     asked = [demand.minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
     assert asked == sorted(asked) and asked[1] >= 2 * asked[0] - 1 and asked[-1] == 240
     assert demand.minutes(1e6, model, "auto", 1, 10**6) > demand.minutes(5e5, model, "auto", 1, 10**6)

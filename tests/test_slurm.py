@@ -50,7 +50,11 @@ class Work:
     def __init__(self, root: Path) -> None:
         self.root, self.folder, self.store = root, root / "results" / "slurm", root / "results" / "store"
         names = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.splitlines()
         for name in names:
             if (ROOT / name).is_file() and not name.startswith(("docs/", "benchmarks/")):
@@ -80,8 +84,13 @@ class Work:
 
     def results(self) -> dict[str, bytes]:
         """Predictions and score tables byte for byte, and the table without the column that is a measured time."""
-        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in self.folder.glob("predictions/**/*.parquet")}
-        found |= {str(path.relative_to(self.folder)): path.read_bytes() for path in self.folder.glob("scores/**/*.parquet")}
+        found = {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in self.folder.glob("predictions/**/*.parquet")
+        }
+        found |= {
+            str(path.relative_to(self.folder)): path.read_bytes() for path in self.folder.glob("scores/**/*.parquet")
+        }
         table = pd.read_csv(self.folder / "tables" / "table1.csv", dtype=str).drop(columns="seconds")
         return found | {"table1": table.to_csv().encode()}
 
@@ -141,7 +150,9 @@ def in_the_middle(cluster: Cluster, work: Work, snakemake: subprocess.Popen, chu
     return jobs(cluster, "score", "RUNNING")
 
 
-def ended(cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int) -> None:
+def ended(
+    cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int
+) -> None:
     """The run ends well, with the results of one that nobody disturbed, and hardly a score twice."""
     assert snakemake.wait(400) == 0, work.log()[-5000:]
     same = work.results() == work.expected
@@ -179,13 +190,17 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
 def test_walltime_stores_what_is_scored_and_the_next_attempt_continues(cluster, work):
     run = work.start(*QUICK, "--set-resources", "score:slurm_extra=--signal=TERM@5", "--config", "flush_calls=100000")
     wait_for(lambda: len(jobs(cluster, "score", "RUNNING")) == 2)
-    wait_for(lambda: "calls/s" in "".join(path.read_text() for path in work.root.glob("logs/slurm/rule_score/**/*.log")))
+    wait_for(
+        lambda: "calls/s" in "".join(path.read_text() for path in work.root.glob("logs/slurm/rule_score/**/*.log"))
+    )
     killed = jobs(cluster, "score", "RUNNING")
     for number in killed:
         cluster.run("scancel", "--signal=TERM", number)  # what SLURM sends a while before the limit
     ended(cluster, work, run, "SIGTERM, as before the walltime", len(killed), 0, 0)
     assert submissions(work.log()) > 4
-    assert sum(cost["reused"] for cost in work.costs()) > 0, "with so long a flush interval, only SIGTERM has stored anything"
+    assert sum(cost["reused"] for cost in work.costs()) > 0, (
+        "with so long a flush interval, only SIGTERM has stored anything"
+    )
 
 
 def test_scancel_of_running_jobs(cluster, work):
@@ -223,7 +238,17 @@ def test_two_snakemakes_that_submit_the_same_shards_score_them_once(cluster, wor
     """--nolock and a wait that does not see the other's jobs: the lease of each shard is the last line."""
     run = work.start(*QUICK)
     first = in_the_middle(cluster, work, run)
-    script = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", CONFIG, "--nolock", "--rerun-incomplete"]
+    script = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "--configfile",
+        CONFIG,
+        "--nolock",
+        "--rerun-incomplete",
+    ]
     other = subprocess.run(script, cwd=work.root, env=environment(), capture_output=True, text=True, timeout=400)
     assert other.returncode == 0, other.stderr[-3000:]
     assert run.wait(300) == 0, work.log()[-3000:]
@@ -301,6 +326,12 @@ def test_without_a_controller_the_run_says_so(cluster, work):
 def test_a_failed_job_names_a_log_that_exists_and_says_why(cluster, work):
     run = work.start(*QUICK, "--retries", "0", "--config", "device=cuda:7")
     assert run.wait(300) == 1
-    named = [line.split("log:")[1].split("(")[0].strip() for line in work.log().splitlines() if line.strip().startswith("log:")]
-    assert any((work.root / name).is_file() and "cuda" in (work.root / name).read_text().lower() for name in named), work.log()[-3000:]
+    named = [
+        line.split("log:")[1].split("(")[0].strip()
+        for line in work.log().splitlines()
+        if line.strip().startswith("log:")
+    ]
+    assert any((work.root / name).is_file() and "cuda" in (work.root / name).read_text().lower() for name in named), (
+        work.log()[-3000:]
+    )
     assert "not finished. Cost so far" in work.log()

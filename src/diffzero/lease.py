@@ -32,7 +32,9 @@ def _beat(path: Path, every: float, ended: threading.Event) -> None:
     while not ended.wait(every):
         try:
             os.utime(path)
-        except OSError:  # taken over while this process was stopped, or the disk is away: the work itself is not endangered
+        except (
+            OSError
+        ):  # taken over while this process was stopped, or the disk is away: the work itself is not endangered
             log.warning("%s: the lease could not be renewed.", path)
 
 
@@ -45,7 +47,12 @@ def lease(path: Path, beat: float = 15.0, dead_after: float = 120.0, look: float
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     owner = json.dumps(
-        {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": os.environ.get("SLURM_JOB_ID"), "word": secrets.token_hex(8)}
+        {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "word": secrets.token_hex(8),
+        }
     )
     waited = _wait(path, owner, dead_after, look)
     ended = threading.Event()

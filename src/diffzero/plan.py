@@ -69,7 +69,9 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
         reached = _comparable(folder.name, scoring)
         if reached is None:
             continue
-        shards = [pd.read_parquet(path, columns=["image", "draw", "prompt"]) for path in sorted(folder.glob("*.parquet"))]
+        shards = [
+            pd.read_parquet(path, columns=["image", "draw", "prompt"]) for path in sorted(folder.glob("*.parquet"))
+        ]
         if not shards:
             continue
         scores = pd.concat(shards)
@@ -99,7 +101,9 @@ def continued(races: pd.DataFrame, policy: TTest) -> NDArray[np.float64]:
     return (races["calls"] + 2 * missing).to_numpy(float)
 
 
-def _calls(experiment: Experiment, scoring: Scoring, images: int) -> tuple[float, float, float, str, NDArray[np.float64]]:
+def _calls(
+    experiment: Experiment, scoring: Scoring, images: int
+) -> tuple[float, float, float, str, NDArray[np.float64]]:
     """Expected calls, their standard error, share of undecided races, where they come from, and a sample of calls an image."""
     policy, classes = scoring.policy, experiment.classes(scoring.dataset)
     prior = demand.calls_an_image(policy, classes)
@@ -119,7 +123,9 @@ def _calls(experiment: Experiment, scoring: Scoring, images: int) -> tuple[float
     return images * sample.mean(), float(error), undecided, f"{len(sample)} images measured", sample
 
 
-def _speed(experiment: Experiment, model: str, costs: pd.DataFrame, device: str, efficiency: float) -> tuple[float, str]:
+def _speed(
+    experiment: Experiment, model: str, costs: pd.DataFrame, device: str, efficiency: float
+) -> tuple[float, str]:
     """Calls a second of the model on the device, and where the number comes from."""
     mine = costs[(costs["model"] == model) & costs["device"].str.contains(device, case=False, regex=False)]
     if mine["network_seconds"].sum() > 0:
@@ -127,7 +133,11 @@ def _speed(experiment: Experiment, model: str, costs: pd.DataFrame, device: str,
         return calls / mine["network_seconds"].sum(), f"{int(calls):,} calls measured on {mine['device'].iloc[0]}"
     settings = experiment.model(model)
     speed = demand.calls_a_second(settings, DEVICES[device], efficiency)
-    known = f"{settings.gflops:g} GFLOPs a call" if settings.gflops else f"an assumed {demand.UNKNOWN_GFLOPS:g} GFLOPs a call"
+    known = (
+        f"{settings.gflops:g} GFLOPs a call"
+        if settings.gflops
+        else f"an assumed {demand.UNKNOWN_GFLOPS:g} GFLOPs a call"
+    )
     return speed, f"{known}, {efficiency:.0%} of {DEVICES[device]:g} TFLOP/s"
 
 
@@ -155,8 +165,10 @@ class Plan:
 def plan(experiment: Experiment) -> Plan:
     """The plan of a run, from its configuration and whatever has been measured below its results folder."""
     run, settings = experiment.run, experiment.run.plan
-    folders = [path for path in sorted(Path(run.results).glob("*/scores"))]
-    costs = pd.concat([spending(folder) for folder in folders] or [spending(Path(run.results) / "none")], ignore_index=True)
+    folders = sorted(Path(run.results).glob("*/scores"))
+    costs = pd.concat(
+        [spending(folder) for folder in folders] or [spending(Path(run.results) / "none")], ignore_index=True
+    )
     estimates, samples = [], []
     extra = [s for e in run.efficiency for s in experiment.efficiency(e.model, e.dataset)]
     for scoring in [*experiment.main, *extra]:
@@ -167,7 +179,9 @@ def plan(experiment: Experiment) -> Plan:
         floor = images * (classes * least if least else demand.calls_an_image(scoring.policy, classes))
         shards = len(experiment.shards(scoring))
         names = (scoring.model, scoring.dataset, scoring.seed, scoring.race)
-        estimates.append(Estimate(*names, images, classes, floor, calls, error, undecided, source, speed, speed_from, shards))
+        estimates.append(
+            Estimate(*names, images, classes, floor, calls, error, undecided, source, speed, speed_from, shards)
+        )
         samples.append(sample)
     queues = _queues(estimates, samples, settings, run.shard_images)
     mine = spending(Path(experiment.folder) / "scores")
@@ -191,28 +205,50 @@ def _queues(estimates: Sequence[Estimate], samples: Sequence[NDArray], settings,
     return queues
 
 
+COLUMNS = [
+    "model",
+    "data set",
+    "images",
+    "classes",
+    "calls an image",
+    "calls",
+    "undecided",
+    "from",
+    "calls/s",
+    "GPU-hours",
+    "shards",
+    "minutes a shard",
+]
+
+
 def to_markdown(plan: Plan, settings) -> str:
     """The plan as one reads it."""
     total = sum(e.calls for e in plan.estimates)
     known = [e.standard_error for e in plan.estimates if np.isfinite(e.standard_error)]
-    lines = ["| model | data set | images | classes | calls an image | calls | undecided | from | calls/s | GPU-hours | shards | minutes a shard |"]
-    lines += ["|" + " --- |" * 12]
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     for e in plan.estimates:
         undecided = "" if np.isnan(e.undecided) else f"{e.undecided:.0%}"
-        cells = (e.model, f"{e.dataset}, seed {e.seed}", e.images, e.classes, f"{e.calls / max(e.images, 1):.0f}", f"{e.calls:,.0f}", undecided)
+        an_image = f"{e.calls / max(e.images, 1):.0f}"
+        cells = (e.model, f"{e.dataset}, seed {e.seed}", e.images, e.classes, an_image, f"{e.calls:,.0f}", undecided)
         cells += (e.calls_from, f"{e.calls_per_s:.3g}", f"{e.hours:.3g}", e.shards, f"{60 * e.hours / e.shards:.3g}")
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     hours = sum(e.hours for e in plan.estimates)
-    lines += ["", f"In all {total:,.0f} calls, {hours:.3g} hours on {settings.device}; {plan.scored:,} calls of them are paid for."]
+    lines += [
+        "",
+        f"In all {total:,.0f} calls, {hours:.3g} hours on {settings.device}; {plan.scored:,} calls of them are paid for.",
+    ]
     if known:
         lines.append(f"Standard error of the measured part: {np.sqrt(np.square(known).sum()):,.0f} calls.")
     lines += [f"Speed: {text}." for text in dict.fromkeys(f"{e.model}: {e.speed_from}" for e in plan.estimates)]
     lines += [f"Disk: about {plan.disk_gb:.3g} GB of scores.", ""]
     lines += [f"With {settings.gpus} GPUs at a time and {settings.start_seconds:g} s to start a job:", ""]
-    lines += ["| images a shard | jobs | longest job (min) | end after (h) | GPU-hours, starts included |", "|" + " --- |" * 5]
+    lines += [
+        "| images a shard | jobs | longest job (min) | end after (h) | GPU-hours, starts included |",
+        "|" + " --- |" * 5,
+    ]
     for q in plan.queues:
         size = f"**{q.shard_images}**" if q.chosen else q.shard_images
         lines.append(f"| {size} | {q.jobs} | {q.longest_s / 60:.3g} | {q.end_s / 3600:.3g} | {q.busy_s / 3600:.3g} |")
     if any(e.calls_from.startswith("the floor") for e in plan.estimates):
-        lines += ["", "Some calls are a guess from the floor. A pilot measures them: docs/cluster.md, \"Plan\"."]
+        lines += ["", 'Some calls are a guess from the floor. A pilot measures them: docs/cluster.md, "Plan".']
     return "\n".join(lines) + "\n"

@@ -21,13 +21,39 @@ import psutil
 log = logging.getLogger(__name__)
 # States of squeue in which SLURM still means to do something with a job.
 ALIVE = frozenset(
-    "PENDING CONFIGURING RUNNING COMPLETING SUSPENDED STOPPED SIGNALING STAGE_OUT RESIZING REQUEUED REQUEUE_FED "
-    "REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD".split()
+    [
+        "PENDING",
+        "CONFIGURING",
+        "RUNNING",
+        "COMPLETING",
+        "SUSPENDED",
+        "STOPPED",
+        "SIGNALING",
+        "STAGE_OUT",
+        "RESIZING",
+        "REQUEUED",
+        "REQUEUE_FED",
+        "REQUEUE_HOLD",
+        "SPECIAL_EXIT",
+        "RESV_DEL_HOLD",
+    ]
 )
 # Reasons for which a job waits that time does not cure.
 HOPELESS = frozenset(
-    "PartitionTimeLimit PartitionNodeLimit PartitionConfig BadConstraints AccountNotAllowed InvalidAccount InvalidQOS QOSNotAllowed "
-    "AssocMaxWallDurationPerJobLimit QOSMaxWallDurationPerJobLimit QOSMaxMemoryPerJob DependencyNeverSatisfied".split()
+    [
+        "PartitionTimeLimit",
+        "PartitionNodeLimit",
+        "PartitionConfig",
+        "BadConstraints",
+        "AccountNotAllowed",
+        "InvalidAccount",
+        "InvalidQOS",
+        "QOSNotAllowed",
+        "AssocMaxWallDurationPerJobLimit",
+        "QOSMaxWallDurationPerJobLimit",
+        "QOSMaxMemoryPerJob",
+        "DependencyNeverSatisfied",
+    ]
 )
 QUERY_SECONDS = 60  # squeue itself gives up after 10-20 s without a controller
 
@@ -52,9 +78,13 @@ def ask(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"{command[0]} did not answer: {error}. Does `sinfo` work here? Then type the same command again.") from error
+        raise SlurmError(
+            f"{command[0]} did not answer: {error}. Does `sinfo` work here? Then type the same command again."
+        ) from error
     if done.returncode:
-        raise SlurmError(f"{command[0]}: {done.stderr.strip()}. Does `sinfo` work here? Then type the same command again.")
+        raise SlurmError(
+            f"{command[0]}: {done.stderr.strip()}. Does `sinfo` work here? Then type the same command again."
+        )
     return done.stdout
 
 
@@ -64,7 +94,9 @@ def jobs_of(folder: Path) -> list[Job]:
     answer = ask("squeue", "--noheader", "--user", getpass.getuser(), "--states", "all", "--format", "\t".join(fields))
     jobs = [Job(*line.split("\t", 4)) for line in answer.splitlines() if line.count("\t") >= 4]
     here = os.path.realpath(folder)
-    return [j for j in jobs if j.state in ALIVE and j.comment.startswith("rule_") and os.path.realpath(j.folder) == here]
+    return [
+        j for j in jobs if j.state in ALIVE and j.comment.startswith("rule_") and os.path.realpath(j.folder) == here
+    ]
 
 
 @functools.cache
@@ -85,7 +117,9 @@ def listed(jobs: Sequence[Job]) -> str:
     return f"{states}: {' '.join(numbers[:20])}{' ...' if len(numbers) > 20 else ''}"
 
 
-def check_settings(status_command: str | None, array_jobs: str | None, poll_seconds: int, min_job_age: int | None) -> None:
+def check_settings(
+    status_command: str | None, array_jobs: str | None, poll_seconds: int, min_job_age: int | None
+) -> None:
     """Nothing. Raises SlurmError for settings with which plugin 2.8 waits for ever or loses results.
 
     `min_job_age` is SLURM's MinJobAge in seconds: how long squeue remembers a job that is over; None if SLURM does not say.
@@ -101,7 +135,9 @@ def check_settings(status_command: str | None, array_jobs: str | None, poll_seco
             "cancelled job, and for every job where SLURM keeps no accounts. Write `slurm-status-command: squeue` in slurm/config.yaml."
         )
     if min_job_age is None:
-        raise SlurmError("`scontrol show config` does not answer. Does `sinfo` work here? Then type the same command again.")
+        raise SlurmError(
+            "`scontrol show config` does not answer. Does `sinfo` work here? Then type the same command again."
+        )
     if min_job_age < 3 * poll_seconds:
         raise SlurmError(
             f"SLURM forgets a finished job after {min_job_age} s (MinJobAge), and the plugin looks every {poll_seconds} s: expected three "
@@ -144,8 +180,9 @@ def hopeless(jobs: Sequence[Job]) -> str | None:
     stuck = [job for job in jobs if job.state == "PENDING" and job.reason.strip("()") in HOPELESS]
     if not stuck:
         return None
+    job = stuck[0]
     return (
-        f"job {stuck[0].number} ({stuck[0].comment}) can never start: {stuck[0].reason}. Compare `scontrol show job {stuck[0].number}` with "
+        f"job {job.number} ({job.comment}) can never start: {job.reason}. Compare `scontrol show job {job.number}` with "
         "`scontrol show partition` and change the site's lines in slurm/config.yaml (walltime_cap, slurm_partition, gpu_model). "
         "This run's jobs are cancelled; what they have scored is kept."
     )
@@ -154,8 +191,9 @@ def hopeless(jobs: Sequence[Job]) -> str | None:
 class Watch(threading.Thread):
     """Ends a Snakemake that waits for what never comes: `lost` is called with the reason.
 
-    Either a job can never start, or SLURM has had no job of this run for `patience` seconds while Snakemake waits. The plugin forgets its jobs when status queries fail for long, never hears of one that left the queue unseen, and waits for ever
-    for one that was pre-empted with PreemptMode=CANCEL.
+    Either a job can never start, or SLURM has had no job of this run for `patience` seconds while Snakemake waits.
+    The plugin forgets its jobs when status queries fail for long, never hears of one that left the queue unseen,
+    and waits for ever for one that was pre-empted with PreemptMode=CANCEL.
     """
 
     def __init__(self, folder: Path, lost: Callable[[str], None], patience: float = 600.0, every: float = 30.0) -> None:

@@ -48,7 +48,10 @@ def command(argv: Sequence[str]) -> str:
 def closing_words(scores: Path, argv: Sequence[str], tables: str) -> tuple[str, str]:
     """What a run says when it ends well, and when it does not."""
     spent, again = summary(scores), command(argv)
-    done = f"diffzero: done. Cost so far: {spent}\nTables: {tables}. To extend the run, add a model or a seed to the configuration and type: {again}"
+    done = (
+        f"diffzero: done. Cost so far: {spent}\nTables: {tables}. "
+        f"To extend the run, add a model or a seed to the configuration and type: {again}"
+    )
     stuck = (
         f"diffzero: not finished. Cost so far: {spent}\nEverything scored is kept. The failed jobs' logs are named above, after `log:`. "
         f"To go on, type: {again}"

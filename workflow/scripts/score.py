@@ -45,6 +45,8 @@ settings = Settings(
 )
 scores_file = Path(snakemake.output.scores)
 with lease(scores_file.with_suffix(".lease")), own_gpu(params.device) as device:
-    scores, cost = run(inputs, replace(settings, device=device), f"{wildcards.model} {wildcards.dataset} {wildcards.race}")
+    scores, cost = run(
+        inputs, replace(settings, device=device), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
+    )
     write_parquet(scores, scores_file)
     write_json(cost, Path(snakemake.output.cost))

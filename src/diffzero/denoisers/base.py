@@ -71,7 +71,9 @@ class Denoiser(ABC):
         Only the network's input is cast to the model's dtype; the conversion to x stays in fp32, as alpha falls to 0.068 at t = 1.
         """
         timestep = torch.from_numpy(self.schedule.timestep(t)).to(self.device)
-        if timestep.is_floating_point():  # of a flow schedule; networks embed timesteps in fp32 whatever their own dtype
+        if (
+            timestep.is_floating_point()
+        ):  # of a flow schedule; networks embed timesteps in fp32 whatever their own dtype
             timestep = timestep.float()
         text = {name: values.to(self.dtype) if values.is_floating_point() else values for name, values in text.items()}
         output = self.predict(x_t.to(self.dtype), timestep, text).float()

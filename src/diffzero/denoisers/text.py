@@ -45,9 +45,7 @@ def clip_penultimate(
 
 
 @torch.inference_mode()
-def t5(
-    folder: Path, prompts: list[str], limit: int, suffix: str = "", masked: bool = True
-) -> tuple[Tensor, Tensor]:
+def t5(folder: Path, prompts: list[str], limit: int, suffix: str = "", masked: bool = True) -> tuple[Tensor, Tensor]:
     """T5's last hidden state [prompt, limit, width] and its mask [prompt, limit].
 
     `masked`: whether the encoder itself gets the mask, as it does in IF and PixArt but not in Stable Diffusion 3.

@@ -15,7 +15,5 @@ class TransformerDenoiser(Denoiser):
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(folder, dtype, device)
-        network = self.NETWORK.from_pretrained(
-            folder, subfolder="transformer", torch_dtype=dtype, use_safetensors=True
-        )
+        network = self.NETWORK.from_pretrained(folder, subfolder="transformer", torch_dtype=dtype, use_safetensors=True)
         self.transformer = network.to(device).eval().requires_grad_(False)
