@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
+from diffzero import spending
 from diffzero.config import ConfigError, load_run
 from diffzero.experiment import SCENES, Experiment
 
@@ -48,6 +49,20 @@ include: "rules/binding.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/train.smk"
+include: "rules/plan.smk"
+
+
+# Not in the jobs on cluster nodes: Snakemake starts those with --no-hooks.
+onstart:
+    guard_slurm()
+
+
+onsuccess:
+    print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
+
+
+onerror:
+    print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[1])
 
 
 rule all:

@@ -17,8 +17,8 @@ rule clip:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(60),
     params:
         clip=lambda wildcards: EXPERIMENT.clip(wildcards.model).model_dump(mode="json"),
         device=RUN.device,

@@ -11,8 +11,8 @@ rule render:
     conda:
         "../envs/scenes.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=more_memory(2000),
+        runtime=more_minutes(60),
     params:
         scenes=EXPERIMENT.scenes,
         seed=RUN.binding.seed if RUN.binding else 0,
@@ -38,8 +38,8 @@ rule binding_items:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(30),
     params:
         per_task=RUN.binding.scenes if RUN.binding else 0,
         seed=RUN.binding.seed if RUN.binding else 0,

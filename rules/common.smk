@@ -1,4 +1,7 @@
-# What rules ask about wildcards; the answers come from diffzero.experiment.
+# What rules ask about wildcards; the answers come from diffzero.experiment and diffzero.demand.
+import functools
+
+from diffzero import demand, slurm, slurm_guard
 
 
 def dataset_block(wildcards):
@@ -14,7 +17,7 @@ def crops_of(wildcards):
 
 
 def scoring_of(wildcards):
-    return EXPERIMENT.scorings[wildcards.model, wildcards.dataset, wildcards.race]
+    return EXPERIMENT.scorings[wildcards.model, wildcards.dataset, int(wildcards.seed), wildcards.race]
 
 
 def diffusion_scorings(binding):
@@ -42,3 +45,46 @@ def efficiency_scores(wildcards, unshared):
 
 def denoised_entry(wildcards):
     return next(e for e in RUN.denoised if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
+
+
+def on_slurm():
+    """Whether this Snakemake submits to SLURM (not: runs inside one of its jobs, nor plans without an executor)."""
+    return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+
+
+@functools.cache
+def longest_minutes(rule_name=None):
+    """What a job may ask for: the profile's walltime_cap (among default-resources) or, if less, its partition's own limit."""
+    everywhere = workflow.resource_settings.default_resources or {}
+    own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
+    site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
+    partition = slurm.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
+    return min(site.get("walltime_cap", demand.LONGEST_MINUTES), partition or demand.LONGEST_MINUTES)
+
+
+def guard_slurm():
+    """Before anything is submitted: settings that hang are refused, jobs that outlived their Snakemake are waited for."""
+    if on_slurm():
+        slurm_guard.guard(workflow)
+
+
+def score_minutes(wildcards, attempt):
+    calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
+    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes("score"))
+
+
+def denoiser_memory(wildcards, attempt):
+    return demand.denoiser_memory(EXPERIMENT.model(wildcards.model), attempt)
+
+
+def encoder_memory(wildcards, attempt):
+    return demand.encoder_memory(EXPERIMENT.model(wildcards.model), attempt)
+
+
+def more_memory(megabytes):
+    """The same again with every attempt: a job that was killed for memory gets more."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def more_minutes(minutes):
+    return lambda wildcards, attempt: min(minutes * attempt, longest_minutes())

@@ -2,6 +2,8 @@
 
 
 rule dataset:
+    # On the machine where Snakemake runs: it may have to download.
+    localrule: True
     output:
         images=f"{RESULTS}/data/{{dataset}}/images.parquet",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
@@ -13,8 +15,8 @@ rule dataset:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(240),
     params:
         dataset=dataset_block,
         images=RUN.images,
@@ -39,8 +41,8 @@ rule crops:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(60),
     message:
         "Crops of {wildcards.dataset} at {wildcards.size} pixels"
     script:

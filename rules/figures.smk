@@ -18,8 +18,8 @@ rule efficiency:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(30),
     params:
         policy=RUN.policy.model_dump(),
         weighting=RUN.weighting.model_dump(),
@@ -46,8 +46,8 @@ rule denoise:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=16000,
-        runtime=30,
+        mem_mb=denoiser_memory,
+        runtime=more_minutes(30),
         gpu=0 if RUN.device == "cpu" else 1,
     params:
         entry=denoised_entry,
@@ -75,8 +75,8 @@ rule denoised:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     message:
         "Figure 3: denoised images of {wildcards.dataset}, {wildcards.model}"
     script:
@@ -96,8 +96,8 @@ rule binding_figure:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     message:
         "Table 3 as a picture"
     script:

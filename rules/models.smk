@@ -2,6 +2,8 @@
 
 
 rule weights:
+    # On the machine where Snakemake runs: it may have to download.
+    localrule: True
     output:
         f"{RESULTS}/weights/{{model}}.json",
     log:
@@ -11,8 +13,8 @@ rule weights:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(240),
     params:
         model=lambda wildcards: EXPERIMENT.model(wildcards.model).model_dump(mode="json"),
     message:
@@ -34,8 +36,8 @@ rule text:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=32000,
-        runtime=120,
+        mem_mb=encoder_memory,
+        runtime=more_minutes(120),
     message:
         "Text embeddings of {wildcards.dataset} for {wildcards.model}"
     script:
@@ -55,8 +57,8 @@ rule latents:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=16000,
-        runtime=120,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(120),
     message:
         "Latents of {wildcards.dataset} for {wildcards.model}"
     script:

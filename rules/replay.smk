@@ -15,8 +15,8 @@ rule predictions:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=16000,
-        runtime=30,
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(30),
     params:
         scoring=lambda wildcards: scoring_of(wildcards).params(),
         weighting=RUN.weighting.model_dump(),

@@ -22,8 +22,8 @@ rule score:
         "../envs/torch.yaml"
     threads: RUN.threads
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=denoiser_memory,
+        runtime=score_minutes,
         gpu=0 if RUN.device == "cpu" else 1,
     params:
         scoring=lambda wildcards: scoring_of(wildcards).params(),

@@ -17,8 +17,8 @@ rule table1:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=table_sources(binding=False),
         trained_on=trained_on(RUN.datasets),
@@ -42,8 +42,8 @@ rule table3:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=table_sources(binding=True) if EXPERIMENT.has_binding else [],
     message:

@@ -123,7 +123,7 @@ def test_half_precision_touches_the_networks_input_alone(name, folder, denoiser)
     assert half.dtype == torch.float32
     # At t = 0 x_t itself dominates and must come through unrounded: bf16 would leave an error of 4e-3.
     same(half[:1], full[:1], 1e-3)
-    same(half, full, 0.05)
+    same(half[1:], full[1:], 0.1)
 
 
 def test_text_of_stable_diffusion_is_the_pipelines(tiny_sd):

@@ -57,8 +57,8 @@ def test_a_perfect_network_gives_x_back(config, prediction_type):
 
 
 def test_an_unknown_prediction_type_is_named():
-    with pytest.raises(ValueError, match="'flow', expected epsilon, v_prediction or sample"):
-        to_x0("flow", *torch.ones(4, 1))
+    with pytest.raises(ValueError, match="'edm', expected epsilon, v_prediction, sample or flow"):
+        to_x0("edm", *torch.ones(4, 1))
 
 
 @both

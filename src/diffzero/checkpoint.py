@@ -7,8 +7,15 @@ from pathlib import Path
 # Pipeline class of model_index.json -> module and class of the adapter in diffzero.denoisers.
 FAMILIES = {
     "StableDiffusionPipeline": ("stable_diffusion", "StableDiffusion"),
+    "StableDiffusionXLPipeline": ("stable_diffusion_xl", "StableDiffusionXL"),
+    "StableDiffusion3Pipeline": ("stable_diffusion_3", "StableDiffusion3"),
+    "PixArtSigmaPipeline": ("pixart", "PixArtSigma"),
     "IFPipeline": ("deepfloyd", "DeepFloydIF"),
+    "IFSuperResolutionPipeline": ("deepfloyd", "DeepFloydIFSuperResolution"),
 }
+# Parts that hold weights and are used; a safety checker, say, may be in any format, as nobody opens it.
+NETWORKS = ("unet", "transformer")
+PARTS = (*NETWORKS, "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 # What changes a score: every weight and configuration that text, latents or the denoiser are computed with.
 IDENTITY = ("*/*.safetensors", "*/*.json", "*/*.txt", "*/*.model", "model_index.json")
 
@@ -28,15 +35,30 @@ def adapter_of(folder: Path) -> tuple[str, str]:
     name = json.loads(path.read_text())["_class_name"]
     if name not in FAMILIES:
         raise CheckpointError(f"{path}: found pipeline {name!r}, expected one of {', '.join(FAMILIES)}.")
-    pickled = {path.parent for path in folder.glob("*/*.bin")}
-    parts = [folder / "unet", *sorted(pickled)]
-    for part in parts:
+    refuse_pickles(folder)
+    return FAMILIES[name]
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Raise CheckpointError for a part without safetensors weights; nothing is ever unpickled."""
+    present = [folder / part for part in PARTS if (folder / part).is_dir()]
+    if not any(part.name in NETWORKS for part in present):
+        raise CheckpointError(f"{folder}: found no unet or transformer folder, expected one with safetensors weights.")
+    for part in present:
         if not list(part.glob("*.safetensors")):
             raise CheckpointError(
-                f"{part}: found no safetensors weights. Unpickled `.bin` weights are refused: load them where you trust "
-                "them and save them again with `save_pretrained(..., safe_serialization=True)`."
+                f"{part}: found no safetensors weights. Weights in pickled `.bin` files are refused, as they can run any code. "
+                f"Convert them where you trust them, then set `path` to the new folder: {conversion(folder)}"
             )
-    return FAMILIES[name]
+
+
+def conversion(folder: Path) -> str:
+    """The command that writes a checkpoint with `.bin` weights again as safetensors."""
+    code = (
+        f"from diffusers import DiffusionPipeline as P; P.from_pretrained({str(folder)!r}, safety_checker=None)"
+        f".save_pretrained({str(folder) + '-safetensors'!r})"
+    )
+    return f'python -c "{code}"'
 
 
 def digest(folder: Path) -> str:

@@ -1,10 +1,13 @@
 """A run as the workflow sees it: which scores, shards and files follow from a configuration. All paths are made here."""
 
+import functools
 import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from diffzero import demand
+from diffzero.binding import TASKS
 from diffzero.config import Clip, Dataset, Diffusion, Policy, Run, Weighting, load_dataset, load_model
 from diffzero.race import Full, Stages, TTest
 from diffzero.race import Policy as RacePolicy
@@ -56,6 +59,11 @@ def policy_of(params: dict) -> RacePolicy:
     return {"Full": Full, "TTest": TTest, "Stages": Stages}[params["kind"]](**values)
 
 
+# Snakemake asks for them several times a job, and a run may have thousands: read once each.
+_model = functools.cache(load_model)
+_dataset = functools.cache(load_dataset)
+
+
 class Experiment:
     """Everything that rules ask about a run. `root` is the folder that holds `config`."""
 
@@ -65,15 +73,15 @@ class Experiment:
 
     def model(self, name: str) -> Diffusion:
         """The settings of a diffusion model."""
-        return load_model(name, self.root)
+        return _model(name, self.root)
 
     def clip(self, name: str) -> Clip:
         """The settings of a CLIP baseline."""
-        return load_model(name, self.root)
+        return _model(name, self.root)
 
     def dataset(self, name: str) -> Dataset:
         """The settings of a data set."""
-        return load_dataset(name, self.root)
+        return _dataset(name, self.root)
 
     @property
     def has_binding(self) -> bool:
@@ -107,14 +115,28 @@ class Experiment:
         return tuple(Scoring(*common, unshared=unshared, first=entry.images) for unshared in (False, True))
 
     @cached_property
-    def scorings(self) -> dict[tuple[str, str, str], Scoring]:
-        """Every scoring of the run by (model, data set, race)."""
+    def scorings(self) -> dict[tuple[str, str, int, str], Scoring]:
+        """Every scoring of the run by (model, data set, seed, race)."""
         extra = [s for e in self.run.efficiency for s in self.efficiency(e.model, e.dataset)]
-        return {(s.model, s.dataset, s.race): s for s in [*self.main, *extra]}
+        return {(s.model, s.dataset, s.seed, s.race): s for s in [*self.main, *extra]}
 
     def image_count(self, scoring: Scoring) -> int:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
         return scoring.first or (self.scenes if scoring.dataset == SCENES else self.run.images)
+
+    def images_a_shard(self, scoring: Scoring) -> int:
+        """Images of a scoring's largest shard: the images are dealt evenly to as many shards as `shard_images` makes necessary."""
+        images = self.image_count(scoring)
+        return math.ceil(images / math.ceil(images / self.run.shard_images))
+
+    def classes(self, dataset: str) -> int:
+        """Classes among which a race of the data set decides; for scenes, all prompts that share an image's draws."""
+        return 2 * len(TASKS) if dataset == SCENES else len(set(self.dataset(dataset).classnames))
+
+    def guessed_calls_a_shard(self, scoring: Scoring) -> float:
+        """Calls of the largest shard before anything is measured."""
+        calls = demand.calls_an_image(scoring.policy, self.classes(scoring.dataset))
+        return self.images_a_shard(scoring) * calls
 
     def shards(self, scoring: Scoring) -> list[str]:
         """The score files of a scoring, one a cluster job."""

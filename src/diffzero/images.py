@@ -54,6 +54,11 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image if image.size == (size, size) else image.resize((size, size), RESAMPLING)
 
 
+def reduced(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A crop [side, side, 3] at `size` x `size` pixels."""
+    return np.asarray(resize(Image.fromarray(pixels), size))
+
+
 def crop(data: bytes, name: str, size: int, via: int | None = None) -> NDArray[np.uint8]:
     """The network's view of an image: central square, then resize (the paper's order), as uint8 [size, size, 3].
 

@@ -10,20 +10,22 @@ from diffzero import denoisers
 from diffzero.config import Weighting
 from diffzero.denoise import denoise
 from diffzero.files import read_json, write_atomically
+from diffzero.gpus import own_gpu
 from diffzero.logs import log_to
 from diffzero.weighting import weigh
 
 log_to(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
-denoiser = denoisers.load(Path(read_json(Path(source.weights))["folder"]), params.dtype, params.device)
-pictures = denoise(
-    denoiser,
-    pd.read_parquet(source.decisions).head(params.entry["images"]),
-    np.load(source.crops),
-    np.load(source.x),
-    load_file(source.text),
-    weigh(Weighting(**params.weighting), denoiser.schedule),
-    (params.seed, snakemake.wildcards.dataset),
-    params.entry["t"],
-)
+with own_gpu(params.device) as device:
+    denoiser = denoisers.load(Path(read_json(Path(source.weights))["folder"]), params.dtype, device)
+    pictures = denoise(
+        denoiser,
+        pd.read_parquet(source.decisions).head(params.entry["images"]),
+        np.load(source.crops),
+        np.load(source.x),
+        load_file(source.text),
+        weigh(Weighting(**params.weighting), denoiser.schedule),
+        (params.seed, snakemake.wildcards.dataset),
+        params.entry["t"],
+    )
 write_atomically(Path(snakemake.output[0]), save(pictures))

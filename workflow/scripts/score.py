@@ -1,5 +1,6 @@
 """One shard of scores."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -7,6 +8,8 @@ import torch
 from diffzero.config import Weighting
 from diffzero.experiment import policy_of
 from diffzero.files import read_json, write_json, write_parquet
+from diffzero.gpus import own_gpu
+from diffzero.lease import lease
 from diffzero.logs import log_to
 from diffzero.problem import read_prompts
 from diffzero.score_job import Inputs, Settings, run
@@ -40,6 +43,10 @@ settings = Settings(
     flush_calls=params.flush_calls,
     store=Path(params.store),
 )
-scores, cost = run(inputs, settings, f"{wildcards.model} {wildcards.dataset} {wildcards.race}")
-write_parquet(scores, Path(snakemake.output.scores))
-write_json(cost, Path(snakemake.output.cost))
+scores_file = Path(snakemake.output.scores)
+with lease(scores_file.with_suffix(".lease")), own_gpu(params.device) as device:
+    scores, cost = run(
+        inputs, replace(settings, device=device), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
+    )
+    write_parquet(scores, scores_file)
+    write_json(cost, Path(snakemake.output.cost))

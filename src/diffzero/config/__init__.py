@@ -4,7 +4,7 @@ from diffzero.config.base import ConfigError
 from diffzero.config.catalogue import Clip, Dataset, Diffusion, Digits, Folder, Hub, Mirror, Model, Parquet
 from diffzero.config.documentation import json_schema, markdown
 from diffzero.config.loading import load_dataset, load_model, load_run
-from diffzero.config.run import Binding, Denoised, Efficiency, Policy, Run, Stage, Weighting
+from diffzero.config.run import Binding, Denoised, Efficiency, Plan, Policy, Run, Stage, Weighting
 
 __all__ = [
     "Binding",
@@ -20,6 +20,7 @@ __all__ = [
     "Mirror",
     "Model",
     "Parquet",
+    "Plan",
     "Policy",
     "Run",
     "Stage",

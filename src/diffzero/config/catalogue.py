@@ -37,6 +37,10 @@ class Diffusion(Closed):
     """Pixels a side to which an image is resized: what the model was trained on."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Precision of the network. Part of a score's identity."""
+    parameters: Count | None = None
+    """Parameters of the denoiser, in millions: what a job's memory is asked for by. Left out: 1000."""
+    gflops: Annotated[float, Field(gt=0)] | None = None
+    """Floating-point operations of one call, in billions (2 for a multiply-add): what a run is planned by before anything is measured."""
     gated: bool = False
     """Whether the hub asks for an account and a licence agreement first."""
     note: str = ""

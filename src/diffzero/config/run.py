@@ -106,6 +106,19 @@ class Denoised(Closed):
     """Noise level; nearer 1, the prompt decides more of what appears."""
 
 
+class Plan(Closed):
+    """What `snakemake plan` reckons with. No result depends on it."""
+
+    gpus: Count = 8
+    """GPUs that the cluster gives the run at a time."""
+    device: Literal["V100", "A100", "L40S", "H100", "H200", "RTX 4090", "cpu"] = "A100"
+    """The device, as part of the name that it gives itself. Speeds measured on it count before its data sheet."""
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Share of the data sheet's peak that a network reaches, where no speed has been measured."""
+    start_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """Seconds from a job's start to its first call: imports, weights from a shared disk."""
+
+
 class Run(Closed):
     """One run: `config/config.yaml`, or a file given with `--configfile`. Defaults are the paper's protocol."""
 
@@ -148,6 +161,8 @@ class Run(Closed):
     """What the efficiency figure shows."""
     denoised: list[Denoised] = Field([])
     """What the figure of denoised images shows."""
+    plan: Plan = Plan()
+    """What the plan of the run reckons with."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -34,7 +34,7 @@ class Denoiser(ABC):
 
     @abstractmethod
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
-        """The network's raw output [batch, *x] at integer timesteps, in the form that the schedule's prediction_type names."""
+        """The network's raw output [batch, *x] at the schedule's timesteps, in the form that the schedule's prediction_type names."""
 
     def reusing(self, pair: Tensor, prompt: Tensor) -> AbstractContextManager:
         """In here `x0` may rely on it that equal `pair` [batch] means the same x_t and t, equal `prompt` [batch] the same text."""
@@ -49,6 +49,11 @@ class Denoiser(ABC):
     @abstractmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """x of the images `pixels` [image, size, size, 3]: [image, *x], fp32."""
+
+    @classmethod
+    def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:
+        """What the network takes beside text and depends on the image `pixels` [image, size, size, 3]: arrays [image, ...], often none."""
+        return {}
 
     @abstractmethod
     def decode(self, x: Tensor) -> NDArray[np.uint8]:
@@ -66,6 +71,10 @@ class Denoiser(ABC):
         Only the network's input is cast to the model's dtype; the conversion to x stays in fp32, as alpha falls to 0.068 at t = 1.
         """
         timestep = torch.from_numpy(self.schedule.timestep(t)).to(self.device)
+        if (
+            timestep.is_floating_point()
+        ):  # of a flow schedule; networks embed timesteps in fp32 whatever their own dtype
+            timestep = timestep.float()
         text = {name: values.to(self.dtype) if values.is_floating_point() else values for name, values in text.items()}
         output = self.predict(x_t.to(self.dtype), timestep, text).float()
         alpha, sigma = self.levels(t, x_t.ndim)
@@ -80,7 +89,11 @@ def to_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor, sigm
         return alpha * x_t - sigma * output
     if prediction_type == "sample":
         return output
-    raise ValueError(f"scheduler: found prediction_type {prediction_type!r}, expected epsilon, v_prediction or sample.")
+    if prediction_type == "flow":  # the network puts out eps - x (Esser et al. 2024, Section 3.1)
+        return x_t - sigma * output
+    raise ValueError(
+        f"scheduler: found prediction_type {prediction_type!r}, expected epsilon, v_prediction, sample or flow."
+    )
 
 
 def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: str) -> None:

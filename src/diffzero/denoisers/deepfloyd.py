@@ -1,18 +1,20 @@
-"""DeepFloyd IF, stage I: a pixel U-Net under a T5 encoder; the open stand-in for Imagen's 64 x 64 model (Saharia et al. 2022)."""
+"""DeepFloyd IF, stages I and II: pixel U-Nets under a T5 encoder; the open stand-in for Imagen (Saharia et al. 2022)."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import T5EncoderModel, T5Tokenizer
 
-from diffzero.denoisers.base import Arrays, Tensors, check_length, in_batches, to_pixels
+from diffzero import images, schedule
+from diffzero.denoisers.base import Arrays, Tensors, to_pixels
 from diffzero.denoisers.unet import UNetDenoiser
 
-ENCODE_BATCH = 16
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
+SMALL = 64  # pixels a side of stage I, which stage II enlarges
+NOISE_LEVEL = 250  # of 1000, on the small image: IFSuperResolutionPipeline's default augmentation
 
 
 class DeepFloydIF(UNetDenoiser):
@@ -35,19 +37,11 @@ class DeepFloydIF(UNetDenoiser):
     @classmethod
     def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
         """T5 reads lower-cased prompts with their mask; the U-Net gets all positions without one, as in IFPipeline."""
-        tokenizer = T5Tokenizer.from_pretrained(folder, subfolder="tokenizer")
-        encoder = T5EncoderModel.from_pretrained(
-            folder, subfolder="text_encoder", dtype=torch.float32, use_safetensors=True
-        ).eval()
-        texts, limit = [prompt.lower().strip() for prompt in prompts], min(TEXT_TOKENS, tokenizer.model_max_length)
-        check_length(prompts, [len(ids) for ids in tokenizer(texts)["input_ids"]], limit, "T5 tokenizer")
-        tokens = tokenizer(texts, padding="max_length", max_length=limit, return_tensors="pt")
-        states = []
-        with torch.inference_mode():
-            for rows in in_batches(len(texts), ENCODE_BATCH):
-                ids, mask = tokens["input_ids"][rows], tokens["attention_mask"][rows]
-                states.append(encoder(ids, attention_mask=mask).last_hidden_state)
-        return {"states": torch.cat(states).numpy()}
+        from diffzero.denoisers import text
+
+        lowered = [prompt.lower().strip() for prompt in prompts]
+        states, _ = text.t5(folder, lowered, text.t5_limit(folder, TEXT_TOKENS))
+        return {"states": states.numpy()}
 
     @classmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -55,3 +49,39 @@ class DeepFloydIF(UNetDenoiser):
 
     def decode(self, x: Tensor) -> NDArray[np.uint8]:
         return to_pixels(x)
+
+
+class DeepFloydIFSuperResolution(DeepFloydIF):
+    """Stage II (the paper's Appendix F): x is the large image, and the network also sees the small one, enlarged and noised."""
+
+    FAMILY_VERSION = 1
+
+    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+        level = torch.full((len(x_t),), NOISE_LEVEL, device=x_t.device)
+        both = torch.cat([x_t, text["small"]], dim=1)
+        return self.unet(both, timestep, text["states"], class_labels=level).sample[:, : x_t.shape[1]]
+
+    @classmethod
+    def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:
+        """The crop at 64 pixels, enlarged and noised as IFSuperResolutionPipeline does: `small` [image, 3, size, size], fp32.
+
+        The noise is addressed by the crop's bytes: the same for every draw, class and run, as the pipeline keeps one for all steps.
+        """
+        noising = schedule.read(folder, "image_noising_scheduler")
+        t = np.array([(NOISE_LEVEL + 0.5) / noising.steps])
+        alpha, sigma = noising.alpha(t).item(), noising.sigma(t).item()
+        return {"small": np.stack([alpha * enlarged(crop) + sigma * crop_noise(crop) for crop in pixels])}
+
+
+def enlarged(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A crop [size, size, 3] reduced to SMALL pixels and stretched back, bilinear between corners: [3, size, size] in [-1, 1]."""
+    small = torch.tensor(images.reduced(crop, SMALL)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    stretched = torch.nn.functional.interpolate(small, crop.shape[:2], mode="bilinear", align_corners=True)
+    return stretched[0].numpy()
+
+
+def crop_noise(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Standard normal noise [3, size, size] that belongs to this crop alone."""
+    key = np.frombuffer(hashlib.sha256(crop.tobytes()).digest(), dtype=np.uint64)[:2]
+    shape = (crop.shape[2], *crop.shape[:2])
+    return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, dtype=np.float32)

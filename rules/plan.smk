@@ -1,0 +1,19 @@
+# What the run will cost: `snakemake --cores 1 plan`. Without an output, so that it is made anew from the latest measurements.
+
+
+rule plan:
+    localrule: True
+    log:
+        f"{RESULTS}/logs/plan.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
+    params:
+        run=RUN.model_dump(mode="json"),
+        root=str(ROOT),
+    message:
+        "Plan of {RESULTS}"
+    script:
+        "../workflow/scripts/plan.py"

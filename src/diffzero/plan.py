@@ -1,0 +1,254 @@
+"""What a run will cost, before anything is submitted: calls, GPU-hours, shards, disk, and the expected end.
+
+Calls are a race's floor (classes x min_scores) until scores of the same model and data set are there: an earlier run, or a pilot of
+some images. Speed is measured where a run has been on the device, else from the network's FLOPs and a stated efficiency.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from diffzero import demand
+from diffzero.experiment import Experiment, Scoring
+from diffzero.queueing import Queue, end_of
+from diffzero.race import TTest
+from diffzero.spending import spending
+
+# Peak TFLOP/s in half precision without sparsity, from the makers' data sheets; a CPU core's is a guess.
+DEVICES = {
+    "V100": 112,
+    "A100": 312,
+    "L40S": 362,
+    "H100": 989,
+    "H200": 989,
+    "RTX 4090": 165,
+    "cpu": demand.CPU_TFLOPS,
+}
+BYTES_A_SCORE = 16  # 7 in the store and 8 in the shards of the demo
+TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+)")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one scoring will cost."""
+
+    model: str
+    dataset: str
+    seed: int
+    race: str
+    images: int
+    classes: int
+    floor: float  # calls of the cheapest possible race of all images
+    calls: float
+    standard_error: float  # of `calls`, from the spread between the pilot's images; nan without one
+    undecided: float  # share of races expected to reach max_scores; nan where nothing is measured
+    calls_from: str
+    calls_per_s: float
+    speed_from: str
+    shards: int
+
+    @property
+    def hours(self) -> float:
+        """GPU-hours of the network."""
+        return self.calls / self.calls_per_s / 3600
+
+
+def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
+    """One row an image that any run below `results` has scored under this policy or a comparable one: image, calls, draws, ended.
+
+    Comparable to a `ttest` policy is one that differs in max_scores alone: of a longer race, the draws above ours are left out; a shorter
+    one that was undecided has `ended` False, and its calls are a lower bound.
+    """
+    frames = [pd.DataFrame({"image": [], "calls": [], "draws": [], "ended": []})]
+    for folder in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
+        reached = _comparable(folder.name, scoring)
+        if reached is None:
+            continue
+        shards = [
+            pd.read_parquet(path, columns=["image", "draw", "prompt"]) for path in sorted(folder.glob("*.parquet"))
+        ]
+        if not shards:
+            continue
+        scores = pd.concat(shards)
+        scores = scores[scores["draw"] < scoring.policy.max_scores]
+        races = scores.groupby("image", sort=True).agg(calls=("draw", "size"), draws=("draw", "max")).reset_index()
+        races["draws"] += 1
+        races["ended"] = (races["draws"] < reached) | (reached >= scoring.policy.max_scores)
+        frames.append(races)
+    return pd.concat(frames[1:] or frames, ignore_index=True).drop_duplicates("image")
+
+
+def _comparable(race: str, scoring: Scoring) -> int | None:
+    """The max_scores of a race's folder if its images say what ours will cost; else None."""
+    if race == scoring.race:
+        return scoring.policy.max_scores
+    match = TTEST.fullmatch(race)
+    if not match or scoring.unshared or not isinstance(scoring.policy, TTest):
+        return None
+    same = int(match[1]) == scoring.policy.min_scores and float(match[3]) == scoring.policy.cutoff_pval
+    return int(match[2]) if same else None
+
+
+def continued(races: pd.DataFrame, policy: TTest) -> NDArray[np.float64]:
+    """Calls [image] under `policy`: those of races cut short are continued with two classes to the last draw, which is an upper bound
+    for all but the few that were cut with more."""
+    missing = np.where(races["ended"], 0, policy.max_scores - races["draws"])
+    return (races["calls"] + 2 * missing).to_numpy(float)
+
+
+def _calls(
+    experiment: Experiment, scoring: Scoring, images: int
+) -> tuple[float, float, float, str, NDArray[np.float64]]:
+    """Expected calls, their standard error, share of undecided races, where they come from, and a sample of calls an image."""
+    policy, classes = scoring.policy, experiment.classes(scoring.dataset)
+    prior = demand.calls_an_image(policy, classes)
+    if not isinstance(policy, TTest):
+        return images * prior, 0.0, float("nan"), "the policy", np.array([prior])
+    races = measured_calls(Path(experiment.run.results), scoring)
+    if races.empty:
+        floor = classes * policy.min_scores
+        # Above the floor, waiting times of independent decisions: exponential.
+        sample = floor + np.random.default_rng(0).exponential(max(prior - floor, 1), 1000)
+        return images * prior, float("nan"), float("nan"), "the floor: no pilot", sample
+    sample = continued(races, policy)
+    # Images already scored are no longer uncertain; a pilot that is part of the run does not add to the error.
+    known = min(len(sample), images)
+    error = sample.std(ddof=1) / np.sqrt(len(sample)) * (images - known) if len(sample) > 1 else float("nan")
+    undecided = float((~races["ended"] | (races["draws"] >= policy.max_scores)).mean())
+    return images * sample.mean(), float(error), undecided, f"{len(sample)} images measured", sample
+
+
+def _speed(
+    experiment: Experiment, model: str, costs: pd.DataFrame, device: str, efficiency: float
+) -> tuple[float, str]:
+    """Calls a second of the model on the device, and where the number comes from."""
+    mine = costs[(costs["model"] == model) & costs["device"].str.contains(device, case=False, regex=False)]
+    if mine["network_seconds"].sum() > 0:
+        calls = (mine["calls"] + mine["reused"]).sum()
+        return calls / mine["network_seconds"].sum(), f"{int(calls):,} calls measured on {mine['device'].iloc[0]}"
+    settings = experiment.model(model)
+    speed = demand.calls_a_second(settings, DEVICES[device], efficiency)
+    known = (
+        f"{settings.gflops:g} GFLOPs a call"
+        if settings.gflops
+        else f"an assumed {demand.UNKNOWN_GFLOPS:g} GFLOPs a call"
+    )
+    return speed, f"{known}, {efficiency:.0%} of {DEVICES[device]:g} TFLOP/s"
+
+
+def _images(experiment: Experiment, scoring: Scoring) -> int:
+    """The images that are there, once they are; before that, as many as the run asks for."""
+    table = Path(experiment.folder) / "data" / scoring.dataset / "images.parquet"
+    asked = experiment.image_count(scoring)
+    return min(asked, len(pd.read_parquet(table, columns=["image"]))) if table.is_file() else asked
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Estimates of all scorings, and what a queue makes of them."""
+
+    estimates: list[Estimate]
+    queues: list[Queue]  # the run's own shard size is that with `chosen`
+    scored: int  # calls of this run that have been paid for
+    disk_gb: float
+
+    def table(self) -> pd.DataFrame:
+        """One row a scoring."""
+        return pd.DataFrame([{**asdict(e), "hours": e.hours} for e in self.estimates])
+
+
+def plan(experiment: Experiment) -> Plan:
+    """The plan of a run, from its configuration and whatever has been measured below its results folder."""
+    run, settings = experiment.run, experiment.run.plan
+    folders = sorted(Path(run.results).glob("*/scores"))
+    costs = pd.concat(
+        [spending(folder) for folder in folders] or [spending(Path(run.results) / "none")], ignore_index=True
+    )
+    estimates, samples = [], []
+    extra = [s for e in run.efficiency for s in experiment.efficiency(e.model, e.dataset)]
+    for scoring in [*experiment.main, *extra]:
+        images, classes = _images(experiment, scoring), experiment.classes(scoring.dataset)
+        calls, error, undecided, source, sample = _calls(experiment, scoring, images)
+        speed, speed_from = _speed(experiment, scoring.model, costs, settings.device, settings.efficiency)
+        least = scoring.policy.min_scores if isinstance(scoring.policy, TTest) else None
+        floor = images * (classes * least if least else demand.calls_an_image(scoring.policy, classes))
+        shards = len(experiment.shards(scoring))
+        names = (scoring.model, scoring.dataset, scoring.seed, scoring.race)
+        estimates.append(
+            Estimate(*names, images, classes, floor, calls, error, undecided, source, speed, speed_from, shards)
+        )
+        samples.append(sample)
+    queues = _queues(estimates, samples, settings, run.shard_images)
+    mine = spending(Path(experiment.folder) / "scores")
+    disk = sum(e.calls for e in estimates) * BYTES_A_SCORE / 1e9
+    return Plan(estimates, queues, int((mine["calls"] + mine["reused"]).sum()), disk)
+
+
+def _queues(estimates: Sequence[Estimate], samples: Sequence[NDArray], settings, shard_images: int) -> list[Queue]:
+    """The expected end for the run's shard size, and for shorter and longer shards."""
+    queues = []
+    for factor in (0.25, 0.5, 1, 2, 4):
+        size = max(1, round(shard_images * factor))
+        # The same draw of images for every size, so that the sizes differ by their length alone.
+        rng, seconds = np.random.default_rng(1), []
+        for estimate, sample in zip(estimates, samples, strict=True):
+            calls = rng.choice(sample, estimate.images)
+            calls *= estimate.calls / max(calls.sum(), 1)
+            parts = np.array_split(calls, max(1, -(-estimate.images // size)))
+            seconds += [part.sum() / estimate.calls_per_s for part in parts]
+        queues.append(end_of(seconds, size, settings.gpus, settings.start_seconds, chosen=factor == 1))
+    return queues
+
+
+COLUMNS = [
+    "model",
+    "data set",
+    "images",
+    "classes",
+    "calls an image",
+    "calls",
+    "undecided",
+    "from",
+    "calls/s",
+    "GPU-hours",
+    "shards",
+    "minutes a shard",
+]
+
+
+def to_markdown(plan: Plan, settings) -> str:
+    """The plan as one reads it."""
+    total = sum(e.calls for e in plan.estimates)
+    known = [e.standard_error for e in plan.estimates if np.isfinite(e.standard_error)]
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    for e in plan.estimates:
+        undecided = "" if np.isnan(e.undecided) else f"{e.undecided:.0%}"
+        an_image = f"{e.calls / max(e.images, 1):.0f}"
+        cells = (e.model, f"{e.dataset}, seed {e.seed}", e.images, e.classes, an_image, f"{e.calls:,.0f}", undecided)
+        cells += (e.calls_from, f"{e.calls_per_s:.3g}", f"{e.hours:.3g}", e.shards, f"{60 * e.hours / e.shards:.3g}")
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    hours = sum(e.hours for e in plan.estimates)
+    lines += [
+        "",
+        f"In all {total:,.0f} calls, {hours:.3g} hours on {settings.device}; {plan.scored:,} calls of them are paid for.",
+    ]
+    if known:
+        lines.append(f"Standard error of the measured part: {np.sqrt(np.square(known).sum()):,.0f} calls.")
+    lines += [f"Speed: {text}." for text in dict.fromkeys(f"{e.model}: {e.speed_from}" for e in plan.estimates)]
+    lines += [f"Disk: about {plan.disk_gb:.3g} GB of scores.", ""]
+    lines += [f"With {settings.gpus} GPUs at a time and {settings.start_seconds:g} s to start a job:", ""]
+    lines += [
+        "| images a shard | jobs | longest job (min) | end after (h) | GPU-hours, starts included |",
+        "|" + " --- |" * 5,
+    ]
+    for q in plan.queues:
+        size = f"**{q.shard_images}**" if q.chosen else q.shard_images
+        lines.append(f"| {size} | {q.jobs} | {q.longest_s / 60:.3g} | {q.end_s / 3600:.3g} | {q.busy_s / 3600:.3g} |")
+    if any(e.calls_from.startswith("the floor") for e in plan.estimates):
+        lines += ["", 'Some calls are a guess from the floor. A pilot measures them: docs/cluster.md, "Plan".']
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,218 @@
+"""A real SLURM on this machine: munged, slurmctld and two slurmd, each node with one GPU that is none. Needs root and Debian's packages.
+
+    python tests/slurm/cluster.py up FOLDER      python tests/slurm/cluster.py down FOLDER
+
+No systemd, no accounting database; it listens on the loopback alone. Two at once on one machine do not fit: the ports are fixed.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+PACKAGES = "slurmctld slurmd slurm-client munge"
+INSTALL = f"apt-get update && apt-get install -y --no-install-recommends {PACKAGES}   (as root)"
+ETC = Path("/etc/slurm")
+MUNGED = Path("/run/munge/munged.pid")
+NODES = {"n1": 17001, "n2": 17002}
+
+CONF = """\
+ClusterName=diffzero
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=cred_expire=10
+SlurmctldPort=16817
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmdSpoolDir={folder}/spool/%n
+StateSaveLocation={folder}/state
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SwitchType=switch/none
+MailProg=/bin/true
+ReturnToService=2
+JobRequeue=1
+KillWait=10
+MinJobAge=300
+SlurmctldTimeout=30
+SlurmdTimeout={node_timeout}
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=0
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+SlurmdParameters=config_overrides
+GresTypes=gpu
+{nodes}
+PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=01:30:00 DefMemPerCPU=100 State=UP
+PartitionName=gpu Nodes=n1,n2 MaxTime=01:30:00 DefMemPerCPU=100 State=UP
+"""
+NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 Boards=1 SocketsPerBoard=1 CoresPerSocket=8 "
+    "ThreadsPerCore=1 RealMemory=64000 Gres=gpu:toy:1 State=UNKNOWN"
+)
+
+
+def missing() -> str | None:
+    """Why no cluster can be brought up here; None if one can."""
+    absent = [name for name in ("sbatch", "slurmctld", "slurmd", "munged") if not shutil.which(name, path=_path())]
+    if absent:
+        return f"no {', '.join(absent)} on this machine. To get it: {INSTALL}"
+    if os.geteuid() != 0:
+        return "a SLURM can be brought up by root alone. Try: sudo make test"
+    conf = ETC / "slurm.conf"
+    if conf.exists() and not conf.is_symlink():
+        return f"{conf} belongs to a SLURM of this machine's own, which the tests leave alone"
+    return None
+
+
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def _pid(path: Path) -> int | None:
+    try:
+        number = int(path.read_text())
+        os.kill(number, 0)
+    except (OSError, ValueError):
+        return None
+    return number
+
+
+def _end(path: Path, number: signal.Signals = signal.SIGTERM) -> None:
+    """End the daemon of a pid file: 10 s to go by itself."""
+    pid = _pid(path)
+    if pid is None:
+        return
+    os.kill(pid, number)
+    for _ in range(100):
+        if _pid(path) is None:
+            return
+        time.sleep(0.1)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+class Cluster:
+    """The daemons, whose files lie in `folder`."""
+
+    def __init__(self, folder: Path, node_timeout: int = 30) -> None:
+        self.folder, self.node_timeout = folder.resolve(), node_timeout
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """What a command of SLURM prints."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"PATH": _path()})
+        if check and done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+        return done.stdout
+
+    def up(self) -> None:
+        """Start all daemons; returns when both nodes are idle."""
+        host = socket.gethostname().split(".")[0]
+        for name in ("state", "dev", *(f"spool/{node}" for node in NODES)):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for k in range(len(NODES)):
+            device = self.folder / "dev" / f"nvidia{k}"
+            # A clone of /dev/null: SLURM counts, and sets CUDA_VISIBLE_DEVICES for, nothing but character devices.
+            device.exists() or os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        nodes = "\n".join(NODE.format(name=name, host=host, port=port) for name, port in NODES.items())
+        conf = CONF.format(host=host, folder=self.folder, nodes=nodes, node_timeout=self.node_timeout)
+        gres = [f"NodeName={name} Name=gpu Type=toy File={self.folder}/dev/nvidia{k}" for k, name in enumerate(NODES)]
+        # At SLURM's own place: Snakemake's job steps do not hand SLURM_CONF on.
+        for name, text in (("slurm.conf", conf), ("gres.conf", "\n".join(["AutoDetect=off", *gres, ""]))):
+            (self.folder / name).write_text(text)
+            (ETC / name).unlink(missing_ok=True)
+            (ETC / name).symlink_to(self.folder / name)
+        if _pid(MUNGED) is None:
+            shutil.rmtree(MUNGED.parent, ignore_errors=True)
+            MUNGED.parent.mkdir(mode=0o755)
+            shutil.chown(MUNGED.parent, "munge", "munge")
+            self.run("runuser", "-u", "munge", "--", "/usr/sbin/munged")
+            (self.folder / "munged.pid").write_text(MUNGED.read_text())
+        self.start_controller("-c", "-i")
+        for node in NODES:
+            self.start_node(node)
+        self.wait_idle()
+
+    def wait_idle(self, seconds: float = 60) -> None:
+        """Wait until every node is up and empty."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            states = self.run("timeout", "5", "sinfo", "-h", "-N", "-p", "cpu", "-o", "%T", check=False).split()
+            if states == ["idle"] * len(NODES):
+                return
+            time.sleep(0.2)
+        logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
+        raise RuntimeError(f"SLURM did not come up in {seconds:.0f} s.\n{logs}")
+
+    def start_controller(self, *options: str) -> None:
+        """slurmctld; by default with the jobs it knew."""
+        self.run("nice", "-n", "0", "slurmctld", *options)
+
+    def stop_controller(self) -> None:
+        """End slurmctld; the jobs run on."""
+        _end(self.folder / "slurmctld.pid")
+
+    def start_node(self, node: str) -> None:
+        """slurmd of a node; its jobs are nice to the rest of the machine."""
+        self.run("nice", "-n", "10", "slurmd", "-N", node)
+
+    def stop_node(self, node: str) -> None:
+        """Cut the power: slurmd, its step daemons and all that they started are killed."""
+        import psutil
+
+        doomed = [p for p in psutil.process_iter(["cmdline"]) if f"[{node}]" in " ".join(p.info["cmdline"] or [])]
+        steps = [p for p in psutil.process_iter(["name", "cmdline"]) if (p.info["name"] or "") == "slurmstepd"]
+        pid = _pid(self.folder / f"slurmd.{node}.pid")
+        jobs = set(self.run("squeue", "-h", "-w", node, "-o", "%i", check=False).split())
+        doomed += [p for p in steps if any(f"[{job}." in " ".join(p.info["cmdline"]) for job in jobs)]
+        for process in doomed + [child for parent in doomed for child in _offspring(parent)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+
+    def down(self) -> None:
+        """End what `up` started and forget all jobs."""
+        self.run("timeout", "10", "scancel", "--user", "root", check=False)
+        time.sleep(1)
+        # Nodes first: without a controller they wait for it.
+        for node in NODES:
+            _end(self.folder / f"slurmd.{node}.pid")
+        _end(self.folder / "slurmctld.pid")
+        if (self.folder / "munged.pid").exists():
+            _end(MUNGED)
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).unlink(missing_ok=True)
+        for name in ("state", "spool", "dev"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+def _offspring(process) -> list:
+    import psutil
+
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+if __name__ == "__main__":
+    reason = missing()
+    if reason:
+        sys.exit(f"cluster: {reason}")
+    Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
+    getattr(Cluster(Path(sys.argv[2])), sys.argv[1])()

@@ -1,0 +1,145 @@
+"""Plans: queues against a simulation by hand, predictions against what races really cost."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffzero import demand, plan
+from diffzero.config import Diffusion, load_run
+from diffzero.experiment import Experiment, race_policy
+from diffzero.files import write_json, write_parquet
+from diffzero.queueing import end_of
+from diffzero.race import Full, Race, Stages, TTest
+
+ROOT = Path(__file__).parent.parent
+LENGTHS = st.lists(st.floats(0, 1000), min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LENGTHS, st.integers(1, 12), st.floats(0, 100))
+def test_a_queue_ends_between_perfect_sharing_and_graham_s_bound(seconds, gpus, start):
+    queue = end_of(seconds, 8, gpus, start)
+    lengths = [start + length for length in seconds]
+    least = max(max(lengths), sum(lengths) / gpus)
+    assert least - 1e-6 <= queue.end_s <= sum(lengths) / gpus + (1 - 1 / gpus) * max(lengths) + 1e-6
+    assert queue.busy_s == pytest.approx(sum(lengths)) and queue.jobs == len(seconds)
+
+
+def test_a_queue_by_hand():
+    queue = end_of([5, 3, 4, 2], 8, 2, 1)  # 6 | 4, then 5 on the second (9), 3 on the first (9)
+    assert (queue.end_s, queue.longest_s, queue.busy_s) == (9, 6, 18)
+    with pytest.raises(ValueError, match="plan.gpus"):
+        end_of([1], 8, 0, 1)
+
+
+@pytest.mark.parametrize("policy", [Full(7), Stages((2, 5, 9), (3, 2, 1)), TTest(20, 40)])
+def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them(policy):
+    race, rng = Race(policy, 5, lambda first, last: np.ones((last - first, 1))), np.random.default_rng(0)
+    while not race.finished:
+        first, last = race.due
+        race.advance(rng.normal(size=(last - first, len(race.alive))).astype(np.float32))
+    guess = demand.calls_an_image(policy, 5)
+    assert guess == race.outcome().calls if not isinstance(policy, TTest) else 5 * 20 <= guess <= 5 * 40
+
+
+def test_more_attempts_ask_for_more_up_to_the_sites_limit():
+    model = Diffusion(
+        kind="diffusion", title="m", licence="l", path="p", size=64, dtype="float16", parameters=860, gflops=803
+    )
+    asked = [demand.minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
+    assert asked == sorted(asked) and asked[1] >= 2 * asked[0] - 1 and asked[-1] == 240
+    assert demand.minutes(1e6, model, "auto", 1, 10**6) > demand.minutes(5e5, model, "auto", 1, 10**6)
+    assert demand.denoiser_memory(model, 2) == 2 * demand.denoiser_memory(model, 1) > 2 * 860 * 4
+
+
+CONFIG = {
+    "run": "planned",
+    "models": ["mini-sd"],
+    "datasets": ["digits"],
+    "images": 400,
+    "shard_images": 50,
+    "device": "cpu",
+    "policy": {"max_scores": 200},
+    "plan": {"device": "cpu", "gpus": 2, "start_seconds": 10.0},
+}
+
+
+def experiment(tmp_path: Path, **changes) -> Experiment:
+    config = {**CONFIG, "results": str(tmp_path), "store": str(tmp_path / "store"), **changes}
+    return Experiment(load_run(config, ROOT, where="test"), ROOT)
+
+
+def raced(images: range, max_scores: int) -> pd.DataFrame:
+    """Scores that races of made-up images take: image, draw, prompt. The best two classes differ by a little, image by image."""
+    rows = []
+    for image in images:
+        rng = np.random.default_rng(image)
+        means = np.concatenate([[0, rng.exponential(0.4)], 1 + rng.random(8)])
+        race = Race(TTest(20, max_scores), 10, lambda first, last: np.ones((last - first, 1)))
+        while not race.finished:
+            first, last = race.due
+            draws = np.stack([np.random.default_rng([image, n]).normal(size=10) for n in range(first, last)])
+            race_scores = (means + draws)[:, race.alive].astype(np.float32)
+            rows += [(f"image {image}", n, k) for n in range(first, last) for k in race.alive]
+            race.advance(race_scores)
+    return pd.DataFrame(rows, columns=["image", "draw", "prompt"])
+
+
+def write(tmp_path: Path, run: str, scores: pd.DataFrame, max_scores: int, seconds: float = 100.0) -> None:
+    folder = tmp_path / run / "scores" / "mini-sd" / "digits" / "seed0" / f"shared-ttest-20-{max_scores}-0.002"
+    write_parquet(scores, folder / "1-of-1.parquet")
+    cost = {"images": scores["image"].nunique(), "calls": len(scores), "reused": 0, "seconds": seconds + 5}
+    write_json(cost | {"network_seconds": seconds, "device": "cpu"}, folder / "1-of-1.json")
+
+
+def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path):
+    everything = raced(range(400), 200)
+    pilot = everything[everything["image"].isin([f"image {k}" for k in range(100)])]
+    before = plan.plan(experiment(tmp_path)).estimates[0]
+    assert before.calls_from == "the floor: no pilot" and before.floor == 400 * 10 * 20
+    write(tmp_path, "pilot", pilot, 200)
+    planned = plan.plan(experiment(tmp_path))
+    after = planned.estimates[0]
+    assert after.calls == pytest.approx(len(everything), rel=0.1)
+    assert abs(after.calls - len(everything)) < 4 * after.standard_error
+    assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_from
+    undecided = everything.groupby("image")["draw"].max().eq(199).mean()
+    assert after.undecided == pytest.approx(undecided, abs=0.1)
+    text = plan.to_markdown(planned, experiment(tmp_path).run.plan)
+    assert "100 images measured" in text and "**50**" in text and "guess" not in text
+
+
+def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
+    long, short = raced(range(60), 200), raced(range(60), 60)
+    scoring = experiment(tmp_path, policy={"max_scores": 60}).main[0]
+    write(tmp_path, "long", long, 200)
+    measured = plan.measured_calls(tmp_path, scoring)
+    assert measured["calls"].sum() == len(short) and measured["ended"].all()
+    other = tmp_path / "other"
+    write(other, "short", short, 60)
+    scoring = experiment(other, policy={"max_scores": 200}).main[0]
+    measured = plan.measured_calls(other, scoring)
+    cut = ~measured["ended"].to_numpy(bool)
+    assert cut.any() and (measured["draws"][cut] == 60).all()
+    continued = plan.continued(measured, race_policy(experiment(other, policy={"max_scores": 200}).run.policy))
+    assert continued.sum() >= len(long) * 0.9
+
+
+def test_longer_shards_start_fewer_jobs_and_lose_the_balance(tmp_path):
+    queues = plan.plan(experiment(tmp_path)).queues
+    assert [q.jobs for q in queues] == sorted((q.jobs for q in queues), reverse=True)
+    assert [q.longest_s for q in queues] == sorted(q.longest_s for q in queues)
+    assert len({round(q.busy_s - q.jobs * 10) for q in queues}) == 1, "the work is the same"
+
+
+def test_a_device_that_was_not_measured_is_planned_by_flops(tmp_path):
+    write(tmp_path, "pilot", raced(range(20), 200), 200)
+    estimate = plan.plan(experiment(tmp_path, plan={"device": "H100"})).estimates[0]
+    assert "TFLOP/s" in estimate.speed_from and estimate.calls_from == "20 images measured"
+    model = yaml.safe_load((ROOT / "config" / "models" / "stable-diffusion-v1-4.yaml").read_text())
+    assert demand.calls_a_second(Diffusion(**model), 312, 0.3) == pytest.approx(312e3 * 0.3 / 803)

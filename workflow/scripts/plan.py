@@ -1,0 +1,16 @@
+"""The plan of a run, on the terminal and beside its results."""
+
+from pathlib import Path
+
+from diffzero.config import Run
+from diffzero.experiment import Experiment
+from diffzero.files import write_atomically
+from diffzero.logs import log_to
+from diffzero.plan import plan, to_markdown
+
+log_to(snakemake.log[0])
+experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
+text = to_markdown(plan(experiment), experiment.run.plan)
+path = Path(experiment.folder) / "plan.md"
+write_atomically(path, text.encode())
+print(f"{text}\n({path})")
