@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,20 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 Interval = tuple[float, float]
+RESAMPLES = 2000
+
+
+class Spread(NamedTuple):
+    """Standard deviations of an accuracy, in [0, 1]; nan where the data cannot tell."""
+
+    seeds: float
+    """Of one seed's accuracy, as observed over the seeds: the images stay, the noise is redrawn."""
+    noise: float
+    """The part of an accuracy's error that redrawing the noise would change, from the variance within images."""
+    sampling: float
+    """The part that other images would change, from the variance between images."""
+    subsets: float
+    """Of the accuracy on random subsets, scaled to the whole: both parts together, as the paper's Appendix C has it."""
 
 
 def _check_counts(successes: float, n: int) -> None:
@@ -79,3 +94,57 @@ def mean_difference_interval(differences: ArrayLike, level: float = 0.95) -> tup
     # Not stats.t.interval: it answers nan for zero variance, where the interval is known exactly.
     half = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values))
     return mean, mean - half, mean + half
+
+
+def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
+    """The two-sided exact p-value of McNemar's test that two paired outcomes [n] are right equally often; 1 if they never differ.
+
+    Raises ValueError for outcomes of different length.
+    """
+    a, b = _paired(first, second)
+    wins, losses = int((a & ~b).sum()), int((~a & b).sum())
+    return binomial_pvalue(wins, wins + losses) if wins + losses else 1.0
+
+
+def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    if a.shape != b.shape:
+        raise ValueError(f"paired outcomes: found {a.shape} and {b.shape}, expected the same items on both sides.")
+    return a, b
+
+
+def bootstrap_interval(values: ArrayLike, seed: int = 0, level: float = 0.95) -> tuple[float, float, float]:
+    """(mean, low, high) of values [n] that take few distinct ones, such as paired differences of right and wrong: percentile bootstrap.
+
+    Resampling n values is drawing their multinomial counts, which is exact and needs no [resample, n] array. The same
+    seed gives the same interval. (nan, nan, nan) for n = 0.
+    """
+    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    n = int(counts.sum())
+    if n == 0:
+        return math.nan, math.nan, math.nan
+    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES)  # [resample, distinct]
+    low, high = np.quantile(drawn @ distinct / n, [(1 - level) / 2, (1 + level) / 2])
+    return float(counts @ distinct / n), float(low), float(high)
+
+
+def spread(correct: ArrayLike, subsets: int = 4, seed: int = 0) -> Spread:
+    """How much an accuracy varies, and why (Appendix C), from right or wrong [image, seed].
+
+    One-way analysis of variance with images as groups: the variance within images is noise; what the image means vary
+    beyond it is sampling. With one seed only `subsets` is known: it splits the images at random into that many parts.
+    """
+    values = np.asarray(correct, dtype=np.float64)
+    n, seeds = values.shape
+    if n < 2:
+        return Spread(*[math.nan] * 4)
+    noise = sampling = over_seeds = math.nan
+    if seeds > 1:
+        within = float(values.var(axis=1, ddof=1).mean())
+        between = max(float(values.mean(axis=1).var(ddof=1)) - within / seeds, 0.0)
+        noise, sampling = math.sqrt(within / n), math.sqrt(between / n)
+        over_seeds = float(values.mean(axis=0).std(ddof=1))
+    parts = np.array_split(np.random.default_rng(seed).permutation(values[:, 0]), min(subsets, n))
+    # A part of n / k images varies sqrt(k) times as much as the whole.
+    over_subsets = float(np.std([part.mean() for part in parts], ddof=1)) / math.sqrt(len(parts))
+    return Spread(over_seeds, noise, sampling, over_subsets)
