@@ -41,6 +41,8 @@ rule crops:
     resources:
         mem_mb=16000,
         runtime=60,
+    params:
+        via=lambda wildcards: EXPERIMENT.reduced(wildcards.dataset),
     message:
         "Crops of {wildcards.dataset} at {wildcards.size} pixels"
     script:
