@@ -22,6 +22,33 @@ rule binding_figure:
         "../workflow/scripts/binding_figure.py"
 
 
+rule controlled:
+    input:
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
+    output:
+        csv=report(f"{RESULTS}/tables/controlled.csv", caption="../workflow/report/controlled.rst", category="Tables", labels={"table": "controlled"}),
+        rest=table_files("controlled"),
+        svg=report(f"{RESULTS}/figures/controlled.svg", caption="../workflow/report/controlled-figure.rst", category="Attribute binding", labels={"figure": "seen and held-out"}),
+        png=f"{RESULTS}/figures/controlled.png",
+    log:
+        f"{RESULTS}/logs/figures/controlled.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/controlled.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        sources=lambda wildcards: PUBLISHED.sources("binding"),
+        wanted=lambda wildcards: PUBLISHED.wanted("binding"),
+        absent=lambda wildcards: PUBLISHED.absent("binding"),
+    message:
+        "The controlled comparison of mini models on seen and held-out combinations"
+    script:
+        "../workflow/scripts/controlled.py"
+
+
 rule breakdown:
     input:
         predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
@@ -103,7 +130,7 @@ rule paired_figure:
     input:
         f"{RESULTS}/tables/paired.csv",
     output:
-        svg=report(f"{RESULTS}/figures/paired.svg", caption="../workflow/report/paired.rst", category="Decisions", labels={"figure": "paired comparison"}),
+        svg=report(f"{RESULTS}/figures/paired.svg", caption="../workflow/report/paired-figure.rst", category="Decisions", labels={"figure": "paired comparison"}),
         png=f"{RESULTS}/figures/paired.png",
     log:
         f"{RESULTS}/logs/figures/paired.log",

@@ -25,4 +25,4 @@ rule report_page:
     message:
         "The report page"
     script:
-        "../workflow/scripts/report_page.py"
+        "../workflow/scripts/page.py"

@@ -110,7 +110,7 @@ class Publication:
 
     def tables(self) -> list[str]:
         """The result tables."""
-        names = [*TABLES, *(["table3"] if self.experiment.has_binding else [])]
+        names = [*TABLES, *(["table3", "controlled"] if self.experiment.has_binding else [])]
         return [f"{self.folder}/tables/{name}.{kind}" for name in sorted(names) for kind in FORMATS]
 
     @cached_property
@@ -133,7 +133,7 @@ class Publication:
         stems += [f"{kind}-{s.model}-{s.dataset}" for kind in REPLAYED for s in self.unpruned()]
         seen = {(f["model"], f["dataset"]): None for f in self.sources("classification") if f["kind"] == "diffusion"}
         stems += [f"confusion-{model}-{dataset}" for model, dataset in seen]
-        stems += ["binding", "breakdown"] if self.sources("binding") else []
+        stems += ["binding", "controlled", "breakdown"] if self.sources("binding") else []
         diffusion = any(f["kind"] == "diffusion" for f in self.sources("classification", "binding"))
         stems += ["calls"] if diffusion else []
         return stems + (["paired"] if len(self.sources("classification", "binding")) > 1 else [])

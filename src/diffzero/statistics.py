@@ -113,19 +113,38 @@ def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.bool_], NDA
     return a, b
 
 
-def bootstrap_interval(values: ArrayLike, seed: int = 0, level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high) of values [n] that take few distinct ones, such as paired differences of right and wrong: percentile bootstrap.
+def bootstrap_interval(
+    values: ArrayLike, clusters: ArrayLike | None = None, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float]:
+    """(mean, low, high) of values [n], such as paired differences of right and wrong: percentile bootstrap.
 
-    Resampling n values is drawing their multinomial counts, which is exact and needs no [resample, n] array. The same
-    seed gives the same interval. (nan, nan, nan) for n = 0.
+    clusters [n] name what is independent, such as the image that several items are about: whole clusters are resampled.
+    The same seed gives the same interval. Three nan for n = 0.
     """
-    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
-    n = int(counts.sum())
-    if n == 0:
+    values = np.asarray(values, dtype=np.float64)
+    if values.size == 0:
         return math.nan, math.nan, math.nan
-    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES)  # [resample, distinct]
-    low, high = np.quantile(drawn @ distinct / n, [(1 - level) / 2, (1 + level) / 2])
-    return float(counts @ distinct / n), float(low), float(high)
+    _, index = np.unique(np.arange(values.size) if clusters is None else np.asarray(clusters), return_inverse=True)
+    totals = np.stack([np.bincount(index, weights=values), np.bincount(index)], axis=1)  # [cluster, (sum, count)]
+    # Drawing n clusters is drawing how often each distinct (sum, count) occurs: exact, and small for right and wrong.
+    distinct, counts = np.unique(totals, axis=0, return_counts=True)
+    n = int(counts.sum())
+    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES) @ distinct  # [resample, (sum, count)]
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    return float(values.mean()), float(low), float(high)
+
+
+def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike, flips: int = 9999, seed: int = 0) -> float:
+    """The two-sided p-value that paired differences [n] have mean 0, by swapping the two sides of whole clusters at random.
+
+    What McNemar's test becomes where several items share an image; the observed assignment counts as one of the flips.
+    """
+    differences = np.asarray(differences, dtype=np.float64)
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    totals = np.bincount(index, weights=differences)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, len(totals)))
+    as_large = np.abs(signs @ totals) >= abs(totals.sum()) - 1e-9
+    return float((1 + as_large.sum()) / (1 + flips))
 
 
 def spread(correct: ArrayLike, subsets: int = 4, seed: int = 0) -> Spread:

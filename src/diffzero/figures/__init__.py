@@ -1,11 +1,11 @@
 """Every figure from stored scores and predictions. Each function returns a figure; `save` writes it."""
 
-from diffzero.figures.decisions import breakdown, calls, confusion, paired
+from diffzero.figures.decisions import breakdown, calls, confusion, controlled, paired
 from diffzero.figures.paper import KINDS, VARIANTS, binding, denoised, efficiency, race, samples, save
 from diffzero.figures.replayed import frontier, reliability, sensitivity, timesteps
 
 __all__ = [
     *("KINDS", "VARIANTS", "binding", "denoised", "efficiency", "race", "samples", "save"),
-    *("breakdown", "calls", "confusion", "paired"),
+    *("breakdown", "calls", "confusion", "controlled", "paired"),
     *("frontier", "reliability", "sensitivity", "timesteps"),
 ]

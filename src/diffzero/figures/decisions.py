@@ -86,7 +86,7 @@ def calls(predictions: pd.DataFrame) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def paired(table: pd.DataFrame) -> Figure:
-    """Differences between models on the same images, with their bootstrap intervals; filled where McNemar's p < 0.05 after Holm.
+    """Differences between models on the same images, with their bootstrap intervals; filled where p < 0.05 after Holm.
 
     table: what `tables.paired` returned.
     """
@@ -102,7 +102,7 @@ def paired(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(table)), names)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("Difference in accuracy (points), bootstrap 95 % interval;\nfilled: McNemar p < 0.05 after Holm's correction")
+    axes.set_xlabel("Difference in accuracy (points), bootstrap 95 % interval;\nfilled: p < 0.05 after Holm's correction")
     return figure
 
 
@@ -133,6 +133,29 @@ def breakdown(shapes: pd.DataFrame, larger: pd.DataFrame) -> Figure:
     chance = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="chance")
     handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
     figure.legend(handles=[*handles, chance], loc="outside upper center", ncols=4)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def controlled(table: pd.DataFrame) -> Figure:
+    """The controlled comparison: accuracy of each kind of task, seen and held-out combinations side by side, chance dashed.
+
+    table: what `tables.controlled` returned.
+    """
+    models, kinds = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["kind"]))
+    figure = new_figure(7.0, 0.2 * len(kinds) * max(len(models), 3) + 1.5)
+    grid = figure.subplots(1, 2, sharey=True)
+    for axes, split in zip(grid, ("seen", "held-out"), strict=True):
+        mine = table[(table["split"] == split) & (table["n"] > 0)]
+        _marks(axes, mine.assign(row=mine["kind"].map(kinds.index)), models, "accuracy")
+        axes.axvline(50, color="black", linewidth=0.9, linestyle="--", zorder=1)
+        axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5), xlabel="Accuracy (%), 95 % intervals over images")
+        axes.set_title(f"{split} combinations ({mine['images'].max() if len(mine) else 0} scenes)", loc="left")
+        axes.set_yticks(range(len(kinds)), kinds)
+        axes.grid(axis="y", visible=False)
+    chance = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="chance")
+    handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
+    figure.legend(handles=[*handles, chance], loc="outside upper center", ncols=5)
     return figure
 
 

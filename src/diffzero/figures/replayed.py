@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from diffzero.figures.paper import plain_log_axis
 from diffzero.style import COLOURS, GREY, STYLE, look, new_figure
@@ -57,8 +58,8 @@ def timesteps(profile: pd.DataFrame, title: str) -> Figure:
 def frontier(table: pd.DataFrame, title: str) -> Figure:
     """Accuracy against calls per class of every policy (marker) under every weighting (panel); the line: the best for its cost."""
     weightings = list(dict.fromkeys(table["weighting"]))
-    figure = new_figure(2.6 * len(weightings) + 0.4, 4.0)
-    grid = figure.subplots(1, len(weightings), sharey=True, squeeze=False)[0]
+    figure = new_figure(2.4 * len(weightings) + 1.9, 3.8)
+    grid = figure.subplots(1, len(weightings), sharex=True, sharey=True, squeeze=False)[0]
     families = list(dict.fromkeys(table["family"]))
     best = table[table["efficient"]].sort_values("calls_per_class")
     for axes, weighting in zip(grid, weightings, strict=True):
@@ -78,10 +79,11 @@ def frontier(table: pd.DataFrame, title: str) -> Figure:
         axes.set_title(weighting, loc="left")
     grid[0].set_ylabel("Accuracy (%)")
     n = int(table["n"].max())
-    figure.supxlabel(f"Calls per class and image (log scale). Grey line: the best for its cost over all panels. {n} images", fontsize=9)
-    figure.suptitle(title, fontsize=10)
+    figure.supxlabel("Calls per class and image (log scale)", fontsize=9)
+    figure.suptitle(f"{title}: {n} images, all points from the same scores", fontsize=10)
     handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    line = Line2D([], [], color=GREY, linewidth=1, label="best for its cost,\nover all panels")
+    figure.legend([*handles, line], [*labels, line.get_label()], loc="outside right upper", title="Policy", alignment="left")
     return figure
 
 
@@ -120,7 +122,7 @@ def sensitivity(table: pd.DataFrame, own_rate: float, title: str) -> Figure:
         axes.set_xlabel("max_scores")
     grid[1, -1].set_xlabel("rate")
     least = sorted(grid_rows["min_scores"].unique())
-    handles = [matplotlib.lines.Line2D([], [], **look(k), label=f"{n:g}") for k, n in enumerate(least)]
+    handles = [Line2D([], [], **look(k), label=f"{n:g}") for k, n in enumerate(least)]
     figure.legend(handles=handles, title="min_scores", loc="outside lower center", ncols=len(least))
     figure.suptitle(f"{title}: {int(table['n'].max())} images, bands: 95 % interval", fontsize=10)
     return figure

@@ -6,7 +6,7 @@ from itertools import combinations
 import pandas as pd
 
 from diffzero.layout import MISSING, Layout, number, percent, pvalue
-from diffzero.statistics import bootstrap_interval, holm, mcnemar
+from diffzero.statistics import bootstrap_interval, holm, mcnemar, sign_flip_pvalue
 
 PAIR_COLUMNS = (
     "dataset", "first", "second", "n", "both", "only_first", "only_second", "neither", "difference", "low", "high",
@@ -17,19 +17,22 @@ PAIR_COLUMNS = (
 def paired(predictions: pd.DataFrame) -> pd.DataFrame:
     """PAIR_COLUMNS, one row a data set and pair of models, on the items that both have, at the first seed.
 
-    difference: accuracy of first minus second in [-1, 1], bootstrap 95 %; pvalue: McNemar's exact test; pvalue_holm:
-    corrected over all rows. Rows of the binding tasks (many items an image) treat items as independent.
+    difference: accuracy of first minus second in [-1, 1], bootstrap 95 % over images; pvalue: McNemar's exact test, or
+    where several items share an image (the binding tasks) a sign-flip test over images; pvalue_holm: over all rows.
     """
     rows = []
     first_seed = predictions[predictions["seed"] == predictions["seed"].min()]
     for dataset, group in first_seed.groupby("dataset", sort=False):
         outcomes = {model: mine.set_index("item")["correct"].astype(bool) for model, mine in group.groupby("model", sort=False)}
+        image = group.drop_duplicates("item").set_index("item")["image"]
         for first, second in combinations(outcomes, 2):
-            both = pd.concat([outcomes[first], outcomes[second]], axis=1, join="inner").to_numpy()
-            a, b = both[:, 0], both[:, 1]
+            both = pd.concat([outcomes[first], outcomes[second]], axis=1, join="inner")
+            a, b = both.to_numpy().T
+            clusters = image[both.index].to_numpy()
+            gap = a.astype(float) - b.astype(float)
+            p = mcnemar(a, b) if len(set(clusters)) == len(clusters) else sign_flip_pvalue(gap, clusters)
             counts = [int(x.sum()) for x in (a & b, a & ~b, ~a & b, ~a & ~b)]
-            difference = bootstrap_interval(a.astype(float) - b.astype(float))
-            rows.append((dataset, first, second, len(both), *counts, *difference, mcnemar(a, b)))
+            rows.append((dataset, first, second, len(both), *counts, *bootstrap_interval(gap, clusters), p))
     table = pd.DataFrame(rows, columns=list(PAIR_COLUMNS[:-1]))
     return table.assign(pvalue_holm=holm(table["pvalue"].to_numpy()))
 
@@ -42,15 +45,16 @@ def signed(value: float) -> str:
 def layout_paired(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     """What `paired` returned, to be read."""
     header = ["Data set", "First", "Second", "First − second (points)", "n", "Both right", "Only first", "Only second", "Neither",
-              "McNemar p", "Holm p"]  # fmt: skip
+              "p", "Holm p"]  # fmt: skip
     rows = [
         [c["dataset"], c["first"], c["second"], f"{signed(c['difference'])} [{signed(c['low'])}, {signed(c['high'])}]", str(c["n"]),
          *(str(c[name]) for name in ("both", "only_first", "only_second", "neither")), pvalue(c["pvalue"]), pvalue(c["pvalue_holm"])]
         for _, c in table.iterrows()
     ]  # fmt: skip
     note = (
-        "Two models on the same images (first seed). Difference with its bootstrap 95 % interval; p: McNemar's exact two-sided test, which "
-        "looks at the images on which they disagree; Holm p: corrected over all rows of this table. With a handful of images the bootstrap "
+        "Two models on the same items (first seed). Difference with its bootstrap 95 % interval over images; p: McNemar's exact two-sided "
+        "test, which looks at the items on which they disagree; of the binding tasks, where several items share an image, a sign-flip test "
+        "over images; Holm p: corrected over all rows of this table. With a handful of images the bootstrap "
         "interval is too narrow (none at all where the models never disagree): trust p then."
     )
     return Layout("Paired comparison", header, rows, [note, *absent])
