@@ -48,6 +48,7 @@ include: "rules/replay.smk"
 include: "rules/baselines.smk"
 include: "rules/binding.smk"
 
+
 PUBLISHED = Publication(EXPERIMENT, asked_for_what_is_there, command_line())
 
 

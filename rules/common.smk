@@ -60,9 +60,7 @@ def table_files(name, *kinds):
 
 def entry_of(kind):
     """The entry of a list of figures in the configuration that a rule's wildcards name."""
-    return lambda wildcards: next(
-        e for e in getattr(RUN, kind) if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)
-    ).model_dump()
+    return lambda wildcards: next(e for e in getattr(RUN, kind) if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
 
 
 def trained_on(names):

@@ -9,7 +9,12 @@ rule efficiency:
         unshared=lambda wildcards: efficiency_scores(wildcards, True),
     output:
         curves=f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.csv",
-        svg=report(f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.svg", caption="../workflow/report/efficiency.rst", category="Figure 2: efficiency", labels={"model": "{model}", "dataset": "{dataset}"}),
+        svg=report(
+            f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/efficiency.rst",
+            category="Figure 2: efficiency",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/efficiency-{{model}}-{{dataset}}.log",
@@ -68,7 +73,12 @@ rule denoised:
         f"{RESULTS}/denoised/{{model}}/{{dataset}}.safetensors",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
     output:
-        svg=report(f"{RESULTS}/figures/denoised-{{model}}-{{dataset}}.svg", caption="../workflow/report/denoised.rst", category="Figure 3: denoised images", labels={"model": "{model}", "dataset": "{dataset}"}),
+        svg=report(
+            f"{RESULTS}/figures/denoised-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/denoised.rst",
+            category="Figure 3: denoised images",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/denoised-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/denoised-{{model}}-{{dataset}}.log",
@@ -120,7 +130,12 @@ rule samples_figure:
         f"{RESULTS}/samples/{{model}}/{{dataset}}.safetensors",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
     output:
-        svg=report(f"{RESULTS}/figures/samples-{{model}}-{{dataset}}.svg", caption="../workflow/report/samples.rst", category="Figure 6: samples", labels={"model": "{model}", "dataset": "{dataset}"}),
+        svg=report(
+            f"{RESULTS}/figures/samples-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/samples.rst",
+            category="Figure 6: samples",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/samples-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/samples-{{model}}-{{dataset}}.log",

@@ -28,7 +28,12 @@ rule controlled:
     output:
         csv=report(f"{RESULTS}/tables/controlled.csv", caption="../workflow/report/controlled.rst", category="Tables", labels={"table": "controlled"}),
         rest=table_files("controlled"),
-        svg=report(f"{RESULTS}/figures/controlled.svg", caption="../workflow/report/controlled-figure.rst", category="Attribute binding", labels={"figure": "seen and held-out"}),
+        svg=report(
+            f"{RESULTS}/figures/controlled.svg",
+            caption="../workflow/report/controlled-figure.rst",
+            category="Attribute binding",
+            labels={"figure": "seen and held-out"},
+        ),
         png=f"{RESULTS}/figures/controlled.png",
     log:
         f"{RESULTS}/logs/figures/controlled.log",
@@ -82,7 +87,12 @@ rule confusion:
         predictions=lambda wildcards: files_of(first_seed(wildcards)),
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
     output:
-        svg=report(f"{RESULTS}/figures/confusion-{{model}}-{{dataset}}.svg", caption="../workflow/report/confusion.rst", category="Decisions", labels={"model": "{model}", "dataset": "{dataset}"}),
+        svg=report(
+            f"{RESULTS}/figures/confusion-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/confusion.rst",
+            category="Decisions",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/confusion-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/confusion-{{model}}-{{dataset}}.log",
@@ -130,7 +140,9 @@ rule paired_figure:
     input:
         f"{RESULTS}/tables/paired.csv",
     output:
-        svg=report(f"{RESULTS}/figures/paired.svg", caption="../workflow/report/paired-figure.rst", category="Decisions", labels={"figure": "paired comparison"}),
+        svg=report(
+            f"{RESULTS}/figures/paired.svg", caption="../workflow/report/paired-figure.rst", category="Decisions", labels={"figure": "paired comparison"}
+        ),
         png=f"{RESULTS}/figures/paired.png",
     log:
         f"{RESULTS}/logs/figures/paired.log",
@@ -152,7 +164,12 @@ rule reliability:
         table=f"{RESULTS}/tables/calibration.csv",
         bins=f"{RESULTS}/replayed/reliability.csv",
     output:
-        svg=report(f"{RESULTS}/figures/reliability-{{model}}-{{dataset}}.svg", caption="../workflow/report/reliability.rst", category="Figure 5: calibration", labels={"model": "{model}", "dataset": "{dataset}"}),
+        svg=report(
+            f"{RESULTS}/figures/reliability-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/reliability.rst",
+            category="Figure 5: calibration",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/reliability-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/reliability-{{model}}-{{dataset}}.log",
@@ -176,7 +193,12 @@ rule timesteps:
         lambda wildcards: unpruned_inputs(unpruned_of(wildcards)),
     output:
         csv=f"{RESULTS}/figures/timesteps-{{model}}-{{dataset}}.csv",
-        svg=report(f"{RESULTS}/figures/timesteps-{{model}}-{{dataset}}.svg", caption="../workflow/report/timesteps.rst", category="Replayed", labels={"model": "{model}", "dataset": "{dataset}"}),
+        svg=report(
+            f"{RESULTS}/figures/timesteps-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/timesteps.rst",
+            category="Replayed",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/timesteps-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/timesteps-{{model}}-{{dataset}}.log",
@@ -203,10 +225,20 @@ rule sweeps:
         lambda wildcards: unpruned_inputs(unpruned_of(wildcards)),
     output:
         frontier=f"{RESULTS}/figures/frontier-{{model}}-{{dataset}}.csv",
-        frontier_svg=report(f"{RESULTS}/figures/frontier-{{model}}-{{dataset}}.svg", caption="../workflow/report/frontier.rst", category="Replayed", labels={"model": "{model}", "dataset": "{dataset}"}),
+        frontier_svg=report(
+            f"{RESULTS}/figures/frontier-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/frontier.rst",
+            category="Replayed",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         frontier_png=f"{RESULTS}/figures/frontier-{{model}}-{{dataset}}.png",
         sensitivity=f"{RESULTS}/figures/sensitivity-{{model}}-{{dataset}}.csv",
-        sensitivity_svg=report(f"{RESULTS}/figures/sensitivity-{{model}}-{{dataset}}.svg", caption="../workflow/report/sensitivity.rst", category="Replayed", labels={"model": "{model}", "dataset": "{dataset}"}),
+        sensitivity_svg=report(
+            f"{RESULTS}/figures/sensitivity-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/sensitivity.rst",
+            category="Replayed",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         sensitivity_png=f"{RESULTS}/figures/sensitivity-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/sweeps-{{model}}-{{dataset}}.log",

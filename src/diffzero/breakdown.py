@@ -45,7 +45,9 @@ def shapes(table: pd.DataFrame) -> pd.DataFrame:
     groups = mine.groupby(["model", "true", "false"], sort=False)["correct"]
     found = pd.DataFrame([_share(keys, group) for keys, group in groups], columns=SHAPE_COLUMNS)
     place = ORDER["Shape"].index
-    return found.sort_values(["true", "false"], key=lambda names: names.map(place), kind="stable").reset_index(drop=True)
+    return found.sort_values(["true", "false"], key=lambda names: names.map(place), kind="stable").reset_index(
+        drop=True
+    )
 
 
 def larger(table: pd.DataFrame, scenes: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +63,9 @@ def larger(table: pd.DataFrame, scenes: pd.DataFrame) -> pd.DataFrame:
     wins = [
         row.chosen == sizes.at[row.image, column(side[row.image], COMPARED[row.attribute])] for row in mine.itertuples()
     ]
-    groups = mine.assign(wins=pd.Series(wins, mine.index, dtype=bool)).groupby(["model", "attribute"], sort=False)["wins"]
+    groups = mine.assign(wins=pd.Series(wins, mine.index, dtype=bool)).groupby(["model", "attribute"], sort=False)[
+        "wins"
+    ]
     rows: list[tuple] = [_share((model, COMPARED[attribute]), group) for (model, attribute), group in groups]
     return pd.DataFrame(rows, columns=LARGER_COLUMNS)
 

@@ -27,7 +27,10 @@ def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.fl
     ends = getattr(policy, "max_scores", draws)
     if ends > draws and hasattr(policy, "cutoff_pval"):
         policy = type(policy)(min(policy.min_scores, draws), draws, policy.cutoff_pval)
-    outcomes = [replay(policy, weight, t[:, None], scores, name) for t, scores, name in zip(data.t, data.scores, data.images, strict=True)]
+    outcomes = [
+        replay(policy, weight, t[:, None], scores, name)
+        for t, scores, name in zip(data.t, data.scores, data.images, strict=True)
+    ]
     calls = np.array([outcome.calls for outcome in outcomes], dtype=np.float64)
     return calls, np.array([outcome.winner for outcome in outcomes]) == data.label
 

@@ -68,7 +68,13 @@ class Publication:
             pairs.append((facts, result))
         for dataset in baselines:
             for model, file in self.experiment.clip_predictions(dataset).items():
-                facts = {"model": model, "dataset": dataset, "seed": self.run.seeds[0], "kind": "baseline", "file": file}
+                facts = {
+                    "model": model,
+                    "dataset": dataset,
+                    "seed": self.run.seeds[0],
+                    "kind": "baseline",
+                    "file": file,
+                }
                 pairs.append((facts, Result(f"{model} on {dataset}", file)))
         return pairs
 
@@ -95,8 +101,14 @@ class Publication:
 
     def scorings(self) -> list[Scoring]:
         """All scorings whose cost is to be told."""
-        found = {(s.model, s.dataset, s.seed, s.race): s for s in [*self.experiment.scorings.values(), *self.experiment.main]}
-        return [s for s in found.values() if not self.only_there or all(map(Path.exists, map(Path, self.experiment.shards(s))))]
+        found = {
+            (s.model, s.dataset, s.seed, s.race): s for s in [*self.experiment.scorings.values(), *self.experiment.main]
+        }
+        return [
+            s
+            for s in found.values()
+            if not self.only_there or all(map(Path.exists, map(Path, self.experiment.shards(s))))
+        ]
 
     def missing(self, *groups: str, unpruned: bool = False) -> list[Result]:
         """What is left out because it is not there."""
@@ -106,7 +118,9 @@ class Publication:
 
     def absent(self, *groups: str, unpruned: bool = False) -> list[str]:
         """One note for each missing result, with the command that makes it."""
-        return [f"Not there yet: {r.state}. `{self.command} {r.file}`" for r in self.missing(*groups, unpruned=unpruned)]
+        return [
+            f"Not there yet: {r.state}. `{self.command} {r.file}`" for r in self.missing(*groups, unpruned=unpruned)
+        ]
 
     def tables(self) -> list[str]:
         """The result tables."""
@@ -196,5 +210,6 @@ class Publication:
             "run": run.run, "seeds": list(run.seeds), "selection_seed": run.selection_seed, "images": run.images,
             "policy": ", ".join(f"{k} {v}" for k, v in policy.items() if v != []),
             "weighting": ", ".join(f"{k} {v}" for k, v in weighting.items()),
-            "command": self.command, "folder": self.folder, "models": self.models(), "datasets": self.all_datasets(),
+            "command": self.command, "folder": self.folder, "datasets": self.all_datasets(),
+            "models": list(dict.fromkeys([*self.models(), *(f["model"] for f in self.sources("classification", "binding"))])),
         }  # fmt: skip

@@ -30,7 +30,11 @@ def predictions(sources: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     for source in sources:
         facts = {name: source[name] for name in ("model", "dataset", "seed", "kind")}
         frames.append(pd.read_parquet(source["file"]).assign(**facts))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*COLUMNS, "model", "dataset", "seed", "kind"])
+    return (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=[*COLUMNS, "model", "dataset", "seed", "kind"])
+    )
 
 
 def costs(files: Iterable[str]) -> pd.DataFrame:

@@ -129,7 +129,9 @@ def bootstrap_interval(
     # Drawing n clusters is drawing how often each distinct (sum, count) occurs: exact, and small for right and wrong.
     distinct, counts = np.unique(totals, axis=0, return_counts=True)
     n = int(counts.sum())
-    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES) @ distinct  # [resample, (sum, count)]
+    drawn = (
+        np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES) @ distinct
+    )  # [resample, (sum, count)]
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
     return float(values.mean()), float(low), float(high)
 

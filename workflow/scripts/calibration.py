@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero import layout, tables
-from diffzero.config import Policy, Weighting
 from diffzero.confidences import calibrate
+from diffzero.config import Policy, Weighting
 from diffzero.experiment import race_policy
 from diffzero.files import write_atomically
 from diffzero.logs import log_to

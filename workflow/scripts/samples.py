@@ -15,7 +15,7 @@ from diffzero.sampling import sample
 
 log_to(snakemake.log[0])
 source, params, entry = snakemake.input, snakemake.params, snakemake.params.entry
-prompts = shown(read_prompts(Path(source.prompts)))
+prompts = read_prompts(Path(source.prompts))[:MOST_PROMPTS]
 pictures = sample(
     Path(read_json(Path(source.weights))["folder"]),
     prompts,

@@ -5,7 +5,21 @@ from diffzero.figures.paper import KINDS, VARIANTS, binding, denoised, efficienc
 from diffzero.figures.replayed import frontier, reliability, sensitivity, timesteps
 
 __all__ = [
-    *("KINDS", "VARIANTS", "binding", "denoised", "efficiency", "race", "samples", "save"),
-    *("breakdown", "calls", "confusion", "controlled", "paired"),
-    *("frontier", "reliability", "sensitivity", "timesteps"),
+    "KINDS",
+    "VARIANTS",
+    "binding",
+    "breakdown",
+    "calls",
+    "confusion",
+    "controlled",
+    "denoised",
+    "efficiency",
+    "frontier",
+    "paired",
+    "race",
+    "reliability",
+    "samples",
+    "save",
+    "sensitivity",
+    "timesteps",
 ]

@@ -102,7 +102,9 @@ def paired(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(table)), names)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("Difference in accuracy (points), bootstrap 95 % interval;\nfilled: p < 0.05 after Holm's correction")
+    axes.set_xlabel(
+        "Difference in accuracy (points), bootstrap 95 % interval;\nfilled: p < 0.05 after Holm's correction"
+    )
     return figure
 
 
@@ -117,7 +119,12 @@ def breakdown(shapes: pd.DataFrame, larger: pd.DataFrame) -> Figure:
     attributes = list(dict.fromkeys(larger["attribute"]))
     figure = new_figure(7.4, 0.34 * max(len(pairs), len(attributes) * 2) + 1.7)
     left, right = figure.subplots(1, 2)
-    _marks(left, shapes.assign(row=[pairs.index(p) for p in zip(shapes["true"], shapes["false"], strict=True)]), models, "accuracy")
+    _marks(
+        left,
+        shapes.assign(row=[pairs.index(p) for p in zip(shapes["true"], shapes["false"], strict=True)]),
+        models,
+        "accuracy",
+    )
     left.set_yticks(range(len(pairs)), [f"{true}, not {false}" for true, false in pairs])
     left.set_title("Which shapes are confused", loc="left")
     left.set_xlabel("Accuracy (%)")

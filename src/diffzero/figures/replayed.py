@@ -28,7 +28,9 @@ def reliability(bins: pd.DataFrame, table: pd.DataFrame, title: str) -> Figure:
         axes.set(xlim=(-3, 103), ylim=(-3, 103), xlabel="Confidence (%)")
         axes.set_title(f"{row.confidence}\nECE {row.ece:.3f} on {row.n} images", loc="left", fontsize=9)
     figure.axes[0].set_ylabel("Accuracy (%)")
-    figure.suptitle(f"{title}: fitted on {int(table['fitted'].iloc[0])} other images; numbers: images of a bin", fontsize=9)
+    figure.suptitle(
+        f"{title}: fitted on {int(table['fitted'].iloc[0])} other images; numbers: images of a bin", fontsize=9
+    )
     return figure
 
 
@@ -47,7 +49,9 @@ def timesteps(profile: pd.DataFrame, title: str) -> Figure:
     width = 0.8 * np.diff(profile["t"]).min() if len(profile) > 1 else 0.08
     reach = np.abs(100 * profile[["weighted_low", "weighted_high"]].to_numpy().T - 100 * profile["weighted"].to_numpy())
     lower.bar(profile["t"], 100 * profile["weighted"], width=width, color=COLOURS[0], alpha=0.85)
-    lower.errorbar(profile["t"], 100 * profile["weighted"], yerr=reach, linestyle="none", color="black", elinewidth=1.1, capsize=2)
+    lower.errorbar(
+        profile["t"], 100 * profile["weighted"], yerr=reach, linestyle="none", color="black", elinewidth=1.1, capsize=2
+    )
     lower.axhline(0, color="black", linewidth=0.9)
     lower.set(xlim=(0, 1), xlabel="t (0: no noise, 1: nothing but noise)")
     lower.set_ylabel("Weighted lead of the right\nprompt (% of its mean score)")
@@ -83,7 +87,9 @@ def frontier(table: pd.DataFrame, title: str) -> Figure:
     figure.suptitle(f"{title}: {n} images, all points from the same scores", fontsize=10)
     handles, labels = grid[0].get_legend_handles_labels()
     line = Line2D([], [], color=GREY, linewidth=1, label="best for its cost,\nover all panels")
-    figure.legend([*handles, line], [*labels, line.get_label()], loc="outside right upper", title="Policy", alignment="left")
+    figure.legend(
+        [*handles, line], [*labels, line.get_label()], loc="outside right upper", title="Policy", alignment="left"
+    )
     return figure
 
 
@@ -91,7 +97,9 @@ def _sensitivity_panel(axes: Axes, lines: pd.DataFrame, by: str, x: str, value: 
     for index, (_, line) in enumerate(lines.groupby(by)):
         line = line.sort_values(x)
         if value == "accuracy":
-            axes.fill_between(line[x], 100 * line["low"], 100 * line["high"], color=COLOURS[index % 8], alpha=0.10, linewidth=0)
+            axes.fill_between(
+                line[x], 100 * line["low"], 100 * line["high"], color=COLOURS[index % 8], alpha=0.10, linewidth=0
+            )
         axes.plot(line[x], scale * line[value], **look(index))
 
 

@@ -45,7 +45,7 @@ function filter(words) {
     section.hidden = words.length > 0 && !any;
   }
   for (const figure of document.querySelectorAll("figure")) {
-    figure.hidden = !has(figure.textContent);
+    figure.hidden = !has(`${figure.textContent} ${figure.dataset.about}`);
     figures += figure.hidden ? 0 : 1;
   }
   document.getElementById("shown").textContent = words.length ? `${rows} table rows and ${figures} figures` : "";

@@ -62,38 +62,49 @@ def _tables(paths: Sequence[Path], captions: Mapping[str, str]) -> list[dict]:
     for path in paths:
         by_stem.setdefault(path.stem, {})[path.suffix[1:]] = path
     found = []
-    for stem in sorted(by_stem, key=lambda stem: (TABLE_ORDER.index(stem) if stem in TABLE_ORDER else len(TABLE_ORDER), stem)):
+    for stem in sorted(
+        by_stem, key=lambda stem: (TABLE_ORDER.index(stem) if stem in TABLE_ORDER else len(TABLE_ORDER), stem)
+    ):
         files = by_stem[stem]
         links = [{"name": f"{stem}.{kind}", "url": data_url(files[kind].read_bytes(), MIME[kind])} for kind in MIME]
-        found.append({"stem": stem, "layouts": read_json(files["json"]), "links": links, "caption": captions.get(stem, "")})
+        found.append(
+            {"stem": stem, "layouts": read_json(files["json"]), "links": links, "caption": captions.get(stem, "")}
+        )
     return found
 
 
-def _figures(paths: Sequence[Path], captions: Mapping[str, str]) -> list[dict]:
+def _pixels(svg: str) -> tuple[int, int]:
+    """Width and height of an SVG in CSS pixels, from the points that matplotlib writes."""
+    sizes = [re.search(rf'<svg[^>]*? {name}="([\d.]+)pt"', svg) for name in ("width", "height")]
+    return tuple(round(float(size[1]) * 96 / 72) for size in sizes)
+
+
+def _figures(paths: Sequence[Path], captions: Mapping[str, str], everything: str) -> list[dict]:
+    """What each figure shows; a figure of no single model and data set is about `everything`, for the filter."""
     found = []
     for path in paths:
         kind = _kind(path.stem, FIGURE_ORDER)
         about = path.stem.removeprefix(kind).lstrip("-")
-        title = f"{TITLES.get(kind, kind)}{f': {about}' if about else ''}"
-        caption = captions.get("paired-figure" if kind == "paired" else "controlled-figure" if kind == "controlled" else kind, "")
-        size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"|height="([\d.]+)pt"[^>]*width="([\d.]+)pt"', path.read_text()[:2000])
-        width, height = (size[1] or size[4], size[2] or size[3]) if size else ("600", "400")
-        found.append({"stem": path.stem, "kind": kind, "title": title, "caption": caption, "url": data_url(path.read_bytes(), "image/svg+xml"),
-                      "width": round(float(width) * 96 / 72), "height": round(float(height) * 96 / 72)})  # fmt: skip
+        width, height = _pixels(path.read_text(encoding="utf-8"))
+        entry = {"stem": path.stem, "kind": kind, "width": width, "height": height, "about": about or everything}
+        entry["title"] = f"{TITLES.get(kind, kind)}{f': {about}' if about else ''}"
+        entry["caption"] = captions.get(f"{kind}-figure", captions.get(kind, ""))
+        found.append(entry | {"url": data_url(path.read_bytes(), "image/svg+xml")})
     order = {kind: place for place, kind in enumerate(FIGURE_ORDER)}
     return sorted(found, key=lambda figure: (order.get(figure["kind"], len(order)), figure["stem"]))
 
 
 def page(contents: Contents) -> str:
     """The report as HTML that opens without a network: styles, script, tables and figures are inside."""
+    facts = contents.facts
     captions = {path.stem: " ".join(path.read_text(encoding="utf-8").split()) for path in contents.captions}
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["marked"] = marked
     return environment.get_template("page.html").render(
-        facts=contents.facts,
+        facts=facts,
         missing=contents.missing,
         tables=_tables(contents.tables, captions),
-        figures=_figures(contents.figures, captions),
+        figures=_figures(contents.figures, captions, " ".join([*facts["models"], *facts["datasets"]])),
         provenance=contents.provenance,
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),

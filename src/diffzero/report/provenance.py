@@ -42,7 +42,8 @@ def provenance(facts: Mapping[str, object], weights: Iterable[Path], images: Ite
         ["Run", str(facts["run"])], ["Seeds of the draws", seeds], ["Seed of the selection", str(facts["selection_seed"])],
         ["Images a data set, at most", str(facts["images"])], ["Policy", str(facts["policy"])], ["Weighting", str(facts["weighting"])],
         ["Everything anew", f"`{command}`"], ["Tables, figures, this page, of what is there", f"`{command} tables figures report`"],
-        ["Scores behind every number", f"{folder}/scores"], ["Snakemake's own report of the run", f"`{command} --report snakemake-report.html`"],
+        ["Scores behind every number", f"{folder}/scores"],
+        ["Snakemake's own report of the run", f"`{command} --report snakemake-report.html`"],
     ]  # fmt: skip
     models = []
     for path in weights:

@@ -35,7 +35,10 @@ def _reported(cells: pd.DataFrame, paper: pd.DataFrame | None) -> pd.Series:
 
 
 def table1(
-    predictions: pd.DataFrame, costs: pd.DataFrame, paper: pd.DataFrame | None = None, wanted: pd.DataFrame | None = None
+    predictions: pd.DataFrame,
+    costs: pd.DataFrame,
+    paper: pd.DataFrame | None = None,
+    wanted: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """COLUMNS, one row a (data set, model), data set first, in order of appearance in `wanted`, then in `predictions`.
 
@@ -72,7 +75,16 @@ def _row(cell: pd.Series) -> list[str]:
     spent = [number(cell["seconds"], 1), number(cell["gpu_hours"], 2)]
     undecided = "" if baseline else percent(cell["undecided"])
     accuracy = with_interval(cell["accuracy"], cell["low"], cell["high"], cell["n"])
-    return [*name, accuracy, str(cell["n"]), *calls, *spent, undecided, percent(cell["paper"]), agreement(cell["agrees"])]
+    return [
+        *name,
+        accuracy,
+        str(cell["n"]),
+        *calls,
+        *spent,
+        undecided,
+        percent(cell["paper"]),
+        agreement(cell["agrees"]),
+    ]
 
 
 def layout1(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:

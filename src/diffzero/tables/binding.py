@@ -36,7 +36,8 @@ def table3(predictions: pd.DataFrame, paper: pd.DataFrame, wanted: pd.DataFrame 
     significant_holm: still so after Holm's correction over the tasks of the same model and split.
 
     predictions: columns of predictions.parquet with task and held_out, and model. paper: column task and one column a
-    model, in percent. wanted: column model, of every model that the run asks for. Raises ValueError for an absent column, an item met twice, or a task that the paper lacks.
+    model, in percent. wanted: column model, of every model that the run asks for.
+    Raises ValueError for an absent column, an item met twice, or a task that the paper lacks.
     """
     require(paper, ["task", *REPORTED], "the paper's Table 3")
     require(predictions, ["model", "task"], "predictions of the binding tasks")

@@ -58,6 +58,7 @@ def agrees(accuracy: float, n: int, paper: float, examples: int = PAPER_EXAMPLES
     low, high = proportion_difference(accuracy * n, n, paper * examples, examples)
     return low <= 0 <= high
 
+
 def expected(columns: list[str], wanted: pd.DataFrame | None, there: pd.DataFrame) -> pd.DataFrame:
     """The distinct values of the columns, those that the run asks for first, then what else is there."""
     parts = [part[columns] for part in (wanted, there) if part is not None]

@@ -23,7 +23,9 @@ def paired(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     first_seed = predictions[predictions["seed"] == predictions["seed"].min()]
     for dataset, group in first_seed.groupby("dataset", sort=False):
-        outcomes = {model: mine.set_index("item")["correct"].astype(bool) for model, mine in group.groupby("model", sort=False)}
+        outcomes = {
+            model: mine.set_index("item")["correct"].astype(bool) for model, mine in group.groupby("model", sort=False)
+        }
         image = group.drop_duplicates("item").set_index("item")["image"]
         for first, second in combinations(outcomes, 2):
             both = pd.concat([outcomes[first], outcomes[second]], axis=1, join="inner")
@@ -62,7 +64,17 @@ def layout_paired(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
 
 def layout_calibration(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[str]) -> Layout:
     """ECE of both confidences, to be read. table: model, dataset, confidence, ece, n, fitted, accuracy, calls."""
-    header = ["Confidence", "Model", "Data set", "ECE", "Accuracy (%)", "n", "Fitted on", "Calls per image", "Paper's ECE"]
+    header = [
+        "Confidence",
+        "Model",
+        "Data set",
+        "ECE",
+        "Accuracy (%)",
+        "n",
+        "Fitted on",
+        "Calls per image",
+        "Paper's ECE",
+    ]
     rows = [
         [c["confidence"], c["model"], c["dataset"], number(c["ece"], 3), percent(c["accuracy"]), str(c["n"]), str(c["fitted"]),
          number(c["calls"], 1), ""]
@@ -99,11 +111,16 @@ def layout_cost(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     rows = [row(c) for _, c in table.iterrows()]
     if len(table):
         total = table[["shards", "calls", "seconds", "gpu_hours"]].sum(min_count=1)
-        whole = {"model": "**all**", "dataset": "", "devices": "", "calls_per_second": total["calls"] / total["seconds"]}
+        whole = {
+            "model": "**all**",
+            "dataset": "",
+            "devices": "",
+            "calls_per_second": total["calls"] / total["seconds"],
+        }
         rows.append(row(pd.Series({**total.to_dict(), **whole, "shards": int(total["shards"])})))
     note = (
-        "Summed from the cost files beside the score shards: calls and the network's seconds of every score in them, whenever it was taken. "
-        "A score that several scorings share (the same model, prompt, image and draw) is counted in each. GPU hours: the same seconds where "
-        "the device was a GPU; empty on a CPU."
+        "Summed from the cost files beside the score shards: calls and the network's seconds of every score in them, whenever it was "
+        "taken. A score that several scorings share (the same model, prompt, image and draw) is counted in each. GPU hours: the same "
+        "seconds where the device was a GPU; empty on a CPU."
     )
     return Layout("Cost of the scores", header, rows, [note, *absent])

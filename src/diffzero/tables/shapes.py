@@ -52,13 +52,25 @@ def table2(predictions: pd.DataFrame, paper: pd.DataFrame, wanted: pd.DataFrame 
     cells = expected(keys, wanted, has).merge(cells, how="left", on=keys).fillna({"n": 0}).astype({"n": "int64"})
     reported = paper.set_index("model")["shape_accuracy"] / 100
     cells["paper"] = cells["model"].map(reported)
-    agree = [agrees(a, n, p, PAPER_IMAGES) for a, n, p in cells[["shape_accuracy", "n", "paper"]].itertuples(index=False)]
+    agree = [
+        agrees(a, n, p, PAPER_IMAGES) for a, n, p in cells[["shape_accuracy", "n", "paper"]].itertuples(index=False)
+    ]
     return cells.assign(agrees=pd.array(agree, dtype="boolean"))[list(COLUMNS)]
 
 
 def layout2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
     """What `table2` returned, to be read, and the paper's other models below."""
-    header = ["Model", "Data set", "Shape accuracy (%)", "n", "Shape bias (%)", "n of bias", "Calls per image", "Paper (%)", "Agrees"]
+    header = [
+        "Model",
+        "Data set",
+        "Shape accuracy (%)",
+        "n",
+        "Shape bias (%)",
+        "n of bias",
+        "Calls per image",
+        "Paper (%)",
+        "Agrees",
+    ]
     rows = []
     for _, cell in table.iterrows():
         bias = with_interval(cell["shape_bias"], cell["bias_low"], cell["bias_high"], cell["bias_n"] > 0)
@@ -69,11 +81,25 @@ def layout2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ())
         ])  # fmt: skip
     for _, other in paper[~paper["model"].isin(table["model"])].iterrows():
         remark = f" ({other['note']})" if isinstance(other["note"], str) else ""
-        rows.append([f"{other['model']}{remark}", "cue-conflict", MISSING, "0", MISSING, "", "", f"{other['shape_accuracy']:.1f}", ""])
+        rows.append(
+            [
+                f"{other['model']}{remark}",
+                "cue-conflict",
+                MISSING,
+                "0",
+                MISSING,
+                "",
+                "",
+                f"{other['shape_accuracy']:.1f}",
+                "",
+            ]
+        )
     note = (
         f"{INTERVAL_NOTE} images. Shape accuracy: share of all images predicted as the class of their shape, the paper's number. "
         "Shape bias: shape decisions among decisions for shape or texture, where the two differ; not the same thing."
     )
     absent = [f"{c['model']} on {c['dataset']}" for _, c in table[table["n"] == 0].iterrows()]
     none = ["No data set of this run has both a shape and a texture label; add cue-conflict images to `datasets`."]
-    return Layout("Table 2: shape or texture", header, rows, [note, *([] if len(table) else none), *missing_note(absent), *notes])
+    return Layout(
+        "Table 2: shape or texture", header, rows, [note, *([] if len(table) else none), *missing_note(absent), *notes]
+    )

@@ -13,7 +13,20 @@ VARIANT_COLUMNS = (
     "study", "model", "dataset", "setting", "accuracy", "low", "high", "n", "calls_per_image", "calls", "difference",
     "difference_low", "difference_high", "pvalue", "paper", "agrees",
 )  # fmt: skip
-SPREAD_COLUMNS = ("model", "dataset", "seeds", "n", "accuracy", "low", "high", "sd_seeds", "noise", "sampling", "subsets", "paper")
+SPREAD_COLUMNS = (
+    "model",
+    "dataset",
+    "seeds",
+    "n",
+    "accuracy",
+    "low",
+    "high",
+    "sd_seeds",
+    "noise",
+    "sampling",
+    "subsets",
+    "paper",
+)
 WANTED_COLUMNS = ["study", "model", "dataset", "setting", "variant"]
 PAPER_TEMPLATES = "within 1.5 points of each other"
 
@@ -30,7 +43,7 @@ def variants(predictions: pd.DataFrame, wanted: pd.DataFrame, paper: pd.DataFram
     """
     keys = ["model", "dataset"]
     cells = summaries(predictions, keys).set_index(keys)
-    outcomes = {key: group for key, group in predictions.groupby(keys)}
+    outcomes = dict(iter(predictions.groupby(keys)))
     reported = paper[paper["quantity"] == "accuracy"].set_index(["model", "dataset", "setting"])["value"] / 100
     rows = []
     for entry in wanted.itertuples():
@@ -44,7 +57,9 @@ def variants(predictions: pd.DataFrame, wanted: pd.DataFrame, paper: pd.DataFram
         compared = (np.nan,) * 4
         if plain is not None and entry.variant != entry.dataset:
             both = pd.concat([_per_item(mine), _per_item(plain)], axis=1, join="inner").to_numpy()
-            first = [frame[frame["seed"] == frame["seed"].min()].set_index("item")["correct"] for frame in (mine, plain)]
+            first = [
+                frame[frame["seed"] == frame["seed"].min()].set_index("item")["correct"] for frame in (mine, plain)
+            ]
             aligned = pd.concat(first, axis=1, join="inner").to_numpy()
             compared = (*bootstrap_interval(both[:, 0] - both[:, 1]), mcnemar(aligned[:, 0], aligned[:, 1]))
         calls = cell["calls"] * cell["n"]
@@ -73,9 +88,13 @@ def layouts_variants(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[s
             f"{INTERVAL_NOTE} images. Difference: to the plain data set on the same images and the same noise, bootstrap 95 % interval; "
             "p: McNemar's exact test."
         )
-        said = [] if study == "reduced" else [f"The paper (Imagen and SD on CIFAR-100): four templates {PAPER_TEMPLATES}."]
+        said = (
+            [] if study == "reduced" else [f"The paper (Imagen and SD on CIFAR-100): four templates {PAPER_TEMPLATES}."]
+        )
         none = [] if len(mine) else [f"This run asks for none: name them under `variants`, with `{study}`."]
-        absent = missing_note(f"{c['model']} on {c['dataset']}, {c['setting']}" for _, c in mine[mine["n"] == 0].iterrows())
+        absent = missing_note(
+            f"{c['model']} on {c['dataset']}, {c['setting']}" for _, c in mine[mine["n"] == 0].iterrows()
+        )
         layouts.append(Layout(title, header, rows, [note, *said, *none, *absent, *(notes if absent else ())]))
     return layouts
 
@@ -107,7 +126,18 @@ def spreads(predictions: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
 def layout_spread(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     """What `spreads` returned, to be read, in points."""
-    header = ["Model", "Data set", "Accuracy (%)", "n", "Seeds", "SD over seeds", "Noise part", "Sampling part", "SD over subsets", "Paper"]
+    header = [
+        "Model",
+        "Data set",
+        "Accuracy (%)",
+        "n",
+        "Seeds",
+        "SD over seeds",
+        "Noise part",
+        "Sampling part",
+        "SD over subsets",
+        "Paper",
+    ]
     rows = [
         [c["model"], c["dataset"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]), str(c["seeds"]),
          *(number(c[name], 2, 100) or MISSING for name in ("sd_seeds", "noise", "sampling", "subsets")), number(c["paper"], 1, 100)]

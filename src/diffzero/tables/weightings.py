@@ -43,8 +43,36 @@ def table4(data: Data, weights: Mapping[tuple[str, str], Mapping[str, Weight]], 
                 reported = float(paper.set_index("weighting")[model][name]) / 100
             accuracy, low, high, n = _cell(right)
             calls = draws * classes
-            rows.append((name, model, dataset, accuracy, low, high, n, draws, n * calls, calls, reported, agrees(accuracy, n, reported)))
-    columns = ["weighting", "model", "dataset", "accuracy", "low", "high", "n", "draws", "calls", "calls_per_image", "paper", "agrees"]
+            rows.append(
+                (
+                    name,
+                    model,
+                    dataset,
+                    accuracy,
+                    low,
+                    high,
+                    n,
+                    draws,
+                    n * calls,
+                    calls,
+                    reported,
+                    agrees(accuracy, n, reported),
+                )
+            )
+    columns = [
+        "weighting",
+        "model",
+        "dataset",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "draws",
+        "calls",
+        "calls_per_image",
+        "paper",
+        "agrees",
+    ]
     return pd.DataFrame(rows, columns=columns).astype({"agrees": "boolean"})
 
 
@@ -122,9 +150,13 @@ def layout_combined(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[s
     rows = [[c["dataset"], c["models"], c["weights"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]), ""]
             for _, c in table.iterrows()]  # fmt: skip
     for _, row in paper[paper["where"] == "appendix F"].iterrows():
-        rows.append([row["dataset"], f"{row['model']} ({row['setting']})", "heuristic", MISSING, "0", f"{row['value']:.1f}"])
+        rows.append(
+            [row["dataset"], f"{row['model']} ({row['setting']})", "heuristic", MISSING, "0", f"{row['value']:.1f}"]
+        )
     note = (
         f"{INTERVAL_NOTE} images. Learned weights are cross-fitted: no image is judged by weights that saw its label. "
         "The paper joins Imagen's base and super-resolution stages; here any two models with unpruned scores of the same images are joined."
     )
-    return Layout("Appendix F: models alone and combined", header, rows, [note, *([] if len(table) else [NONE]), *absent])
+    return Layout(
+        "Appendix F: models alone and combined", header, rows, [note, *([] if len(table) else [NONE]), *absent]
+    )
