@@ -1,6 +1,7 @@
 """Figure 5: both confidences of every image of unpruned scores, fitted on one half and judged on the other."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from diffzero import calibration
 from diffzero.learned import folds
 from diffzero.matrices import UNKNOWN, Matrices
-from diffzero.race import Policy
+from diffzero.race import Full, Policy, TTest
 from diffzero.replay import replay
 
 SOFTMAX, CALLS = "temperature softmax of weighted scores", "Platt-scaled number of model calls"
@@ -24,9 +25,11 @@ def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.fl
     A policy that would go on longer than the scores do is cut off where they end.
     """
     draws = data.t.shape[1]
-    ends = getattr(policy, "max_scores", draws)
-    if ends > draws and hasattr(policy, "cutoff_pval"):
-        policy = type(policy)(min(policy.min_scores, draws), draws, policy.cutoff_pval)
+    # A race of fixed stages cannot be cut off anywhere: replay says which score is missing.
+    if policy.max_scores > draws and isinstance(policy, TTest):
+        policy = replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
+    elif policy.max_scores > draws and isinstance(policy, Full):
+        policy = Full(draws)
     outcomes = [
         replay(policy, weight, t[:, None], scores, name)
         for t, scores, name in zip(data.t, data.scores, data.images, strict=True)
