@@ -160,6 +160,6 @@ def test_costs_are_sums_and_a_cpu_has_no_gpu_hours() -> None:
     rows = [("a", "x", 100, 10.0, math.nan, "cpu"), ("a", "x", 50, 5.0, math.nan, "cpu"), ("b", "x", 9, 3600.0, 1.0, "cuda")]
     costs = pd.DataFrame(rows, columns=["model", "dataset", "calls", "seconds", "gpu_hours", "device"])
     table = tables.cost_table(costs).set_index("model")
-    assert table.loc["a", ["shards", "calls", "seconds", "calls_per_second"]].tolist() == [2, 150, 15, 10]
+    assert table.loc["a", ["calls", "seconds", "calls_per_second"]].tolist() == [150, 15, 10]
     assert math.isnan(table.loc["a", "gpu_hours"]) and table.loc["b", "gpu_hours"] == 1
-    assert "| **all** |  | 3 | 159 | 3,615 | 1.00 |" in to_markdown([tables.layout_cost(tables.cost_table(costs), [])])
+    assert "| **all** |  | 159 | 3,615 | 1.00 |" in to_markdown([tables.layout_cost(tables.cost_table(costs), [])])

@@ -1,7 +1,8 @@
 """Two models on the same images, two confidences, and what everything cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
@@ -91,33 +92,28 @@ def layout_calibration(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequenc
 
 
 def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """model, dataset, shards, calls, seconds, gpu_hours, calls_per_second, devices: sums over every scoring of the run."""
+    """model, dataset, calls, seconds, gpu_hours, calls_per_second, devices: sums over every scoring of the run."""
     keys = ["model", "dataset"]
     groups = costs.groupby(keys, sort=False)
-    table = groups[["calls", "seconds", "gpu_hours"]].sum(min_count=1).join(groups.agg(
-        shards=("calls", "size"), devices=("device", lambda d: ", ".join(sorted(set(d))))))  # fmt: skip
+    table = groups[["calls", "seconds", "gpu_hours"]].sum(min_count=1)
     table["calls_per_second"] = table["calls"] / table["seconds"]
-    return table.reset_index()[[*keys, "shards", "calls", "seconds", "gpu_hours", "calls_per_second", "devices"]]
+    table["devices"] = groups["device"].agg(lambda names: ", ".join(sorted(set(names))))
+    return table.reset_index()
+
+
+def _cost_row(c: Mapping[str, Any]) -> list[str]:
+    spent = [number(c["calls"], 0), number(c["seconds"], 0), number(c["gpu_hours"], 2)]
+    return [c["model"], c["dataset"], *spent, number(c["calls_per_second"], 0), c["devices"]]
 
 
 def layout_cost(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     """What `cost_table` returned, to be read, and the sum of all."""
-    header = ["Model", "Data set", "Shards", "Calls", "Seconds", "GPU hours", "Calls per second", "Device"]
-
-    def row(c: pd.Series) -> list[str]:
-        spent = [number(c["calls"], 0), number(c["seconds"], 0), number(c["gpu_hours"], 2)]
-        return [c["model"], c["dataset"], str(c["shards"]), *spent, number(c["calls_per_second"], 0), c["devices"]]
-
-    rows = [row(c) for _, c in table.iterrows()]
+    header = ["Model", "Data set", "Calls", "Seconds", "GPU hours", "Calls per second", "Device"]
+    rows = [_cost_row(c) for _, c in table.iterrows()]
     if len(table):
-        total = table[["shards", "calls", "seconds", "gpu_hours"]].sum(min_count=1)
-        whole = {
-            "model": "**all**",
-            "dataset": "",
-            "devices": "",
-            "calls_per_second": total["calls"] / total["seconds"],
-        }
-        rows.append(row(pd.Series({**total.to_dict(), **whole, "shards": int(total["shards"])})))
+        total = table[["calls", "seconds", "gpu_hours"]].sum(min_count=1).to_dict()
+        speed = total["calls"] / total["seconds"]
+        rows.append(_cost_row({**total, "model": "**all**", "dataset": "", "devices": "", "calls_per_second": speed}))
     note = (
         "Summed from the cost files beside the score shards: calls and the network's seconds of every score in them, whenever it was "
         "taken. A score that several scorings share (the same model, prompt, image and draw) is counted in each. GPU hours: the same "
