@@ -50,11 +50,18 @@ def binding() -> Figure:
 
 
 def confusion() -> Figure:
-    return figures.confusion(np.array([[5, 1, 0], [0, 4, 2], [0, 0, 0]]), ["bag", "coat", "dress"], "mini-sd on fashion")
+    return figures.confusion(
+        np.array([[5, 1, 0], [0, 4, 2], [0, 0, 0]]), ["bag", "coat", "dress"], "mini-sd on fashion"
+    )
 
 
 def calls() -> Figure:
-    rows = {"model": ["mini-sd", "mini-if"] * 10, "dataset": "digits", "calls": range(20, 40), "correct": [True, False] * 10}
+    rows = {
+        "model": ["mini-sd", "mini-if"] * 10,
+        "dataset": "digits",
+        "calls": range(20, 40),
+        "correct": [True, False] * 10,
+    }
     return figures.calls(pd.DataFrame(rows))
 
 
@@ -75,8 +82,12 @@ def controlled() -> Figure:
 
 
 def breakdown() -> Figure:
-    shapes = pd.DataFrame([("m", "cube", "sphere", 0.9, 0.7, 1.0, 20)], columns="model true false accuracy low high n".split())
-    larger = pd.DataFrame([("m", "colour", 0.8, 0.6, 0.9, 20)], columns="model attribute share low high n".split())
+    shapes = pd.DataFrame(
+        [("m", "cube", "sphere", 0.9, 0.7, 1.0, 20)], columns=["model", "true", "false", "accuracy", "low", "high", "n"]
+    )
+    larger = pd.DataFrame(
+        [("m", "colour", 0.8, 0.6, 0.9, 20)], columns=["model", "attribute", "share", "low", "high", "n"]
+    )
     return figures.breakdown(shapes, larger)
 
 
@@ -99,7 +110,18 @@ def frontier() -> Figure:
         for family in ("no pruning", "t-test p < 0.002", "stages")
         for calls in (2.0, 20.0)
     ]
-    names = "weighting family policy calls_per_class accuracy low high n undecided efficient".split()
+    names = [
+        "weighting",
+        "family",
+        "policy",
+        "calls_per_class",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "undecided",
+        "efficient",
+    ]
     return figures.frontier(pd.DataFrame(rows, columns=names), "mini-sd on digits")
 
 
@@ -107,7 +129,18 @@ def sensitivity() -> Figure:
     grid = [(p, m, n, 7.0) for p in (0.002, 0.02) for m in (5, 10) for n in (20, 40)]
     grid += [(0.002, 10, 40, rate) for rate in (0.0, 3.0)]
     rows = [(*setting, 10.0, 0.5, 0.4, 0.6, 20, 0.1) for setting in grid]
-    names = "cutoff_pval min_scores max_scores rate calls_per_class accuracy low high n undecided".split()
+    names = [
+        "cutoff_pval",
+        "min_scores",
+        "max_scores",
+        "rate",
+        "calls_per_class",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "undecided",
+    ]
     return figures.sensitivity(pd.DataFrame(rows, columns=names), 7.0, "mini-sd on digits")
 
 
@@ -204,6 +237,6 @@ def test_paired_differences_are_filled_where_they_are_sure() -> None:
 
 
 def test_a_breakdown_without_a_decision_says_so() -> None:
-    empty = pd.DataFrame(columns="model true false accuracy low high n".split())
-    figure = figures.breakdown(empty, pd.DataFrame(columns="model attribute share low high n".split()))
+    empty = pd.DataFrame(columns=["model", "true", "false", "accuracy", "low", "high", "n"])
+    figure = figures.breakdown(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no such decision in this run"] * 2

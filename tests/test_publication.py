@@ -59,13 +59,21 @@ def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) 
     whole, part = publication(tmp_path, False), publication(tmp_path, True)
     sources = {(s["model"], s["dataset"]): s["file"] for s in whole.sources("classification")}
     shards = {(s.model, s.dataset): whole.experiment.shards(s) for s in whole.experiment.main}
-    touch(sources["mini-sd", "digits"], *shards["mini-if", "digits"], shards["mini-if", "fashion"][0], sources["mini-clip", "digits"])
+    touch(
+        sources["mini-sd", "digits"],
+        *shards["mini-if", "digits"],
+        shards["mini-if", "fashion"][0],
+        sources["mini-clip", "digits"],
+    )
     assert {(s["model"], s["dataset"]) for s in part.sources("classification")} == {
         ("mini-sd", "digits"), ("mini-if", "digits"), ("mini-clip", "digits"),
     }  # fmt: skip
     assert {"confusion-mini-sd-digits", "confusion-mini-if-digits", "calls", "paired"} == set(part.stems())
     notes = part.absent("classification")
-    assert f"Not there yet: mini-if on fashion (1 of 2 score shards). `snakemake --cores all {sources['mini-if', 'fashion']}`" in notes
+    assert (
+        f"Not there yet: mini-if on fashion (1 of 2 score shards). `snakemake --cores all {sources['mini-if', 'fashion']}`"
+        in notes
+    )
     assert len(notes) == 5 and len(part.wanted("classification")) == 8
 
 
@@ -74,7 +82,9 @@ def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) 
     assert whole.summary() == ""
     lines = part.summary().splitlines()
     assert f"{len(part.everything_missing())} results are not there yet" in lines[1]
-    assert any("Figure 6 of mini-sd on digits" in line and "samples/mini-sd/digits.safetensors" in line for line in lines)
+    assert any(
+        "Figure 6 of mini-sd on digits" in line and "samples/mini-sd/digits.safetensors" in line for line in lines
+    )
     assert any("unpruned scores of mini-if on fashion (0 of 1 score shards)" in line for line in lines)
 
 
@@ -132,7 +142,11 @@ def test_the_page_needs_no_network_and_loads_nothing(page: str) -> None:
 
 
 def test_the_page_holds_tables_figures_captions_and_provenance(page: str) -> None:
-    assert "<strong>97.5</strong>" in page and "&lt;b&gt;mini-if&lt;/b&gt;" in page and "<code>this</code> &amp; that" in page
+    assert (
+        "<strong>97.5</strong>" in page
+        and "&lt;b&gt;mini-if&lt;/b&gt;" in page
+        and "<code>this</code> &amp; that" in page
+    )
     assert "Confusion matrix: mini-sd-fashion" in page and "filled marks" in page.lower() and "best renaming" in page
     assert "abc123" in page and "snakemake x" in page and "statsmodels" in page
     assert page.count('download="table1.') == 3
@@ -146,7 +160,10 @@ def test_every_link_inside_the_page_has_its_target_once(page: str) -> None:
 
 
 def test_every_table_and_figure_has_a_caption(tmp_path: Path) -> None:
-    published, captions = publication(tmp_path, False), {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")}
+    published, captions = (
+        publication(tmp_path, False),
+        {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")},
+    )
     tables = {Path(path).stem for path in published.tables()}
     kinds = {stem.split("-mini-")[0] for stem in published.stems()}
     assert tables <= captions and kinds <= captions

@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from diffzero import statistics
-from diffzero.statistics import bootstrap_interval, mcnemar, sign_flip_pvalue, spread
+from diffzero.statistics import bootstrap_interval, clustered_wilson, mcnemar, sign_flip_pvalue, spread
 
 SIMULATIONS = 10_000
 
@@ -117,6 +117,27 @@ def test_the_difference_of_two_proportions_covers_95_percent() -> None:
 def test_students_interval_covers_95_percent() -> None:
     values = np.random.default_rng(2).normal(1.0, 2.0, (SIMULATIONS, 20))
     assert 0.93 <= coverage(lambda k: statistics.mean_difference_interval(values[k]), np.ones(SIMULATIONS)) <= 0.97
+
+
+def test_clustered_decisions_of_one_each_are_wilsons_but_for_students_factor() -> None:
+    right = np.arange(40) < 30
+    share, low, high = clustered_wilson(right, np.arange(40))
+    assert share == 0.75
+    assert (low, high) == pytest.approx(statistics.wilson(30, 40), abs=0.01)
+    assert clustered_wilson([1] * 20, np.arange(20) // 4)[1] == pytest.approx(statistics.wilson(5, 5)[0])
+    assert all(map(math.isnan, clustered_wilson([], [])))
+
+
+@pytest.mark.parametrize("clusters", [12, 60])
+def test_clustered_wilson_covers_95_percent_where_plain_wilson_does_not(clusters: int) -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.uniform(0.3, 0.7, 5000)
+    chance = rng.beta(2 * truth[:, None], 2 * (1 - truth[:, None]), (5000, clusters))  # intraclass correlation 1/3
+    right = rng.random((5000, clusters, 6)) < chance[..., None]
+    names = np.repeat(np.arange(clusters), 6)
+    found = coverage(lambda k: clustered_wilson(right[k].ravel(), names), truth)
+    plain = coverage(lambda k: statistics.wilson(int(right[k].sum()), clusters * 6), truth)
+    assert 0.93 <= found <= 0.97 and plain < 0.85
 
 
 @pytest.mark.parametrize("clustered", [False, True])

@@ -97,7 +97,10 @@ def test_items_that_share_an_image_are_resampled_together() -> None:
 
 def test_controlled_comparison_keeps_kinds_and_splits_apart() -> None:
     image = {"image": [f"scene-{k}" for k in range(8)], "held_out": [False] * 6 + [True] * 2}
-    frames = [predictions("mini-sd", "11111100", task="Color", **image), predictions("mini-sd", "10101011", task="Color|Shape", **image)]
+    frames = [
+        predictions("mini-sd", "11111100", task="Color", **image),
+        predictions("mini-sd", "10101011", task="Color|Shape", **image),
+    ]
     table = tables.controlled(pd.concat(frames), pd.DataFrame({"model": ["mini-sd", "mini-if"]}))
     cells = table.set_index(["kind", "split", "model"])
     assert cells.loc[("recognition", "seen", "mini-sd"), "accuracy"] == 1
@@ -132,7 +135,7 @@ def test_table4_differs_by_the_weighting_alone_and_costs_every_draw_of_every_cla
 def test_table4_sets_the_papers_numbers_beside_caltech101_alone() -> None:
     flat = {name: (lambda t: np.ones_like(t)) for name in ("vdm", "simple", "heuristic")}
     keys = [("imagen", "caltech101"), ("imagen", "digits")]
-    table = tables.table4({key: synthetic() for key in keys}, {key: flat for key in keys}, PAPER4)
+    table = tables.table4({key: synthetic() for key in keys}, dict.fromkeys(keys, flat), PAPER4)
     assert table.groupby("dataset")["paper"].count().to_dict() == {"caltech101": 4, "digits": 0}
 
 
@@ -157,7 +160,11 @@ def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
 
 
 def test_costs_are_sums_and_a_cpu_has_no_gpu_hours() -> None:
-    rows = [("a", "x", 100, 10.0, math.nan, "cpu"), ("a", "x", 50, 5.0, math.nan, "cpu"), ("b", "x", 9, 3600.0, 1.0, "cuda")]
+    rows = [
+        ("a", "x", 100, 10.0, math.nan, "cpu"),
+        ("a", "x", 50, 5.0, math.nan, "cpu"),
+        ("b", "x", 9, 3600.0, 1.0, "cuda"),
+    ]
     costs = pd.DataFrame(rows, columns=["model", "dataset", "calls", "seconds", "gpu_hours", "device"])
     table = tables.cost_table(costs).set_index("model")
     assert table.loc["a", ["calls", "seconds", "calls_per_second"]].tolist() == [150, 15, 10]

@@ -59,7 +59,9 @@ def test_table1_row_by_hand() -> None:
     )
     mini_sd, clip = table.to_dict("records")
     assert (mini_sd["low"], mini_sd["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
-    chosen = {key: mini_sd[key] for key in ("model", "accuracy", "n", "calls_per_image", "calls", "seconds", "undecided")}
+    chosen = {
+        key: mini_sd[key] for key in ("model", "accuracy", "n", "calls_per_image", "calls", "seconds", "undecided")
+    }
     assert chosen == {
         "model": "mini-sd", "accuracy": 0.75, "n": 4, "calls_per_image": 25.0, "calls": 100, "seconds": 3.5, "undecided": 0.25,
     }  # fmt: skip

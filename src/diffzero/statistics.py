@@ -136,6 +136,28 @@ def bootstrap_interval(
     return float(values.mean()), float(low), float(high)
 
 
+def clustered_wilson(correct: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """(share, low, high) of right or wrong [n] in clusters [n]: Wilson's interval at the effective sample size (Korn & Graubard 1998).
+
+    The variance between clusters says how many independent decisions n are worth; all right or all wrong, they are taken
+    for as many as there are clusters. Unlike the bootstrap it has a width there. Three nan for n = 0.
+    """
+    values = np.asarray(correct, dtype=np.float64)
+    if values.size == 0:
+        return math.nan, math.nan, math.nan
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    share, count = float(values.mean()), int(index.max()) + 1
+    worth = float(count)
+    if count > 1 and 0 < share < 1:
+        totals = np.bincount(index, weights=values - share)
+        variance = count / (count - 1) * float(totals @ totals) / values.size**2
+        few = stats.norm.isf((1 - level) / 2) / stats.t.isf((1 - level) / 2, count - 1)
+        # No better than independent decisions: with few clusters the variance is sometimes far too small by chance.
+        worth = min(share * (1 - share) / variance if variance else math.inf, values.size) * few**2
+    low, high = proportion_confint(share * worth, worth, alpha=1 - level, method="wilson")
+    return share, float(low), float(high)
+
+
 def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike, flips: int = 9999, seed: int = 0) -> float:
     """The two-sided p-value that paired differences [n] have mean 0, by swapping the two sides of whole clusters at random.
 

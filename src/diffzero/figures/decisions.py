@@ -156,7 +156,7 @@ def controlled(table: pd.DataFrame) -> Figure:
         mine = table[(table["split"] == split) & (table["n"] > 0)]
         _marks(axes, mine.assign(row=mine["kind"].map(kinds.index)), models, "accuracy")
         axes.axvline(50, color="black", linewidth=0.9, linestyle="--", zorder=1)
-        axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5), xlabel="Accuracy (%), 95 % intervals over images")
+        axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5), xlabel="Accuracy (%), 95 % intervals")
         axes.set_title(f"{split} combinations ({mine['images'].max() if len(mine) else 0} scenes)", loc="left")
         axes.set_yticks(range(len(kinds)), kinds)
         axes.grid(axis="y", visible=False)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from diffzero.binding import TASKS
 from diffzero.layout import MISSING, Layout, pvalue, with_interval
-from diffzero.statistics import bootstrap_interval, holm, sign_flip_pvalue
+from diffzero.statistics import clustered_wilson, holm, sign_flip_pvalue
 
 KINDS = ("recognition", "pair", "binding")
 SPLITS = {"seen": False, "held-out": True}
@@ -16,7 +16,7 @@ COLUMNS = ("kind", "split", "model", "accuracy", "low", "high", "n", "images", "
 def controlled(predictions: pd.DataFrame, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
     """COLUMNS, one row a (kind of task, split, model), n = 0 where nothing was run.
 
-    accuracy over all decisions of the kind, its bootstrap 95 % interval over images, and a sign-flip test over images
+    accuracy over all decisions of the kind, its Wilson 95 % interval at as many decisions as their images are worth, and a sign-flip test over images
     against one half: many decisions share an image, so they are no independent trials. pvalue_holm: over all rows.
     """
     kinds = {task.name: task.kind for task in TASKS}
@@ -29,7 +29,7 @@ def controlled(predictions: pd.DataFrame, wanted: pd.DataFrame | None = None) ->
                 here = found[(found["model"] == model) & (found["kind"] == kind)]
                 mine = here[here["held_out"].astype(bool) == held_out] if len(here) else here
                 right = mine["correct"].astype(float)
-                cell = bootstrap_interval(right, mine["image"])
+                cell = clustered_wilson(right, mine["image"])
                 p = sign_flip_pvalue(right - 0.5, mine["image"]) if len(mine) else float("nan")
                 rows.append((kind, split, model, *cell, len(mine), mine["image"].nunique(), p))
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
@@ -46,7 +46,7 @@ def layout_controlled(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
         tested = [pvalue(cell["pvalue"]), pvalue(cell["pvalue_holm"])] if cell["n"] else [MISSING, MISSING]
         rows.append([cell["kind"], cell["split"], cell["model"], sure, str(cell["n"]), str(cell["images"]), *tested])
     note = (
-        "Accuracy in % with its bootstrap 95 % interval over images; chance is 50 %. p: sign-flip test over images against chance; "
+        "Accuracy in % with its Wilson 95 % interval, widened for decisions that share an image; chance is 50 %. p: sign-flip test over images against chance; "
         "**bold**: p < 0.01 after Holm's correction over the table. Held-out: an object of the scene shows a combination of shape and "
         "colour that no training image and no caption had. Binding tasks on held-out combinations ask whether a model composes."
     )
