@@ -236,6 +236,13 @@ def test_paired_differences_are_filled_where_they_are_sure() -> None:
     assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True, False]
 
 
+def test_a_split_without_a_decision_leaves_its_panel_empty() -> None:
+    columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
+    rows = [("pair", "seen", "m", 0.7, 0.6, 0.8, 40, 10), ("pair", "held-out", "m", np.nan, np.nan, np.nan, 0, 0)]
+    titles = [axes.get_title(loc="left") for axes in figures.controlled(pd.DataFrame(rows, columns=columns)).axes]
+    assert titles == ["seen combinations (10 scenes)", "held-out combinations (0 scenes)"]
+
+
 def test_a_breakdown_without_a_decision_says_so() -> None:
     empty = pd.DataFrame(columns=["model", "true", "false", "accuracy", "low", "high", "n"])
     figure = figures.breakdown(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))

@@ -174,6 +174,13 @@ def _marks(axes: matplotlib.axes.Axes, table: pd.DataFrame, models: Sequence[str
         middle = 100 * mine[value].to_numpy()
         reach = np.abs(100 * mine[["low", "high"]].to_numpy().T - middle)
         mark = {**look(index), "linestyle": "none"}
-        axes.errorbar(middle, mine["row"] + offsets[index], xerr=reach, elinewidth=1.1, ecolor=mark["color"], **mark)
+        axes.errorbar(
+            middle,
+            mine["row"].to_numpy(dtype=float) + offsets[index],
+            xerr=reach,
+            elinewidth=1.1,
+            ecolor=mark["color"],
+            **mark,
+        )
     if table.empty:
         axes.text(50, 0, "no such decision in this run", ha="center", va="center", color=GREY)
