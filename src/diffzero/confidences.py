@@ -30,10 +30,9 @@ def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.fl
         policy = replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
     elif policy.max_scores > draws and isinstance(policy, Full):
         policy = Full(draws)
-    outcomes = [
-        replay(policy, weight, t[:, None], scores, name)
-        for t, scores, name in zip(data.t, data.scores, data.images, strict=True)
-    ]
+    weighted = data.scores * weight(data.t)[..., None]  # [image, draw, class]
+    classes = list(range(data.scores.shape[2]))
+    outcomes = [replay(policy, mine, name, classes) for mine, name in zip(weighted, data.images, strict=True)]
     calls = np.array([outcome.calls for outcome in outcomes], dtype=np.float64)
     return calls, np.array([outcome.winner for outcome in outcomes]) == data.label
 

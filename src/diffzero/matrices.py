@@ -43,7 +43,7 @@ def matrices(items: pd.DataFrame, scores: pd.DataFrame) -> Matrices:
     candidates = np.array(chosen["candidates"].tolist())  # [image, class]
     draws = int(scores["draw"].max()) + 1
     position = {name: row for row, name in enumerate(chosen["image"])}
-    image = scores["image"].map(position).to_numpy()
+    image = scores["image"].map(position).to_numpy(dtype=np.int64)
     column = np.full(int(max(scores["prompt"].max(), candidates.max())) + 1, -1)
     column[candidates[0]] = np.arange(candidates.shape[1])
     where = image, scores["draw"].to_numpy(), column[scores["prompt"].to_numpy()]

@@ -16,8 +16,9 @@ COLUMNS = ("kind", "split", "model", "accuracy", "low", "high", "n", "images", "
 def controlled(predictions: pd.DataFrame, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
     """COLUMNS, one row a (kind of task, split, model), n = 0 where nothing was run.
 
-    accuracy over all decisions of the kind, its Wilson 95 % interval at as many decisions as their images are worth, and a sign-flip test over images
-    against one half: many decisions share an image, so they are no independent trials. pvalue_holm: over all rows.
+    accuracy over all decisions of the kind, its Wilson 95 % interval at as many decisions as their images are worth, and
+    a sign-flip test over images against one half: many decisions share an image, so they are no independent trials.
+    pvalue_holm: over all rows.
     """
     kinds = {task.name: task.kind for task in TASKS}
     found = predictions.assign(kind=predictions["task"].map(kinds))
@@ -46,8 +47,8 @@ def layout_controlled(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
         tested = [pvalue(cell["pvalue"]), pvalue(cell["pvalue_holm"])] if cell["n"] else [MISSING, MISSING]
         rows.append([cell["kind"], cell["split"], cell["model"], sure, str(cell["n"]), str(cell["images"]), *tested])
     note = (
-        "Accuracy in % with its Wilson 95 % interval, widened for decisions that share an image; chance is 50 %. p: sign-flip test over images against chance; "
-        "**bold**: p < 0.01 after Holm's correction over the table. Held-out: an object of the scene shows a combination of shape and "
+        "Accuracy in % with its Wilson 95 % interval, widened for decisions that share an image; chance is 50 %. p: sign-flip test over "
+        "images against chance; **bold**: p < 0.01 after Holm's correction over the table. Held-out: an object of the scene shows a combination of shape and "
         "colour that no training image and no caption had. Binding tasks on held-out combinations ask whether a model composes."
     )
     return Layout("Controlled comparison: seen and held-out combinations", header, rows, [note, *notes])
