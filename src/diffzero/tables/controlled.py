@@ -47,8 +47,9 @@ def layout_controlled(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
         tested = [pvalue(cell["pvalue"]), pvalue(cell["pvalue_holm"])] if cell["n"] else [MISSING, MISSING]
         rows.append([cell["kind"], cell["split"], cell["model"], sure, str(cell["n"]), str(cell["images"]), *tested])
     note = (
-        "Accuracy in % with its Wilson 95 % interval, widened for decisions that share an image; chance is 50 %. p: sign-flip test over "
-        "images against chance; **bold**: p < 0.01 after Holm's correction over the table. Held-out: an object of the scene shows a combination of shape and "
-        "colour that no training image and no caption had. Binding tasks on held-out combinations ask whether a model composes."
+        "Accuracy in % with its Wilson 95 % interval, widened for decisions that share an image; chance is 50 %. p: sign-flip "
+        "test over images against chance; **bold**: p < 0.01 after Holm's correction over the table. Held-out: an object of the "
+        "scene shows a combination of shape and colour that no training image and no caption had. Binding tasks on held-out "
+        "combinations ask whether a model composes."
     )
     return Layout("Controlled comparison: seen and held-out combinations", header, rows, [note, *notes])
