@@ -2,6 +2,7 @@
 #   make demo                      the whole experiment in miniature (config/demo.yaml)
 #   snakemake --profile slurm      the paper's run (config/config.yaml) on a cluster
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ os.environ.update(PYTHONPATH=str(ROOT / "src"))
 from diffzero import spending
 from diffzero.config import ConfigError, load_run
 from diffzero.experiment import SCENES, Experiment
+from diffzero.publication import Publication
 
 # A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
 if "models" not in config:
@@ -46,8 +48,16 @@ include: "rules/score.smk"
 include: "rules/replay.smk"
 include: "rules/baselines.smk"
 include: "rules/binding.smk"
+
+
+PUBLISHED = Publication(EXPERIMENT, asked_for_what_is_there, command_line())
+
+
 include: "rules/tables.smk"
+include: "rules/studies.smk"
 include: "rules/figures.smk"
+include: "rules/replayed.smk"
+include: "rules/report.smk"
 include: "rules/train.smk"
 include: "rules/plan.smk"
 
@@ -68,15 +78,25 @@ onerror:
 rule all:
     default_target: True
     input:
-        EXPERIMENT.tables(),
-        EXPERIMENT.figures(),
+        PUBLISHED.tables(),
+        lambda wildcards: PUBLISHED.figures(),
+        f"{RESULTS}/report.html",
 
 
 rule tables:
     input:
-        EXPERIMENT.tables(),
+        PUBLISHED.tables(),
 
 
 rule figures:
     input:
-        EXPERIMENT.figures(),
+        lambda wildcards: PUBLISHED.figures(),
+
+
+rule report:
+    input:
+        f"{RESULTS}/report.html",
+
+
+onsuccess:
+    sys.stderr.write(PUBLISHED.summary())

@@ -1,7 +1,11 @@
-# What rules ask about wildcards; the answers come from diffzero.experiment and diffzero.demand.
+# What rules ask about wildcards; the answers come from diffzero.experiment, diffzero.publication and diffzero.demand.
 import functools
 
 from diffzero import demand, slurm, slurm_guard
+
+# Figures join a model and a data set by a hyphen, which names may hold, too.
+FIGURE_MODELS = "|".join(map(re.escape, RUN.models))
+CAPTIONS = sorted(map(str, (ROOT / "workflow" / "report").glob("*.rst")))
 
 
 def dataset_block(wildcards):
@@ -20,19 +24,46 @@ def scoring_of(wildcards):
     return EXPERIMENT.scorings[wildcards.model, wildcards.dataset, int(wildcards.seed), wildcards.race]
 
 
-def diffusion_scorings(binding):
-    return [s for s in EXPERIMENT.main if (s.dataset == SCENES) == binding]
+def shards_and_costs(scorings):
+    """The cost files of scorings, beside their score files."""
+    return [f"{file.removesuffix('.parquet')}.json" for s in scorings for file in EXPERIMENT.shards(s)]
 
 
-def table_sources(binding):
-    """What a table is made of: one dictionary a prediction file."""
-    rows = [
-        {"model": s.model, "dataset": s.dataset, "seed": s.seed, "kind": "diffusion", "file": EXPERIMENT.predictions(s)} for s in diffusion_scorings(binding)
+def files_of(sources):
+    return [source["file"] for source in sources]
+
+
+def unpruned_sources(scorings):
+    """What a table or figure of unpruned scores is made of: one dictionary a model and data set."""
+    return [
+        {
+            "model": s.model,
+            "dataset": s.dataset,
+            "shards": EXPERIMENT.shards(s),
+            "weights": f"{RESULTS}/weights/{s.model}.json",
+            "decisions": f"{RESULTS}/data/{s.dataset}/items.parquet",
+        }
+        for s in scorings
     ]
-    for dataset in [SCENES] if binding else RUN.datasets:
-        for name, file in EXPERIMENT.clip_predictions(dataset).items():
-            rows.append({"model": name, "dataset": dataset, "seed": 0, "kind": "baseline", "file": file})
-    return rows
+
+
+def unpruned_inputs(scorings):
+    """The files of unpruned_sources; the weights' address is no reason to make anything anew."""
+    sources = unpruned_sources(scorings)
+    return [file for s in sources for file in (*s["shards"], s["decisions"])] + [ancient(s["weights"]) for s in sources]
+
+
+def unpruned_of(wildcards):
+    return [s for s in EXPERIMENT.unpruned if (s.model, s.dataset) == (wildcards.model, wildcards.dataset)]
+
+
+def table_files(name, *kinds):
+    return expand(f"{RESULTS}/tables/{name}.{{kind}}", kind=kinds or ("md", "tex", "json"))
+
+
+def entry_of(kind):
+    """The entry of a list of figures in the configuration that a rule's wildcards name."""
+    return lambda wildcards: next(e for e in getattr(RUN, kind) if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
 
 
 def trained_on(names):
@@ -41,10 +72,6 @@ def trained_on(names):
 
 def efficiency_scores(wildcards, unshared):
     return EXPERIMENT.shards(EXPERIMENT.efficiency(wildcards.model, wildcards.dataset)[unshared])
-
-
-def denoised_entry(wildcards):
-    return next(e for e in RUN.denoised if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
 
 
 def on_slurm():
@@ -88,3 +115,28 @@ def more_memory(megabytes):
 
 def more_minutes(minutes):
     return lambda wildcards, attempt: min(minutes * attempt, longest_minutes())
+
+
+def command_line():
+    """How this run is called, without targets, for the messages that say what to type next."""
+    named = [str(Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path) for path in workflow.configfiles]
+    if named in ([], ["config/config.yaml"]):
+        return "snakemake --profile slurm"
+    return f"snakemake --cores all --configfile {' '.join(named)}"
+
+
+def asked_for_what_is_there():
+    """Whether only tables, figures or the report are asked for, of a run of which something is there already.
+
+    A job's own process sees no targets; by the time it runs, all that its rule was promised exists.
+    """
+    if not workflow.is_main_process:
+        return True
+    asked = set(getattr(workflow.dag_settings, "targets", None) or [])
+    return bool(asked) and asked <= {"tables", "figures", "report"} and not PUBLISHED.nothing_there()
+
+
+def first_seed(wildcards):
+    """The sources of one model on one data set, at the run's first seed: one prediction an image."""
+    wanted = (wildcards.model, wildcards.dataset, RUN.seeds[0])
+    return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]

@@ -41,8 +41,10 @@ rule crops:
     conda:
         "../envs/data.yaml"
     resources:
-        mem_mb=more_memory(8000),
+        mem_mb=more_memory(16000),
         runtime=more_minutes(60),
+    params:
+        via=lambda wildcards: EXPERIMENT.reduced(wildcards.dataset),
     message:
         "Crops of {wildcards.dataset} at {wildcards.size} pixels"
     script:

@@ -1,4 +1,4 @@
-# Figures 2 and 3 of the paper, and Table 3 as a picture.
+# Figures that need scores or pictures made for them: efficiency (2), denoised images (3), samples (6).
 
 
 rule efficiency:
@@ -9,14 +9,21 @@ rule efficiency:
         unshared=lambda wildcards: efficiency_scores(wildcards, True),
     output:
         curves=f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.csv",
-        svg=f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.svg",
+        svg=report(
+            f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/efficiency.rst",
+            category="Figure 2: efficiency",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/efficiency-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/efficiency-{{model}}-{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/figures/efficiency-{{model}}-{{dataset}}.tsv"
+    wildcard_constraints:
+        model=FIGURE_MODELS,
     conda:
-        "../envs/torch.yaml"
+        "../envs/analysis.yaml"
     resources:
         mem_mb=more_memory(8000),
         runtime=more_minutes(30),
@@ -50,7 +57,7 @@ rule denoise:
         runtime=more_minutes(30),
         gpu=0 if RUN.device == "cpu" else 1,
     params:
-        entry=denoised_entry,
+        entry=entry_of("denoised"),
         seed=RUN.seeds[0],
         weighting=RUN.weighting.model_dump(),
         dtype=model_value("dtype"),
@@ -66,12 +73,19 @@ rule denoised:
         f"{RESULTS}/denoised/{{model}}/{{dataset}}.safetensors",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
     output:
-        svg=f"{RESULTS}/figures/denoised-{{model}}-{{dataset}}.svg",
+        svg=report(
+            f"{RESULTS}/figures/denoised-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/denoised.rst",
+            category="Figure 3: denoised images",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
         png=f"{RESULTS}/figures/denoised-{{model}}-{{dataset}}.png",
     log:
         f"{RESULTS}/logs/figures/denoised-{{model}}-{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/figures/denoised-{{model}}-{{dataset}}.tsv"
+    wildcard_constraints:
+        model=FIGURE_MODELS,
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -83,22 +97,61 @@ rule denoised:
         "../workflow/scripts/denoised.py"
 
 
-rule binding_figure:
+rule samples:
     input:
-        f"{RESULTS}/tables/table3.csv",
+        weights=ancient(f"{RESULTS}/weights/{{model}}.json"),
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
     output:
-        svg=f"{RESULTS}/figures/binding.svg",
-        png=f"{RESULTS}/figures/binding.png",
+        f"{RESULTS}/samples/{{model}}/{{dataset}}.safetensors",
     log:
-        f"{RESULTS}/logs/figures/binding.log",
+        f"{RESULTS}/logs/samples/{{model}}/{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figures/binding.tsv"
+        f"{RESULTS}/benchmarks/samples/{{model}}/{{dataset}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=16000,
+        runtime=60,
+        gpu=0 if RUN.device == "cpu" else 1,
+    params:
+        entry=entry_of("samples"),
+        seed=RUN.seeds[0],
+        size=model_value("size"),
+        dtype=model_value("dtype"),
+        device=RUN.device,
+    message:
+        "Pictures that {wildcards.model} makes from the prompts of {wildcards.dataset}"
+    script:
+        "../workflow/scripts/samples.py"
+
+
+rule samples_figure:
+    input:
+        f"{RESULTS}/samples/{{model}}/{{dataset}}.safetensors",
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+    output:
+        svg=report(
+            f"{RESULTS}/figures/samples-{{model}}-{{dataset}}.svg",
+            caption="../workflow/report/samples.rst",
+            category="Figure 6: samples",
+            labels={"model": "{model}", "dataset": "{dataset}"},
+        ),
+        png=f"{RESULTS}/figures/samples-{{model}}-{{dataset}}.png",
+    log:
+        f"{RESULTS}/logs/figures/samples-{{model}}-{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/samples-{{model}}-{{dataset}}.tsv"
+    wildcard_constraints:
+        model=FIGURE_MODELS,
     conda:
         "../envs/analysis.yaml"
     resources:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
+    params:
+        entry=entry_of("samples"),
+        seed=RUN.seeds[0],
     message:
-        "Table 3 as a picture"
+        "Figure 6: samples from the prompts of {wildcards.dataset}, {wildcards.model}"
     script:
-        "../workflow/scripts/binding_figure.py"
+        "../workflow/scripts/samples_figure.py"

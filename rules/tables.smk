@@ -3,13 +3,13 @@
 
 rule table1:
     input:
-        predictions=[row["file"] for row in table_sources(binding=False)],
-        costs=[f"{file.removesuffix('.parquet')}.json" for s in diffusion_scorings(False) for file in EXPERIMENT.shards(s)],
-        prompts=expand(f"{RESULTS}/data/{{dataset}}/prompts.json", dataset=RUN.datasets),
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
+        costs=lambda wildcards: shards_and_costs([s for s in PUBLISHED.scorings() if s in EXPERIMENT.main]),
+        prompts=lambda wildcards: expand(f"{RESULTS}/data/{{dataset}}/prompts.json", dataset=PUBLISHED.datasets()),
         paper="config/paper/table1.csv",
     output:
-        csv=f"{RESULTS}/tables/table1.csv",
-        markdown=f"{RESULTS}/tables/table1.md",
+        csv=report(f"{RESULTS}/tables/table1.csv", caption="../workflow/report/table1.rst", category="Tables", labels={"table": "table1"}),
+        rest=table_files("table1"),
     log:
         f"{RESULTS}/logs/tables/table1.log",
     benchmark:
@@ -20,7 +20,9 @@ rule table1:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=table_sources(binding=False),
+        sources=lambda wildcards: PUBLISHED.sources("classification"),
+        wanted=lambda wildcards: PUBLISHED.wanted("classification"),
+        absent=lambda wildcards: PUBLISHED.absent("classification"),
         trained_on=trained_on(RUN.datasets),
     message:
         "Table 1: accuracy of every model on every data set"
@@ -28,13 +30,39 @@ rule table1:
         "../workflow/scripts/table1.py"
 
 
+rule table2:
+    input:
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
+        paper="config/paper/table2.csv",
+    output:
+        csv=report(f"{RESULTS}/tables/table2.csv", caption="../workflow/report/table2.rst", category="Tables", labels={"table": "table2"}),
+        rest=table_files("table2"),
+    log:
+        f"{RESULTS}/logs/tables/table2.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/table2.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        sources=lambda wildcards: PUBLISHED.sources("classification"),
+        wanted=lambda wildcards: PUBLISHED.wanted("classification"),
+        absent=lambda wildcards: PUBLISHED.absent("classification"),
+    message:
+        "Table 2: shape accuracy and shape bias"
+    script:
+        "../workflow/scripts/table2.py"
+
+
 rule table3:
     input:
-        predictions=[row["file"] for row in table_sources(binding=True)] if EXPERIMENT.has_binding else [],
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
         paper="config/paper/table3.csv",
     output:
-        csv=f"{RESULTS}/tables/table3.csv",
-        markdown=f"{RESULTS}/tables/table3.md",
+        csv=report(f"{RESULTS}/tables/table3.csv", caption="../workflow/report/table3.rst", category="Tables", labels={"table": "table3"}),
+        rest=table_files("table3"),
     log:
         f"{RESULTS}/logs/tables/table3.log",
     benchmark:
@@ -45,8 +73,82 @@ rule table3:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=table_sources(binding=True) if EXPERIMENT.has_binding else [],
+        sources=lambda wildcards: PUBLISHED.sources("binding"),
+        wanted=lambda wildcards: PUBLISHED.wanted("binding"),
+        absent=lambda wildcards: PUBLISHED.absent("binding"),
     message:
         "Table 3: the twenty attribute-binding tasks"
     script:
         "../workflow/scripts/table3.py"
+
+
+rule paired:
+    input:
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding")),
+    output:
+        csv=report(f"{RESULTS}/tables/paired.csv", caption="../workflow/report/paired.rst", category="Tables", labels={"table": "paired"}),
+        rest=table_files("paired"),
+    log:
+        f"{RESULTS}/logs/tables/paired.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/paired.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        sources=lambda wildcards: PUBLISHED.sources("classification", "binding"),
+        absent=lambda wildcards: PUBLISHED.absent("classification", "binding"),
+    message:
+        "Models compared on the same images"
+    script:
+        "../workflow/scripts/paired.py"
+
+
+rule spread:
+    input:
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
+        paper="config/paper/ablations.csv",
+    output:
+        csv=report(f"{RESULTS}/tables/spread.csv", caption="../workflow/report/spread.rst", category="Tables", labels={"table": "spread"}),
+        rest=table_files("spread"),
+    log:
+        f"{RESULTS}/logs/tables/spread.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/spread.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        sources=lambda wildcards: PUBLISHED.sources("classification"),
+        absent=lambda wildcards: PUBLISHED.absent("classification"),
+    message:
+        "Appendix C: spread over seeds and subsets"
+    script:
+        "../workflow/scripts/spread.py"
+
+
+rule cost:
+    input:
+        costs=lambda wildcards: shards_and_costs(PUBLISHED.scorings()),
+    output:
+        csv=report(f"{RESULTS}/tables/cost.csv", caption="../workflow/report/cost.rst", category="Tables", labels={"table": "cost"}),
+        rest=table_files("cost"),
+    log:
+        f"{RESULTS}/logs/tables/cost.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/cost.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "variants", unpruned=True),
+    message:
+        "What the scores cost"
+    script:
+        "../workflow/scripts/cost.py"

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from diffzero import figures
+from diffzero.figures.decisions import permuted_accuracy
 from diffzero.style import spread
+from diffzero.timesteps import COLUMNS
 
 DRAWS = list(range(1, 61))
 
@@ -47,7 +49,117 @@ def binding() -> Figure:
     return figures.binding(pd.DataFrame(rows, columns=["task", "model", "split", "accuracy", "low", "high", "n"]))
 
 
+def confusion() -> Figure:
+    return figures.confusion(
+        np.array([[5, 1, 0], [0, 4, 2], [0, 0, 0]]), ["bag", "coat", "dress"], "mini-sd on fashion"
+    )
+
+
+def calls() -> Figure:
+    rows = {
+        "model": ["mini-sd", "mini-if"] * 10,
+        "dataset": "digits",
+        "calls": range(20, 40),
+        "correct": [True, False] * 10,
+    }
+    return figures.calls(pd.DataFrame(rows))
+
+
+def paired() -> Figure:
+    rows = {"dataset": "digits", "first": ["a", "a"], "second": ["b", "c"], "n": 30, "difference": [0.1, -0.4]}
+    return figures.paired(pd.DataFrame({**rows, "low": [-0.1, -0.6], "high": [0.3, -0.2], "pvalue_holm": [0.3, 0.001]}))
+
+
+def controlled() -> Figure:
+    rows = [
+        (kind, split, model, 0.7, 0.6, 0.8, 40, 10)
+        for kind in ("recognition", "pair", "binding")
+        for split in ("seen", "held-out")
+        for model in ("mini-sd", "mini-clip")
+    ]
+    columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
+    return figures.controlled(pd.DataFrame(rows, columns=columns))
+
+
+def breakdown() -> Figure:
+    shapes = pd.DataFrame(
+        [("m", "cube", "sphere", 0.9, 0.7, 1.0, 20)], columns=["model", "true", "false", "accuracy", "low", "high", "n"]
+    )
+    larger = pd.DataFrame(
+        [("m", "colour", 0.8, 0.6, 0.9, 20)], columns=["model", "attribute", "share", "low", "high", "n"]
+    )
+    return figures.breakdown(shapes, larger)
+
+
+def reliability() -> Figure:
+    bins = [("a", 0.9, 0.8, 0.6, 0.9, 20), ("b", 0.5, 0.6, 0.4, 0.8, 20)]
+    table = pd.DataFrame([("a", 0.1, 20, 30), ("b", 0.05, 20, 30)], columns=["confidence", "ece", "n", "fitted"])
+    names = ["confidence_kind", "confidence", "accuracy", "low", "high", "n"]
+    return figures.reliability(pd.DataFrame(bins, columns=names), table, "mini-sd on digits")
+
+
+def timesteps() -> Figure:
+    rows = [(t, 10 * t, 11 * t, 0.1, 0.0, 0.2, t, t - 0.1, t + 0.1, 20) for t in (0.25, 0.75)]
+    return figures.timesteps(pd.DataFrame(rows, columns=list(COLUMNS)), "mini-sd on digits")
+
+
+def frontier() -> Figure:
+    rows = [
+        (weighting, family, "p", calls, 0.5, 0.4, 0.6, 20, 0.0, calls == 2.0)
+        for weighting in ("heuristic", "simple", "vdm")
+        for family in ("no pruning", "t-test p < 0.002", "stages")
+        for calls in (2.0, 20.0)
+    ]
+    names = [
+        "weighting",
+        "family",
+        "policy",
+        "calls_per_class",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "undecided",
+        "efficient",
+    ]
+    return figures.frontier(pd.DataFrame(rows, columns=names), "mini-sd on digits")
+
+
+def sensitivity() -> Figure:
+    grid = [(p, m, n, 7.0) for p in (0.002, 0.02) for m in (5, 10) for n in (20, 40)]
+    grid += [(0.002, 10, 40, rate) for rate in (0.0, 3.0)]
+    rows = [(*setting, 10.0, 0.5, 0.4, 0.6, 20, 0.1) for setting in grid]
+    names = [
+        "cutoff_pval",
+        "min_scores",
+        "max_scores",
+        "rate",
+        "calls_per_class",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "undecided",
+    ]
+    return figures.sensitivity(pd.DataFrame(rows, columns=names), 7.0, "mini-sd on digits")
+
+
+def samples() -> Figure:
+    pictures = np.zeros((3, 2, 4, 4, 3), dtype=np.uint8)
+    return figures.samples(pictures, ["a photo of the number: 0", "one", "two"], "mini-sd: 4 steps")
+
+
 WANTED = {
+    confusion: ["accuracy 75.0 %", "if classes were renamed", "Predicted class", "dress"],
+    calls: ["Calls per item (denoiser evaluations)", "mini-if on digits", "wrong"],
+    paired: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
+    controlled: ["seen combinations (10 scenes)", "held-out combinations (10 scenes)", "recognition", "chance"],
+    breakdown: ["cube, not sphere", "its colour", "Does the larger object win?"],
+    reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
+    timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],
+    frontier: ["Calls per class and image (log scale)", "t-test p < 0.002", "best for its cost,"],
+    sensitivity: ["cutoff_pval 0.02", "max_scores", "Calls per class", "rate of exp(-rate t)"],
+    samples: ["a photo of the", "mini-sd: 4 steps"],
     efficiency: ["Accuracy (%)", "Denoiser calls per class and image (log scale)", "shared + pruning"],
     denoised: ["a bag", "a boot", "3.25", "12,346", "noised"],
     race: ["Draws (log scale", "Mean weighted score (squared error)", "class 1 (25)", "Best (thick line): class 0"],
@@ -113,3 +225,25 @@ def test_labels_are_spread_without_changing_their_order() -> None:
     assert spread([1, 1, 1, 5], 1) == pytest.approx([0, 1, 2, 5])
     assert spread([0, 3, 2.9], 1) == pytest.approx([0, 3.45, 2.45])
     assert spread([], 1) == []
+
+
+def test_a_wrong_order_of_class_names_shows_in_the_confusion_matrix() -> None:
+    assert permuted_accuracy(np.array([[0, 9, 1], [8, 2, 0], [0, 0, 10]])) == pytest.approx(27 / 30)
+
+
+def test_paired_differences_are_filled_where_they_are_sure() -> None:
+    marks = [line for line in paired().axes[0].get_lines() if line.get_marker() == "o"]
+    assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True, False]
+
+
+def test_a_split_without_a_decision_leaves_its_panel_empty() -> None:
+    columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
+    rows = [("pair", "seen", "m", 0.7, 0.6, 0.8, 40, 10), ("pair", "held-out", "m", np.nan, np.nan, np.nan, 0, 0)]
+    titles = [axes.get_title(loc="left") for axes in figures.controlled(pd.DataFrame(rows, columns=columns)).axes]
+    assert titles == ["seen combinations (10 scenes)", "held-out combinations (0 scenes)"]
+
+
+def test_a_breakdown_without_a_decision_says_so() -> None:
+    empty = pd.DataFrame(columns=["model", "true", "false", "accuracy", "low", "high", "n"])
+    figure = figures.breakdown(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no such decision in this run"] * 2

@@ -7,10 +7,19 @@ import pandas as pd
 import pytest
 
 from diffzero.binding import TASKS
-from diffzero.tables import table1, table3, to_markdown, write
+from diffzero.layout import to_latex, to_markdown, write
+from diffzero.tables import layout1, layouts3, table1, table3
 
 NAN = math.nan
-COSTS = pd.DataFrame({"model": ["mini-sd", "mini-sd"], "dataset": ["digits", "digits"], "seconds": [1.5, 2.0]})
+COSTS = pd.DataFrame(
+    {
+        "model": ["mini-sd"] * 2,
+        "dataset": ["digits"] * 2,
+        "calls": [60, 40],
+        "seconds": [1.5, 2.0],
+        "gpu_hours": [math.nan] * 2,
+    }
+)
 # 3 of 4 by Wilson at z = 1.959964: (0.75 + z2/8 -+ z sqrt(0.75 * 0.25 / 4 + z2 / 64)) / (1 + z2/4)
 THREE_OF_FOUR = (0.300642, 0.954413)
 PAPER3 = pd.DataFrame(
@@ -46,13 +55,15 @@ def baseline(model: str, correct: str, **columns: object) -> pd.DataFrame:
 def test_table1_row_by_hand() -> None:
     table = table1(pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")]), COSTS)
     assert ",".join(table.columns).startswith(
-        "model,dataset,accuracy,low,high,n,calls_per_image,seconds,undecided,paper,agrees"
+        "model,dataset,accuracy,low,high,n,calls_per_image,calls,seconds,gpu_hours,undecided,paper,agrees"
     )
     mini_sd, clip = table.to_dict("records")
     assert (mini_sd["low"], mini_sd["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
-    chosen = {key: mini_sd[key] for key in ("model", "accuracy", "n", "calls_per_image", "seconds", "undecided")}
+    chosen = {
+        key: mini_sd[key] for key in ("model", "accuracy", "n", "calls_per_image", "calls", "seconds", "undecided")
+    }
     assert chosen == {
-        "model": "mini-sd", "accuracy": 0.75, "n": 4, "calls_per_image": 25.0, "seconds": 3.5, "undecided": 0.25,
+        "model": "mini-sd", "accuracy": 0.75, "n": 4, "calls_per_image": 25.0, "calls": 100, "seconds": 3.5, "undecided": 0.25,
     }  # fmt: skip
     assert math.isnan(mini_sd["paper"]) and table["agrees"].isna().all()
     assert clip["accuracy"] == 1 and math.isnan(clip["calls_per_image"]) and math.isnan(clip["seconds"])
@@ -85,16 +96,16 @@ def test_missing_run_is_a_dash_and_is_listed() -> None:
     table = table1(pd.concat(frames), COSTS)
     absent = table[table["n"] == 0].iloc[0]
     assert (absent["model"], absent["dataset"]) == ("mini-if", "fashion") and math.isnan(absent["accuracy"])
-    markdown = to_markdown(table)
-    assert "| fashion | mini-if | – | 0 | – | – | – |" in markdown
+    markdown = to_markdown([layout1(table)])
+    assert "| fashion | mini-if | – | 0 | – | – | – | – |" in markdown
     assert "Missing (–): mini-if on fashion." in markdown
 
 
 def test_table1_markdown_reads_as_meant() -> None:
     frames = pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")])
-    markdown = to_markdown(table1(frames, COSTS), notes=["Trained on this domain."])
-    assert "| digits | mini-sd | 75.0 [30.1, 95.4] | 4 | 25.0 | 3.5 | 25.0 |" in markdown
-    assert "| digits | mini-clip | 100.0 [51.0, 100.0] | 4 | none |  |  |" in markdown
+    markdown = to_markdown([layout1(table1(frames, COSTS), ["Trained on this domain."])])
+    assert "| digits | mini-sd | 75.0 [30.1, 95.4] | 4 | 25.0 | 100 | 3.5 | 25.0 |" in markdown
+    assert "| digits | mini-clip | 100.0 [51.0, 100.0] | 4 | none |  |  |  |" in markdown
     assert "Wilson 95 % interval" in markdown and "n is the number of test images" in markdown
     assert "Paper" not in markdown and markdown.endswith("\n\nTrained on this domain.\n")
 
@@ -139,12 +150,12 @@ def test_holm_demands_more_than_a_single_test() -> None:
 
 
 def test_table3_markdown_marks_significance_and_missing_tasks() -> None:
-    markdown = to_markdown(table3(scenes(), PAPER3))
+    markdown = to_markdown(layouts3(table3(scenes(), PAPER3)))
     assert r"| Shape\|Color | **85.0 [64.0, 94.8]**† | 20 | 66 | 65 | 52 |" in markdown
     assert "| Shape,Color | – | 0 | 100 | 85 | 54 |" in markdown
     assert "| mini-if | held-out | 100.0 | – | 70.0 | 85.0 | 20 |" in markdown
     assert "SD v1.4 (reported)" in markdown and "Missing (–): mini-if on Shape,Color." in markdown
-    widths = {line.replace(r"\|", "").count("|") for line in markdown.split("\n\n")[0].splitlines()}
+    widths = {line.replace(r"\|", "").count("|") for line in markdown.split("\n\n")[1].splitlines()}
     assert len(widths) == 1
 
 
@@ -160,9 +171,39 @@ def test_task_that_the_paper_lacks_is_named() -> None:
         table3(predictions("mini-if", "1", task="Size,Position", held_out=False), PAPER3)
 
 
+def test_what_the_run_asks_for_is_shown_whether_it_is_there_or_not() -> None:
+    wanted = pd.DataFrame({"model": ["mini-if"], "dataset": ["fashion"], "kind": ["diffusion"]})
+    table = table1(predictions("mini-sd", "11"), COSTS, wanted=wanted)
+    assert list(table["dataset"].unique()) == ["fashion", "digits"]
+    assert table[table["n"] == 0].shape[0] == 3
+    table = table3(scenes(), PAPER3, pd.DataFrame({"model": ["mini-sd", "mini-if"]}))
+    assert list(table["model"].unique()) == ["mini-sd", "mini-if"]
+    assert (table[table["model"] == "mini-sd"]["n"] == 0).all()
+
+
+def test_a_difference_beyond_both_errors_is_marked() -> None:
+    paper = pd.DataFrame({"model": ["mini-sd"], "dataset": ["digits"], "accuracy": [5.0]})
+    markdown = to_markdown([layout1(table1(predictions("mini-sd", "1101"), COSTS, paper))])
+    assert "| 5.0 | ≠ |" in markdown and "does not hold 0" in markdown
+
+
+def test_undecided_races_are_counted() -> None:
+    table = table3(scenes(), PAPER3)
+    assert table[table["split"] == "all"]["undecided_items"].sum() == 2
+    assert "| Undecided items | 2 of 40 |" in to_markdown(layouts3(table))
+
+
+def test_latex_escapes_what_latex_would_read() -> None:
+    latex = to_latex(layouts3(table3(scenes(), PAPER3)))
+    assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ & 20 & 66 & 65 & 52 \\" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert not [line for line in latex.splitlines() if "%" in line.replace(r"\%", "")]
+
+
 def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
     table = table1(predictions("mini-sd", "110"), COSTS)
-    write(table, "text\n", tmp_path / "tables" / "table1.csv", tmp_path / "tables" / "table1.md")
-    line = (tmp_path / "tables" / "table1.csv").read_text().splitlines()[1]
-    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,3.5,0.333333,,,diffusion"
-    assert (tmp_path / "tables" / "table1.md").read_text() == "text\n"
+    paths = [tmp_path / "tables" / f"table1.{kind}" for kind in ("csv", "md", "tex", "json")]
+    write(table, [layout1(table)], map(str, paths))
+    line = paths[0].read_text().splitlines()[1]
+    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,,,diffusion"
+    assert all(path.read_text() for path in paths)

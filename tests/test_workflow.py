@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,79 @@ def test_figures_logs_and_benchmarks_are_there(finished):
 def test_a_finished_run_has_nothing_to_be_done(finished):
     again = snakemake(finished, "-n")
     assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+
+
+SCORING = {
+    "score",
+    "latents",
+    "text",
+    "denoise",
+    "samples",
+    "render",
+    "clip",
+    "crops",
+    "dataset",
+    "binding_items",
+    "weights",
+}
+
+
+def planned(root: Path, *arguments: str) -> set[str]:
+    """The rules that a dry run would run."""
+    done = snakemake(root, "-n", *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    # The table of job counts: a rule with a message is not named elsewhere.
+    return set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, flags=re.MULTILINE)) - {"total"}
+
+
+@pytest.mark.parametrize(
+    ("files", "touched"),
+    [
+        (
+            "workflow/scripts/{confusion,calls,table1,paired,breakdown,page,controlled}.py",
+            {"confusion", "calls", "table1"},
+        ),
+        ("config/paper/table1.csv workflow/report/{table1,calls}.rst", {"table1", "report_page"}),
+    ],
+    ids=["plot code", "reported numbers and captions"],
+)
+def test_a_change_of_plots_and_tables_never_touches_a_scoring_rule(finished, files, touched):
+    """Every script but those of the scoring chain is changed at once, and nothing of the chain is run again."""
+    names = subprocess.run(["bash", "-c", f"echo {files}"], capture_output=True, text=True, check=True).stdout.split()
+    before = {name: (finished / name).read_bytes() for name in names}
+    try:
+        for name, content in before.items():
+            (finished / name).write_bytes(
+                content + (b"\n" if name.endswith(".rst") else b"\n# changed\n" if name.endswith(".py") else b"")
+            )
+        rules = planned(finished)
+        assert touched <= rules and not rules & {*SCORING, "predictions"}, rules
+    finally:
+        for name, content in before.items():
+            (finished / name).write_bytes(content)
+
+
+def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_it(finished):
+    folder = finished / "results" / "tiny"
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "/mini-sd/digits/" in str(path)}
+    assert any("/scores/" in str(path) for path in kept) and any("/predictions/" in str(path) for path in kept)
+    shutil.rmtree(folder / "scores" / "mini-sd" / "digits")
+    shutil.rmtree(folder / "predictions" / "mini-sd" / "digits")
+    assert not planned(finished, "tables", "figures", "report") & SCORING
+    done = snakemake(finished, "tables", "report")
+    assert done.returncode == 0, done.stderr[-4000:]
+    file = next(path for path in kept if "/predictions/" in str(path)).relative_to(finished)
+    command = f"snakemake --cores all --configfile tiny.yaml {file}"
+    assert "mini-sd on digits (0 of 1 score shards)" in done.stderr and command in done.stderr
+    table = pd.read_csv(folder / "tables" / "table1.csv").set_index("model")
+    assert table.loc["mini-sd", "n"] == 0 and np.isnan(table.loc["mini-sd", "accuracy"])
+    assert command in (folder / "tables" / "table1.md").read_text() and command in (folder / "report.html").read_text()
+    # The command as it was printed, then everything: back to the whole table without a call.
+    made = snakemake(finished, str(file))
+    assert made.returncode == 0 and snakemake(finished).returncode == 0
+    assert pd.read_csv(folder / "tables" / "table1.csv").set_index("model").loc["mini-sd", "n"] == 3
+    new = [json.loads(path.read_text()) for path in folder.rglob("scores/mini-sd/digits/**/*.json")]
+    assert new and all(cost["calls"] == 0 for cost in new)
 
 
 def test_a_deleted_run_is_made_anew_without_a_call_and_byte_for_byte(finished):

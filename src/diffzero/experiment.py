@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffzero import demand
 from diffzero.binding import TASKS
-from diffzero.config import Clip, Dataset, Diffusion, Policy, Run, Weighting, load_dataset, load_model
+from diffzero.config import Clip, Dataset, Diffusion, Policy, Run, Variant, Weighting, load_dataset, load_model
 from diffzero.race import Full, Stages, TTest
 from diffzero.race import Policy as RacePolicy
 
@@ -29,6 +29,12 @@ def weighting_slug(weighting: Weighting) -> str:
     return f"heuristic-{weighting.rate:g}" if weighting.kind == "heuristic" else weighting.kind
 
 
+def variant_name(variant: Variant) -> str:
+    """The name that a variant bears as a data set, in paths and tables."""
+    change = f"reduced-{variant.reduced}" if variant.reduced else f"template-{variant.template}"
+    return f"{variant.dataset}-{change}"
+
+
 @dataclass(frozen=True)
 class Scoring:
     """One set of scores: a model on a data set under a policy."""
@@ -39,6 +45,7 @@ class Scoring:
     policy: RacePolicy
     unshared: bool = False
     first: int | None = None  # only the first images of the selection
+    noise_of: str | None = None  # the data set whose draws are taken, where it is not `dataset`: a variant's plain one
 
     @property
     def race(self) -> str:
@@ -50,7 +57,8 @@ class Scoring:
         """What a scoring job needs to know, as plain values for a rule's params."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self.policy).items()}
         policy = {"kind": type(self.policy).__name__, **values}
-        return {"policy": policy, "unshared": self.unshared, "first": self.first}
+        noise_of = self.noise_of or self.dataset
+        return {"policy": policy, "unshared": self.unshared, "first": self.first, "noise_of": noise_of}
 
 
 def policy_of(params: dict) -> RacePolicy:
@@ -80,8 +88,20 @@ class Experiment:
         return _model(name, self.root)
 
     def dataset(self, name: str) -> Dataset:
-        """The settings of a data set."""
-        return _dataset(name, self.root)
+        """The settings of a data set or of a variant of one."""
+        variant = self.variants.get(name)
+        settings = _dataset(variant.dataset if variant else name, self.root)
+        changed = variant is not None and variant.template is not None
+        return settings.model_copy(update={"template": variant.template}) if changed else settings
+
+    @cached_property
+    def variants(self) -> dict[str, Variant]:
+        """The variants of the run by the name that each bears as a data set; several models may share one."""
+        return {variant_name(entry): entry for entry in self.run.variants}
+
+    def reduced(self, name: str) -> int | None:
+        """Pixels to which a data set's images are reduced first (Section 4.1); None for all but such variants."""
+        return self.variants[name].reduced if name in self.variants else None
 
     @property
     def has_binding(self) -> bool:
@@ -118,7 +138,24 @@ class Experiment:
     def scorings(self) -> dict[tuple[str, str, int, str], Scoring]:
         """Every scoring of the run by (model, data set, seed, race)."""
         extra = [s for e in self.run.efficiency for s in self.efficiency(e.model, e.dataset)]
-        return {(s.model, s.dataset, s.seed, s.race): s for s in [*self.main, *extra]}
+        return {(s.model, s.dataset, s.seed, s.race): s for s in [*self.main, *extra, *self.unpruned, *self.varied]}
+
+    @cached_property
+    def unpruned(self) -> list[Scoring]:
+        """The unpruned scorings with shared noise, the largest of each model and data set."""
+        found: dict[tuple[str, str], Scoring] = {}
+        for entry in [*self.run.efficiency, *self.run.unpruned]:
+            scoring = Scoring(entry.model, entry.dataset, self.run.seeds[0], Full(entry.draws), first=entry.images)
+            known = found.get((entry.model, entry.dataset))
+            if known is None or entry.images * entry.draws > known.first * known.policy.max_scores:
+                found[entry.model, entry.dataset] = scoring
+        return list(found.values())
+
+    @cached_property
+    def varied(self) -> list[Scoring]:
+        """The scorings of the variants, each with the first seed and the noise of the plain data set."""
+        policy, seed = race_policy(self.run.policy), self.run.seeds[0]
+        return [Scoring(v.model, variant_name(v), seed, policy, noise_of=v.dataset) for v in self.run.variants]
 
     def image_count(self, scoring: Scoring) -> int:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
@@ -161,15 +198,3 @@ class Experiment:
             else f"{name}@{via}": f"{self.folder}/baselines/{name}/{dataset}/via-{via or 'none'}.parquet"
             for name, via in settings
         }
-
-    def tables(self) -> list[str]:
-        """The result tables."""
-        names = ["table1", *(["table3"] if self.has_binding else [])]
-        return [f"{self.folder}/tables/{name}.{kind}" for name in names for kind in ("csv", "md")]
-
-    def figures(self) -> list[str]:
-        """The figures, each as SVG and PNG."""
-        stems = [f"efficiency-{e.model}-{e.dataset}" for e in self.run.efficiency]
-        stems += [f"denoised-{e.model}-{e.dataset}" for e in self.run.denoised]
-        stems += ["binding"] if self.has_binding else []
-        return [f"{self.folder}/figures/{stem}.{kind}" for stem in stems for kind in ("svg", "png")]

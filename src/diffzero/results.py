@@ -1,11 +1,16 @@
 """Predictions and costs of a run, gathered for the tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from diffzero.config import Weighting
 from diffzero.files import read_json
+from diffzero.matrices import Matrices, matrices
+from diffzero.schedule import Schedule
+from diffzero.schedule import read as read_schedule
+from diffzero.weighting import WEIGHTINGS, weigh
 
 BINDING_NOTE = (
     "The mini models were trained on scenes of this kind, with captions of this grammar; six of the 24 combinations of "
@@ -13,25 +18,55 @@ BINDING_NOTE = (
 )
 
 
+COLUMNS = ("item", "task", "image", "label", "prediction", "correct", "calls", "draws", "undecided", "tied")
+
+
 def predictions(sources: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """All prediction files of a table in one frame: their columns, and model, dataset, seed, kind from `sources`."""
+    """All prediction files of a table in one frame: their columns, and model, dataset, seed, kind from `sources`.
+
+    Without any source: no row, the same columns.
+    """
     frames = []
     for source in sources:
         facts = {name: source[name] for name in ("model", "dataset", "seed", "kind")}
         frames.append(pd.read_parquet(source["file"]).assign(**facts))
-    return pd.concat(frames, ignore_index=True)
+    return (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=[*COLUMNS, "model", "dataset", "seed", "kind"])
+    )
 
 
 def costs(files: Iterable[str]) -> pd.DataFrame:
-    """One row a shard: model and data set (from the path), and what its scores cost, whenever they were taken.
+    """model, dataset (from the path), calls, seconds, gpu_hours, device, one row a shard: what its scores cost, whenever they were taken.
 
-    `seconds` is the network's time for the shard's scores, not the job's: a job that found all of them in the store took none.
+    `seconds` is the network's time for the shard's scores, not the job's: a job that found all of them in the store took
+    none. gpu_hours is nan where the device was a CPU.
     """
     rows = []
     for file in files:
         model, dataset = Path(file).parts[-5:-3]
-        rows.append({"model": model, "dataset": dataset, "seconds": read_json(Path(file))["network_seconds"]})
-    return pd.DataFrame(rows)
+        cost = read_json(Path(file))
+        hours = cost["network_seconds"] / 3600 if cost["device"].startswith("cuda") else float("nan")
+        calls = cost["calls"] + cost["reused"]
+        rows.append((model, dataset, calls, cost["network_seconds"], hours, cost["device"]))
+    return pd.DataFrame(rows, columns=["model", "dataset", "calls", "seconds", "gpu_hours", "device"])
+
+
+def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], tuple[Matrices, Schedule]]:
+    """Unpruned scores and the model's schedule, by (model, data set). `sources`: model, dataset, shards, weights, decisions."""
+    found = {}
+    for source in sources:
+        scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_index=True)
+        data = matrices(pd.read_parquet(source["decisions"]), scores)
+        schedule = read_schedule(Path(read_json(Path(source["weights"]))["folder"]))
+        found[source["model"], source["dataset"]] = data, schedule
+    return found
+
+
+def fixed_weights(weighting: Weighting, schedule: Schedule) -> dict[str, Callable]:
+    """The three fixed weightings on a model's schedule, the heuristic at the run's rate."""
+    return {kind: weigh(weighting.model_copy(update={"kind": kind}), schedule) for kind in WEIGHTINGS}
 
 
 def reported(paper: pd.DataFrame) -> pd.DataFrame:

@@ -9,4 +9,5 @@ from diffzero.images import crops
 from diffzero.logs import log_to
 
 log_to(snakemake.log[0])
-write_npy(crops(pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)), Path(snakemake.output[0]))
+images, size = pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)
+write_npy(crops(images, size, snakemake.params.via), Path(snakemake.output[0]))

@@ -30,7 +30,7 @@ inputs = Inputs(
     first=params.scoring["first"],
 )
 settings = Settings(
-    dataset=wildcards.dataset,
+    dataset=params.scoring["noise_of"],
     seed=int(wildcards.seed),
     unshared=params.scoring["unshared"],
     policy=policy_of(params.scoring["policy"]),

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import tables
+from diffzero import layout, tables
 from diffzero.files import read_json
 from diffzero.logs import log_to
 from diffzero.results import costs, notes, predictions, reported
 
 log_to(snakemake.log[0])
+params = snakemake.params
 table = tables.table1(
-    predictions(snakemake.params.sources), costs(snakemake.input.costs), reported(pd.read_csv(snakemake.input.paper))
+    predictions(params.sources),
+    costs(snakemake.input.costs),
+    reported(pd.read_csv(snakemake.input.paper)),
+    pd.DataFrame(params.wanted),
 )
 duplicates = {Path(path).parent.name: read_json(Path(path))["duplicates"] for path in snakemake.input.prompts}
-markdown = tables.to_markdown(table, notes(snakemake.params.trained_on, duplicates))
-tables.write(table, markdown, Path(snakemake.output.csv), Path(snakemake.output.markdown))
+remarks = [*params.absent, *notes(params.trained_on, duplicates)]
+layout.write(table, [tables.layout1(table, remarks)], snakemake.output)

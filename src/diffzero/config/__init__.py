@@ -4,7 +4,19 @@ from diffzero.config.base import ConfigError
 from diffzero.config.catalogue import Clip, Dataset, Diffusion, Digits, Folder, Hub, Mirror, Model, Parquet
 from diffzero.config.documentation import json_schema, markdown
 from diffzero.config.loading import load_dataset, load_model, load_run
-from diffzero.config.run import Binding, Denoised, Efficiency, Plan, Policy, Run, Stage, Weighting
+from diffzero.config.run import (
+    Binding,
+    Denoised,
+    Efficiency,
+    Plan,
+    Policy,
+    Run,
+    Samples,
+    Stage,
+    Unpruned,
+    Variant,
+    Weighting,
+)
 
 __all__ = [
     "Binding",
@@ -23,7 +35,10 @@ __all__ = [
     "Plan",
     "Policy",
     "Run",
+    "Samples",
     "Stage",
+    "Unpruned",
+    "Variant",
     "Weighting",
     "json_schema",
     "load_dataset",

@@ -8,7 +8,10 @@ from pydantic.json_schema import models_json_schema
 from diffzero.config import catalogue, run
 from diffzero.config.base import Closed
 
-_RUN = (run.Run, run.Policy, run.Stage, run.Weighting, run.Binding, run.Efficiency, run.Denoised, run.Plan)
+_RUN = (
+    *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding),
+    *(run.Efficiency, run.Unpruned, run.Variant, run.Denoised, run.Samples, run.Plan),
+)
 _MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip)
 _DATASET = (catalogue.Dataset, catalogue.Digits, catalogue.Parquet, catalogue.Folder, catalogue.Hub)
 _CHAPTERS: tuple[tuple[str, tuple[type[Closed], ...]], ...] = (

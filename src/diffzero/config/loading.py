@@ -17,6 +17,8 @@ DOCS = "docs/configuration.md"
 Keys = tuple[str | int, ...]
 # The ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Lists of what is shown beside the main tables: each entry names a model and a data set of the run.
+FIGURES = ("efficiency", "unpruned", "variants", "denoised", "samples")
 _KINDS: dict[Keys, type[Diffusion] | type[Clip]] = {
     ("models",): Diffusion,
     ("baselines",): Clip,
@@ -53,7 +55,7 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
             _check_kind((*key, number), kind, name, root, document)
     for number, name in enumerate(run.datasets):
         _load("dataset", name, root, document.place(("datasets", number)) + ": ")
-    _check_figures(run, document)
+    _check_figures(run, document, root)
     if run.binding is None:
         return run
     own = {key: getattr(run, key) for key in ("models", "baselines") if getattr(run.binding, key) is None}
@@ -89,16 +91,23 @@ def _check_kind(keys: Keys, kind: type[Diffusion] | type[Clip], name: str, root:
         )
 
 
-def _check_figures(run: Run, document: _Document) -> None:
+def _check_figures(run: Run, document: _Document, root: Path) -> None:
     """Refuse a figure of what the run lacks. Comes after the names: a misspelt model must not be reported as this."""
-    for keys, entry in [((k, i), entry) for k in ("efficiency", "denoised") for i, entry in enumerate(getattr(run, k))]:
+    for keys, entry in [((k, i), entry) for k in FIGURES for i, entry in enumerate(getattr(run, k))]:
         place = f"{document.place(keys)}: '{_dotted(keys)}"
         for key, legal in (("model", run.models), ("dataset", run.datasets)):
             if (name := getattr(entry, key)) not in legal:
                 hint = did_you_mean(name, legal)
                 raise ConfigError(f"{place}.{key}' is '{name}', expected one of '{key}s': {', '.join(legal)}.{hint}")
-        if entry.images > run.images:
+        if keys[0] in ("efficiency", "unpruned", "denoised") and entry.images > run.images:
             raise ConfigError(f"{place}.images' is {entry.images}, expected at most 'images', which is {run.images}.")
+    for number, variant in enumerate(run.variants):
+        templates = load_dataset(variant.dataset, root).templates
+        if variant.template is not None and variant.template >= len(templates):
+            raise ConfigError(
+                f"{document.place(('variants', number))}: 'variants[{number}].template' is {variant.template}, expected 0 to "
+                f"{len(templates) - 1}: {variant.dataset} has {len(templates)} templates, counted from 0."
+            )
 
 
 def _load(kind: str, name: str, root: Path, place: str = "") -> Any:

@@ -119,6 +119,53 @@ class Plan(Closed):
     """Seconds from a job's start to its first call: imports, weights from a shared disk."""
 
 
+class Unpruned(Closed):
+    """Scores of every class for every draw: what weightings, policies, calibration and learned weights are replayed from."""
+
+    model: str
+    """A model of the run."""
+    dataset: str
+    """A data set of the run."""
+    images: Count
+    """Images scored without pruning. Calls grow with images x classes x draws."""
+    draws: Count
+    """Draws of every class. The paper's learned weighting has about 100 in each of 20 buckets of t: 2000."""
+
+
+class Variant(Closed):
+    """The same images asked about in another way: reduced first (Section 4.1), or under another template."""
+
+    model: str
+    """A model of the run."""
+    dataset: str
+    """A data set of the run."""
+    reduced: Count | None = None
+    """Pixels a side to which each image is reduced before it is resized to the model's size."""
+    template: Annotated[int, Field(ge=0)] | None = None
+    """Number of the template in the data set's list, counted from 0."""
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Self:
+        if (self.reduced is None) == (self.template is None):
+            raise ValueError("expected either 'reduced' or 'template'. Write one; the other is a variant of its own.")
+        return self
+
+
+class Samples(Closed):
+    """One row set of the figure of samples (Figure 6): pictures that the model makes from the class prompts."""
+
+    model: str
+    """A model of the run."""
+    dataset: str
+    """A data set of the run, whose prompts are used."""
+    images: Count = 4
+    """Pictures a prompt."""
+    steps: Count = 50
+    """Steps of the checkpoint's own sampler."""
+    guidance: Annotated[float, Field(ge=1)] = 7.5
+    """Weight of classifier-free guidance; 1 is none."""
+
+
 class Run(Closed):
     """One run: `config/config.yaml`, or a file given with `--configfile`. Defaults are the paper's protocol."""
 
@@ -159,8 +206,14 @@ class Run(Closed):
     """The attribute-binding tasks; left out: none."""
     efficiency: list[Efficiency] = Field([])
     """What the efficiency figure shows."""
+    unpruned: list[Unpruned] = Field([])
+    """Further unpruned scores, for Table 4, Figure 5, sensitivity and costs; those of `efficiency` always serve, too."""
+    variants: list[Variant] = Field([])
+    """What the tables of Section 4.1 (reduced images) and of the prompt study show beside the plain data set."""
     denoised: list[Denoised] = Field([])
     """What the figure of denoised images shows."""
+    samples: list[Samples] = Field([])
+    """What the figure of samples shows."""
     plan: Plan = Plan()
     """What the plan of the run reckons with."""
 

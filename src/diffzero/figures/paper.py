@@ -1,4 +1,4 @@
-"""The figures of Clark & Jaini (2023) that need no more than stored scores and predictions, and one of a single race.
+"""Figures of Clark & Jaini (2023): efficiency, denoised images, samples, binding; and one of a single race.
 
 Each function returns a figure; `save` writes it. Accuracies come in as shares and are drawn in percent.
 """
@@ -24,6 +24,7 @@ from diffzero.style import COLOURS, GREY, STYLE, frame, look, new_figure, spread
 VARIANTS = ("unshared", "shared", "shared + pruning")
 KINDS = {"recognition": "Recognition", "pair": "Pair: both objects", "binding": "Binding: one object"}
 MOST_LABELS = 10  # classes that a race names one by one
+MOST_PROMPTS = 10  # shown of a data set in the figure of samples
 CHANCE = 50.0  # percent, of two sentences
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,7 @@ def _plain(value: float, _position: int) -> str:
     return f"{value:g}"
 
 
-def _plain_log_axis(axes: Axes) -> None:
+def plain_log_axis(axes: Axes) -> None:
     """Nothing; the x axis has ticks at 1, 2 and 5 times each power of ten: its range is often less than a decade."""
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(_plain)
@@ -66,7 +67,7 @@ def efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
         axes.fill_between(line["calls_per_class"], *band, color=COLOURS[index], alpha=0.15, linewidth=0)
         axes.plot(line["calls_per_class"], 100 * line["accuracy"], label=variant, **look(index))
     axes.set_xscale("log")
-    _plain_log_axis(axes)
+    plain_log_axis(axes)
     axes.set_xlabel("Denoiser calls per class and image (log scale)")
     axes.set_ylabel("Accuracy (%)")
     axes.set_title(f"{model} on {dataset}: {_counts(curves['n'])} images, bands: 95 % interval", loc="left")
@@ -118,6 +119,21 @@ def denoised(
             axes.set_xlabel(_error(errors[row][column]), fontsize=8, fontweight=weight)
     legend = "Frame: the right prompt. Number: weighted squared error; bold: the lowest of its row."
     figure.supxlabel(textwrap.fill(legend, int(14 * width)), fontsize=8)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def samples(pictures: NDArray[np.uint8], prompts: Sequence[str], title: str) -> Figure:
+    """Figure 6 of the paper: pictures [prompt, image, height, width, 3] that a model makes from the prompts, a column a prompt."""
+    columns, rows = pictures.shape[:2]
+    wrapped = [textwrap.fill(prompt, 15) for prompt in prompts]
+    figure = new_figure(1.02 * columns + 0.2, 1.02 * rows + 0.14 * max(text.count("\n") + 1 for text in wrapped) + 0.35)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for column, text in enumerate(wrapped):
+        grid[0, column].set_title(text, fontsize=7, verticalalignment="bottom")
+        for row in range(rows):
+            _show(grid[row, column], pictures[column, row])
+    figure.supxlabel(title, fontsize=8)
     return figure
 
 
@@ -197,7 +213,7 @@ def race(means: Floats, names: Sequence[str], pruned_at: Floats, draws: Sequence
         lines += axes.plot(taken[visible], means[visible, index], **look(rank), **weight, **marks)
     axes.plot(*ends[~survives].T, "x", color="black", markersize=6, markeredgewidth=1.4, zorder=4)
     axes.set(xscale="log", xlim=(0.97 * left, 1.03 * taken[-1]), ylim=(low, high))
-    _plain_log_axis(axes)
+    plain_log_axis(axes)
     labels = [_short(names[i], 28) + ("" if survives[i] else f" ({int(pruned_at[i])})") for i in named]
     if others:
         _race_legend(axes, lines, labels, len(others))

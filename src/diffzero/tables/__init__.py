@@ -1,0 +1,35 @@
+"""The tables of Clark & Jaini (2023) and a few more: data frames from predictions, and their layouts for readers."""
+
+from diffzero.tables.accuracy import layout1, table1
+from diffzero.tables.binding import layouts3, table3
+from diffzero.tables.comparison import cost_table, layout_calibration, layout_cost, layout_paired, paired
+from diffzero.tables.controlled import controlled, layout_controlled
+from diffzero.tables.shapes import layout2, table2
+from diffzero.tables.studies import layout_spread, layouts_variants, spreads, variants
+from diffzero.tables.weightings import combined, layout4, layout_combined, layout_transfer, table4, transfer
+
+__all__ = [
+    "combined",
+    "controlled",
+    "cost_table",
+    "layout1",
+    "layout2",
+    "layout4",
+    "layout_calibration",
+    "layout_combined",
+    "layout_controlled",
+    "layout_cost",
+    "layout_paired",
+    "layout_spread",
+    "layout_transfer",
+    "layouts3",
+    "layouts_variants",
+    "paired",
+    "spreads",
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+    "transfer",
+    "variants",
+]

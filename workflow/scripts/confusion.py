@@ -1,0 +1,18 @@
+"""Confusion matrix of one model on one data set."""
+
+from pathlib import Path
+
+import numpy as np
+
+from diffzero import figures
+from diffzero.files import read_json
+from diffzero.logs import log_to
+from diffzero.results import predictions
+
+log_to(snakemake.log[0])
+wildcards, names = snakemake.wildcards, read_json(Path(snakemake.input.prompts))["classnames"]
+table = predictions(snakemake.params.sources)
+matrix = np.zeros((len(names), len(names)), dtype=np.int64)  # [true, predicted]
+np.add.at(matrix, (table["label"], table["prediction"]), 1)
+figure = figures.confusion(matrix, names, f"{wildcards.model} on {wildcards.dataset}")
+figures.save(figure, Path(snakemake.output.svg).with_suffix(""))

@@ -1,0 +1,17 @@
+"""Figure 5: reliability of both confidences of one model on one data set."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero import figures
+from diffzero.logs import log_to
+
+log_to(snakemake.log[0])
+wildcards = snakemake.wildcards
+table, bins = (
+    frame[(frame["model"] == wildcards.model) & (frame["dataset"] == wildcards.dataset)]
+    for frame in (pd.read_csv(snakemake.input.table), pd.read_csv(snakemake.input.bins))
+)
+figure = figures.reliability(bins, table, f"{wildcards.model} on {wildcards.dataset}")
+figures.save(figure, Path(snakemake.output.svg).with_suffix(""))

@@ -1,0 +1,17 @@
+"""Figure 6: samples from class prompts."""
+
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+from diffzero import figures
+from diffzero.figures.paper import MOST_PROMPTS
+from diffzero.logs import log_to
+from diffzero.problem import read_prompts
+
+log_to(snakemake.log[0])
+pictures, entry = load_file(snakemake.input[0])["pictures"], snakemake.params.entry
+prompts = read_prompts(Path(snakemake.input.prompts))[:MOST_PROMPTS]
+settings = f"{entry['steps']} steps, guidance {entry['guidance']:g}, seed {snakemake.params.seed}"
+title = f"{snakemake.wildcards.model}: {settings}; no picture left out"
+figures.save(figures.samples(pictures, prompts, title), Path(snakemake.output.svg).with_suffix(""))

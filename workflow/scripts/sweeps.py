@@ -1,0 +1,34 @@
+"""Other policies, weightings and settings, replayed from unpruned scores: the cost frontier and the sensitivity grid."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero import figures, sweeps
+from diffzero.config import Policy, Weighting
+from diffzero.files import read_json, write_atomically
+from diffzero.logs import log_to
+from diffzero.results import fixed_weights
+from diffzero.schedule import read
+from diffzero.weighting import weigh
+
+log_to(snakemake.log[0])
+source, output, wildcards = snakemake.params.sources[0], snakemake.output, snakemake.wildcards
+policy, weighting = Policy(**snakemake.params.policy), Weighting(**snakemake.params.weighting)
+pruning, title = sweeps.pruning_of(policy), f"{wildcards.model} on {wildcards.dataset}"
+schedule = read(Path(read_json(Path(source["weights"]))["folder"]))
+items = pd.read_parquet(source["decisions"])
+scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_index=True)
+
+
+def heuristic(rate: float) -> sweeps.Weight:
+    """exp(-rate t); a rate of 0 is no weighting at all."""
+    return weigh(weighting.model_copy(update={"kind": "heuristic", "rate": rate}), schedule)
+
+
+table = sweeps.frontier(items, scores, pruning, fixed_weights(weighting, schedule))
+write_atomically(Path(output.frontier), table.to_csv(index=False, float_format="%.6g").encode())
+figures.save(figures.frontier(table, title), Path(output.frontier_svg).with_suffix(""))
+table = sweeps.sensitivity(items, scores, pruning, weighting.rate, heuristic)
+write_atomically(Path(output.sensitivity), table.to_csv(index=False, float_format="%.6g").encode())
+figures.save(figures.sensitivity(table, weighting.rate, title), Path(output.sensitivity_svg).with_suffix(""))

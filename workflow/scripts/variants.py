@@ -1,0 +1,13 @@
+"""Section 4.1 and the prompt study, from predictions on a data set and its variants."""
+
+import pandas as pd
+
+from diffzero import layout, tables
+from diffzero.logs import log_to
+from diffzero.results import predictions
+from diffzero.tables.studies import WANTED_COLUMNS
+
+log_to(snakemake.log[0])
+params, paper = snakemake.params, pd.read_csv(snakemake.input.paper)
+table = tables.variants(predictions(params.sources), pd.DataFrame(params.rows, columns=WANTED_COLUMNS), paper)
+layout.write(table, tables.layouts_variants(table, paper, params.absent), snakemake.output)

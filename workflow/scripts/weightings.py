@@ -1,0 +1,23 @@
+"""Table 4, the transfer of learned weights and Appendix F, from unpruned scores."""
+
+import pandas as pd
+
+from diffzero import layout, tables
+from diffzero.config import Weighting
+from diffzero.logs import log_to
+from diffzero.results import fixed_weights, unpruned
+
+log_to(snakemake.log[0])
+output, absent, weighting = snakemake.output, snakemake.params.absent, Weighting(**snakemake.params.weighting)
+table4, ablations = pd.read_csv(snakemake.input.table4), pd.read_csv(snakemake.input.ablations)
+found = unpruned(snakemake.params.sources)
+data = {key: matrices for key, (matrices, _) in found.items()}
+weights = {key: fixed_weights(weighting, schedule) for key, (_, schedule) in found.items()}
+heuristics = {key: fixed["heuristic"] for key, fixed in weights.items()}
+
+table = tables.table4(data, weights, table4)
+layout.write(table, [tables.layout4(table, table4, absent)], [output.csv, *output.rest])
+table = tables.transfer(data, heuristics)
+layout.write(table, [tables.layout_transfer(table, absent)], [output.transfer, *output.transfer_rest])
+table = tables.combined(data, heuristics)
+layout.write(table, [tables.layout_combined(table, ablations, absent)], [output.combined, *output.combined_rest])
