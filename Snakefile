@@ -68,6 +68,7 @@ onstart:
 
 
 onsuccess:
+    sys.stderr.write(PUBLISHED.summary())
     print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
 
 
@@ -96,7 +97,3 @@ rule figures:
 rule report:
     input:
         f"{RESULTS}/report.html",
-
-
-onsuccess:
-    sys.stderr.write(PUBLISHED.summary())

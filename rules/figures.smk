@@ -110,8 +110,8 @@ rule samples:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=denoiser_memory,
+        runtime=more_minutes(60),
         gpu=0 if RUN.device == "cpu" else 1,
     params:
         entry=entry_of("samples"),

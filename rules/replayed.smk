@@ -14,8 +14,8 @@ rule binding_figure:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     message:
         "Table 3 as a picture"
     script:
@@ -42,8 +42,8 @@ rule controlled:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("binding"),
         wanted=lambda wildcards: PUBLISHED.wanted("binding"),
@@ -72,8 +72,8 @@ rule breakdown:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("binding"),
     message:
@@ -103,8 +103,8 @@ rule confusion:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=first_seed,
     message:
@@ -126,8 +126,8 @@ rule calls:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification", "binding"),
     message:
@@ -151,8 +151,8 @@ rule paired_figure:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     message:
         "The paired comparison as a picture"
     script:
@@ -180,8 +180,8 @@ rule reliability:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     message:
         "Figure 5: calibration of {wildcards.model} on {wildcards.dataset}"
     script:
@@ -209,8 +209,8 @@ rule timesteps:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=16000,
-        runtime=30,
+        mem_mb=more_memory(16000),
+        runtime=more_minutes(30),
     params:
         sources=lambda wildcards: unpruned_sources(unpruned_of(wildcards)),
         weighting=RUN.weighting.model_dump(),
@@ -249,8 +249,8 @@ rule sweeps:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=more_memory(16000),
+        runtime=more_minutes(240),
     params:
         sources=lambda wildcards: unpruned_sources(unpruned_of(wildcards)),
         policy=RUN.policy.model_dump(),

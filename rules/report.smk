@@ -17,8 +17,8 @@ rule report_page:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         facts=lambda wildcards: PUBLISHED.facts(),
         missing=lambda wildcards: PUBLISHED.absent_everything(),

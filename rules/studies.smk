@@ -20,8 +20,8 @@ rule weightings:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=more_memory(16000),
+        runtime=more_minutes(60),
     params:
         sources=lambda wildcards: unpruned_sources(PUBLISHED.unpruned()),
         weighting=RUN.weighting.model_dump(),
@@ -46,8 +46,8 @@ rule variants:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification", "variants"),
         rows=lambda wildcards: PUBLISHED.variant_rows(),
@@ -73,8 +73,8 @@ rule calibration:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=more_memory(16000),
+        runtime=more_minutes(60),
     params:
         sources=lambda wildcards: unpruned_sources(PUBLISHED.unpruned()),
         policy=RUN.policy.model_dump(),

@@ -44,8 +44,8 @@ rule table2:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification"),
         wanted=lambda wildcards: PUBLISHED.wanted("classification"),
@@ -95,8 +95,8 @@ rule paired:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification", "binding"),
         absent=lambda wildcards: PUBLISHED.absent("classification", "binding"),
@@ -120,8 +120,8 @@ rule spread:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification"),
         absent=lambda wildcards: PUBLISHED.absent("classification"),
@@ -144,8 +144,8 @@ rule cost:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
     params:
         absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "variants", unpruned=True),
     message:

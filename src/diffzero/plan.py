@@ -170,8 +170,7 @@ def plan(experiment: Experiment) -> Plan:
         [spending(folder) for folder in folders] or [spending(Path(run.results) / "none")], ignore_index=True
     )
     estimates, samples = [], []
-    extra = [s for e in run.efficiency for s in experiment.efficiency(e.model, e.dataset)]
-    for scoring in [*experiment.main, *extra]:
+    for scoring in experiment.scorings.values():
         images, classes = _images(experiment, scoring), experiment.classes(scoring.dataset)
         calls, error, undecided, source, sample = _calls(experiment, scoring, images)
         speed, speed_from = _speed(experiment, scoring.model, costs, settings.device, settings.efficiency)
