@@ -2,8 +2,6 @@
 
 
 rule dataset:
-    # On the machine where Snakemake runs: it may have to download.
-    localrule: True
     output:
         images=f"{RESULTS}/data/{{dataset}}/images.parquet",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
@@ -12,6 +10,8 @@ rule dataset:
         f"{RESULTS}/logs/data/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/data/{{dataset}}.tsv"
+    # On the machine where Snakemake runs: it may have to download.
+    localrule: True
     conda:
         "../envs/data.yaml"
     resources:

@@ -2,14 +2,14 @@
 
 
 rule weights:
-    # On the machine where Snakemake runs: it may have to download.
-    localrule: True
     output:
         f"{RESULTS}/weights/{{model}}.json",
     log:
         f"{RESULTS}/logs/weights/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/weights/{{model}}.tsv"
+    # On the machine where Snakemake runs: it may have to download.
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:

@@ -2,9 +2,9 @@
 
 
 rule plan:
-    localrule: True
     log:
         f"{RESULTS}/logs/plan.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     resources:
