@@ -113,12 +113,17 @@ def main() -> None:
     denoiser = denoisers.load(options.model, "float32", options.device)
     work = Workload.fashion(denoiser, options.images)
     report = {"device": options.device, "model": options.model.name, "torch": torch.__version__}
-    report |= useful_fraction(work, options.turns)
-    report |= speedups(work, options.turns)
-    report |= bookkeeping(options.turns)
-    report |= reuse_speedup(denoiser.device, options.turns)
-    write_json(report, options.out)
-    print(json.dumps(report, indent=2))
+    parts = (
+        lambda: useful_fraction(work, options.turns),
+        lambda: speedups(work, options.turns),
+        lambda: bookkeeping(options.turns),
+        lambda: reuse_speedup(denoiser.device, options.turns),
+    )
+    for part in parts:
+        found = part()
+        print(json.dumps(found, indent=2), flush=True)
+        report |= found
+        write_json(report, options.out)
 
 
 if __name__ == "__main__":
