@@ -54,6 +54,29 @@ rule controlled:
         "../workflow/scripts/controlled.py"
 
 
+rule scene_sheet:
+    input:
+        f"{RESULTS}/data/{SCENES}/images.parquet",
+    output:
+        svg=report(f"{RESULTS}/figures/scenes.svg", caption="../workflow/report/scenes.rst", category="Attribute binding", labels={"figure": "scenes"}),
+        png=f"{RESULTS}/figures/scenes.png",
+    log:
+        f"{RESULTS}/logs/figures/scenes.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/scenes.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
+    params:
+        first=18,
+    message:
+        "Contact sheet of the scenes"
+    script:
+        "../workflow/scripts/scenes.py"
+
+
 rule breakdown:
     input:
         predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),

@@ -147,7 +147,7 @@ class Publication:
         stems += [f"{kind}-{s.model}-{s.dataset}" for kind in REPLAYED for s in self.unpruned()]
         seen = {(f["model"], f["dataset"]): None for f in self.sources("classification") if f["kind"] == "diffusion"}
         stems += [f"confusion-{model}-{dataset}" for model, dataset in seen]
-        stems += ["binding", "controlled", "breakdown"] if self.sources("binding") else []
+        stems += ["scenes", "binding", "controlled", "breakdown"] if self.sources("binding") else []
         diffusion = any(f["kind"] == "diffusion" for f in self.sources("classification", "binding"))
         stems += ["calls"] if diffusion else []
         return stems + (["paired"] if len(self.sources("classification", "binding")) > 1 else [])

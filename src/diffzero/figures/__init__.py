@@ -1,5 +1,6 @@
 """Every figure from stored scores and predictions. Each function returns a figure; `save` writes it."""
 
+from diffzero.figures.contact import scenes
 from diffzero.figures.decisions import breakdown, calls, confusion, controlled, paired
 from diffzero.figures.paper import KINDS, VARIANTS, binding, denoised, efficiency, race, samples, save
 from diffzero.figures.replayed import frontier, reliability, sensitivity, timesteps
@@ -20,6 +21,7 @@ __all__ = [
     "reliability",
     "samples",
     "save",
+    "scenes",
     "sensitivity",
     "timesteps",
 ]

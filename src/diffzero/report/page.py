@@ -17,13 +17,13 @@ TABLE_ORDER = (
     "table1", "table2", "table3", "controlled", "table4", "transfer", "combined", "variants", "spread", "calibration", "paired", "cost",
 )  # fmt: skip
 FIGURE_ORDER = (
-    "efficiency", "denoised", "reliability", "samples", "binding", "controlled", "breakdown", "timesteps", "frontier", "sensitivity",
-    "confusion", "calls", "paired",
+    "efficiency", "denoised", "reliability", "samples", "scenes", "binding", "controlled", "breakdown", "timesteps", "frontier",
+    "sensitivity", "confusion", "calls", "paired",
 )  # fmt: skip
 TITLES = {
     "efficiency": "Figure 2: efficiency", "denoised": "Figure 3: denoised images", "reliability": "Figure 5: calibration",
-    "samples": "Figure 6: samples", "binding": "Table 3 as a picture", "controlled": "Seen and held-out combinations",
-    "breakdown": "How binding fails", "timesteps": "Where in t the decision is made", "frontier": "Accuracy against cost",
+    "samples": "Figure 6: samples", "scenes": "The scenes", "binding": "Table 3 as a picture",
+    "controlled": "Seen and held-out combinations", "breakdown": "How binding fails", "timesteps": "Where in t the decision is made", "frontier": "Accuracy against cost",
     "sensitivity": "Sensitivity", "confusion": "Confusion matrix", "calls": "Calls per item", "paired": "Paired comparison",
 }  # fmt: skip
 MIME = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}

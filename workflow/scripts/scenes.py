@@ -1,0 +1,12 @@
+"""The contact sheet of the first scenes."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero import figures
+from diffzero.logs import log_to
+
+log_to(snakemake.log[0])
+table = pd.read_parquet(snakemake.input[0]).head(snakemake.params.first)
+figures.save(figures.scenes(table), Path(snakemake.output.svg).with_suffix(""))
