@@ -21,11 +21,21 @@ FIGURE_ORDER = (
     "sensitivity", "confusion", "calls", "paired",
 )  # fmt: skip
 TITLES = {
-    "efficiency": "Figure 2: efficiency", "denoised": "Figure 3: denoised images", "reliability": "Figure 5: calibration",
-    "samples": "Figure 6: samples", "scenes": "The scenes", "binding": "Table 3 as a picture",
-    "controlled": "Seen and held-out combinations", "breakdown": "How binding fails", "timesteps": "Where in t the decision is made", "frontier": "Accuracy against cost",
-    "sensitivity": "Sensitivity", "confusion": "Confusion matrix", "calls": "Calls per item", "paired": "Paired comparison",
-}  # fmt: skip
+    "efficiency": "Figure 2: efficiency",
+    "denoised": "Figure 3: denoised images",
+    "reliability": "Figure 5: calibration",
+    "samples": "Figure 6: samples",
+    "scenes": "The scenes",
+    "binding": "Table 3 as a picture",
+    "controlled": "Seen and held-out combinations",
+    "breakdown": "How binding fails",
+    "timesteps": "Where in t the decision is made",
+    "frontier": "Accuracy against cost",
+    "sensitivity": "Sensitivity",
+    "confusion": "Confusion matrix",
+    "calls": "Calls per item",
+    "paired": "Paired comparison",
+}
 MIME = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
 _CODE, _BOLD = re.compile(r"`+([^`]+)`+"), re.compile(r"\*\*(.+?)\*\*")
 
