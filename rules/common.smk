@@ -118,11 +118,12 @@ def more_minutes(minutes):
 
 
 def command_line():
-    """How this run is called, without targets, for the messages that say what to type next."""
+    """How this run is called, for the messages that say what to type next; targets can be put behind it."""
     named = [str(Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path) for path in workflow.configfiles]
     if named in ([], ["config/config.yaml"]):
         return "snakemake --profile slurm"
-    return f"snakemake --cores all --configfile {' '.join(named)}"
+    # Without `=` or `--` Snakemake takes a target for one more configuration file.
+    return f"snakemake --cores all --configfile={named[0]}" if len(named) == 1 else f"snakemake --cores all --configfile {' '.join(named)} --"
 
 
 def asked_for_what_is_there():

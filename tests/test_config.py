@@ -159,7 +159,7 @@ def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
         ({"seeds": [1, 1]}, "'seeds' holds 1 twice"),
         ({"models": ["mini-sd", "mini-sd"]}, "'models' holds 'mini-sd' twice"),
         ({"models": ["mini-sd"]}, "'denoised[1].model' is 'mini-if', expected one of 'models': mini-sd."),
-        ({"images": 10}, "'efficiency[0].images' is 20, expected at most 'images', which is 10"),
+        ({"images": 10}, "'efficiency[0].images' is 16, expected at most 'images', which is 10"),
         ({"binding": {"models": ["mini-x", "mini-x"]}}, "'binding.models' holds 'mini-x' twice"),
         ({"run": "store"}, "'store' is 'results/store', inside the run's folder 'results/store'"),
         ({"denoised": [{"model": "mini-sd", "images": 1}]}, "key 'dataset' is missing in 'denoised[0]'"),

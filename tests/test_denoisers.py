@@ -211,7 +211,7 @@ def test_a_missing_folder_says_what_to_do(tmp_path):
 def test_an_unknown_pipeline_is_named_beside_the_known_ones(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(
-        CheckpointError, match="'KandinskyPipeline', expected one of StableDiffusionPipeline, IFPipeline"
+        CheckpointError, match="'KandinskyPipeline', expected one of StableDiffusionPipeline, .*IFPipeline"
     ):
         family(tmp_path)
 
@@ -220,7 +220,7 @@ def test_pickled_weights_are_refused_with_the_way_out(tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "copy")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(CheckpointError, match=r"unet: found no safetensors.*safe_serialization=True"):
+    with pytest.raises(CheckpointError, match=r"unet: found no safetensors.*from_pretrained.*save_pretrained"):
         load(folder, "float32", "cpu")
 
 

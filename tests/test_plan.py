@@ -39,10 +39,10 @@ def test_a_queue_by_hand():
 
 @pytest.mark.parametrize("policy", [Full(7), Stages((2, 5, 9), (3, 2, 1)), TTest(20, 40)])
 def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them(policy):
-    race, rng = Race(policy, 5, lambda first, last: np.ones((last - first, 1))), np.random.default_rng(0)
+    weighted = np.random.default_rng(0).normal(size=(policy.max_scores, 5))
+    race = Race(policy, 5, lambda first, last, columns: weighted[first:last, columns])
     while not race.finished:
-        first, last = race.due
-        race.advance(rng.normal(size=(last - first, len(race.alive))).astype(np.float32))
+        race.advance(race.due[1])
     guess = demand.calls_an_image(policy, 5)
     assert guess == race.outcome().calls if not isinstance(policy, TTest) else 5 * 20 <= guess <= 5 * 40
 
@@ -80,13 +80,13 @@ def raced(images: range, max_scores: int) -> pd.DataFrame:
     for image in images:
         rng = np.random.default_rng(image)
         means = np.concatenate([[0, rng.exponential(0.4)], 1 + rng.random(8)])
-        race = Race(TTest(20, max_scores), 10, lambda first, last: np.ones((last - first, 1)))
+        # A draw is the same whether or not the race goes on after it.
+        weighted = means + np.stack([np.random.default_rng([image, n]).normal(size=10) for n in range(max_scores)])
+        race = Race(TTest(20, max_scores), 10, lambda first, last, columns, w=weighted: w[first:last, columns])
         while not race.finished:
-            first, last = race.due
-            draws = np.stack([np.random.default_rng([image, n]).normal(size=10) for n in range(first, last)])
-            race_scores = (means + draws)[:, race.alive].astype(np.float32)
-            rows += [(f"image {image}", n, k) for n in range(first, last) for k in race.alive]
-            race.advance(race_scores)
+            first, alive = race.n, race.alive
+            race.advance(race.due[1])
+            rows += [(f"image {image}", n, k) for n in range(first, race.n) for k in alive]
     return pd.DataFrame(rows, columns=["image", "draw", "prompt"])
 
 

@@ -101,7 +101,7 @@ def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path:
     assert reduced.params()["noise_of"] == template.params()["noise_of"] == "digits"
     assert experiment.reduced("digits-reduced-4") == 4 and experiment.reduced("digits") is None
     assert experiment.dataset("digits-reduced-4").classnames == experiment.dataset("digits").classnames
-    assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.race] == reduced
+    assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.seed, reduced.race] == reduced
     settings = [(row["model"], row["setting"]) for row in published.variant_rows()]
     assert settings == [
         ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),

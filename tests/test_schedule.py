@@ -124,10 +124,14 @@ def test_an_unknown_schedule_names_itself_and_the_known_ones():
         schedule.betas({"num_train_timesteps": 1000, "beta_schedule": "sigmoid"})
 
 
-def test_a_rescaled_schedule_is_refused_and_not_read_as_if_it_were_not():
-    with pytest.raises(ValueError, match="found rescale_betas_zero_snr"):
-        schedule.betas(CONFIGS["sd"] | {"rescale_betas_zero_snr": True})
-    assert schedule.betas(CONFIGS["sd"] | {"rescale_betas_zero_snr": False}).shape == (1000,)
+def test_a_rescaled_schedule_is_diffusers_own_and_refused_for_eps():
+    config = CONFIGS["sd"] | {"rescale_betas_zero_snr": True}
+    theirs = DDPMScheduler.from_config(config | {"prediction_type": "v_prediction"}).alphas_cumprod.numpy()
+    ours = schedule.variance_preserving(config | {"prediction_type": "v_prediction"}).alphas_cumprod
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    assert ours[-1] == 0 and schedule.betas(config | {"rescale_betas_zero_snr": False})[-1] < 1
+    with pytest.raises(ValueError, match="found rescale_betas_zero_snr with prediction_type epsilon"):
+        schedule.variance_preserving(config | {"prediction_type": "epsilon"})
 
 
 def test_trained_betas_are_taken_as_they_are():

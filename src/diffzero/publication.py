@@ -57,7 +57,7 @@ class Publication:
         return Result(f"unpruned scores of {scoring.model} on {scoring.dataset}", shards[-1], tuple(shards))
 
     def _takes(self, result: Result) -> bool:
-        return result.there or not self.only_there
+        return not self.only_there or result.there
 
     def _predictions(self, scorings: list[Scoring], baselines: list[str]) -> list[tuple[dict, Result]]:
         """Every source (model, dataset, seed, kind, file) of these scorings and of the baselines on these data sets."""
