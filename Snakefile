@@ -84,6 +84,12 @@ rule all:
         f"{RESULTS}/report.html",
 
 
+# All that needs a GPU for long, and the rule to split very large runs by: `scores --batch scores=1/3`.
+rule scores:
+    input:
+        [shard for scoring in EXPERIMENT.scorings.values() for shard in EXPERIMENT.shards(scoring)],
+
+
 rule tables:
     input:
         PUBLISHED.tables(),
