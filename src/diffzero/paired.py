@@ -79,7 +79,7 @@ class PairedTests:
         difference = weighted - weighted[:, self.best : self.best + 1]
         self.shift = difference.mean(axis=0)
         difference -= self.shift
-        self.total, self.squares = difference.sum(axis=0), (difference**2).sum(axis=0)
+        self.total, self.squares = difference.sum(axis=0), np.einsum("ij,ij->j", difference, difference)
 
     def _mean(self, n: int | NDArray[np.int64], total: Floats) -> Floats:
         """Mean difference to the best after `n` draws."""

@@ -181,7 +181,8 @@ class Race:
         weighted = self.weighted(first, last, self.alive)
         if weighted.shape != (last - first, len(self.alive)):
             raise ValueError(f"race: found scores {weighted.shape}, expected {(last - first, len(self.alive))}.")
-        if not np.isfinite(weighted).all():
+        # One pass where all is well; finite scores whose sum overflows are looked at one by one as well.
+        if not np.isfinite(weighted.sum()) and not np.isfinite(weighted).all():
             draw, column = np.argwhere(~np.isfinite(weighted))[0]
             raise ValueError(
                 f"race: found {weighted[draw, column]} for class {self.alive[column]}, draw {first + draw}, expected a finite score."
