@@ -1,0 +1,228 @@
+"""Files from the hub and from plain addresses: resumed, verified, and found again without a network.
+
+Hub files lie in the hub's own cache (HF_HOME), where every other program finds them, too; plain files in DIFFZERO_CACHE.
+Nothing here unpickles or unpacks to disk.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pooch
+from filelock import FileLock
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, get_token
+
+from diffzero.archives import ArchiveError, Bounds, unpacked
+from diffzero.files import write_json
+from diffzero.transfers import (
+    MORE_SPACE,
+    PASSING,
+    DownloadError,
+    Interrupted,
+    NoSpace,
+    NotThere,
+    Offline,
+    Patience,
+    Refused,
+    WrongDigest,
+    bytes_in_words,
+    persistently,
+    require_digest,
+    require_space,
+    shown,
+    transfer,
+)
+
+__all__ = [
+    "MORE_SPACE", "ArchiveError", "Bounds", "DownloadError", "NoSpace", "NotThere", "Offline", "Refused", "WrongDigest", "cache",
+    "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_offline", "page", "plain_file", "plain_path", "unpacked",
+]  # fmt: skip
+CHECK = "`snakemake --cores 1 check` lists everything that is missing."
+
+
+def is_offline() -> bool:
+    """Whether the network may not be used: HF_HUB_OFFLINE=1, the hub's own switch."""
+    return constants.is_offline_mode()
+
+
+def cache() -> Path:
+    """The folder of files that are not the hub's."""
+    return Path(os.environ.get("DIFFZERO_CACHE") or pooch.os_cache("diffzero"))
+
+
+def page(repo: str, repo_type: str) -> str:
+    """The page of a repository, where its licence is accepted."""
+    return f"{constants.ENDPOINT}/{'datasets/' if repo_type == 'dataset' else ''}{repo}"
+
+
+def hub_file(
+    repo: str, revision: str, name: str, *, repo_type: str = "dataset", patience: Patience | None = None
+) -> Path:
+    """A file of a repository at a commit, in the hub's cache; downloaded where it is not there, resumed where part of it is.
+
+    Every file is compared with the digest by which the hub knows it. Raises DownloadError: Offline, NotThere, Refused, NoSpace,
+    WrongDigest or Interrupted, which name the repository and what to do. A cached file costs no request.
+    """
+    found = try_to_load_from_cache(repo, name, revision=revision, repo_type=repo_type)
+    if isinstance(found, str):
+        return Path(found)
+    patience, where = patience or Patience(), f"{page(repo, repo_type)} at {revision[:12]}, {name}"
+    if is_offline():
+        raise Offline(f"{where}: not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set. {CHECK}")
+    url = hf_hub_url(repo, name, repo_type=repo_type, revision=revision)
+    facts = _asked(lambda: get_hf_file_metadata(url, timeout=patience.timeout), repo, repo_type, where, patience)
+    if facts.commit_hash != revision or not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", facts.etag or ""):
+        raise DownloadError(
+            f"{where}: the server answered with commit {facts.commit_hash} and ETag {facts.etag}, expected {revision} and the file's "
+            "digest. Is HF_ENDPOINT a hub?"
+        )
+    storage = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=repo_type)
+    blob = storage / "blobs" / facts.etag
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(blob.with_name(f"{facts.etag}.diffzero.lock")):
+        if not blob.exists():
+            # The hub library starts a broken download from zero in the next process; ten gigabytes are worth going on with.
+            part = blob.with_name(f"{facts.etag}.diffzero.incomplete")
+            send = build_hf_headers()
+            _named(lambda: transfer(url, part, facts.size, send, patience), repo, repo_type, where)
+            if kind := {40: "git", 64: "sha256"}.get(len(facts.etag)):
+                aside = storage / "wrong-digest" / name.replace("/", "--")
+                require_digest(part, f"{kind}:{facts.etag}", aside, where)
+            part.replace(blob)
+    placed = lambda: hf_hub_download(repo, name, repo_type=repo_type, revision=revision)  # noqa: E731
+    return Path(_asked(placed, repo, repo_type, where, patience))
+
+
+def hub_names(repo: str, revision: str, *, repo_type: str = "dataset", patience: Patience | None = None) -> list[str]:
+    """The names of all files of a repository at a commit. Raises DownloadError. Remembered: asked for once."""
+    return list(hub_sizes(repo, revision, repo_type=repo_type, patience=patience))
+
+
+def _listing(repo: str, revision: str, repo_type: str) -> Path:
+    return cache() / "listings" / f"{repo_folder_name(repo_id=repo, repo_type=repo_type)}@{revision}.json"
+
+
+def cached_sizes(repo: str, revision: str, *, repo_type: str = "dataset") -> dict[str, int] | None:
+    """What hub_sizes has once told, None where it was never asked. No request."""
+    path = _listing(repo, revision, repo_type)
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def hub_sizes(
+    repo: str, revision: str, *, repo_type: str = "dataset", patience: Patience | None = None
+) -> dict[str, int]:
+    """The size in bytes of every file of a repository at a commit, by name, sorted. Raises DownloadError."""
+    known = cached_sizes(repo, revision, repo_type=repo_type)
+    if known is not None:
+        return known
+    where, patience = f"{page(repo, repo_type)} at {revision[:12]}", patience or Patience()
+    if is_offline():
+        raise Offline(f"{where}: its list of files is not in the cache {cache()}, and HF_HUB_OFFLINE is set. {CHECK}")
+    entries = _asked(
+        lambda: list(HfApi().list_repo_tree(repo, recursive=True, revision=revision, repo_type=repo_type)),
+        *(repo, repo_type, where, patience),
+    )
+    sizes = {entry.path: entry.size for entry in sorted(entries, key=lambda e: e.path) if isinstance(entry, RepoFile)}
+    write_json(sizes, _listing(repo, revision, repo_type))
+    return sizes
+
+
+def hub_files(
+    repo: str,
+    revision: str,
+    wanted: Callable[[str], bool],
+    *,
+    repo_type: str = "dataset",
+    patience: Patience | None = None,
+) -> Path:
+    """The folder that holds the wanted files of a repository at a commit. Raises DownloadError, for want of space before it starts."""
+    sizes = hub_sizes(repo, revision, repo_type=repo_type, patience=patience)
+    names = [name for name in sizes if wanted(name)]
+    if not names:
+        raise NotThere(f"{page(repo, repo_type)} at {revision[:12]}: found none of the wanted files among {len(sizes)}")
+    lacking = [
+        n for n in names if not isinstance(try_to_load_from_cache(repo, n, revision=revision, repo_type=repo_type), str)
+    ]
+    if lacking and is_offline():
+        total = bytes_in_words(sum(sizes[name] for name in lacking))
+        raise Offline(
+            f"{page(repo, repo_type)} at {revision[:12]}: {len(lacking)} of {len(names)} files ({total}) are not in the cache "
+            f"{constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set: {', '.join(lacking)}. {CHECK}"
+        )
+    if lacking:
+        Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
+        require_space(Path(constants.HF_HUB_CACHE), sum(sizes[name] for name in lacking))
+    paths = [hub_file(repo, revision, name, repo_type=repo_type, patience=patience) for name in names]
+    return Path(str(paths[0]).removesuffix(names[0]))
+
+
+def _asked[T](ask: Callable[[], T], repo: str, repo_type: str, where: str, patience: Patience) -> T:
+    """The hub library's answer, its errors as ours, repeated while the server may answer later."""
+    return _named(lambda: persistently(lambda: _translated(ask), where, patience), repo, repo_type, where)
+
+
+def _translated[T](ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except HfHubHTTPError as error:  # its text may repeat what the server says, and a server may say what it was sent
+        status = error.response.status_code
+        kind = Refused if status in (401, 403) else NotThere if status == 404 else None
+        kind = kind or (Interrupted if status in PASSING else DownloadError)
+        raise kind(f"HTTP {status}") from None
+    except httpx2.TimeoutException:
+        raise Interrupted("no answer in time") from None
+    except httpx2.HTTPError as error:
+        raise Interrupted(f"no connection ({type(error).__name__})") from None
+    except OSError as error:
+        raise Interrupted(f"no connection ({type(error).__name__})") from None
+
+
+def _named[T](act: Callable[[], T], repo: str, repo_type: str, where: str) -> T:
+    """What `act` returns; its DownloadErrors with the repository and the way out."""
+    try:
+        return act()
+    except Refused as error:
+        sent = "The token that was sent does not open it" if get_token() else "No token was sent"
+        raise Refused(
+            f"{where}: {error}. {sent}. Accept the licence on {page(repo, repo_type)} with your account, then set the variable HF_TOKEN "
+            "to a token of that account that may read gated repositories."
+        ) from None
+    except NotThere as error:
+        raise NotThere(f"{where}: {error}: no such repository, commit or file there any more") from None
+    except (NoSpace, Interrupted) as error:
+        raise type(error)(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
+
+
+def plain_path(name: str, digest: str) -> Path:
+    """Where plain_file puts a file."""
+    kind, _, value = digest.partition(":")
+    if kind not in ("sha256", "md5") or Path(name).name != name:
+        raise ValueError(f"found name {name!r} and digest {digest!r}, expected a plain name and sha256:... or md5:...")
+    return cache() / "files" / f"{kind}-{value[:16]}" / name
+
+
+def plain_file(url: str, name: str, digest: str, *, patience: Patience | None = None) -> Path:
+    """The file at `url` with this digest ("sha256:..." or "md5:..."), in the cache under `name`. Raises DownloadError."""
+    path, patience = plain_path(name, digest), patience or Patience()
+    if is_offline() and not path.is_file():
+        raise Offline(f"{shown(url)}: not in the cache as {path}, and HF_HUB_OFFLINE is set. {CHECK}")
+
+    def fetch(url: str, output: str, _: object) -> None:
+        part = path.with_name(f".{name}.part")
+        try:
+            transfer(url, part, None, {}, patience)
+        except (Refused, NotThere) as error:
+            raise type(error)(f"{shown(url)}: {error}. Download {name} by hand and put it at {path}") from None
+        require_digest(part, digest, path, shown(url))
+        os.replace(part, output)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{name}.lock")):
+        return Path(pooch.retrieve(url, known_hash=digest, fname=name, path=path.parent, downloader=fetch))
