@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 import pooch
@@ -44,6 +45,7 @@ __all__ = [
     "MORE_SPACE", "ArchiveError", "Bounds", "DownloadError", "NoSpace", "NotThere", "Offline", "Refused", "WrongDigest", "cache",
     "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_offline", "page", "plain_file", "plain_path", "unpacked",
 ]  # fmt: skip
+T = TypeVar("T")
 CHECK = "`snakemake --cores 1 check` lists everything that is missing."
 
 
@@ -163,12 +165,12 @@ def hub_files(
     return Path(str(paths[0]).removesuffix(names[0]))
 
 
-def _asked[T](ask: Callable[[], T], repo: str, repo_type: str, where: str, patience: Patience) -> T:
+def _asked(ask: Callable[[], T], repo: str, repo_type: str, where: str, patience: Patience) -> T:
     """The hub library's answer, its errors as ours, repeated while the server may answer later."""
     return _named(lambda: persistently(lambda: _translated(ask), where, patience), repo, repo_type, where)
 
 
-def _translated[T](ask: Callable[[], T]) -> T:
+def _translated(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except HfHubHTTPError as error:  # its text may repeat what the server says, and a server may say what it was sent
@@ -184,7 +186,7 @@ def _translated[T](ask: Callable[[], T]) -> T:
         raise Interrupted(f"no connection ({type(error).__name__})") from None
 
 
-def _named[T](act: Callable[[], T], repo: str, repo_type: str, where: str) -> T:
+def _named(act: Callable[[], T], repo: str, repo_type: str, where: str) -> T:
     """What `act` returns; its DownloadErrors with the repository and the way out."""
     try:
         return act()

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
+T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 PASSING = (408, 429, 500, 502, 503, 504)  # statuses of a server that may answer later
@@ -85,7 +87,7 @@ def bytes_in_words(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def persistently[T](act: Callable[[], T], what: str, patience: Patience, progress: Callable[[], int] = lambda: 0) -> T:
+def persistently(act: Callable[[], T], what: str, patience: Patience, progress: Callable[[], int] = lambda: 0) -> T:
     """What `act` returns, repeated with growing pauses while it raises Interrupted. `progress`: bytes that are there.
 
     Raises Interrupted after `patience.attempts` failures in a row, any other error at once.
