@@ -159,7 +159,7 @@ def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_th
         monkeypatch.setenv("HF_TOKEN", token)
     hub.faults[LARGE] = [Fault(status=status, code=code, on="both")]
     hub.faults[f"{REPO}/tree"] = [Fault(status=status, code=code or "GatedRepo")]
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.INFO):
         for ask in (get, lambda: hub_names(REPO, REVISION, repo_type="model")):
             with pytest.raises(Refused) as error:
                 ask()
@@ -175,6 +175,20 @@ def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_th
     assert TOKEN not in caplog.text and TOKEN not in "".join(capsys.readouterr())
     if token:
         assert any(seen.authorization == f"Bearer {TOKEN}" for seen in hub.seen)
+
+
+def test_a_script_log_strikes_the_token_out_even_where_a_library_would_log_it(tmp_path):
+    code = (
+        "import logging, os; from diffzero.logs import log_to; log_to('x.log'); logging.getLogger().setLevel(10)\n"
+        "logging.getLogger('httpcore2').debug('headers %r', {'authorization': 'Bearer ' + os.environ['HF_TOKEN']})\n"
+        "logging.getLogger('diffzero').warning('sent %s', os.environ['HF_TOKEN'])\n"
+        "raise ValueError(os.environ['HF_TOKEN'])"
+    )
+    environment = {**os.environ, "HF_TOKEN": TOKEN, "PYTHONPATH": str(Path("src").resolve())}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    log = (tmp_path / "x.log").read_text()
+    assert TOKEN not in done.stdout + done.stderr + log
+    assert "sent ***" in done.stderr and "ValueError: ***" in done.stderr and log.count("***") >= 3
 
 
 def test_the_token_goes_to_the_hub_and_not_to_the_store_behind_it(hub, monkeypatch):

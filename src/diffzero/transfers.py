@@ -129,6 +129,7 @@ def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str],
             return
         part.unlink()  # of another file
         have = 0
+    require_space(part.parent, (size or 0) - have)
     wanted = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         # An `auth` of its own, as requests would else put a password from ~/.netrc in the place of our header.
@@ -136,7 +137,8 @@ def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str],
             have = _start(response, have, part)
             told = response.headers.get("Content-Length")
             total = size if size is not None else have + int(told) if told else None
-            require_space(part.parent, (total or 0) - have)
+            if size is None:
+                require_space(part.parent, (total or 0) - have)
             _write(response.raw, part, have, patience)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Interrupted(_in_words(error, patience)) from None
