@@ -68,7 +68,7 @@ def test_a_name_that_leads_outside_is_refused_wanted_or_not(tmp_path, kind, name
 
 
 @pytest.mark.parametrize("type", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "a/../../x"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "a/../../../x"])
 def test_a_link_that_leads_outside_is_refused(tmp_path, type, target):
     path = tar(tmp_path / "x.tar", member("a/1.png"), member("a/link", b"", type=type, linkname=target))
     with pytest.raises(ArchiveError, match=r"'a/link', a link to .* outside"):

@@ -223,6 +223,17 @@ def test_offline_uses_what_is_there_and_names_all_that_is_not(hub, monkeypatch):
     assert len(hub.seen) == asked
 
 
+@pytest.mark.parametrize("how", ["offline", "no network"])
+def test_what_another_program_left_in_the_cache_is_used_without_a_network(hub, monkeypatch, how):
+    folder = hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+    shutil.rmtree(downloads.cache())
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
+    assert hub_files(REPO, REVISION, lambda name: True, repo_type="model", patience=QUICK) == folder
+    with pytest.raises(Offline if how == "offline" else Interrupted):
+        hub_names("other/repo", REVISION, patience=QUICK)
+
+
 def test_hub_files_gives_the_folder(hub):
     folder = hub_files(REPO, REVISION, lambda name: not name.endswith(".txt"), repo_type="model")
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == [SMALL, LARGE]
@@ -246,13 +257,20 @@ def test_a_plain_file_is_resumed_verified_and_kept(hub, kind):
     assert plain_file(url, "images.zip", digest_of(BIG, kind)) == path and len(hub.seen) == asked
 
 
+def test_a_plain_file_whose_digest_nobody_published_is_used_and_its_digest_logged(hub, caplog):
+    hub.plain["a.zip"] = hub.plain["b/a.zip"] = b"whatever"
+    one, other = (plain_file(f"{hub.url}/plain/{where}a.zip", "a.zip", None, patience=QUICK) for where in ("", "b/"))
+    assert one.read_bytes() == b"whatever" and one != other
+    assert f"no digest is known; found {digest_of(b'whatever')}" in caplog.text
+
+
 def test_a_plain_file_with_a_wrong_digest_is_kept_aside(hub):
     hub.plain["images.zip"] = b"<html>Please log in.</html>"
     with pytest.raises(
         WrongDigest, match=r"found sha256:\w+, expected sha256:.*kept as .*images.zip.wrong-digest-"
     ) as error:
         plain_file(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG), patience=QUICK)
-    folder = downloads.plain_path("images.zip", digest_of(BIG)).parent
+    folder = downloads.plain_path(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG)).parent
     assert "proxy's error page" in str(error.value) and not (folder / "images.zip").exists()
     assert [p.read_bytes() for p in folder.glob("images.zip.wrong-digest-*")] == [b"<html>Please log in.</html>"]
 

@@ -4,7 +4,9 @@ Hub files lie in the hub's own cache (HF_HOME), where every other program finds 
 Nothing here unpickles or unpacks to disk.
 """
 
+import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_token
 
 from diffzero.archives import ArchiveError, Bounds, unpacked
-from diffzero.files import write_json
+from diffzero.files import sha256_of, write_json
 from diffzero.transfers import (
     MORE_SPACE,
     PASSING,
@@ -43,9 +45,10 @@ from diffzero.transfers import (
 
 __all__ = [
     "MORE_SPACE", "ArchiveError", "Bounds", "DownloadError", "NoSpace", "NotThere", "Offline", "Refused", "WrongDigest", "cache",
-    "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_offline", "page", "plain_file", "plain_path", "unpacked",
+    "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_cached", "is_offline", "page", "plain_file", "plain_path", "unpacked",
 ]  # fmt: skip
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 CHECK = "`snakemake --cores 1 check` lists everything that is missing."
 
 
@@ -85,7 +88,7 @@ def hub_file(
             f"{where}: the server answered with commit {facts.commit_hash} and ETag {facts.etag}, expected {revision} and the file's "
             "digest. Is HF_ENDPOINT a hub?"
         )
-    storage = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=repo_type)
+    storage = _storage(repo, repo_type)
     blob = storage / "blobs" / facts.etag
     blob.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(blob.with_name(f"{facts.etag}.diffzero.lock")):
@@ -100,6 +103,11 @@ def hub_file(
             part.replace(blob)
     placed = lambda: hf_hub_download(repo, name, repo_type=repo_type, revision=revision)  # noqa: E731
     return Path(_asked(placed, repo, repo_type, where, patience))
+
+
+def is_cached(repo: str, revision: str, name: str, repo_type: str) -> bool:
+    """Whether hub_file would find a file without a request."""
+    return isinstance(try_to_load_from_cache(repo, name, revision=revision, repo_type=repo_type), str)
 
 
 def hub_names(repo: str, revision: str, *, repo_type: str = "dataset", patience: Patience | None = None) -> list[str]:
@@ -125,15 +133,34 @@ def hub_sizes(
     if known is not None:
         return known
     where, patience = f"{page(repo, repo_type)} at {revision[:12]}", patience or Patience()
+    snapshot = _storage(repo, repo_type) / "snapshots" / revision
     if is_offline():
+        if snapshot.is_dir():
+            return _sizes_in(snapshot)
         raise Offline(f"{where}: its list of files is not in the cache {cache()}, and HF_HUB_OFFLINE is set. {CHECK}")
-    entries = _asked(
-        lambda: list(HfApi().list_repo_tree(repo, recursive=True, revision=revision, repo_type=repo_type)),
-        *(repo, repo_type, where, patience),
-    )
+    try:
+        entries = _asked(
+            lambda: list(HfApi().list_repo_tree(repo, recursive=True, revision=revision, repo_type=repo_type)),
+            *(repo, repo_type, where, patience),
+        )
+    except Interrupted:
+        if not snapshot.is_dir():
+            raise
+        LOG.warning("%s cannot be asked: taking what another program left in %s", where, snapshot)
+        return _sizes_in(snapshot)
     sizes = {entry.path: entry.size for entry in sorted(entries, key=lambda e: e.path) if isinstance(entry, RepoFile)}
     write_json(sizes, _listing(repo, revision, repo_type))
     return sizes
+
+
+def _storage(repo: str, repo_type: str) -> Path:
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=repo_type)
+
+
+def _sizes_in(snapshot: Path) -> dict[str, int]:
+    """Sizes of the files of a cached repository, which may be a part of it."""
+    files = sorted(path for path in snapshot.rglob("*") if path.is_file())
+    return {path.relative_to(snapshot).as_posix(): path.stat().st_size for path in files}
 
 
 def hub_files(
@@ -149,9 +176,7 @@ def hub_files(
     names = [name for name in sizes if wanted(name)]
     if not names:
         raise NotThere(f"{page(repo, repo_type)} at {revision[:12]}: found none of the wanted files among {len(sizes)}")
-    lacking = [
-        n for n in names if not isinstance(try_to_load_from_cache(repo, n, revision=revision, repo_type=repo_type), str)
-    ]
+    lacking = [name for name in names if not is_cached(repo, revision, name, repo_type)]
     if lacking and is_offline():
         total = bytes_in_words(sum(sizes[name] for name in lacking))
         raise Offline(
@@ -202,17 +227,20 @@ def _named(act: Callable[[], T], repo: str, repo_type: str, where: str) -> T:
         raise type(error)(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
-def plain_path(name: str, digest: str) -> Path:
+def plain_path(url: str, name: str, digest: str | None) -> Path:
     """Where plain_file puts a file."""
-    kind, _, value = digest.partition(":")
-    if kind not in ("sha256", "md5") or Path(name).name != name:
+    kind, _, value = (digest or f"address:{hashlib.sha256(url.encode()).hexdigest()}").partition(":")
+    if kind not in ("sha256", "md5", "address") or Path(name).name != name:
         raise ValueError(f"found name {name!r} and digest {digest!r}, expected a plain name and sha256:... or md5:...")
     return cache() / "files" / f"{kind}-{value[:16]}" / name
 
 
-def plain_file(url: str, name: str, digest: str, *, patience: Patience | None = None) -> Path:
-    """The file at `url` with this digest ("sha256:..." or "md5:..."), in the cache under `name`. Raises DownloadError."""
-    path, patience = plain_path(name, digest), patience or Patience()
+def plain_file(url: str, name: str, digest: str | None, *, patience: Patience | None = None) -> Path:
+    """The file at `url` with this digest ("sha256:..." or "md5:..."), in the cache under `name`. Raises DownloadError.
+
+    No digest: for files whose authors published none; what came is used, and its SHA-256 written to the log.
+    """
+    path, patience = plain_path(url, name, digest), patience or Patience()
     if is_offline() and not path.is_file():
         raise Offline(f"{shown(url)}: not in the cache as {path}, and HF_HUB_OFFLINE is set. {CHECK}")
 
@@ -222,7 +250,10 @@ def plain_file(url: str, name: str, digest: str, *, patience: Patience | None = 
             transfer(url, part, None, {}, patience)
         except (Refused, NotThere) as error:
             raise type(error)(f"{shown(url)}: {error}. Download {name} by hand and put it at {path}") from None
-        require_digest(part, digest, path, shown(url))
+        if digest:
+            require_digest(part, digest, path, shown(url))
+        else:
+            LOG.warning("%s: no digest is known; found sha256:%s", shown(url), sha256_of(part))
         os.replace(part, output)
 
     path.parent.mkdir(parents=True, exist_ok=True)

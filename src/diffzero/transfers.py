@@ -22,7 +22,7 @@ PASSING = (408, 429, 500, 502, 503, 504)  # statuses of a server that may answer
 CHUNK = 1 << 20
 
 
-class DownloadError(Exception):
+class DownloadError(OSError):
     """A file that could not be had. `final`: asking the same server again would not help."""
 
     final = True
@@ -92,13 +92,14 @@ def persistently(act: Callable[[], T], what: str, patience: Patience, progress: 
 
     Raises Interrupted after `patience.attempts` failures in a row, any other error at once.
     """
-    failures = 0
+    failures, best = 0, progress()
     while True:
-        before = progress()
         try:
             return act()
         except Interrupted as error:
-            failures = 1 if progress() - before >= PROGRESS else failures + 1
+            # The most bytes so far, not those of this attempt: a file that always breaks at the same place is given up.
+            failures = 1 if progress() - best >= PROGRESS else failures + 1
+            best = max(best, progress())
             if failures >= patience.attempts:
                 raise Interrupted(f"{what}: {error}; given up after {failures} attempts in a row") from None
             pause = patience.pause * 2 ** (failures - 1)
