@@ -60,6 +60,7 @@ include: "rules/replayed.smk"
 include: "rules/report.smk"
 include: "rules/train.smk"
 include: "rules/plan.smk"
+include: "rules/check.smk"
 
 
 # Not in the jobs on cluster nodes: Snakemake starts those with --no-hooks.

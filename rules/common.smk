@@ -8,6 +8,11 @@ FIGURE_MODELS = "|".join(map(re.escape, RUN.models))
 CAPTIONS = sorted(map(str, (ROOT / "workflow" / "report").glob("*.rst")))
 
 
+def any_of(names):
+    """A pattern of these names; of none, one that nothing matches."""
+    return "|".join(map(re.escape, names)) or r"(?!)"
+
+
 def dataset_block(wildcards):
     return EXPERIMENT.dataset(wildcards.dataset).model_dump(mode="json")
 

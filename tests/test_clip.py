@@ -1,6 +1,7 @@
 """The CLIP baseline: open_clip's own numbers on square images, the protocol's crop on others."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -14,6 +15,7 @@ from diffzero.baselines import clip
 from diffzero.config import Clip
 from diffzero.images import png
 from diffzero.mini.architectures import CLIP_CONFIG
+from diffzero.weights import locate
 
 PROMPTS = ["a photo of a bag.", "the number 3.", "a red cube."]
 CPU = torch.device("cpu")
@@ -28,6 +30,10 @@ def tiny_clip(tmp_path_factory) -> Clip:
     state = {name: values.contiguous() for name, values in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")
     return Clip(kind="clip", title="tiny", licence="MIT", architecture=f"local-dir:{folder}")
+
+
+def folder_of(settings: Clip) -> Path:
+    return locate(settings, Path())
 
 
 def pictures(*sizes: tuple[int, int]) -> pd.DataFrame:
@@ -49,18 +55,20 @@ def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
         images = model.encode_image(torch.stack([preprocess(Image.open(file)) for file in files]))
         text = model.encode_text(tokens)
         expected = torch.nn.functional.cosine_similarity(images[:, None], text[None], dim=-1)
-    found = clip.similarities(tiny_clip, table, PROMPTS, None, CPU)
+    found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     assert np.ptp(found) > 1e-3  # the images and prompts are told apart at all
 
 
 def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):
     table, rng = pictures((64, 64), (64, 64)), np.random.default_rng(8)
-    direct, reduced = (clip.similarities(tiny_clip, table, PROMPTS, via, CPU) for via in (None, 8))
+    direct, reduced = (
+        clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, via, CPU) for via in (None, 8)
+    )
     assert np.abs(direct - reduced).max() > 1e-4
     small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     already = pd.DataFrame({"image": ["small"], "bytes": [png(small)]})
-    one, other = (clip.similarities(tiny_clip, already, PROMPTS, via, CPU) for via in (None, 8))
+    one, other = (clip.similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, via, CPU) for via in (None, 8))
     np.testing.assert_array_equal(one, other)
 
 
@@ -68,14 +76,16 @@ def test_an_oblong_image_is_its_central_square(tiny_clip):
     rng = np.random.default_rng(6)
     pixels = rng.integers(0, 256, (40, 80, 3), dtype=np.uint8)
     table = pd.DataFrame({"image": ["a", "b"], "bytes": [png(pixels), png(np.ascontiguousarray(pixels[:, 20:60]))]})
-    oblong, square = clip.similarities(tiny_clip, table, PROMPTS, None, CPU)
+    oblong, square = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(oblong, square, atol=1e-6)
 
 
 def test_more_images_than_a_batch_give_the_same_similarities(tiny_clip):
     table = pictures(*[(32, 32)] * (clip.BATCH + 3))
-    found = clip.similarities(tiny_clip, table, PROMPTS, None, CPU)
-    np.testing.assert_allclose(found[-2:], clip.similarities(tiny_clip, table.tail(2), PROMPTS, None, CPU), atol=1e-5)
+    found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    np.testing.assert_allclose(
+        found[-2:], clip.similarities(tiny_clip, folder_of(tiny_clip), table.tail(2), PROMPTS, None, CPU), atol=1e-5
+    )
 
 
 def test_the_nearest_prompt_wins_and_a_tie_goes_to_the_lowest_label():

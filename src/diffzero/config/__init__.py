@@ -1,7 +1,19 @@
 """The configuration: typed, closed, frozen. `python -m diffzero.config` rewrites its schema and its documentation."""
 
 from diffzero.config.base import ConfigError
-from diffzero.config.catalogue import Clip, Dataset, Diffusion, Digits, Folder, Hub, Mirror, Model, Parquet
+from diffzero.config.catalogue import (
+    Baseline,
+    Clip,
+    Dataset,
+    Diffusion,
+    Digits,
+    Folder,
+    Hub,
+    Mirror,
+    Model,
+    Parquet,
+    Supervised,
+)
 from diffzero.config.documentation import json_schema, markdown
 from diffzero.config.loading import load_dataset, load_model, load_run
 from diffzero.config.run import (
@@ -19,6 +31,7 @@ from diffzero.config.run import (
 )
 
 __all__ = [
+    "Baseline",
     "Binding",
     "Clip",
     "ConfigError",
@@ -37,6 +50,7 @@ __all__ = [
     "Run",
     "Samples",
     "Stage",
+    "Supervised",
     "Unpruned",
     "Variant",
     "Weighting",

@@ -12,7 +12,7 @@ _RUN = (
     *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding),
     *(run.Efficiency, run.Unpruned, run.Variant, run.Denoised, run.Samples, run.Plan),
 )
-_MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip)
+_MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip, catalogue.Supervised)
 _DATASET = (catalogue.Dataset, catalogue.Digits, catalogue.Parquet, catalogue.Folder, catalogue.Hub)
 _CHAPTERS: tuple[tuple[str, tuple[type[Closed], ...]], ...] = (
     ("A run: config/config.yaml, config/demo.yaml", _RUN),
