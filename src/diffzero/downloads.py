@@ -9,17 +9,20 @@ import json
 import logging
 import os
 import re
+import secrets
+import shutil
 from collections.abc import Callable
-from pathlib import Path
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import httpx2
 import pooch
+import requests
 from filelock import FileLock
-from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_token
 
 from diffzero.archives import ArchiveError, Bounds, unpacked
@@ -44,8 +47,9 @@ from diffzero.transfers import (
 )
 
 __all__ = [
-    "MORE_SPACE", "ArchiveError", "Bounds", "DownloadError", "NoSpace", "NotThere", "Offline", "Refused", "WrongDigest", "cache",
-    "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_cached", "is_offline", "page", "plain_file", "plain_path", "unpacked",
+    "MORE_SPACE", "ArchiveError", "Bounds", "DownloadError", "NoSpace", "NotThere", "Offline", "Refused", "WrongDigest",
+    "bytes_in_words", "cache", "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_cached", "is_offline", "page",
+    "plain_file", "plain_path", "unpacked",
 ]  # fmt: skip
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -81,6 +85,8 @@ def hub_file(
     patience, where = patience or Patience(), f"{page(repo, repo_type)} at {revision[:12]}, {name}"
     if is_offline():
         raise Offline(f"{where}: not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set. {CHECK}")
+    if name.startswith("/") or ".." in PurePosixPath(name).parts:
+        raise DownloadError(f"{where}: a name that leads outside the repository")
     url = hf_hub_url(repo, name, repo_type=repo_type, revision=revision)
     facts = _asked(lambda: get_hf_file_metadata(url, timeout=patience.timeout), repo, repo_type, where, patience)
     if facts.commit_hash != revision or not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", facts.etag or ""):
@@ -101,8 +107,20 @@ def hub_file(
                 aside = storage / "wrong-digest" / name.replace("/", "--")
                 require_digest(part, f"{kind}:{facts.etag}", aside, where)
             part.replace(blob)
-    placed = lambda: hf_hub_download(repo, name, repo_type=repo_type, revision=revision)  # noqa: E731
-    return Path(_asked(placed, repo, repo_type, where, patience))
+    pointer = storage / "snapshots" / revision / name
+    _place(blob, pointer)
+    return pointer
+
+
+def _place(blob: Path, pointer: Path) -> None:
+    """Let `pointer` be the file `blob`, in the hub cache's way: a relative link, or where the disk knows none a second file."""
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    new = pointer.with_name(f".{pointer.name}.{secrets.token_hex(8)}")
+    try:
+        new.symlink_to(os.path.relpath(blob, pointer.parent))
+    except OSError:
+        shutil.copyfile(blob, new)
+    new.replace(pointer)
 
 
 def is_cached(repo: str, revision: str, name: str, repo_type: str) -> bool:
@@ -139,18 +157,31 @@ def hub_sizes(
             return _sizes_in(snapshot)
         raise Offline(f"{where}: its list of files is not in the cache {cache()}, and HF_HUB_OFFLINE is set. {CHECK}")
     try:
-        entries = _asked(
-            lambda: list(HfApi().list_repo_tree(repo, recursive=True, revision=revision, repo_type=repo_type)),
-            *(repo, repo_type, where, patience),
-        )
+        ask = lambda: _tree(repo, revision, repo_type, patience.timeout)  # noqa: E731
+        entries = _asked(ask, repo, repo_type, where, patience)
     except Interrupted:
         if not snapshot.is_dir():
             raise
         LOG.warning("%s cannot be asked: taking what another program left in %s", where, snapshot)
         return _sizes_in(snapshot)
-    sizes = {entry.path: entry.size for entry in sorted(entries, key=lambda e: e.path) if isinstance(entry, RepoFile)}
+    found = sorted((entry for entry in entries if entry["type"] == "file"), key=itemgetter("path"))
+    sizes = {entry["path"]: entry["size"] for entry in found}
     write_json(sizes, _listing(repo, revision, repo_type))
     return sizes
+
+
+def _tree(repo: str, revision: str, repo_type: str, timeout: float) -> list[dict]:
+    """All entries of a repository's tree, page after page. Not HfApi's: it repeats for minutes where nothing listens."""
+    url = f"{constants.ENDPOINT}/api/{repo_type}s/{repo}/tree/{revision}?recursive=true"
+    entries: list[dict] = []
+    while url:
+        # A next page at another address is not sent our token.
+        headers = build_hf_headers() if url.startswith(f"{constants.ENDPOINT}/") else {}
+        response = requests.get(url, headers=headers, timeout=timeout, auth=lambda request: request)
+        response.raise_for_status()
+        entries += response.json()
+        url = response.links.get("next", {}).get("url")
+    return entries
 
 
 def _storage(repo: str, repo_type: str) -> Path:
@@ -198,16 +229,14 @@ def _asked(ask: Callable[[], T], repo: str, repo_type: str, where: str, patience
 def _translated(ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except HfHubHTTPError as error:  # its text may repeat what the server says, and a server may say what it was sent
+    except (HfHubHTTPError, requests.HTTPError) as error:  # not their text: a server may repeat what it was sent
         status = error.response.status_code
         kind = Refused if status in (401, 403) else NotThere if status == 404 else None
         kind = kind or (Interrupted if status in PASSING else DownloadError)
         raise kind(f"HTTP {status}") from None
-    except httpx2.TimeoutException:
+    except (httpx2.TimeoutException, requests.Timeout):
         raise Interrupted("no answer in time") from None
-    except httpx2.HTTPError as error:
-        raise Interrupted(f"no connection ({type(error).__name__})") from None
-    except OSError as error:
+    except (httpx2.HTTPError, OSError) as error:
         raise Interrupted(f"no connection ({type(error).__name__})") from None
 
 

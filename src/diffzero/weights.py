@@ -18,7 +18,7 @@ FLAT = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
 def is_needed(model: Model, name: str) -> bool:
-    """Whether a repository's file is one that the model is loaded from: of the several precisions, formats and extras the one that is used."""
+    """Whether the model is loaded from this file of a repository, which may hold other precisions, formats and extras."""
     folder, _, file = name.rpartition("/")
     if isinstance(model, Clip):
         return not folder and (name in OPEN_CLIP or name.endswith(TEXTS))
@@ -84,10 +84,11 @@ def inspect(model: Model, root: Path) -> dict[str, str]:
     """Folder, family and digest of a model's checkpoint, for the jobs that use it. Raises CheckpointError or DownloadError."""
     folder = locate(model, root)
     family = require_whole(model, folder)
+    files = checkpoint.IDENTITY if isinstance(model, Diffusion) else FLAT
     return {
         "folder": str(folder),
         "family": family,
-        "digest": digest(folder, FLAT if family in ("open_clip", "timm") else checkpoint.IDENTITY),
+        "digest": digest(folder, files),
     }
 
 

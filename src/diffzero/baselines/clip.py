@@ -48,11 +48,11 @@ def _refuse_other_activation(named: str | None, own: dict, folder: Path) -> None
     builtin = open_clip.get_model_config(named)
     if builtin is None:
         raise CheckpointError(
-            f"architecture {named!r}: unknown to open_clip. `python -c 'import open_clip; print(open_clip.list_models())'`."
+            f"architecture {named!r}: unknown to open_clip, whose open_clip.list_models() lists its names."
         )
     if own.get("model_cfg", {}).get("quick_gelu") and not builtin.get("quick_gelu"):
         raise CheckpointError(
-            f"{folder}: its weights were trained with QuickGELU, found architecture {named!r}. Write '{named}-quickgelu'."
+            f"{folder}: weights of a model with QuickGELU, found architecture {named!r}. Write '{named}-quickgelu'."
         )
 
 

@@ -30,7 +30,7 @@ def load(folder: Path) -> nn.Module:
         model.load_state_dict(load_file(path))
     except RuntimeError as error:
         raise CheckpointError(
-            f"{path}: does not fit the architecture in config.json beside it. {str(error).splitlines()[-1].strip()}"
+            f"{path}: does not fit the config.json beside it. {str(error).splitlines()[-1].strip()}"
         ) from None
     return model.eval()
 

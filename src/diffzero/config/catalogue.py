@@ -90,9 +90,9 @@ class Clip(Closed):
         if isinstance(block, Mapping) and "pretrained" in block:
             architecture, tag = block.get("architecture"), block["pretrained"]
             _refuse_plain_gelu(architecture, tag)
-            raise ValueError(f"'pretrained' names weights that may change or be pickled. Write 'hub' and 'revision' instead; the repository is "
-                             f"what `python -c \"import open_clip; print(open_clip.get_pretrained_cfg('{architecture}', '{tag}'))\"` "
-                             "calls hf_hub.")  # fmt: skip
+            raise ValueError(f"'pretrained' names weights that may move or be pickled. Write 'hub' and 'revision' instead. The repository: "
+                             f"`python -c \"import open_clip; print(open_clip.get_pretrained_cfg('{architecture}', '{tag}'))\"`, "
+                             "hf_hub.")  # fmt: skip
         return block
 
     @property
