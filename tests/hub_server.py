@@ -82,6 +82,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments) -> None:
         pass
 
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:  # the client hung up in the middle of something
+            pass
+
     def do_HEAD(self) -> None:
         self.answer("HEAD")
 
@@ -215,7 +221,7 @@ class Server:
         self.server.daemon_threads = True
         port = self.server.server_address[1]
         hub.url, hub.cdn = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return hub
 
     def __exit__(self, *_) -> None:

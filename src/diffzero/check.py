@@ -50,8 +50,10 @@ class Hub:
         try:
             return downloads.hub_sizes(repo, revision, repo_type=repo_type, patience=ONCE)
         except Interrupted as error:
-            self.unreachable = Interrupted(f"the hub {constants.ENDPOINT} cannot be reached")
-            raise error
+            self.unreachable = Interrupted(
+                f"{constants.ENDPOINT} cannot be reached, and it is not in the cache {constants.HF_HUB_CACHE}"
+            )
+            raise self.unreachable from error
 
     def state(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> tuple[str, int]:
         """THERE or DOWNLOAD, and the bytes of the wanted files, or of those that are lacking. Raises DownloadError."""
@@ -202,9 +204,16 @@ def to_text(needs: list[Need], run: str) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [f"What the run '{run}' needs from outside", ""]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    together: dict[tuple[str, ...], list[str]] = {}
     for need in needs:
-        lines += ["", f"{need.name} is missing:"] if need.reasons else []
-        lines += [f"  {number}. {reason}" for number, reason in enumerate(need.reasons, start=1)]
+        if need.reasons:
+            together.setdefault(need.reasons, []).append(need.name)
+    for reasons, names in together.items():
+        lines += [
+            "",
+            f"Missing: {', '.join(names)}",
+            *(f"  {number}. {text}" for number, text in enumerate(reasons, start=1)),
+        ]
     return "\n".join([*lines, "", _summary(needs)])
 
 

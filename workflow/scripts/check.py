@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from diffzero.check import check, require, to_text
-
 from diffzero.config import Run
 from diffzero.experiment import Experiment
 from diffzero.logs import log_to

@@ -80,7 +80,7 @@ def layout2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ())
             agreement(cell["agrees"]),
         ])  # fmt: skip
     for _, other in paper[~paper["model"].isin(table["model"])].iterrows():
-        remark = f" ({other['note']})" if isinstance(other["note"], str) else ""
+        remark = f" (reported; {other['note']})" if isinstance(other["note"], str) else " (reported)"
         rows.append(
             [
                 f"{other['model']}{remark}",
