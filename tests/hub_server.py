@@ -1,5 +1,6 @@
 """A local server that speaks the paths of the model hub, and misbehaves on demand."""
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -83,10 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(ConnectionError):  # the client hung up in the middle of something
             super().handle()
-        except ConnectionError:  # the client hung up in the middle of something
-            pass
 
     def do_HEAD(self) -> None:
         self.answer("HEAD")

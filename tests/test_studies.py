@@ -45,7 +45,7 @@ def test_table2_without_cue_conflict_images_shows_the_paper_and_says_what_to_add
     table = tables.table2(plain, PAPER2, wanted)
     assert table.empty
     markdown = to_markdown([tables.layout2(table, PAPER2)])
-    assert f"| other (by others) | cue-conflict | {MISSING} | 0 |" in markdown and "`datasets`" in markdown
+    assert f"| other (reported; by others) | cue-conflict | {MISSING} | 0 |" in markdown and "`datasets`" in markdown
 
 
 def test_a_variant_is_compared_with_the_plain_data_set_on_the_same_images() -> None:

@@ -34,8 +34,7 @@ def tiny(tmp_path_factory) -> Path:
         "crop_pct": 1.0,
     }
     model = timm.create_model("resnet10t", num_classes=1000, pretrained_cfg_overlay=overlay)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
+    torch.nn.init.normal_(model.fc.weight)  # a fresh head hardly tells images apart
     save_for_hf(model, folder, safe_serialization=True)
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     return folder

@@ -54,19 +54,8 @@ def served(fake_hub, tiny_sd):
 
 def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny_sd):
     folder = locate(diffusion(), Path(), QUICK)
-    assert {name for name in files_of(folder)} == set(files_of(tiny_sd)) and digest(folder) == digest(tiny_sd)
-    x_t = torch.randn(1, 8, 8, 8)
-    text = {"states": torch.randn(1, 24, 64)}
-    for place in (folder, tiny_sd):
-        found = load(place, "float32", "cpu")
-        text = {
-            "states": torch.randn(
-                1, 24, found.unet.config.cross_attention_dim, generator=torch.Generator().manual_seed(0)
-            )
-        }
-        shape = (1, found.unet.config.in_channels, 8, 8)
-        x_t = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-        found.predict(x_t, torch.tensor([3]), text)
+    assert set(files_of(folder)) == set(files_of(tiny_sd)) and digest(folder) == digest(tiny_sd)
+    load(folder, "float32", "cpu")
     asked = len(served.seen)
     assert locate(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
@@ -136,7 +125,7 @@ def test_a_repository_of_pickles_is_refused_before_anything_is_downloaded(served
     with pytest.raises(CheckpointError) as error:
         locate(diffusion(), Path(), QUICK)
     text = str(error.value)
-    assert "only pickled weights" in text and ".bin" in text
+    assert "only pickled weights (" in text and "expected safetensors" in text
     assert f"P.from_pretrained('owner/sd', revision='{REVISION}', safety_checker=None).save_pretrained(" in text
     assert not [seen for seen in served.seen if "/resolve/" in seen.path]
 
