@@ -5,10 +5,12 @@ import io
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 # Pillow's bicubic filter, which widens its kernel when it shrinks (antialias). Part of a score's identity: see scoring.SCORING_VERSION.
 RESAMPLING = Image.Resampling.BICUBIC
+# The largest photograph of the thirteen data sets has 42 million. Twice Pillow's own threshold for a warning, where it refuses by itself.
+MOST_PIXELS = 178_956_970
 
 
 class ImageError(ValueError):
@@ -16,30 +18,60 @@ class ImageError(ValueError):
 
 
 def decode(data: bytes, name: str) -> Image.Image:
-    """The picture in `data` as upright RGB: EXIF rotation applied, transparency laid on white, grey and palette converted.
+    """The picture in `data` as upright RGB: EXIF rotation applied, transparency laid on white, any other mode converted.
 
-    Raises ImageError, naming `name`, for anything that Pillow cannot decode to the last pixel.
+    Of an animation the first frame. Colour profiles are not applied. Raises ImageError, naming `name`, for anything that Pillow
+    cannot decode to the last pixel, for more than MOST_PIXELS, and for pixels without a defined white.
     """
     try:
         image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
         image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        return _rgb(ImageOps.exif_transpose(_eight_bits(image)))
+    except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
         raise ImageError(
             f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
         ) from error
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        return grey16(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """RGB, transparency laid on white."""
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
 
 
-def grey16(image: Image.Image) -> Image.Image:
-    """A 16-bit grey image as 8 bits by dropping the low byte; Pillow's own conversion clips at 255 and gives white."""
-    values = np.asarray(image, dtype=np.float64)
-    return Image.fromarray((values / 257.0).round().clip(0, 255).astype(np.uint8))
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image, a grey one of more than 8 bits as 8. Pillow's own conversion clips at 255 and gives white.
+
+    Raises ValueError for float and 32-bit pixels, whose white is nowhere defined: a picture must not silently become black.
+    """
+    if (
+        image.mode == "I" and image.format == "PPM"
+    ):  # scaled by Pillow so that 65535 is white, whatever the file's maximum
+        return grey16(np.asarray(image), 65535)
+    if image.mode in ("I", "F"):
+        kind = "floating-point" if image.mode == "F" else "32-bit or signed"
+        raise ValueError(f"{kind} pixels have no defined white; save it with 8 or 16 bits a channel")
+    if not image.mode.startswith("I;16"):
+        return image
+    # Pillow heeds neither tag at this depth: 262 is 0 where 0 is white, 258 is the number of bits.
+    tags = getattr(image, "tag_v2", {})
+    values, white = np.asarray(image), 2 ** tags.get(258, (16,))[0] - 1
+    grey = grey16(white - values.astype(np.int64) if tags.get(262) == 0 else values, white)
+    grey.info = {key: image.info[key] for key in ("exif",) if key in image.info}
+    if "transparency" in image.info:  # a colour key: one of 65536 levels, so not to be looked for among 256
+        return Image.merge(
+            "LA", (grey, Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
+        )
+    return grey
+
+
+def grey16(values: NDArray, white: int) -> Image.Image:
+    """Grey levels 0..`white` as 8 bits: scaled so that white becomes 255, and rounded."""
+    return Image.fromarray((values / (white / 255)).round().clip(0, 255).astype(np.uint8))
 
 
 def central_crop(image: Image.Image) -> Image.Image:
