@@ -28,7 +28,7 @@ def decode(data: bytes, name: str) -> Image.Image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
         image.load()
-        return _rgb(ImageOps.exif_transpose(_eight_bits(image)))
+        return _rgb(_eight_bits(image))
     except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
         raise ImageError(
             f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
@@ -44,29 +44,29 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image, a grey one of more than 8 bits as 8. Pillow's own conversion clips at 255 and gives white.
+    """The image upright, a grey one of more than 8 bits as 8. Pillow's own conversion clips at 255 and gives white.
 
     Raises ValueError for float and 32-bit pixels, whose white is nowhere defined: a picture must not silently become black.
     """
+    upright = ImageOps.exif_transpose(image)
     if (
         image.mode == "I" and image.format == "PPM"
     ):  # scaled by Pillow so that 65535 is white, whatever the file's maximum
-        return grey16(np.asarray(image), 65535)
+        return grey16(np.asarray(upright), 65535)
     if image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed"
         raise ValueError(f"{kind} pixels have no defined white; save it with 8 or 16 bits a channel")
     if not image.mode.startswith("I;16"):
-        return image
+        return upright
     # Pillow heeds neither tag at this depth: 262 is 0 where 0 is white, 258 is the number of bits.
     tags = getattr(image, "tag_v2", {})
-    values, white = np.asarray(image), 2 ** tags.get(258, (16,))[0] - 1
-    grey = grey16(white - values.astype(np.int64) if tags.get(262) == 0 else values, white)
-    grey.info = {key: image.info[key] for key in ("exif",) if key in image.info}
-    if "transparency" in image.info:  # a colour key: one of 65536 levels, so not to be looked for among 256
-        return Image.merge(
-            "LA", (grey, Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
-        )
-    return grey
+    values, white = np.asarray(upright).astype(np.int64), 2 ** tags.get(258, (16,))[0] - 1
+    grey = grey16(white - values if tags.get(262) == 0 else values, white)
+    if "transparency" not in image.info:
+        return grey
+    # A colour key is one of 65536 levels: among 256, its neighbours would vanish with it.
+    opaque = np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)
+    return Image.merge("LA", (grey, Image.fromarray(opaque)))
 
 
 def grey16(values: NDArray, white: int) -> Image.Image:

@@ -1,6 +1,7 @@
 """Test images as the authors of a data set publish them: one function a format, none of which unpickles anything."""
 
 import gzip
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -16,8 +17,13 @@ from diffzero.downloads import plain_file, unpacked
 
 def load(source: Archive, dataset: Dataset, root: Path) -> Pool:
     """The test images of files from plain addresses, by their layout."""
-    paths = [plain_file(file.url, PurePosixPath(file.url).name, file.digest) for file in source.files]
+    paths = [plain_file(file.url, file_name(file.url), file.digest) for file in source.files]
     return LAYOUTS[source.layout](source, dataset, paths)
+
+
+def file_name(url: str) -> str:
+    """What the download of an address is called: several data sets have an `images.tar.gz`."""
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{PurePosixPath(url).name}"
 
 
 def pixmap(pixels: NDArray[np.uint8]) -> bytes:
@@ -86,7 +92,8 @@ def _idx_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
     body = data[4 + 4 * dimensions :]
     if magic != 0x800 + dimensions or len(body) != np.prod(shape):
         raise ValueError(
-            f"{path}: found magic number {magic:#x}, sizes {shape} and {len(body)} bytes, expected {0x800 + dimensions:#x} and as many bytes."
+            f"{path}: found magic number {magic:#x}, sizes {shape} and {len(body)} bytes, expected {0x800 + dimensions:#x} "
+            "and a byte a pixel or label."
         )
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)
 

@@ -46,8 +46,9 @@ def where(source: Source) -> str:
 
 
 def load(dataset: Dataset, root: Path, choose: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """Columns image (unique name), label (0-based), bytes (encoded picture), source, of the images that `choose` keeps of all (image, label).
+    """Columns image (unique name), label (0-based), bytes (encoded picture), source, of the images that `choose` keeps.
 
+    `choose` gets the image and label of all.
     The first source that works. One alone raises its own error; of several that all fail, SourceError says why each did.
     """
     failures = []
