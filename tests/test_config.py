@@ -16,6 +16,7 @@ DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"
 CLASSES = {
     "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "eurosat": 10,
     "cars": 196, "imagenet": 1000, "caltech101": 102, "pets": 37, "food101": 101, "digits": 10, "fashion": 10,
+    "cue_conflict": 16,
 }  # fmt: skip
 
 

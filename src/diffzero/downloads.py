@@ -27,7 +27,7 @@ def hub_names(repo: str, revision: str, *, repo_type: str = "dataset") -> list[s
 
 def plain_file(url: str, name: str, digest: str | None) -> Path:
     """A file by its address, downloaded once and checked against `sha256:...` or `md5:...`."""
-    path = Path(os.environ.get("DIFFZERO_DOWNLOADS", Path.home() / ".cache" / "diffzero")) / name
+    path = Path(os.environ.get("DIFFZERO_CACHE", Path.home() / ".cache" / "diffzero")) / name
     if not path.is_file():
         with urllib.request.urlopen(url, timeout=60) as answer:
             write_atomically(path, answer.read())

@@ -96,8 +96,8 @@ def layout2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ())
         bias = with_interval(cell["shape_bias"], cell["bias_low"], cell["bias_high"], cell["bias_n"] > 0)
         rows.append([
             cell["model"], cell["dataset"], with_interval(cell["shape_accuracy"], cell["low"], cell["high"], cell["n"]),
-            str(cell["n"]), percent(cell["conflict_accuracy"]), str(cell["conflict_n"]), bias, number(cell["bias_n"], 0), number(cell["calls_per_image"], 1), percent(cell["paper"]),
-            agreement(cell["agrees"]),
+            str(cell["n"]), percent(cell["conflict_accuracy"]), str(cell["conflict_n"]),
+            bias, number(cell["bias_n"], 0), number(cell["calls_per_image"], 1), percent(cell["paper"]), agreement(cell["agrees"]),
         ])  # fmt: skip
     for _, other in paper[~paper["model"].isin(table["model"])].iterrows():
         remark = f" ({other['note']})" if isinstance(other["note"], str) else ""
