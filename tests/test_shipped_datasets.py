@@ -12,20 +12,34 @@ PAPER = [
 ]  # fmt: skip
 # Test images and the template that the paper used (SVHN: not known).
 FACTS = {
-    "cifar10": (10000, "a photo of a {}."), "cifar100": (10000, "a photo of a {}."), "stl10": (8000, "a photo of a {}."),
-    "mnist": (10000, 'a photo of the number: "{}".'), "dtd": (1880, "a photo of a {} texture."), "camelyon": (32768, "this is a photo of {}"),
-    "eurosat": (5400, "a centered satellite photo of {}."), "cars": (8041, "a photo of a {}."), "imagenet": (50000, "A bad photo of a {}."),
-    "caltech101": (None, "a photo of a {}."), "pets": (3669, "a photo of a {}, a type of pet."), "food101": (25250, "a photo of {}, a type of food."),
-}  # fmt: skip
+    "cifar10": (10000, "a photo of a {}."),
+    "cifar100": (10000, "a photo of a {}."),
+    "stl10": (8000, "a photo of a {}."),
+    "mnist": (10000, 'a photo of the number: "{}".'),
+    "dtd": (1880, "a photo of a {} texture."),
+    "camelyon": (32768, "this is a photo of {}"),
+    "eurosat": (5400, "a centered satellite photo of {}."),
+    "cars": (8041, "a photo of a {}."),
+    "imagenet": (50000, "A bad photo of a {}."),
+    "caltech101": (None, "a photo of a {}."),
+    "pets": (3669, "a photo of a {}, a type of pet."),
+    "food101": (25250, "a photo of {}, a type of food."),
+}
 # (label, key, class name) where OpenAI's list, or another source, has another order
 ORDER = {
-    "eurosat": [(0, "AnnualCrop", "annual crop land"), (2, "HerbaceousVegetation", "brushland or shrubland"), (3, "Highway", "highway or road"),
-                (5, "Pasture", "pasture land"), (6, "PermanentCrop", "permanent crop land"), (9, "SeaLake", "lake or sea")],
+    "eurosat": [
+        (0, "AnnualCrop", "annual crop land"),
+        (2, "HerbaceousVegetation", "brushland or shrubland"),
+        (3, "Highway", "highway or road"),
+        (5, "Pasture", "pasture land"),
+        (6, "PermanentCrop", "permanent crop land"),
+        (9, "SeaLake", "lake or sea"),
+    ],
     "caltech101": [(0, "accordion", "accordion"), (1, "airplanes", "airplane"), (4, "background_google", "background")],
     "imagenet": [(0, "n01440764", "tench"), (657, "n03773504", "missile"), (744, "n04008634", "missile")],
     "camelyon": [(1, "1", "lymph node containing metastatic tumor tissue")],
     "svhn": [(0, "0", "zero"), (9, "9", "nine")],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -34,7 +34,7 @@ logging.basicConfig(level=logging.WARNING)
 for name, settings in json.loads(Path(sys.argv[1]).read_text()).items():
     out = Path(sys.argv[2], name)
     try:
-        test_images(TypeAdapter(Dataset).validate_python(settings), 100, 0, Path()).to_parquet(f"{out}.parquet")
+        test_images(TypeAdapter(Dataset).validate_python(settings), 200, 0, Path()).to_parquet(f"{out}.parquet")
     except (OSError, ValueError) as error:
         Path(f"{out}.txt").write_text(f"{type(error).__name__}: {error}")
 """
@@ -64,7 +64,7 @@ def picture(number: int, kind: str = "PNG") -> bytes:
 
 
 def parquet(image: str, label: str, rows: list[tuple[int, int]], names: list[str] | None, **columns: list) -> bytes:
-    """A Parquet file as the `datasets` library writes it: the picture a struct, class names in the schema's metadata. rows: picture, label."""
+    """A Parquet file as the `datasets` library writes it: the picture a struct, class names in its metadata. rows: picture, label."""
     cells = [{"bytes": picture(number), "path": None} for number, _ in rows]
     table = pa.table({image: cells, label: pa.array([k for _, k in rows], pa.int64()), **columns})
     if names is not None:
