@@ -125,6 +125,12 @@ def test_mnist_is_idx_big_endian_and_grey(server):
         load(server, "mnist", gzip.compress(idx(labels)), gzip.compress(idx(images)))
 
 
+def test_a_broken_file_is_named_with_its_layout(server):
+    whole = gzip.compress(idx(np.zeros((4, 28, 28), np.uint8)))
+    with pytest.raises(ValueError, match="t10k-images-idx3-ubyte.gz.*cannot be read as idx"):
+        load(server, "mnist", whole[:-20], whole)
+
+
 def test_stl10_is_stored_by_columns_and_counts_from_one(server):
     images = RANDOM.integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
     names = load_dataset("stl10", ROOT).classnames

@@ -3,17 +3,19 @@
 import csv
 import math
 import shutil
-import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
-from diffzero.config import Dataset, load_dataset
+from diffzero.config import Dataset, load_dataset, load_run
+from diffzero.experiment import Experiment
+from diffzero.files import read_json
+from diffzero.publication import Publication
 from diffzero.stages import class_prompts, classification_items, test_images, with_cues
 from diffzero.tables import by_category, model_vs_human, table2
-from test_workflow import copy, snakemake  # noqa: F401: a fixture
+from test_workflow import copy, snakemake  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "data" / "cue-conflict"
@@ -163,9 +165,25 @@ def test_items_carry_both_labels_to_the_predictions():
 
 
 CONFIG = {
-    "run": "cues", "models": ["mini-sd"], "baselines": ["mini-clip"], "datasets": ["cue_conflict"], "images": 16, "device": "cpu",
+    "run": "cues", "models": ["mini-sd"], "datasets": ["cue_conflict"], "images": 16, "device": "cpu",
     "policy": {"min_scores": 2, "max_scores": 3},
 }  # fmt: skip
+
+
+def test_every_model_and_seed_has_its_export_and_a_figure_is_made(tmp_path: Path):
+    changes = {
+        "baselines": ["mini-clip"],
+        "datasets": ["cue_conflict", "digits"],
+        "seeds": [3, 5],
+        "results": str(tmp_path),
+    }
+    published = Publication(Experiment(load_run({**CONFIG, **changes}, ROOT), ROOT), lambda: False, "snakemake")
+    folder = f"{tmp_path}/cues/tables/model-vs-human/cue_conflict/cue-conflict"
+    names = ["mini-sd_session_1", "mini-sd_session_2", "mini-clip_session_1", "mini-clip@24_session_1"]
+    assert sorted(published.exports()) == sorted(f"{folder}_{name}.csv" for name in names)
+    assert "shapes-cue_conflict" in published.stems() and "shapes-digits" not in published.stems()
+    nothing = Publication(published.experiment, lambda: True, "snakemake")
+    assert not nothing.exports() and nothing.cue_datasets() == ["cue_conflict"]
 
 
 def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
@@ -173,27 +191,24 @@ def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
         target = copy / "resources" / "cue-conflict" / path.relative_to(SAMPLE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    run = copy / "results" / "cues"
-    exports = {
-        f"tables/model-vs-human/cue_conflict/cue-conflict_{m}_session_1.csv": m
-        for m in ("mini-sd", "mini-clip", "mini-clip@24")
-    }
-    targets = [f"results/cues/{name}" for name in ("tables/table2.csv", "figures/shapes-cue_conflict.svg", *exports)]
-    done: subprocess.CompletedProcess = snakemake(copy, *targets, config=CONFIG)
+    run, export = copy / "results" / "cues", "tables/model-vs-human/cue_conflict/cue-conflict_mini-sd_session_1.csv"
+    targets = [f"results/cues/{name}" for name in ("tables/table2.csv", "figures/shapes-cue_conflict.svg", export)]
+    done = snakemake(copy, *targets, config=CONFIG)
     assert done.returncode == 0, done.stderr[-4000:]
-    table = pd.read_csv(run / "tables" / "table2.csv").set_index("model")
-    assert set(table.index) == set(exports.values())
-    assert (table["n"] == 16).all() and (table["conflict_n"] == 14).all()
-    for name, model in exports.items():
-        with (run / name).open() as file:
-            rows = list(csv.DictReader(file))
-        assert len(rows) == 16 and {row["subj"] for row in rows} == {model} and {row["rt"] for row in rows} == {"NaN"}
-        assert {(row["category"], row["imagename"]) for row in rows} == {
-            (p.parent.name, p.name) for p in SAMPLE.rglob("*.png")
-        }
-        share = sum(row["object_response"] == row["category"] for row in rows) / 16
-        assert table.loc[model, "shape_accuracy"] == pytest.approx(share)
+    row = pd.read_csv(run / "tables" / "table2.csv").set_index("model").loc["mini-sd"]
+    assert (row["n"], row["conflict_n"]) == (16, 14)
+    with (run / export).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 16 and {(row["subj"], row["session"], row["rt"], row["condition"]) for row in rows} == {
+        ("mini-sd", "1", "NaN", "0")
+    }
+    assert {(row["category"], row["imagename"]) for row in rows} == {
+        (p.parent.name, p.name) for p in SAMPLE.rglob("*.png")
+    }
+    shape = sum(row["object_response"] == row["category"] for row in rows)
+    assert row["shape_accuracy"] == pytest.approx(shape / 16)
     categories = pd.read_csv(run / "figures" / "shapes-cue_conflict.csv")
-    assert len(categories) == 3 * 17 and (categories[categories["category"] == "all"]["n"] == 16).all()
+    assert len(categories) == 17 and categories.set_index("category").loc["all", "n"] == 16
     assert "Shape accuracy, cue_conflict" in (run / "figures" / "shapes-cue_conflict.svg").read_text()
-    assert not snakemake(copy, *targets, "-n", config=CONFIG).returncode
+    selection = read_json(run / "data" / "cue_conflict" / "selection.json")
+    assert selection["source"] == "resources/cue-conflict" and selection["count"] == len(selection["images"]) == 16

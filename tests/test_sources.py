@@ -151,6 +151,8 @@ def serve(server: DataServer) -> dict[str, dict]:
         "full_numbers/test-00000-of-00001.parquet": parquet("image", "label", [(91, 9)], digits),
     }
     asked["svhn"] = whole("svhn")
+    mixed = {**only("svhn", Hub)["sources"][0], "config": None}
+    asked["mixed"] = whole("svhn", sources=[], source=mixed)
 
     eurosat = load_dataset("eurosat", ROOT)
     order = [*EUROSAT_OPENAI, *(name for name in eurosat.classnames if name not in EUROSAT_OPENAI)]
@@ -267,6 +269,7 @@ def test_cifar100_takes_fine_labels_and_survives_the_misspelt_crab(loaded):
 
 def test_svhn_takes_the_cropped_digits_of_the_test_split(loaded):
     assert by_class(table(loaded, "svhn"), load_dataset("svhn", ROOT)) == {"zero": 0, "nine": 9}
+    assert "in cropped_digits, full_numbers, expected one folder. Write `config`" in (loaded / "mixed.txt").read_text()
 
 
 def test_imagenets_equal_names_keep_their_own_labels(loaded):

@@ -141,6 +141,21 @@ def test_an_image_that_cannot_be_decoded_is_named(folder):
         test_images(dataset(**FOLDER), 100, 0, folder)
 
 
+def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
+    rows = {"photo": [{"bytes": picture(k), "path": f"{k}.png"} for k in range(3)], "class": ["Owl", "cat", "dog"]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "animals.parquet")
+    table = test_images(dataset(**PARQUET), 5, 0, tmp_path).set_index("image")
+    assert [table.loc[f"row-{k:07d}", "label"] for k in range(3)] == [2, 0, 1]
+    assert [table.loc[f"row-{k:07d}", "bytes"] for k in range(3)] == [picture(k) for k in range(3)]
+
+
+@pytest.mark.parametrize("labels", [["owl", "eagle"], [0, None], [0, 1.5]])
+def test_a_label_that_is_no_class_is_named(tmp_path, labels):
+    pd.DataFrame({"photo": [picture(0), picture(1)], "class": labels}).to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match="Animals: found label (eagle|nan|None|1.5), expected"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+
+
 @pytest.mark.parametrize("label", [3, -1])
 def test_a_label_without_a_class_name_is_named(tmp_path, label):
     frame = pd.DataFrame({"photo": [picture(0), picture(1)], "class": [0, label]})

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +19,12 @@ from diffzero.downloads import plain_file, unpacked
 def load(source: Archive, dataset: Dataset, root: Path) -> Pool:
     """The test images of files from plain addresses, by their layout."""
     paths = [plain_file(file.url, file_name(file.url), file.digest) for file in source.files]
-    return LAYOUTS[source.layout](source, dataset, paths)
+    try:
+        return LAYOUTS[source.layout](source, dataset, paths)
+    except (EOFError, zlib.error, KeyError, TypeError, NotImplementedError) as error:  # of gzip and scipy
+        raise ValueError(
+            f"{', '.join(map(str, paths))}: cannot be read as {source.layout} ({type(error).__name__}: {error})."
+        ) from error
 
 
 def file_name(url: str) -> str:

@@ -54,7 +54,7 @@ class Classes:
         """The data set's label of one of the source's: a number, or a class's name or key."""
         if isinstance(label, str) and plain(label) in self._by_name:
             return self._by_name[plain(label)]
-        if not isinstance(label, str) and label == label and 0 <= int(label) < len(self._numbers):
+        if isinstance(label, int | float) and 0 <= label < len(self._numbers) and label == int(label):
             return self._numbers[int(label)]
         expected = f"0..{len(self._numbers) - 1}" if not isinstance(label, str) else "a class name or key"
         raise ValueError(

@@ -34,6 +34,11 @@ def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
             f"{source.repo} at {source.revision}: found no Parquet file of split {source.split!r} among {len(files)} files. "
             "Download the images yourself and use `source: {kind: folder}` or `{kind: parquet}`."
         )
+    if len({Path(name).parent for name in chosen}) > 1:
+        folders = sorted({Path(name).parent.as_posix() for name in chosen})
+        raise ValueError(
+            f"{source.repo}: found split {source.split!r} in {', '.join(folders)}, expected one folder. Write `config`."
+        )
     paths = [hub_file(source.repo, source.revision, name) for name in chosen]
     names = [
         [f"{Path(name).stem}-{row:06d}" for row in range(pq.read_metadata(path).num_rows)]
