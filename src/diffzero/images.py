@@ -49,9 +49,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     Raises ValueError for float and 32-bit pixels, whose white is nowhere defined: a picture must not silently become black.
     """
     upright = ImageOps.exif_transpose(image)
-    if (
-        image.mode == "I" and image.format == "PPM"
-    ):  # scaled by Pillow so that 65535 is white, whatever the file's maximum
+    # Of a deep PGM Pillow makes 65535 white, whatever the file's maximum.
+    if image.mode == "I" and image.format == "PPM":
         return grey16(np.asarray(upright), 65535)
     if image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed"
