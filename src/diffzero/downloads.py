@@ -27,7 +27,8 @@ def hub_names(repo: str, revision: str, *, repo_type: str = "dataset") -> list[s
 
 def plain_file(url: str, name: str, digest: str | None) -> Path:
     """A file by its address, downloaded once and checked against `sha256:...` or `md5:...`."""
-    path = Path(os.environ.get("DIFFZERO_CACHE", Path.home() / ".cache" / "diffzero")) / name
+    folder = Path(os.environ.get("DIFFZERO_CACHE", Path.home() / ".cache" / "diffzero"))
+    path = folder / hashlib.sha256(url.encode()).hexdigest()[:16] / name  # several data sets have an `images.tar.gz`
     if not path.is_file():
         with urllib.request.urlopen(url, timeout=60) as answer:
             write_atomically(path, answer.read())

@@ -1,7 +1,6 @@
 """Test images as the authors of a data set publish them: one function a format, none of which unpickles anything."""
 
 import gzip
-import hashlib
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -18,18 +17,13 @@ from diffzero.downloads import plain_file, unpacked
 
 def load(source: Archive, dataset: Dataset, root: Path) -> Pool:
     """The test images of files from plain addresses, by their layout."""
-    paths = [plain_file(file.url, file_name(file.url), file.digest) for file in source.files]
+    paths = [plain_file(file.url, PurePosixPath(file.url).name, file.digest) for file in source.files]
     try:
         return LAYOUTS[source.layout](source, dataset, paths)
     except (EOFError, zlib.error, KeyError, TypeError, NotImplementedError) as error:  # of gzip and scipy
         raise ValueError(
             f"{', '.join(map(str, paths))}: cannot be read as {source.layout} ({type(error).__name__}: {error})."
         ) from error
-
-
-def file_name(url: str) -> str:
-    """What the download of an address is called: several data sets have an `images.tar.gz`."""
-    return f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{PurePosixPath(url).name}"
 
 
 def pixmap(pixels: NDArray[np.uint8]) -> bytes:
