@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 
@@ -25,9 +26,24 @@ def pool(images: Sequence[str], labels: Sequence[int], read: Callable[[Sequence[
     return Pool(pd.DataFrame({"image": list(images), "label": list(labels)}).astype({"label": "int64"}), read)
 
 
+def exact(name: str) -> str:
+    """A class name as it is."""
+    return name
+
+
 def plain(name: str) -> str:
     """A class name without what sources write differently: case, spaces, underscores, punctuation."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _vocabularies(dataset: Dataset) -> list[tuple[list[str], Callable[[str], str]]]:
+    """The names by which classes may be known, and how to write them, in the order in which to try them.
+
+    `plain` only where it keeps different names apart: `C` and `C++` must not become one class.
+    """
+    words = [names for names in (dataset.keys, dataset.classnames) if names]
+    apart = [names for names in words if len(set(map(plain, names)) - {""}) == len(set(names))]
+    return [(names, exact) for names in words] + [(names, plain) for names in apart]
 
 
 class Classes:
@@ -39,21 +55,22 @@ class Classes:
 
     def __init__(self, dataset: Dataset, names: Sequence[str] = ()) -> None:
         self.dataset = dataset
-        count = len(dataset.classnames)
-        self._numbers = _matched(dataset, names) if names else list(range(count))
-        vocabularies = [dataset.keys, dataset.classnames] if dataset.keys else [dataset.classnames]
-        self._by_name = {
-            plain(name): k for words in reversed(vocabularies) for k, name in reversed(list(enumerate(words)))
-        }
+        self._numbers = _matched(dataset, names) if names else list(range(len(dataset.classnames)))
+        self._lists = [([form(word) for word in words], form) for words, form in _vocabularies(dataset)]
+
+    @cache
+    def named(self, name: str) -> int | None:
+        """The label of the class of this name or key, the lowest of several; None where there is none."""
+        return next((words.index(form(name)) for words, form in self._lists if form(name) in words), None)
 
     def knows(self, name: str) -> bool:
         """Whether it is the key or the name of a class."""
-        return plain(name) in self._by_name
+        return self.named(name) is not None
 
     def __call__(self, label: object) -> int:
         """The data set's label of one of the source's: a number, or a class's name or key."""
-        if isinstance(label, str) and plain(label) in self._by_name:
-            return self._by_name[plain(label)]
+        if isinstance(label, str) and (number := self.named(label)) is not None:
+            return number
         if isinstance(label, int | float) and 0 <= label < len(self._numbers) and label == int(label):
             return self._numbers[int(label)]
         expected = f"0..{len(self._numbers) - 1}" if not isinstance(label, str) else "a class name or key"
@@ -65,9 +82,9 @@ class Classes:
 
 def _matched(dataset: Dataset, names: Sequence[str]) -> list[int]:
     """The data set's label of each of the source's, whose names these are."""
-    found, clash = list(map(plain, names)), ""
-    for words in filter(None, (dataset.keys, dataset.classnames)):
-        known = list(map(plain, words))
+    clash = ""
+    for words, form in _vocabularies(dataset):
+        found, known = list(map(form, names)), list(map(form, words))
         if found == known:  # also where a name occurs twice, as in ImageNet
             return list(range(len(known)))
         if len(set(known)) < len(known) or len(set(found)) < len(found):
@@ -76,7 +93,8 @@ def _matched(dataset: Dataset, names: Sequence[str]) -> list[int]:
         numbers = [place.get(name) for name in found]
         left = {k for k, number in enumerate(numbers) if number is None}
         # A name misspelt where it stands ("cra" for crab) is that class; one that has moved, too, is anybody's guess.
-        if len(left) * 4 <= len(found) and left <= set(range(len(known))) - {n for n in numbers if n is not None}:
+        few = len(left) * 4 <= len(found) and left <= set(range(len(known))) - {n for n in numbers if n is not None}
+        if not left or (few and form is plain):
             return [k if number is None else number for k, number in enumerate(numbers)]
         if len(left) < len(found):
             clash = clash or names[min(left)]
@@ -85,11 +103,11 @@ def _matched(dataset: Dataset, names: Sequence[str]) -> list[int]:
             f"{dataset.title}: found a class {clash!r} in the source, expected the names in `classnames` or `keys`. "
             "Write the source's names under `keys`, in the order of `classnames`."
         )
-    if len(found) != len(dataset.classnames):
+    if len(names) != len(dataset.classnames):
         raise ValueError(
-            f"{dataset.title}: found {len(found)} class names in the source, expected {len(dataset.classnames)}."
+            f"{dataset.title}: found {len(names)} class names in the source, expected {len(dataset.classnames)}."
         )
     log.warning(
         "%s: the source calls its classes %s, ...: none is known, so they are taken in order", dataset.title, names[0]
     )
-    return list(range(len(found)))
+    return list(range(len(names)))
