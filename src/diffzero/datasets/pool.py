@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import pandas as pd
 
@@ -56,12 +55,14 @@ class Classes:
     def __init__(self, dataset: Dataset, names: Sequence[str] = ()) -> None:
         self.dataset = dataset
         self._numbers = _matched(dataset, names) if names else list(range(len(dataset.classnames)))
-        self._lists = [([form(word) for word in words], form) for words, form in _vocabularies(dataset)]
+        self._numbers_of = [
+            ({form(word): k for k, word in reversed(list(enumerate(words)))}, form)
+            for words, form in _vocabularies(dataset)
+        ]
 
-    @cache
     def named(self, name: str) -> int | None:
         """The label of the class of this name or key, the lowest of several; None where there is none."""
-        return next((words.index(form(name)) for words, form in self._lists if form(name) in words), None)
+        return next((known[form(name)] for known, form in self._numbers_of if form(name) in known), None)
 
     def knows(self, name: str) -> bool:
         """Whether it is the key or the name of a class."""
