@@ -81,6 +81,7 @@ rule all:
     default_target: True
     input:
         PUBLISHED.tables(),
+        lambda wildcards: PUBLISHED.exports(),
         lambda wildcards: PUBLISHED.figures(),
         f"{RESULTS}/report.html",
 
@@ -94,6 +95,7 @@ rule scores:
 rule tables:
     input:
         PUBLISHED.tables(),
+        lambda wildcards: PUBLISHED.exports(),
 
 
 rule figures:

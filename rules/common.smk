@@ -142,6 +142,17 @@ def asked_for_what_is_there():
     return bool(asked) and asked <= {"tables", "figures", "report"} and not PUBLISHED.nothing_there()
 
 
+def subject(wildcards):
+    """The source of one model's decisions on cue-conflict images in one session, which is what a seed is to model-vs-human."""
+    wanted = (wildcards.subject, wildcards.dataset, RUN.seeds[int(wildcards.session) - 1])
+    return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]
+
+
+def of_dataset(wildcards):
+    """The sources of every model on one data set."""
+    return [s for s in PUBLISHED.sources("classification") if s["dataset"] == wildcards.dataset]
+
+
 def first_seed(wildcards):
     """The sources of one model on one data set, at the run's first seed: one prediction an image."""
     wanted = (wildcards.model, wildcards.dataset, RUN.seeds[0])

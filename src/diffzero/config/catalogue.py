@@ -1,9 +1,9 @@
-"""What the files of config/models and config/datasets may hold."""
+"""What the files of config/models may hold."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from diffzero.config.base import Closed, Commit, Count, Repository, Text
 
@@ -178,96 +178,3 @@ class Supervised(Closed):
 
 Model = Annotated[Diffusion | Clip | Supervised, Field(discriminator="kind")]
 Baseline = Clip | Supervised
-
-
-class Digits(Closed):
-    """The handwritten digits that ship inside scikit-learn."""
-
-    kind: Literal["digits"]
-    """scikit-learn's digits, less those on which the mini models are trained."""
-
-
-class Parquet(Closed):
-    """A Parquet file with one encoded image a row."""
-
-    kind: Literal["parquet"]
-    """A Parquet file."""
-    path: Text
-    """The file, relative to the root of the repository."""
-    image: Text
-    """Column with the bytes of a PNG, JPEG or WebP."""
-    label: Text
-    """Column with the label: 0 is the first class name."""
-
-
-class Folder(Closed):
-    """A folder with one sub-folder of images per class."""
-
-    kind: Literal["folder"]
-    """A folder of images."""
-    path: Text
-    """The folder, relative to the root of the repository; each sub-folder bears the name of its class."""
-
-
-class Hub(Closed):
-    """A data set on the hub."""
-
-    kind: Literal["hub"]
-    """A repository on the data set hub."""
-    repo: Repository
-    """Repository, owner/name."""
-    revision: Commit
-    """Commit, 40 hexadecimal digits."""
-    config: Text | None = None
-    """Configuration of the repository, where it has several."""
-    split: Text
-    """Split that holds the test images, in the words of the repository."""
-    image: Text
-    """Column with the image."""
-    label: Text
-    """Column with the label: 0 is the first class name."""
-
-
-class Dataset(Closed):
-    """A data set: where its test images are, what its classes are called, how they become prompts."""
-
-    title: Text
-    """Name in tables and figures."""
-    source: Annotated[Digits | Parquet | Folder | Hub, Field(discriminator="kind")]
-    """Where the test images are."""
-    classnames: list[Text]
-    """Names in the order of the source's labels, at least two. Equal names are scored once and share the score."""
-    templates: Annotated[list[str], Field(min_length=1)]
-    """Prompt templates, each with exactly one `{}` for the class name."""
-    template: Annotated[int, Field(ge=0)] = 0
-    """Which template is used, counted from 0. The paper's choice is the default of every file here."""
-    licence: Text
-    """Licence of the images."""
-    split_note: str = ""
-    """Which images count as the test set, where that needs words."""
-    note: str = ""
-    """What a reader of the tables must know."""
-    trained_on: list[str] = Field([])
-    """Models that saw the training images of this domain: their results are not zero-shot, and tables say so."""
-
-    @field_validator("classnames")
-    @classmethod
-    def _enough_classes(cls, names: list[str]) -> list[str]:
-        if len(names) < 2:
-            raise ValueError(f"found {len(names)} class names, expected at least 2. Add the others, in label order.")
-        return names
-
-    @field_validator("templates")
-    @classmethod
-    def _one_gap(cls, templates: list[str]) -> list[str]:
-        for template in templates:
-            if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
-                raise ValueError(f"found {template!r}, expected exactly one {{}} where the class name goes "
-                                 "and no other braces, e.g. 'a photo of a {}.'.")  # fmt: skip
-        return templates
-
-    @model_validator(mode="after")
-    def _template_exists(self) -> Self:
-        if self.template >= len(self.templates):
-            raise ValueError(f"'template' is {self.template}, expected 0 to {len(self.templates) - 1}: counted from 0.")
-        return self
