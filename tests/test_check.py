@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -17,8 +18,9 @@ from timm.models import save_for_hf
 from diffzero import check
 from diffzero.check import DOWNLOAD, MISSING, THERE, Missing, require, to_text
 from diffzero.config import load_run
-from diffzero.downloads import hub_files
+from diffzero.downloads import hub_files, plain_file
 from diffzero.experiment import Experiment
+from diffzero.transfers import Interrupted, NotThere, Offline
 from hub_server import REVISION, Fault
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +116,32 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(root, monkeypatch):
     found = needs(root, ["open", "gated", "mirrored"], ("pets",), baselines=["clip"])
     assert all(need.state == MISSING for need in found.values())
     text = to_text(list(found.values()), "x")
-    assert "Missing: open, gated, clip, pets\n  1. http://127.0.0.1:9 cannot be reached" in text
+    assert (
+        "Missing: open, gated, clip, pets\n  1. http://127.0.0.1:9 cannot be reached, and it is not in the cache"
+        in text
+    )
+
+
+def test_files_by_their_addresses(fake_hub, monkeypatch):
+    fake_hub.plain |= {"a.zip": b"12345", "b.zip": b"678"}
+    a, b = (SimpleNamespace(url=f"{fake_hub.url}/plain/{name}.zip", digest=None) for name in "ab")
+    gone = SimpleNamespace(url=f"{fake_hub.url}/plain/gone.zip", digest=None)
+    assert check.of_files([a, b], check.Outside()) == (DOWNLOAD, 8)
+    plain_file(a.url, "a.zip", None)
+    assert check.of_files([a, b], check.Outside()) == (DOWNLOAD, 3) and check.of_files([a], check.Outside()) == (
+        THERE,
+        5,
+    )
+    with pytest.raises(NotThere, match="plain/gone.zip: HTTP 404"):
+        check.of_files([gone], check.Outside())
+    outside = check.Outside()
+    for port in (9, 10, 11, 9):
+        with pytest.raises(Interrupted, match=f"http://127.0.0.1:{port} cannot be reached, and it is not in the cache"):
+            outside.size(f"http://127.0.0.1:{port}/x")
+    assert outside.unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(Offline, match="b.zip: not in the cache"):
+        check.of_files([a, b], outside)
 
 
 def test_images_that_were_selected_already_need_no_source(root):

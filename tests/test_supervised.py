@@ -74,7 +74,7 @@ def items_of(labels: list[int], **columns) -> pd.DataFrame:
 def test_the_sixteen_categories_are_means_of_their_outputs(tiny):
     """Against numpy, category by category, through the configured mapping."""
     model = load_model("resnet50", ROOT)
-    mapping = model.classes["cue-conflict"]
+    mapping = model.classes["cue_conflict"]
     names = list(mapping)
     table, _ = pictures(*[(64, 64)] * 6)
     probability = supervised.probabilities(tiny, table, None, CPU)
@@ -93,7 +93,7 @@ def test_the_sixteen_categories_are_means_of_their_outputs(tiny):
 
 def test_the_configured_mapping_is_geirhos_et_als():
     """Counts that the authors' mapping has: 16 categories, 207 of the 1000 classes, none in two categories."""
-    mapping = load_model("resnet50", ROOT).classes["cue-conflict"]
+    mapping = load_model("resnet50", ROOT).classes["cue_conflict"]
     listed = [k for outputs in mapping.values() for k in outputs]
     assert len(mapping) == 16 and len(listed) == len(set(listed)) and min(listed) >= 0 and max(listed) < 1000
     sizes = {name: len(outputs) for name, outputs in mapping.items()}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
@@ -16,6 +17,7 @@ from diffzero.downloads import DownloadError, bytes_in_words, is_cached
 from diffzero.experiment import SCENES, Experiment
 from diffzero.transfers import Interrupted, Offline, Patience
 
+T = TypeVar("T")
 THERE, DOWNLOAD, MISSING = "there", "to download", "missing"
 ONCE = Patience(timeout=10, attempts=1)  # a table of what is there need not wait for a server that is not
 
@@ -37,23 +39,31 @@ class Need:
     reasons: tuple[str, ...] = ()  # why it is missing
 
 
-class Hub:
-    """The hub's lists of files, each asked for once; after the first try that reaches nobody nothing is asked any more."""
+class Outside:
+    """The hub's lists of files and the sizes of files by their addresses; a server that cannot be reached is asked once."""
 
     def __init__(self) -> None:
-        self.unreachable: Interrupted | None = None
+        self.unreachable: set[str] = set()
+
+    def ask(self, address: str, question: Callable[[], T]) -> T:
+        """The answer. Raises Interrupted where the server was not reached, now or before; after two such servers no other is tried."""
+        server = urlsplit(address).netloc
+        if server not in self.unreachable and len(self.unreachable) < 2:
+            try:
+                return question()
+            except Interrupted:
+                self.unreachable.add(server)
+        raise Interrupted(f"{urlsplit(address).scheme}://{server} cannot be reached, and it is not in the cache")
 
     def sizes(self, repo: str, revision: str, repo_type: str) -> dict[str, int]:
-        """The size of every file. Raises DownloadError."""
-        if self.unreachable and downloads.cached_sizes(repo, revision, repo_type=repo_type) is None:
-            raise self.unreachable
-        try:
-            return downloads.hub_sizes(repo, revision, repo_type=repo_type, patience=ONCE)
-        except Interrupted as error:
-            self.unreachable = Interrupted(
-                f"{constants.ENDPOINT} cannot be reached, and it is not in the cache {constants.HF_HUB_CACHE}"
-            )
-            raise self.unreachable from error
+        """The size of every file of a repository. Raises DownloadError."""
+        known = downloads.cached_sizes(repo, revision, repo_type=repo_type)
+        question = lambda: downloads.hub_sizes(repo, revision, repo_type=repo_type, patience=ONCE)  # noqa: E731
+        return known if known is not None else self.ask(constants.ENDPOINT, question)
+
+    def size(self, url: str) -> int | None:
+        """Bytes of the file at an address, None where its server does not tell. Raises DownloadError."""
+        return self.ask(url, lambda: downloads.plain_size(url, ONCE.timeout))
 
     def state(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> tuple[str, int]:
         """THERE or DOWNLOAD, and the bytes of the wanted files, or of those that are lacking. Raises DownloadError."""
@@ -73,19 +83,19 @@ class Hub:
 
 def check(experiment: Experiment) -> list[Need]:
     """Every model, baseline and data set of the run, in the order of its configuration."""
-    run, hub = experiment.run, Hub()
+    run, outside = experiment.run, Outside()
     binding = run.binding if experiment.has_binding else None
     models = dict.fromkeys([*run.models, *((binding and binding.models) or [])])
     baselines = dict.fromkeys([*run.baselines, *((binding and binding.baselines) or [])])
-    needs = [of_model("model", name, experiment.model(name), experiment.root, hub) for name in models]
-    needs += [of_model("baseline", name, experiment.baseline(name), experiment.root, hub) for name in baselines]
-    needs += [of_dataset(name, experiment, hub) for name in run.datasets]
+    needs = [of_model("model", name, experiment.model(name), experiment.root, outside) for name in models]
+    needs += [of_model("baseline", name, experiment.baseline(name), experiment.root, outside) for name in baselines]
+    needs += [of_dataset(name, experiment, outside) for name in run.datasets]
     if binding:
         needs.append(Need("data set", SCENES, THERE, 0, "MIT", "rendered by the run"))
     return needs
 
 
-def of_model(kind: str, name: str, model: Model, root: Path, hub: Hub) -> Need:
+def of_model(kind: str, name: str, model: Model, root: Path, outside: Outside) -> Need:
     """Whether a model's weights are there."""
     licence = model.licence + (" (gated)" if model.gated else "")
     if model.local:
@@ -98,8 +108,8 @@ def of_model(kind: str, name: str, model: Model, root: Path, hub: Hub) -> Need:
     reasons = []
     for repo, revision in weights.places(model):
         try:
-            weights.refuse_pickles(model, hub.sizes(repo, revision, "model"), repo, revision)
-            state, size = hub.state(repo, revision, "model", lambda file: weights.is_needed(model, file))
+            weights.refuse_pickles(model, outside.sizes(repo, revision, "model"), repo, revision)
+            state, size = outside.state(repo, revision, "model", lambda file: weights.is_needed(model, file))
             return Need(kind, name, state, size, licence, f"hub {repo}@{revision[:12]}")
         except (DownloadError, CheckpointError) as error:
             reasons.append(str(error))
@@ -107,7 +117,7 @@ def of_model(kind: str, name: str, model: Model, root: Path, hub: Hub) -> Need:
     return Need(kind, name, MISSING, None, licence, f"hub {model.hub}@{model.revision[:12]}{more}", tuple(reasons))
 
 
-def of_dataset(name: str, experiment: Experiment, hub: Hub) -> Need:
+def of_dataset(name: str, experiment: Experiment, outside: Outside) -> Need:
     """Whether a data set's images are there: selected already, or at the first of its sources that has them."""
     dataset = experiment.dataset(name)
     prepared = experiment.root / experiment.folder / "data" / name / "images.parquet"
@@ -117,13 +127,15 @@ def of_dataset(name: str, experiment: Experiment, hub: Hub) -> Need:
     for source in places(dataset):
         licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
         try:
-            state, size = of_source(source, experiment.root, hub)
+            state, size = of_source(source, experiment.root, outside)
             found.append(Need("data set", name, state, size, licence, where(source)))
         except (OSError, ValueError) as error:
             reasons.append(str(error))
     there = [need for need in found if need.state == THERE]
     first = where(places(dataset)[0])
-    return (there or found or [Need("data set", name, MISSING, None, dataset.licence, first, tuple(reasons))])[0]
+    return (
+        there or found or [Need("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))]
+    )[0]
 
 
 def places(dataset: Dataset) -> list[Any]:
@@ -143,18 +155,18 @@ def where(source: Any) -> str:
     return source.path
 
 
-def of_source(source: Any, root: Path, hub: Hub) -> tuple[str, int | None]:
+def of_source(source: Any, root: Path, outside: Outside) -> tuple[str, int | None]:
     """THERE or DOWNLOAD, and bytes. Raises OSError for a source that cannot give its images."""
     match source.kind:
         case "digits":
             return THERE, 0
         case "hub":
-            return hub.state(source.repo, source.revision, "dataset", lambda name: is_of_split(source, name))
+            return outside.state(source.repo, source.revision, "dataset", lambda name: is_of_split(source, name))
         case "webdataset":
             wanted = (f"{source.split}/", "classnames.txt")
-            return hub.state(source.repo, source.revision, "dataset", lambda name: name.startswith(wanted))
+            return outside.state(source.repo, source.revision, "dataset", lambda name: name.startswith(wanted))
         case "archive":
-            return of_files(source.files)
+            return of_files(source.files, outside)
     path = root / source.path
     if not path.exists():
         raise FileNotFoundError(
@@ -172,13 +184,16 @@ def is_of_split(source: Any, name: str) -> bool:
     )
 
 
-def of_files(files: list[Any]) -> tuple[str, int | None]:
-    """Of files by their addresses, whose sizes nobody knows before they are fetched."""
+def of_files(files: list[Any], outside: Outside) -> tuple[str, int | None]:
+    """Of files by their addresses."""
     paths = [downloads.plain_path(file.url, PurePosixPath(file.url).name, file.digest) for file in files]
     lacking = [file.url for file, path in zip(files, paths, strict=True) if not path.is_file()]
     if lacking and downloads.is_offline():
         raise Offline(f"{', '.join(lacking)}: not in the cache {downloads.cache()}, and HF_HUB_OFFLINE is set")
-    return (DOWNLOAD, None) if lacking else (THERE, sum(path.stat().st_size for path in paths))
+    if not lacking:
+        return THERE, sum(path.stat().st_size for path in paths)
+    sizes = [outside.size(url) for url in lacking]
+    return DOWNLOAD, None if None in sizes else sum(sizes)
 
 
 def size_of(path: Path) -> int:
@@ -228,7 +243,7 @@ def _summary(needs: list[Need]) -> str:
     if wanted:
         unknown = sum(need.bytes is None for need in wanted)
         total = bytes_in_words(sum(need.bytes or 0 for need in wanted))
-        more = f", and {unknown} of unknown size" if unknown else ""
+        more = f" and {unknown} of unknown size" if unknown else ""
         folder = next(
             path for path in (Path(constants.HF_HUB_CACHE), *Path(constants.HF_HUB_CACHE).parents) if path.exists()
         )

@@ -49,7 +49,7 @@ from diffzero.transfers import (
 __all__ = [
     "MORE_SPACE", "ArchiveError", "Bounds", "DownloadError", "NoSpace", "NotThere", "Offline", "Refused", "WrongDigest",
     "bytes_in_words", "cache", "cached_sizes", "hub_file", "hub_files", "hub_names", "hub_sizes", "is_cached", "is_offline", "page",
-    "plain_file", "plain_path", "unpacked",
+    "plain_file", "plain_path", "plain_size", "unpacked",
 ]  # fmt: skip
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -262,6 +262,23 @@ def plain_path(url: str, name: str, digest: str | None) -> Path:
     if kind not in ("sha256", "md5", "address") or Path(name).name != name:
         raise ValueError(f"found name {name!r} and digest {digest!r}, expected a plain name and sha256:... or md5:...")
     return cache() / "files" / f"{kind}-{value[:16]}" / name
+
+
+def plain_size(url: str, timeout: float) -> int | None:
+    """Bytes of the file at `url`, None where the server does not tell. Raises DownloadError."""
+    where = shown(url)
+
+    def ask() -> int | None:
+        answer = requests.head(url, timeout=timeout, allow_redirects=True, headers={"Accept-Encoding": "identity"})
+        if answer.status_code != 405:  # a server that knows no HEAD may yet have the file
+            answer.raise_for_status()
+        told = answer.headers.get("Content-Length")
+        return int(told) if told and answer.ok else None
+
+    try:
+        return _translated(ask)
+    except DownloadError as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 def plain_file(url: str, name: str, digest: str | None, *, patience: Patience | None = None) -> Path:
