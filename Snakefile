@@ -60,6 +60,7 @@ include: "rules/replayed.smk"
 include: "rules/report.smk"
 include: "rules/train.smk"
 include: "rules/plan.smk"
+include: "rules/check.smk"
 
 
 # Not in the jobs on cluster nodes: Snakemake starts those with --no-hooks.
@@ -80,6 +81,7 @@ rule all:
     default_target: True
     input:
         PUBLISHED.tables(),
+        lambda wildcards: PUBLISHED.exports(),
         lambda wildcards: PUBLISHED.figures(),
         f"{RESULTS}/report.html",
 
@@ -93,6 +95,7 @@ rule scores:
 rule tables:
     input:
         PUBLISHED.tables(),
+        lambda wildcards: PUBLISHED.exports(),
 
 
 rule figures:

@@ -1,8 +1,9 @@
-# CLIP on the same images and prompts, in each of its input settings.
+# Baselines on the same images, in each of their input settings: CLIP with the same prompts, supervised networks without.
 
 
 rule clip:
     input:
+        weights=f"{RESULTS}/weights/{{model}}.json",
         images=f"{RESULTS}/data/{{dataset}}/images.parquet",
         decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
@@ -13,6 +14,7 @@ rule clip:
     benchmark:
         f"{RESULTS}/benchmarks/baselines/{{model}}/{{dataset}}/via-{{via}}.tsv"
     wildcard_constraints:
+        model=any_of(EXPERIMENT.baselines("clip")),
         via=r"\d+|none",
     conda:
         "../envs/torch.yaml"
@@ -20,9 +22,38 @@ rule clip:
         mem_mb=more_memory(8000),
         runtime=more_minutes(60),
     params:
-        clip=lambda wildcards: EXPERIMENT.clip(wildcards.model).model_dump(mode="json"),
+        clip=lambda wildcards: EXPERIMENT.baseline(wildcards.model).model_dump(mode="json"),
         device=RUN.device,
     message:
         "CLIP {wildcards.model} on {wildcards.dataset}, via {wildcards.via}"
     script:
         "../workflow/scripts/clip.py"
+
+
+rule supervised:
+    input:
+        weights=f"{RESULTS}/weights/{{model}}.json",
+        images=f"{RESULTS}/data/{{dataset}}/images.parquet",
+        decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+    output:
+        f"{RESULTS}/baselines/{{model}}/{{dataset}}/via-{{via}}.parquet",
+    log:
+        f"{RESULTS}/logs/baselines/{{model}}/{{dataset}}/via-{{via}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/baselines/{{model}}/{{dataset}}/via-{{via}}.tsv"
+    wildcard_constraints:
+        model=any_of(EXPERIMENT.baselines("supervised")),
+        via=r"\d+|none",
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(60),
+    params:
+        classes=lambda wildcards: EXPERIMENT.baseline(wildcards.model).classes[wildcards.dataset],
+        device=RUN.device,
+    message:
+        "Supervised {wildcards.model} on {wildcards.dataset}, via {wildcards.via}"
+    script:
+        "../workflow/scripts/supervised.py"

@@ -8,6 +8,11 @@ FIGURE_MODELS = "|".join(map(re.escape, RUN.models))
 CAPTIONS = sorted(map(str, (ROOT / "workflow" / "report").glob("*.rst")))
 
 
+def any_of(names):
+    """A pattern of these names; of none, one that nothing matches."""
+    return "|".join(map(re.escape, names)) or r"(?!)"
+
+
 def dataset_block(wildcards):
     return EXPERIMENT.dataset(wildcards.dataset).model_dump(mode="json")
 
@@ -135,6 +140,17 @@ def asked_for_what_is_there():
         return True
     asked = set(getattr(workflow.dag_settings, "targets", None) or [])
     return bool(asked) and asked <= {"tables", "figures", "report"} and not PUBLISHED.nothing_there()
+
+
+def subject(wildcards):
+    """The source of one model's decisions on cue-conflict images in one session, which is what a seed is to model-vs-human."""
+    wanted = (wildcards.subject, wildcards.dataset, RUN.seeds[int(wildcards.session) - 1])
+    return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]
+
+
+def of_dataset(wildcards):
+    """The sources of every model on one data set."""
+    return [s for s in PUBLISHED.sources("classification") if s["dataset"] == wildcards.dataset]
 
 
 def first_seed(wildcards):

@@ -6,6 +6,7 @@ rule dataset:
         images=f"{RESULTS}/data/{{dataset}}/images.parquet",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
         decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
+        selection=f"{RESULTS}/data/{{dataset}}/selection.json",
     log:
         f"{RESULTS}/logs/data/{{dataset}}.log",
     benchmark:
@@ -21,6 +22,7 @@ rule dataset:
         dataset=dataset_block,
         images=RUN.images,
         seed=RUN.selection_seed,
+        stratified=RUN.stratified,
     message:
         "Test images of {wildcards.dataset}"
     script:

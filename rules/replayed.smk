@@ -136,6 +136,36 @@ rule confusion:
         "../workflow/scripts/confusion.py"
 
 
+rule shapes:
+    input:
+        predictions=lambda wildcards: files_of(of_dataset(wildcards)),
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+    output:
+        categories=f"{RESULTS}/figures/shapes-{{dataset}}.csv",
+        svg=report(
+            f"{RESULTS}/figures/shapes-{{dataset}}.svg",
+            caption="../workflow/report/shapes.rst",
+            category="Decisions",
+            labels={"figure": "shape or texture", "dataset": "{dataset}"},
+        ),
+        png=f"{RESULTS}/figures/shapes-{{dataset}}.png",
+    log:
+        f"{RESULTS}/logs/figures/shapes-{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/shapes-{{dataset}}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
+    params:
+        sources=of_dataset,
+    message:
+        "Shape accuracy and shape bias by category on {wildcards.dataset}"
+    script:
+        "../workflow/scripts/shapes.py"
+
+
 rule calls:
     input:
         predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding")),

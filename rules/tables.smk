@@ -50,10 +50,37 @@ rule table2:
         sources=lambda wildcards: PUBLISHED.sources("classification"),
         wanted=lambda wildcards: PUBLISHED.wanted("classification"),
         absent=lambda wildcards: PUBLISHED.absent("classification"),
+        cues=PUBLISHED.cue_datasets(),
     message:
         "Table 2: shape accuracy and shape bias"
     script:
         "../workflow/scripts/table2.py"
+
+
+rule model_vs_human:
+    input:
+        predictions=lambda wildcards: files_of(subject(wildcards)),
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+    output:
+        f"{RESULTS}/tables/model-vs-human/{{dataset}}/cue-conflict_{{subject}}_session_{{session}}.csv",
+    log:
+        f"{RESULTS}/logs/tables/model-vs-human/{{dataset}}/cue-conflict_{{subject}}_session_{{session}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/model-vs-human/{{dataset}}/cue-conflict_{{subject}}_session_{{session}}.tsv"
+    wildcard_constraints:
+        subject=r"[A-Za-z0-9.@_-]+",
+        session=r"\d+",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=more_memory(2000),
+        runtime=more_minutes(10),
+    params:
+        sources=subject,
+    message:
+        "Decisions of {wildcards.subject} on {wildcards.dataset} for model-vs-human"
+    script:
+        "../workflow/scripts/model_vs_human.py"
 
 
 rule table3:

@@ -1,16 +1,34 @@
 """Tiny checkpoints with random weights, in the folder layout of the real ones."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import IFPipeline, StableDiffusionPipeline
+from huggingface_hub import constants
 
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
+from hub_server import FakeHub, Server
 
 # Networks this small lose time to threads, and minutes on a busy machine.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def fake_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
+    """A local hub in the place of the real one, and empty caches."""
+    with Server() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "HF_URL_HOSTS", frozenset({"127.0.0.1"}))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setenv("DIFFZERO_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield hub
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def test_the_plan_of_six_thousand_jobs_takes_seconds_and_little_memory(big):
     said = dry_run(big, "--quiet=rules")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE))
-    assert int(jobs["score"]) == 8 * 3 * (14 * 16 + 22 - 13) and int(jobs["predictions"]) == 8 * 3 * 15, jobs
+    assert int(jobs["score"]) == 8 * 3 * (15 * 16 + 22 - 13) and int(jobs["predictions"]) == 8 * 3 * 16, jobs
     # Seconds of this process, not of a busy machine's clock; measured 23 on two loaded cores.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 40
     assert after.ru_maxrss < 2 * 2**20
@@ -56,7 +56,7 @@ def test_the_plan_of_six_thousand_jobs_takes_seconds_and_little_memory(big):
 def test_a_third_of_a_batch_is_about_a_third_of_the_jobs_and_every_folder_is_small(big):
     said = dry_run(big, "scores", "--batch", "scores=1/3")
     shards = re.findall(r"Score (\S+) with (\S+), seed (\d), (\S+), shard", said)
-    assert len(shards) == pytest.approx(8 * 3 * (14 * 16 + 9) / 3, rel=0.01)
+    assert len(shards) == pytest.approx(8 * 3 * (15 * 16 + 9) / 3, rel=0.01)
     assert max(Counter(shards).values()) <= 16
 
 

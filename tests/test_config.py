@@ -16,6 +16,7 @@ DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"
 CLASSES = {
     "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "eurosat": 10,
     "cars": 196, "imagenet": 1000, "caltech101": 102, "pets": 37, "food101": 101, "digits": 10, "fashion": 10,
+    "cue_conflict": 16,
 }  # fmt: skip
 
 
@@ -78,9 +79,9 @@ def test_imagenet_uses_the_template_of_the_paper():
     assert imagenet.classnames.count("missile") == imagenet.classnames.count("sunglasses") == 2
 
 
-def test_food101_follows_the_label_order_of_its_source():
+def test_food101_follows_the_label_order_of_its_first_source():
     food = load_dataset("food101", ROOT)
-    assert isinstance(food.source, Hub) and food.source.repo == "ethz/food101"
+    assert isinstance(food.places[0], Hub) and food.places[0].repo == "ethz/food101"
     assert food.classnames[16:18] == ["cheesecake", "cheese plate"]
 
 
@@ -211,6 +212,35 @@ def test_legal_stages_are_accepted():
         ("kind: digits", "kind: parket", "'source.kind': found 'parket', expected digits or parquet or folder or hub"),
         ("kind: digits", "kind: folder", "line 2: key 'path' is missing in 'source'"),
         ("kind: digits", "path: x", "line 2: key 'kind' is missing in 'source'"),
+        (
+            "kind: digits",
+            "kind: webdataset, repo: a/b, revision: main",
+            "'source.revision': found 'main', expected the 40",
+        ),
+        (
+            "source: {kind: digits}",
+            "source: {kind: digits}\nsources: [{kind: digits}]",
+            "found both of 'source' and 'sources'",
+        ),
+        ("source: {kind: digits}\n", "", "found neither of 'source' and 'sources'"),
+        ("source: {kind: digits}", "sources: [{kind: digits}, {kind: tar}]", "'sources[1].kind': found 'tar'"),
+        (
+            "kind: digits",
+            "kind: archive, layout: idx, files: [{url: 'http://x/y'}]",
+            "layout 'idx' with 1 files, expected 2",
+        ),
+        (
+            "kind: digits",
+            "kind: archive, layout: listed, files: [{url: 'http://x/y'}]",
+            "'listing' and layout 'listed'",
+        ),
+        ("kind: digits", "kind: archive, layout: svhn, files: [{url: 'ftp://x'}]", "an address that starts with http"),
+        ("kind: digits", "kind: archive, layout: svhn, files: [{url: 'http://x', digest: md4}]", "sha256: or md5:"),
+        ("classnames", "keys: [a, a]\nclassnames", "found 1 different keys, expected one for each of the 2"),
+        ("classnames", "paper_template: 3\nclassnames", "'paper_template' is 3, expected 0 to 0"),
+        ("classnames", "cues: '(x'\nclassnames", "which is no regular expression"),
+        ("classnames", "cues: '(?P<shape>x)'\nclassnames", "expected the groups (?P<shape>...) and (?P<texture>...)"),
+        ("classnames", "conflict_only: true\nclassnames", "'conflict_only' needs 'cues'"),
         ("title: Two", "title: Two\ntitle: Three", "line 2: 'title' is also on line 1"),
         ("title: Two", "title: [", "config/datasets/d.yaml: is not YAML"),
     ],

@@ -81,6 +81,16 @@ def controlled() -> Figure:
     return figures.controlled(pd.DataFrame(rows, columns=columns))
 
 
+def shapes() -> Figure:
+    rows = [
+        (model, category, 0.5, 0.4, 0.6, 80, 40, 20, 15, bias, 0.3, 0.9, 60 if bias else 0)
+        for model in ("mini-sd", "mini-clip@64")
+        for category, bias in (("bear", 0.7), ("truck", np.nan), ("all", 0.6))
+    ]
+    names = ["accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n"]
+    return figures.shapes(pd.DataFrame(rows, columns=["model", "category", *names]), "cue_conflict")
+
+
 def breakdown() -> Figure:
     shapes = pd.DataFrame(
         [("m", "cube", "sphere", 0.9, 0.7, 1.0, 20)], columns=["model", "true", "false", "accuracy", "low", "high", "n"]
@@ -154,6 +164,7 @@ WANTED = {
     calls: ["Calls per item (denoiser evaluations)", "mini-if on digits", "wrong"],
     paired: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
     controlled: ["seen combinations (10 scenes)", "held-out combinations (10 scenes)", "recognition", "chance"],
+    shapes: ["Shape accuracy, cue_conflict", "Shape bias", "truck", "all", "mini-clip@64", "shape as often as texture"],
     breakdown: ["cube, not sphere", "its colour", "Does the larger object win?"],
     reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
     timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],

@@ -5,14 +5,26 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from diffzero.binding import TASKS
 from diffzero.config import Dataset
 from diffzero.images import ImageError, crops, png
 from diffzero.scenes import sample_scene
-from diffzero.stages import binding_items, class_prompts, classification_items, scene_images, select, test_images
+from diffzero.stages import (
+    binding_items,
+    class_prompts,
+    classification_items,
+    scene_images,
+    select,
+    selection,
+    test_images,
+)
 
 NAMES = ["cat", "dog", "owl"]
+FIRST = ["test-007084", "test-002775", "test-003221", "test-004242"]
+WHOLE = "83b16047bf6fc322ca3fc755b6293795666d761b86a0ad0f7566ca30aee45d37"
 test_images.__test__ = False  # a stage, not a test
 
 
@@ -63,6 +75,39 @@ def test_a_smaller_selection_is_the_start_of_a_larger_one():
     assert all(select(table, count, 0)["image"].tolist() == whole[:count] for count in (1, 7, 49))
 
 
+def test_the_selection_is_the_same_on_every_machine():
+    """Stored: a hash of seed and name decides, no generator's state."""
+    table = pd.DataFrame({"image": [f"test-{k:06d}" for k in range(10000)], "label": 0})
+    chosen = select(table, 4096, 0)["image"]
+    assert list(chosen[:4]) == FIRST and len(chosen) == 4096
+    assert hashlib.sha256("\n".join(chosen).encode()).hexdigest() == WHOLE
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 80))
+def test_a_stratified_selection_keeps_the_classes_shares_at_every_length(labels, count):
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(len(labels))], "label": labels})
+    chosen = select(table, count, 0, stratified=True)
+    pd.testing.assert_frame_equal(select(table.sample(frac=1, random_state=1), count, 0, stratified=True), chosen)
+    whole = select(table, len(labels), 0, stratified=True)
+    assert whole["image"].tolist()[: len(chosen)] == chosen["image"].tolist()
+    assert sorted(whole["image"]) == sorted(table["image"])
+    share = len(chosen) / len(labels)
+    for label, size in table["label"].value_counts().items():
+        # Within one image of the share, and another where several classes are due at once.
+        assert abs((chosen["label"] == label).sum() - share * size) <= 1 + table["label"].nunique() / 2
+
+
+def test_the_choice_is_written_down_with_ids_and_digests(folder):
+    chosen = test_images(dataset(**FOLDER), 4, 0, folder)
+    record = selection(chosen, 0, False)
+    assert record["source"] == "animals" and (record["seed"], record["stratified"], record["count"]) == (0, False, 4)
+    for entry in record["images"]:
+        data = (folder / "animals" / entry["image"]).read_bytes()
+        assert entry["sha256"] == hashlib.sha256(data).hexdigest() and NAMES[entry["label"]] in entry["image"]
+    assert [entry["image"] for entry in record["images"]] == list(chosen["image"])
+
+
 @pytest.mark.parametrize(("source", "where"), [(FOLDER, "folder"), (PARQUET, "parquet")])
 def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, where, request):
     table = test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
@@ -94,6 +139,21 @@ def test_an_image_that_cannot_be_decoded_is_named(folder):
     (folder / "animals" / "owl" / "2.png").write_bytes(picture(2)[:60])
     with pytest.raises(ImageError, match="owl/2.png"):
         test_images(dataset(**FOLDER), 100, 0, folder)
+
+
+def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
+    rows = {"photo": [{"bytes": picture(k), "path": f"{k}.png"} for k in range(3)], "class": ["Owl", "cat", "dog"]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "animals.parquet")
+    table = test_images(dataset(**PARQUET), 5, 0, tmp_path).set_index("image")
+    assert [table.loc[f"row-{k:07d}", "label"] for k in range(3)] == [2, 0, 1]
+    assert [table.loc[f"row-{k:07d}", "bytes"] for k in range(3)] == [picture(k) for k in range(3)]
+
+
+@pytest.mark.parametrize("labels", [["owl", "eagle"], [0, None], [0, 1.5]])
+def test_a_label_that_is_no_class_is_named(tmp_path, labels):
+    pd.DataFrame({"photo": [picture(0), picture(1)], "class": labels}).to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match="Animals: found label (eagle|nan|None|1.5), expected"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
 
 
 @pytest.mark.parametrize("label", [3, -1])

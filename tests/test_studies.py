@@ -45,7 +45,7 @@ def test_table2_without_cue_conflict_images_shows_the_paper_and_says_what_to_add
     table = tables.table2(plain, PAPER2, wanted)
     assert table.empty
     markdown = to_markdown([tables.layout2(table, PAPER2)])
-    assert f"| other (by others) | cue-conflict | {MISSING} | 0 |" in markdown and "`datasets`" in markdown
+    assert f"| other (reported; by others) | cue-conflict | {MISSING} | 0 |" in markdown and "`datasets`" in markdown
 
 
 def test_a_variant_is_compared_with_the_plain_data_set_on_the_same_images() -> None:
@@ -129,7 +129,7 @@ def test_table4_differs_by_the_weighting_alone_and_costs_every_draw_of_every_cla
     assert table.loc["learned", "accuracy"] > table.loc["simple", "accuracy"]
     assert (table["calls_per_image"] == 120).all() and (table["calls"] == 7200).all() and table["paper"].isna().all()
     text = to_markdown([tables.layout4(table.reset_index(), PAPER4, [])])
-    assert "| learned | imagen | caltech101 | – | 0 | – | – | 70.2 |" in text
+    assert "| learned | imagen (reported) | caltech101 | – | 0 | – | – | 70.2 |" in text
 
 
 def test_table4_sets_the_papers_numbers_beside_caltech101_alone() -> None:

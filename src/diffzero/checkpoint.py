@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 # Pipeline class of model_index.json -> module and class of the adapter in diffzero.denoisers.
@@ -52,19 +53,44 @@ def refuse_pickles(folder: Path) -> None:
             )
 
 
-def conversion(folder: Path) -> str:
-    """The command that writes a checkpoint with `.bin` weights again as safetensors."""
+def conversion(source: Path | str, revision: str | None = None) -> str:
+    """The command that writes a checkpoint with `.bin` weights (a folder, or a repository at a commit) again as safetensors."""
+    at = f", revision={revision!r}" if revision else ""
+    target = f"{Path(source).name if revision else source}-safetensors"
     code = (
-        f"from diffusers import DiffusionPipeline as P; P.from_pretrained({str(folder)!r}, safety_checker=None)"
-        f".save_pretrained({str(folder) + '-safetensors'!r})"
+        f"from diffusers import DiffusionPipeline as P; P.from_pretrained({str(source)!r}{at}, safety_checker=None)"
+        f".save_pretrained({target!r})"
     )
     return f'python -c "{code}"'
 
 
-def digest(folder: Path) -> str:
-    """sha256 over the names and bytes of all files of a checkpoint that can change a score."""
+def single(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of these safetensors files in a folder whose weights are one file. Raises CheckpointError, also for pickles alone."""
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if found:
+        return found[0]
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder}: no checkpoint there, expected a folder with {names[0]}. Set `path` or `hub` in its YAML."
+        )
+    pickled = sorted(path for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+    if not pickled:
+        raise CheckpointError(f"{folder}: found no weights, expected {names[0]}.")
+    code = (
+        "import torch; from safetensors.torch import save_file; "
+        f"s = torch.load({str(pickled[0])!r}, map_location='cpu', weights_only=True); s = s.get('state_dict', s); "
+        f"save_file({{k: v.clone().contiguous() for k, v in s.items()}}, {str(folder / names[0])!r})"
+    )
+    raise CheckpointError(
+        f"{folder}: found {pickled[0].name} and no {names[0]}. Pickled weights are refused, as they can run any code. Convert them where "
+        f'you trust them: python -c "{code}"'
+    )
+
+
+def digest(folder: Path, files: Sequence[str] = IDENTITY) -> str:
+    """sha256 over the names and bytes of all files of a checkpoint (matching one of these patterns) that can change a score."""
     total = hashlib.sha256()
-    for path in sorted({path for pattern in IDENTITY for path in folder.glob(pattern)}):
+    for path in sorted({path for pattern in files for path in folder.glob(pattern)}):
         with path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         total.update(f"{path.relative_to(folder)} {content}\n".encode())

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from diffzero import demand
 from diffzero.binding import TASKS
-from diffzero.config import Clip, Dataset, Diffusion, Policy, Run, Variant, Weighting, load_dataset, load_model
+from diffzero.config import (
+    Baseline,
+    Clip,
+    Dataset,
+    Diffusion,
+    Policy,
+    Run,
+    Variant,
+    Weighting,
+    load_dataset,
+    load_model,
+)
 from diffzero.race import Full, Stages, TTest
 from diffzero.race import Policy as RacePolicy
 
@@ -83,9 +94,19 @@ class Experiment:
         """The settings of a diffusion model."""
         return _model(name, self.root)
 
-    def clip(self, name: str) -> Clip:
-        """The settings of a CLIP baseline."""
+    def baseline(self, name: str) -> Baseline:
+        """The settings of a baseline."""
         return _model(name, self.root)
+
+    def baselines(self, kind: str) -> list[str]:
+        """The run's baselines of a kind, "clip" or "supervised"."""
+        named = dict.fromkeys([*self.run.baselines, *((self.run.binding and self.run.binding.baselines) or [])])
+        return [name for name in named if self.baseline(name).kind == kind]
+
+    def answers(self, name: str, dataset: str) -> bool:
+        """Whether a baseline can be asked about a data set: CLIP about any, a supervised one where its classes are known."""
+        settings = self.baseline(name)
+        return isinstance(settings, Clip) or dataset in settings.classes
 
     def dataset(self, name: str) -> Dataset:
         """The settings of a data set or of a variant of one."""
@@ -191,7 +212,7 @@ class Experiment:
         names = self.run.baselines
         if dataset == SCENES and self.run.binding.baselines is not None:
             names = self.run.binding.baselines
-        settings = [(name, via) for name in names for via in self.clip(name).via]
+        settings = [(name, via) for name in names if self.answers(name, dataset) for via in self.baseline(name).via]
         return {
             name
             if via is None

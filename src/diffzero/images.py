@@ -5,10 +5,12 @@ import io
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 # Pillow's bicubic filter, which widens its kernel when it shrinks (antialias). Part of a score's identity: see scoring.SCORING_VERSION.
 RESAMPLING = Image.Resampling.BICUBIC
+# The largest photograph of the thirteen data sets has 42 million. Twice Pillow's own threshold for a warning, where it refuses by itself.
+MOST_PIXELS = 178_956_970
 
 
 class ImageError(ValueError):
@@ -16,30 +18,59 @@ class ImageError(ValueError):
 
 
 def decode(data: bytes, name: str) -> Image.Image:
-    """The picture in `data` as upright RGB: EXIF rotation applied, transparency laid on white, grey and palette converted.
+    """The picture in `data` as upright RGB: EXIF rotation applied, transparency laid on white, any other mode converted.
 
-    Raises ImageError, naming `name`, for anything that Pillow cannot decode to the last pixel.
+    Of an animation the first frame. Colour profiles are not applied. Raises ImageError, naming `name`, for anything that Pillow
+    cannot decode to the last pixel, for more than MOST_PIXELS, and for pixels without a defined white.
     """
     try:
         image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
         image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        return _rgb(_eight_bits(image))
+    except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
         raise ImageError(
             f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
         ) from error
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        return grey16(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """RGB, transparency laid on white."""
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
 
 
-def grey16(image: Image.Image) -> Image.Image:
-    """A 16-bit grey image as 8 bits by dropping the low byte; Pillow's own conversion clips at 255 and gives white."""
-    values = np.asarray(image, dtype=np.float64)
-    return Image.fromarray((values / 257.0).round().clip(0, 255).astype(np.uint8))
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image upright, a grey one of more than 8 bits as 8. Pillow's own conversion clips at 255 and gives white.
+
+    Raises ValueError for float and 32-bit pixels, whose white is nowhere defined: a picture must not silently become black.
+    """
+    upright = ImageOps.exif_transpose(image)
+    # Of a deep PGM Pillow makes 65535 white, whatever the file's maximum.
+    if image.mode == "I" and image.format == "PPM":
+        return grey16(np.asarray(upright), 65535)
+    if image.mode in ("I", "F"):
+        kind = "floating-point" if image.mode == "F" else "32-bit or signed"
+        raise ValueError(f"{kind} pixels have no defined white; save it with 8 or 16 bits a channel")
+    if not image.mode.startswith("I;16"):
+        return upright
+    # Pillow heeds neither tag at this depth: 262 is 0 where 0 is white, 258 is the number of bits.
+    tags = getattr(image, "tag_v2", {})
+    values, white = np.asarray(upright).astype(np.int64), 2 ** tags.get(258, (16,))[0] - 1
+    grey = grey16(white - values if tags.get(262) == 0 else values, white)
+    if "transparency" not in image.info:
+        return grey
+    # A colour key is one of 65536 levels: among 256, its neighbours would vanish with it.
+    opaque = np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)
+    return Image.merge("LA", (grey, Image.fromarray(opaque)))
+
+
+def grey16(values: NDArray, white: int) -> Image.Image:
+    """Grey levels 0..`white` as 8 bits: scaled so that white becomes 255, and rounded."""
+    return Image.fromarray((values / (white / 255)).round().clip(0, 255).astype(np.uint8))
 
 
 def central_crop(image: Image.Image) -> Image.Image:

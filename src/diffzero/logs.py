@@ -1,10 +1,30 @@
 """Logs of workflow scripts: Snakemake's `log:` names a file but redirects nothing."""
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
+
+
+def secrets() -> list[str]:
+    """Tokens of this process, which may stand in no log: not even where a server repeats what it was sent."""
+    return [os.environ[name] for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(name)]
+
+
+def discreet(text: str) -> str:
+    """The text with its secrets struck out."""
+    for secret in secrets():
+        text = text.replace(secret, "***")
+    return text
+
+
+class Discreet(logging.Formatter):
+    """Lines without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return discreet(super().format(record))
 
 
 def log_to(path: str) -> None:
@@ -13,16 +33,18 @@ def log_to(path: str) -> None:
     The terminal gets one clear paragraph and the name of the log; the traceback is for those who mend diffzero itself.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=path, filemode="w", level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(filename=path, filemode="w", level=logging.INFO)
+    logging.getLogger().handlers[0].setFormatter(Discreet("%(asctime)s %(levelname)s %(message)s"))
     logging.captureWarnings(True)
     # An error of a network or a table deserves a line each on the terminal, a library's chatter does not.
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
+    terminal.setFormatter(Discreet("%(message)s"))
     terminal.addFilter(logging.Filter("diffzero"))
     logging.getLogger().addHandler(terminal)
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        logging.getLogger().handlers[0].stream.write("".join(traceback.format_exception(kind, error, trace)))
-        print(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n", file=sys.stderr)
+        logging.getLogger().handlers[0].stream.write(discreet("".join(traceback.format_exception(kind, error, trace))))
+        print(discreet(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n"), file=sys.stderr)
 
     sys.excepthook = report

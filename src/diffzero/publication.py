@@ -127,6 +127,19 @@ class Publication:
         names = [*TABLES, *(["table3", "controlled"] if self.experiment.has_binding else [])]
         return [f"{self.folder}/tables/{name}.{kind}" for name in sorted(names) for kind in FORMATS]
 
+    def cue_datasets(self) -> list[str]:
+        """The run's data sets of images with a shape and a texture."""
+        return [name for name in self.run.datasets if self.experiment.dataset(name).cues]
+
+    def exports(self) -> list[str]:
+        """The decisions on cue-conflict images as model-vs-human reads them: a file a model and seed, its session."""
+        names, seeds = self.cue_datasets(), list(self.run.seeds)
+        return [
+            f"{self.folder}/tables/model-vs-human/{f['dataset']}/cue-conflict_{f['model']}_session_{seeds.index(f['seed']) + 1}.csv"
+            for f in self.sources("classification")
+            if f["dataset"] in names
+        ]
+
     @cached_property
     def _special(self) -> dict[str, Result]:
         """Figures that need a network of their own, by stem: they are there when their pictures or scores are."""
@@ -147,6 +160,8 @@ class Publication:
         stems += [f"{kind}-{s.model}-{s.dataset}" for kind in REPLAYED for s in self.unpruned()]
         seen = {(f["model"], f["dataset"]): None for f in self.sources("classification") if f["kind"] == "diffusion"}
         stems += [f"confusion-{model}-{dataset}" for model, dataset in seen]
+        cues, there = self.cue_datasets(), {f["dataset"] for f in self.sources("classification")}
+        stems += [f"shapes-{name}" for name in cues if name in there]
         stems += ["scenes", "binding", "controlled", "breakdown"] if self.sources("binding") else []
         diffusion = any(f["kind"] == "diffusion" for f in self.sources("classification", "binding"))
         stems += ["calls"] if diffusion else []

@@ -1,7 +1,8 @@
 """The stages before scoring: test images, prompts and items. Each returns what its rule writes."""
 
 import hashlib
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -12,29 +13,73 @@ from diffzero.config import Dataset
 from diffzero.datasets import registry
 from diffzero.scenes import HELD_OUT, SceneRecord, scenes_from_frame
 
+CUES = ["shape_label", "texture_label"]
 
-def select(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+
+def select(table: pd.DataFrame, count: int, seed: int, stratified: bool = False) -> pd.DataFrame:
     """`count` rows (all, where there are fewer) in an order that the seed and the image names decide, whatever the table's order.
 
-    The first rows of a larger selection are the smaller selection, so that more images extend a run.
+    The first rows of a larger selection are the smaller selection, so that more images extend a run. `stratified`: the first rows
+    also keep the classes' shares, each class (column label) within one image of its own.
     """
     rank = [hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in table["image"]]
     order = sorted(range(len(table)), key=rank.__getitem__)
-    return table.iloc[order[:count]].reset_index(drop=True)
+    shuffled = table.iloc[order].reset_index(drop=True)
+    if stratified:
+        classes = shuffled.groupby("label")["label"]
+        # The k-th of n images of a class belongs at the share (k + 1/2) / n of the whole; equal shares stay in shuffled order.
+        share = (classes.cumcount() + 0.5) / classes.transform("size")
+        shuffled = shuffled.loc[share.sort_values(kind="stable").index]
+    return shuffled.iloc[:count].reset_index(drop=True)
 
 
-def test_images(dataset: Dataset, count: int, seed: int, root: Path) -> pd.DataFrame:
-    """The run's test images: columns image, bytes, digest, label. Raises ImageError for one that cannot be decoded."""
-    chosen = select(registry.load(dataset, root), count, seed)
+def with_cues(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """The table, for cue-conflict images with the labels of shape and texture (CUES) that their file names tell.
+
+    Raises ValueError for a name without them, and where the shape's class is not the image's label.
+    """
+    if not dataset.cues:
+        return table
+    names, rows = dataset.keys or dataset.classnames, []
+    for image, label in zip(table["image"], table["label"], strict=True):
+        match = re.search(dataset.cues, PurePosixPath(image).name)
+        found = [match["shape"], match["texture"]] if match else []
+        if not found or not set(found) <= set(names) or names.index(found[0]) != label:
+            raise ValueError(
+                f"{dataset.title}: found image {image!r} of class {names[label]!r}, expected the name of that class and of a texture's "
+                f"class in the file name, as the pattern `cues` says: {dataset.cues}."
+            )
+        rows.append([names.index(name) for name in found])
+    labelled = table.join(pd.DataFrame(rows, columns=CUES, index=table.index, dtype="int64"))
+    differs = labelled["shape_label"] != labelled["texture_label"]
+    return labelled[differs].reset_index(drop=True) if dataset.conflict_only else labelled
+
+
+def test_images(dataset: Dataset, count: int, seed: int, root: Path, stratified: bool = False) -> pd.DataFrame:
+    """The run's test images: columns image, label, bytes, source, digest, and CUES where the data set has them.
+
+    Raises ImageError for one that cannot be decoded.
+    """
+    chosen = registry.load(dataset, root, lambda table: select(with_cues(table, dataset), count, seed, stratified))
     for row in chosen.itertuples():
         images.decode(row.bytes, row.image)
-    unknown = chosen.loc[~chosen["label"].between(0, len(dataset.classnames) - 1), "label"]
-    if len(unknown):
-        raise ValueError(
-            f"{dataset.title}: found label {unknown.iloc[0]}, expected 0..{len(dataset.classnames) - 1}. "
-            "Add the missing names to `classnames`, in label order."
-        )
     return chosen.assign(digest=[hashlib.sha256(data).hexdigest() for data in chosen["bytes"]])
+
+
+def selection(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict:
+    """The choice in writing: where from, by which seed, and each image's name, label and SHA-256, in the run's order.
+
+    Another source names and encodes the same pictures differently, so two runs made the same choice when these records are equal.
+    """
+    facts = list(zip(chosen["image"], chosen["label"].tolist(), chosen["digest"], strict=True))
+    return {
+        "source": chosen["source"].iloc[0] if len(chosen) else None,
+        "seed": seed,
+        "stratified": stratified,
+        "count": len(chosen),
+        "sha256": hashlib.sha256("\n".join(chosen["digest"]).encode()).hexdigest(),
+        "images": [{"image": image, "label": label, "sha256": digest} for image, label, digest in facts],
+    }
 
 
 def class_prompts(template: str, classnames: list[str]) -> dict:
@@ -54,7 +99,7 @@ def class_prompts(template: str, classnames: list[str]) -> dict:
 
 
 def classification_items(table: pd.DataFrame, prompts: dict) -> pd.DataFrame:
-    """One item an image among all unique prompts; a prompt that two classes share answers with the lower label."""
+    """One item an image among all unique prompts, with its CUES; a prompt that two classes share answers with the lower label."""
     class_prompt = prompts["class_prompt"]
     candidates = list(range(len(prompts["prompts"])))
     classes = [class_prompt.index(prompt) for prompt in candidates]
@@ -66,6 +111,7 @@ def classification_items(table: pd.DataFrame, prompts: dict) -> pd.DataFrame:
             "label": table["label"],
             "candidates": [candidates] * len(table),
             "classes": [classes] * len(table),
+            **{cue: table[cue] for cue in CUES if cue in table},
         }
     )
 

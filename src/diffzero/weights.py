@@ -1,36 +1,111 @@
 """Where a model's weights are, checked before anything is computed with them."""
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
-from diffzero.checkpoint import CheckpointError, adapter_of, digest
-from diffzero.config import Diffusion
+from diffzero import checkpoint
+from diffzero.checkpoint import NETWORKS, PARTS, CheckpointError, adapter_of, digest
+from diffzero.config import Clip, Diffusion, Model, Supervised
+from diffzero.downloads import DownloadError, NoSpace, hub_files, hub_sizes, page
+from diffzero.transfers import Patience
 
-# Weights as safetensors and the text files beside them: nothing that would have to be unpickled.
-ALLOWED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+LOG = logging.getLogger(__name__)
+OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+TIMM = ("model.safetensors",)
+TEXTS = (".json", ".txt", ".model")  # configurations and tokenizers
+# Families whose adapter is there and whose scoring is not: better said here than by a job on a GPU.
+NOT_SCORED = {
+    "DeepFloydIFSuperResolution": "a super-resolution stage is given the image at 64 pixels beside the noisy one, which scoring does not "
+    "pass on yet (docs/models.md). Take the model out of `models`, or use a stage I, e.g. deepfloyd-if-i-xl."
+}
+FLAT = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
-def locate(model: Diffusion, root: Path) -> Path:
-    """The checkpoint folder of a model: its local path, else its hub repository or the first mirror that answers, downloaded."""
-    if model.path:
-        return root / model.path
-    from huggingface_hub import snapshot_download  # slow to import, and most jobs find a local path
+def is_needed(model: Model, name: str) -> bool:
+    """Whether the model is loaded from this file of a repository, which may hold other precisions, formats and extras."""
+    folder, _, file = name.rpartition("/")
+    if isinstance(model, Clip):
+        return not folder and (name in OPEN_CLIP or name.endswith(TEXTS))
+    if isinstance(model, Supervised):
+        return name in (*TIMM, "config.json")
+    if not folder:
+        return name == "model_index.json"
+    if folder not in (*PARTS, "image_noising_scheduler") and not folder.startswith(("tokenizer", "scheduler")):
+        return False
+    if file.endswith(".safetensors"):
+        return "." not in file.removesuffix(".safetensors")  # model.fp16.safetensors, model.non_ema.safetensors
+    return file.endswith(TEXTS)
 
-    sources = [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)]
-    failures = []
-    for hub, revision in sources:
-        try:
-            return Path(snapshot_download(hub, revision=revision, allow_patterns=ALLOWED))
-        except (OSError, ValueError) as error:  # huggingface_hub's errors: network, 401, 403, 404, no such revision
-            failures.append(f"{hub}@{revision[:12]}: {type(error).__name__}: {str(error).splitlines()[0]}")
-    login = " It is gated: accept its licence on the hub and set HF_TOKEN." if model.gated else ""
-    raise CheckpointError(
-        f"{model.title}: no source gave the weights.{login} Or download them by hand and set `path` in its YAML. Tried: "
-        + "; ".join(failures)
+
+def places(model: Model) -> list[tuple[str, str]]:
+    """The repositories and commits of a model, in the order in which they are tried."""
+    return (
+        [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)] if model.hub else []
     )
 
 
-def inspect(model: Diffusion, root: Path) -> dict[str, str]:
-    """Folder, family and digest of a model's checkpoint, for the jobs that use it. Raises CheckpointError."""
+def refuse_pickles(model: Model, names: Iterable[str], hub: str, revision: str) -> None:
+    """Raise CheckpointError for a repository without safetensors weights: before anything of it is downloaded."""
+    names = list(names)
+    needed = [name for name in names if is_needed(model, name) and name.endswith(".safetensors")]
+    if any(not isinstance(model, Diffusion) or name.startswith(NETWORKS) for name in needed):
+        return
+    pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    found = f"only pickled weights ({pickled[0]})" if pickled else "no weights"
+    how = ""
+    if pickled and isinstance(model, Diffusion):
+        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion(hub, revision)}"
+    elif pickled:
+        how = f" Download {pickled[0]}, save it as {(OPEN_CLIP if isinstance(model, Clip) else TIMM)[0]} and set `path` to its folder."
+    raise CheckpointError(
+        f"{page(hub, 'model')} at {revision[:12]}: found {found}, expected safetensors; pickles can run any code.{how}"
+    )
+
+
+def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
+    """The checkpoint folder of a model: its local path, else the first of its repositories that gives it, downloaded.
+
+    Raises CheckpointError, which says why each repository did not, or NoSpace.
+    """
+    if model.local:
+        return root / model.local
+    failures = []
+    for hub, revision in places(model):
+        try:
+            refuse_pickles(model, hub_sizes(hub, revision, repo_type="model", patience=patience), hub, revision)
+            return hub_files(hub, revision, lambda name: is_needed(model, name), repo_type="model", patience=patience)
+        except NoSpace:
+            raise  # another repository's files are no smaller
+        except (DownloadError, CheckpointError) as error:
+            LOG.warning("%s: %s", model.title, error)
+            failures.append(f"{len(failures) + 1}. {error}")
+    raise CheckpointError(
+        f"{model.title}: no source gave the weights. Tried: {' '.join(failures)} Or download them by hand and set `path` in its YAML."
+    )
+
+
+def inspect(model: Model, root: Path) -> dict[str, str]:
+    """Folder, family and digest of a model's checkpoint, for the jobs that use it. Raises CheckpointError or DownloadError."""
     folder = locate(model, root)
-    _, adapter = adapter_of(folder)
-    return {"folder": str(folder), "family": adapter, "digest": digest(folder)}
+    family = require_whole(model, folder)
+    files = checkpoint.IDENTITY if isinstance(model, Diffusion) else FLAT
+    return {
+        "folder": str(folder),
+        "family": family,
+        "digest": digest(folder, files),
+    }
+
+
+def require_whole(model: Model, folder: Path) -> str:
+    """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
+    if isinstance(model, Diffusion):
+        adapter = adapter_of(folder)[1]
+        if adapter in NOT_SCORED:
+            raise CheckpointError(f"{folder}: {NOT_SCORED[adapter]}")
+        return adapter
+    checkpoint.single(folder, OPEN_CLIP if isinstance(model, Clip) else TIMM)
+    config = "config.json" if isinstance(model, Supervised) else None if model.named else "open_clip_config.json"
+    if config and not (folder / config).is_file():
+        raise CheckpointError(f"{folder}: found no {config}, expected it beside the weights.")
+    return "open_clip" if isinstance(model, Clip) else "timm"

@@ -7,13 +7,15 @@ from pydantic import TypeAdapter
 from diffzero.config import Dataset
 from diffzero.files import write_json, write_parquet
 from diffzero.logs import log_to
-from diffzero.stages import class_prompts, classification_items, test_images
+from diffzero.stages import class_prompts, classification_items, selection, test_images
 
 log_to(snakemake.log[0])
 dataset = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)
-images = test_images(dataset, snakemake.params.images, snakemake.params.seed, Path())
+seed, stratified = snakemake.params.seed, snakemake.params.stratified
+images = test_images(dataset, snakemake.params.images, seed, Path(), stratified)
 prompts = class_prompts(dataset.templates[dataset.template], dataset.classnames)
 
 write_parquet(images, Path(snakemake.output.images))
+write_json(selection(images, seed, stratified), Path(snakemake.output.selection))
 write_json(prompts, Path(snakemake.output.prompts))
 write_parquet(classification_items(images, prompts), Path(snakemake.output.decisions))

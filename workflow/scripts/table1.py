@@ -8,15 +8,12 @@ from diffzero import layout, tables
 from diffzero.files import read_json
 from diffzero.logs import log_to
 from diffzero.results import costs, notes, predictions, reported
+from diffzero.tables.top5 import top5_notes
 
 log_to(snakemake.log[0])
 params = snakemake.params
-table = tables.table1(
-    predictions(params.sources),
-    costs(snakemake.input.costs),
-    reported(pd.read_csv(snakemake.input.paper)),
-    pd.DataFrame(params.wanted),
-)
+found, paper = predictions(params.sources), reported(pd.read_csv(snakemake.input.paper))
+table = tables.table1(found, costs(snakemake.input.costs), paper, pd.DataFrame(params.wanted))
 duplicates = {Path(path).parent.name: read_json(Path(path))["duplicates"] for path in snakemake.input.prompts}
-remarks = [*params.absent, *notes(params.trained_on, duplicates)]
-layout.write(table, [tables.layout1(table, remarks)], snakemake.output)
+remarks = [*top5_notes(found), *params.absent, *notes(params.trained_on, duplicates)]
+layout.write(table, [tables.layout1(table, remarks, paper)], snakemake.output)

@@ -1,33 +1,74 @@
 """CLIP zero-shot, through open_clip (Radford et al. 2021): the class whose prompt lies nearest to the image."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import open_clip
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from diffzero.baselines.decisions import decided
+from diffzero.checkpoint import CheckpointError, single
 from diffzero.config import Clip
 from diffzero.images import crops
+from diffzero.weights import OPEN_CLIP
 
 BATCH = 64
 
 
+def load(clip: Clip, folder: Path, device: torch.device) -> tuple[nn.Module, Callable[[list[str]], Tensor]]:
+    """The model and its tokenizer, from the safetensors file in `folder`. Raises CheckpointError.
+
+    open_clip builds the architecture and reads the weights; which file that is, it is not left to choose, as it would take pickles.
+    """
+    weights, config = single(folder, OPEN_CLIP), folder / "open_clip_config.json"
+    own = json.loads(config.read_text()) if config.is_file() else {}
+    _refuse_other_activation(clip.named, own, folder)
+    source = clip.named or f"local-dir:{folder}"
+    # What the images were normalised by stands beside the weights; open_clip's default is OpenAI's.
+    normalise = {key: own["preprocess_cfg"][key] for key in ("mean", "std") if key in own.get("preprocess_cfg", {})}
+    model = open_clip.create_model(
+        source, load_weights=False, pretrained_text=False, force_preprocess_cfg=normalise, device=device
+    )
+    try:
+        open_clip.load_checkpoint(model, str(weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"{weights}: does not fit {source}. {str(error).splitlines()[-1].strip()}") from None
+    return model.eval(), open_clip.get_tokenizer(f"local-dir:{folder}" if own else source)
+
+
+def _refuse_other_activation(named: str | None, own: dict, folder: Path) -> None:
+    """Weights trained with QuickGELU run under another activation without complaint, and worse."""
+    if named is None:
+        return
+    builtin = open_clip.get_model_config(named)
+    if builtin is None:
+        raise CheckpointError(
+            f"architecture {named!r}: unknown to open_clip, whose open_clip.list_models() lists its names."
+        )
+    if own.get("model_cfg", {}).get("quick_gelu") and not builtin.get("quick_gelu"):
+        raise CheckpointError(
+            f"{folder}: weights of a model with QuickGELU, found architecture {named!r}. Write '{named}-quickgelu'."
+        )
+
+
 def similarities(
-    clip: Clip, table: pd.DataFrame, prompts: list[str], via: int | None, device: torch.device
+    clip: Clip, folder: Path, table: pd.DataFrame, prompts: list[str], via: int | None, device: torch.device
 ) -> NDArray[np.float64]:
     """Cosine similarity [image, prompt] of each image with each prompt.
 
     Images go through the protocol's own crop (central square, then bicubic, over `via` pixels first where given), so
     that CLIP sees what the diffusion models see; open_clip's own normalisation follows.
     """
-    model, _, _ = open_clip.create_model_and_transforms(clip.architecture, pretrained=clip.pretrained, device=device)
-    tokenizer = open_clip.get_tokenizer(clip.architecture)
+    model, tokenizer = load(clip, folder, device)
     size = model.visual.image_size
     pixels = crops(table, size[0] if isinstance(size, tuple) else size, via)
     mean, std = (torch.tensor(getattr(model.visual, name)).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
     x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    model.eval()
     with torch.inference_mode():
         tokens = tokenizer(prompts)
         text = encode(lambda rows: model.encode_text(rows, normalize=True), tokens, device)
@@ -41,11 +82,7 @@ def encode(function, inputs: Tensor, device: torch.device) -> Tensor:
 
 
 def predictions(items: pd.DataFrame, images: list[str], similarity: NDArray[np.float64]) -> pd.DataFrame:
-    """One row an item with the columns of replay.predictions; a tie goes to the lowest label. `calls` is NaN: no denoiser ran."""
+    """One row an item with the columns of replay.predictions; a tie goes to the lowest label."""
     row = {name: index for index, name in enumerate(images)}
     scores = [similarity[row[item.image], list(item.candidates)] for item in items.itertuples()]
-    kept = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)
-    kept["prediction"] = [int(classes[s.argmax()]) for classes, s in zip(items["classes"], scores, strict=True)]
-    kept["correct"] = kept["prediction"] == kept["label"]
-    ties = [int((s == s.max()).sum()) > 1 for s in scores]
-    return kept.assign(calls=np.nan, draws=0, undecided=False, tied=ties)
+    return decided(items, list(items["classes"]), scores)

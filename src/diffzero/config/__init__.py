@@ -1,7 +1,8 @@
 """The configuration: typed, closed, frozen. `python -m diffzero.config` rewrites its schema and its documentation."""
 
 from diffzero.config.base import ConfigError
-from diffzero.config.catalogue import Clip, Dataset, Diffusion, Digits, Folder, Hub, Mirror, Model, Parquet
+from diffzero.config.catalogue import Baseline, Clip, Diffusion, Mirror, Model, Supervised
+from diffzero.config.dataset import Archive, Dataset, Digits, Download, Folder, Hub, Parquet, Source, Webdataset
 from diffzero.config.documentation import json_schema, markdown
 from diffzero.config.loading import load_dataset, load_model, load_run
 from diffzero.config.run import (
@@ -19,6 +20,8 @@ from diffzero.config.run import (
 )
 
 __all__ = [
+    "Archive",
+    "Baseline",
     "Binding",
     "Clip",
     "ConfigError",
@@ -26,6 +29,7 @@ __all__ = [
     "Denoised",
     "Diffusion",
     "Digits",
+    "Download",
     "Efficiency",
     "Folder",
     "Hub",
@@ -36,9 +40,12 @@ __all__ = [
     "Policy",
     "Run",
     "Samples",
+    "Source",
     "Stage",
+    "Supervised",
     "Unpruned",
     "Variant",
+    "Webdataset",
     "Weighting",
     "json_schema",
     "load_dataset",

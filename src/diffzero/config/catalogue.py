@@ -1,8 +1,9 @@
-"""What the files of config/models and config/datasets may hold."""
+"""What the files of config/models may hold."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from diffzero.config.base import Closed, Commit, Count, Repository, Text
 
@@ -46,17 +47,19 @@ class Diffusion(Closed):
     note: str = ""
     """What a reader of the tables must know."""
 
+    @property
+    def local(self) -> str | None:
+        """The local folder."""
+        return self.path
+
     @model_validator(mode="after")
     def _has_weights(self) -> Self:
-        if not (self.path or self.hub):
-            raise ValueError("neither 'path' nor 'hub' is given. Write one: a local folder, or owner/name on the hub.")
-        if bool(self.hub) != bool(self.revision):
-            raise ValueError("'hub' and 'revision' go together. Write both, or only a 'path'.")
+        _require_weights(self.local, self.hub, self.revision)
         return self
 
 
 class Clip(Closed):
-    """A CLIP baseline, loaded by open_clip."""
+    """A CLIP baseline, loaded by open_clip from safetensors."""
 
     kind: Literal["clip"]
     """A CLIP model."""
@@ -64,116 +67,114 @@ class Clip(Closed):
     """Name in tables and figures."""
     licence: Text
     """Licence of the weights."""
-    architecture: Text
-    """Name in open_clip, or `local-dir:PATH` with a path relative to the root of the repository."""
-    pretrained: Text | None = None
-    """Name of the weights in open_clip; left out for `local-dir:`, which brings its own."""
+    architecture: Text | None = None
+    """Name in open_clip. Left out: what the weights' own open_clip_config.json says. `local-dir:PATH` is the same as `path: PATH`."""
+    path: Text | None = None
+    """Local folder with open_clip_model.safetensors, relative to the root of the repository. Used before `hub` where both are given."""
+    hub: Repository | None = None
+    """Repository on the model hub, owner/name."""
+    revision: Commit | None = None
+    """Commit of `hub`, 40 hexadecimal digits."""
+    mirrors: list[Mirror] = Field([])
+    """Other places of the same weights, in the order in which to try them."""
     via: list[Count | None] = Field([64, None], min_length=1)
     """Input settings, one result each: 64 is reduced to 64 pixels first, null is resized directly."""
+    gated: bool = False
+    """Whether the hub asks for an account and a licence agreement first."""
     note: str = ""
     """What a reader of the tables must know."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_tag(cls, block: Any) -> Any:
+        if isinstance(block, Mapping) and "pretrained" in block:
+            architecture, tag = block.get("architecture"), block["pretrained"]
+            _refuse_plain_gelu(architecture, tag)
+            raise ValueError(f"'pretrained' names weights that may move or be pickled. Write 'hub' and 'revision' instead. The repository: "
+                             f"`python -c \"import open_clip; print(open_clip.get_pretrained_cfg('{architecture}', '{tag}'))\"`, "
+                             "hf_hub.")  # fmt: skip
+        return block
+
+    @property
+    def local(self) -> str | None:
+        """The local folder, however it was written."""
+        folder = (self.architecture or "").partition("local-dir:")[2]
+        return self.path or folder or None
+
+    @property
+    def named(self) -> str | None:
+        """The architecture's name in open_clip; None where the folder says what it is."""
+        return None if (self.architecture or "").startswith("local-dir:") else self.architecture
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.via)) < len(self.via):
             raise ValueError(f"'via' is {self.via}, expected each input setting once. Remove the second.")
-        if self.pretrained == "openai" and not self.architecture.endswith("-quickgelu"):
-            raise ValueError(f"architecture '{self.architecture}' runs OpenAI's weights with the wrong activation "
-                             f"(open_clip only warns). Write '{self.architecture}-quickgelu'.")  # fmt: skip
+        if self.hub and self.hub.endswith(".openai"):
+            _refuse_plain_gelu(self.named, "openai")
+        _require_weights(self.local, self.hub, self.revision)
         return self
 
 
-Model = Annotated[Diffusion | Clip, Field(discriminator="kind")]
+def _refuse_plain_gelu(architecture: object, weights: object) -> None:
+    """OpenAI trained its CLIP with another activation than open_clip's default."""
+    if weights == "openai" and isinstance(architecture, str) and not architecture.endswith("-quickgelu"):
+        raise ValueError(f"architecture '{architecture}' runs OpenAI's weights with the wrong activation "
+                         f"(open_clip only warns). Write '{architecture}-quickgelu'.")  # fmt: skip
 
 
-class Digits(Closed):
-    """The handwritten digits that ship inside scikit-learn."""
-
-    kind: Literal["digits"]
-    """scikit-learn's digits, less those on which the mini models are trained."""
-
-
-class Parquet(Closed):
-    """A Parquet file with one encoded image a row."""
-
-    kind: Literal["parquet"]
-    """A Parquet file."""
-    path: Text
-    """The file, relative to the root of the repository."""
-    image: Text
-    """Column with the bytes of a PNG, JPEG or WebP."""
-    label: Text
-    """Column with the label: 0 is the first class name."""
+def _require_weights(path: str | None, hub: str | None, revision: str | None) -> None:
+    if not (path or hub):
+        raise ValueError("neither 'path' nor 'hub' is given. Write one: a local folder, or owner/name on the hub.")
+    if bool(hub) != bool(revision):
+        raise ValueError("'hub' and 'revision' go together. Write both, or only a 'path'.")
 
 
-class Folder(Closed):
-    """A folder with one sub-folder of images per class."""
+class Supervised(Closed):
+    """A baseline that was trained on labels, loaded by timm from safetensors. Not zero-shot: it knows its own classes alone."""
 
-    kind: Literal["folder"]
-    """A folder of images."""
-    path: Text
-    """The folder, relative to the root of the repository; each sub-folder bears the name of its class."""
-
-
-class Hub(Closed):
-    """A data set on the hub."""
-
-    kind: Literal["hub"]
-    """A repository on the data set hub."""
-    repo: Repository
-    """Repository, owner/name."""
-    revision: Commit
-    """Commit, 40 hexadecimal digits."""
-    config: Text | None = None
-    """Configuration of the repository, where it has several."""
-    split: Text
-    """Split that holds the test images, in the words of the repository."""
-    image: Text
-    """Column with the image."""
-    label: Text
-    """Column with the label: 0 is the first class name."""
-
-
-class Dataset(Closed):
-    """A data set: where its test images are, what its classes are called, how they become prompts."""
-
+    kind: Literal["supervised"]
+    """A supervised classifier."""
     title: Text
     """Name in tables and figures."""
-    source: Annotated[Digits | Parquet | Folder | Hub, Field(discriminator="kind")]
-    """Where the test images are."""
-    classnames: list[Text]
-    """Names in the order of the source's labels, at least two. Equal names are scored once and share the score."""
-    templates: Annotated[list[str], Field(min_length=1)]
-    """Prompt templates, each with exactly one `{}` for the class name."""
-    template: Annotated[int, Field(ge=0)] = 0
-    """Which template is used, counted from 0. The paper's choice is the default of every file here."""
     licence: Text
-    """Licence of the images."""
-    split_note: str = ""
-    """Which images count as the test set, where that needs words."""
+    """Licence of the weights."""
+    path: Text | None = None
+    """Local folder with timm's config.json and model.safetensors, relative to the root of the repository. Used before `hub`."""
+    hub: Repository | None = None
+    """Repository on the model hub, owner/name."""
+    revision: Commit | None = None
+    """Commit of `hub`, 40 hexadecimal digits."""
+    mirrors: list[Mirror] = Field([])
+    """Other places of the same weights, in the order in which to try them."""
+    classes: dict[str, Literal["outputs"] | dict[str, list[Annotated[int, Field(ge=0)]]]] = Field(min_length=1)
+    """The data sets it can be asked about, others are left out: `outputs` where its outputs are the data set's labels, else the outputs
+    that mean each class, whose probabilities are averaged."""
+    via: list[Count | None] = Field([None], min_length=1)
+    """Input settings, one result each: 64 is reduced to 64 pixels first, null is resized directly."""
+    gated: bool = False
+    """Whether the hub asks for an account and a licence agreement first."""
     note: str = ""
     """What a reader of the tables must know."""
-    trained_on: list[str] = Field([])
-    """Models that saw the training images of this domain: their results are not zero-shot, and tables say so."""
 
-    @field_validator("classnames")
-    @classmethod
-    def _enough_classes(cls, names: list[str]) -> list[str]:
-        if len(names) < 2:
-            raise ValueError(f"found {len(names)} class names, expected at least 2. Add the others, in label order.")
-        return names
-
-    @field_validator("templates")
-    @classmethod
-    def _one_gap(cls, templates: list[str]) -> list[str]:
-        for template in templates:
-            if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
-                raise ValueError(f"found {template!r}, expected exactly one {{}} where the class name goes "
-                                 "and no other braces, e.g. 'a photo of a {}.'.")  # fmt: skip
-        return templates
+    @property
+    def local(self) -> str | None:
+        """The local folder."""
+        return self.path
 
     @model_validator(mode="after")
-    def _template_exists(self) -> Self:
-        if self.template >= len(self.templates):
-            raise ValueError(f"'template' is {self.template}, expected 0 to {len(self.templates) - 1}: counted from 0.")
+    def _consistent(self) -> Self:
+        if len(set(self.via)) < len(self.via):
+            raise ValueError(f"'via' is {self.via}, expected each input setting once. Remove the second.")
+        for dataset, classes in self.classes.items():
+            empty = [name for name, outputs in classes.items() if not outputs] if classes != "outputs" else []
+            if empty or not classes:
+                raise ValueError(
+                    f"'classes.{dataset}': found no outputs for {empty or 'any class'}, expected at least one each."
+                )
+        _require_weights(self.local, self.hub, self.revision)
         return self
+
+
+Model = Annotated[Diffusion | Clip | Supervised, Field(discriminator="kind")]
+Baseline = Clip | Supervised

@@ -5,15 +5,18 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from diffzero.config import catalogue, run
+from diffzero.config import catalogue, dataset, run
 from diffzero.config.base import Closed
 
 _RUN = (
     *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding),
     *(run.Efficiency, run.Unpruned, run.Variant, run.Denoised, run.Samples, run.Plan),
 )
-_MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip)
-_DATASET = (catalogue.Dataset, catalogue.Digits, catalogue.Parquet, catalogue.Folder, catalogue.Hub)
+_MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip, catalogue.Supervised)
+_DATASET = (
+    *(dataset.Dataset, dataset.Digits, dataset.Parquet, dataset.Folder),
+    *(dataset.Hub, dataset.Webdataset, dataset.Archive, dataset.Download),
+)
 _CHAPTERS: tuple[tuple[str, tuple[type[Closed], ...]], ...] = (
     ("A run: config/config.yaml, config/demo.yaml", _RUN),
     ("A model: config/models/NAME.yaml", _MODEL),

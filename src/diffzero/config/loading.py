@@ -10,7 +10,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from diffzero.config.base import IN_WORDS, ConfigError, did_you_mean, nearest_first
-from diffzero.config.catalogue import Clip, Dataset, Diffusion, Model
+from diffzero.config.catalogue import Baseline, Clip, Diffusion, Model, Supervised
+from diffzero.config.dataset import Dataset
 from diffzero.config.run import Run
 
 DOCS = "docs/configuration.md"
@@ -19,11 +20,11 @@ Keys = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Lists of what is shown beside the main tables: each entry names a model and a data set of the run.
 FIGURES = ("efficiency", "unpruned", "variants", "denoised", "samples")
-_KINDS: dict[Keys, type[Diffusion] | type[Clip]] = {
+_KINDS: dict[Keys, Any] = {
     ("models",): Diffusion,
-    ("baselines",): Clip,
+    ("baselines",): Baseline,
     ("binding", "models"): Diffusion,
-    ("binding", "baselines"): Clip,
+    ("binding", "baselines"): Baseline,
 }
 
 
@@ -62,7 +63,7 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
     return run.model_copy(update={"binding": run.binding.model_copy(update=own)})
 
 
-def load_model(name: str, root: Path) -> Diffusion | Clip:
+def load_model(name: str, root: Path) -> Diffusion | Clip | Supervised:
     """The model `name`, from `config/models` under `root`. Raises ConfigError."""
     return _load("model", name, root)
 
@@ -80,12 +81,12 @@ def _at(run: Run, keys: Keys) -> list[str]:
     return value or []
 
 
-def _check_kind(keys: Keys, kind: type[Diffusion] | type[Clip], name: str, root: Path, document: _Document) -> None:
+def _check_kind(keys: Keys, kind: Any, name: str, root: Path, document: _Document) -> None:
     """Refuse a model that is unknown or of a kind that does not belong under `keys`."""
     place = f"{document.place(keys)}: "
     model = _load("model", name, root, place)
     if not isinstance(model, kind):
-        right = "baselines" if isinstance(model, Clip) else "models"
+        right = "baselines" if isinstance(model, Baseline) else "models"
         raise ConfigError(
             f"{place}'{name}' in '{_dotted(keys[:-1])}' is a {model.kind} model. List it under '{right}'."
         )

@@ -187,6 +187,8 @@ class Run(Closed):
     """Test images per data set; all of them where there are fewer."""
     selection_seed: Seed = 0
     """Seed of the choice of test images. Change it to measure the variance over splits."""
+    stratified: bool = False
+    """Whether the chosen test images keep the classes' shares. Off, as in the paper: a class may be met more or less often than it is."""
     policy: Policy = Policy()
     """The policy of the races on data sets."""
     weighting: Weighting = Weighting()

@@ -1,74 +1,83 @@
-"""Where test images come from: one loader per kind of source, each giving columns image (name), bytes (encoded), label."""
+"""Where test images come from: one loader per kind of source, tried in order of preference."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from diffzero.config import Dataset, Digits, Folder, Hub, Parquet
-from diffzero.datasets import digits, hub
+from diffzero.config import Archive, Dataset, Digits, Folder, Hub, Parquet, Source, Webdataset
+from diffzero.datasets import archives, digits, folders, shards, tabular
+from diffzero.datasets.pool import Pool, pool
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+log = logging.getLogger(__name__)
 
 
-def from_digits(dataset: Dataset, root: Path) -> pd.DataFrame:
+class SourceError(OSError):
+    """No source gave a data set's images; the message says why each failed."""
+
+
+def load_digits(source: Digits, dataset: Dataset, root: Path) -> Pool:
     """scikit-learn's handwritten digits, test rows."""
-    return digits.load()
+    table = digits.load().set_index("image")
+    return pool(table.index, table["label"], lambda wanted: table.loc[list(wanted), "bytes"].to_dict())
 
 
-def from_parquet(dataset: Dataset, root: Path) -> pd.DataFrame:
-    """Every row of a Parquet file; the row number is the image's name where there is no column `image` of names."""
-    source = dataset.source
-    path = root / source.path
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not there; expected the Parquet file of {dataset.title} (key source.path).")
-    table = pd.read_parquet(path)
-    for column in (source.image, source.label):
-        if column not in table:
-            raise ValueError(
-                f"{path}: found columns {list(table)}, expected {column!r} (keys source.image and source.label)."
-            )
-    names = (
-        table["image"] if "image" in table and source.image != "image" else [f"row-{i:07d}" for i in range(len(table))]
-    )
-    return pd.DataFrame({"image": names, "bytes": table[source.image], "label": table[source.label].astype(int)})
-
-
-def from_folder(dataset: Dataset, root: Path) -> pd.DataFrame:
-    """Every image of a folder with one sub-folder per class name."""
-    folder = root / dataset.source.path
-    missing = [name for name in dataset.classnames if not (folder / name).is_dir()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder}: found no sub-folder {missing[0]!r}, expected one for each class name ({len(missing)} missing)."
-        )
-    rows = [
-        (path.relative_to(folder).as_posix(), path.read_bytes(), label)
-        for label, name in enumerate(dataset.classnames)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    ]
-    if not rows:
-        raise FileNotFoundError(
-            f"{folder}: found no images, expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}."
-        )
-    return pd.DataFrame(rows, columns=["image", "bytes", "label"])
-
-
-LOADERS: dict[type, Callable[[Dataset, Path], pd.DataFrame]] = {
-    Digits: from_digits,
-    Parquet: from_parquet,
-    Folder: from_folder,
-    Hub: hub.load,
+LOADERS: dict[type, Callable[[Source, Dataset, Path], Pool]] = {
+    Digits: load_digits,
+    Parquet: tabular.load_file,
+    Folder: folders.load,
+    Hub: tabular.load_hub,
+    Webdataset: shards.load,
+    Archive: archives.load,
 }
 
 
-def load(dataset: Dataset, root: Path) -> pd.DataFrame:
-    """All test images of a data set: columns image (unique name), bytes (encoded picture), label (0-based)."""
-    table = LOADERS[type(dataset.source)](dataset, root)
-    twice = table["image"].duplicated()
+def where(source: Source) -> str:
+    """A source in a few words: what a message, a log and the record of the selection call it."""
+    match source:
+        case Digits():
+            return "scikit-learn's digits"
+        case Hub() | Webdataset():
+            return f"{source.repo} at {source.revision[:12]}, {source.split}"
+        case Archive():
+            return ", ".join(file.url for file in source.files)
+    return source.path
+
+
+def load(dataset: Dataset, root: Path, choose: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """Columns image (unique name), label (0-based), bytes (encoded picture), source, of the images that `choose` keeps.
+
+    `choose` gets the image and label of all.
+    The first source that works. One alone raises its own error; of several that all fail, SourceError says why each did.
+    """
+    failures = []
+    for number, source in enumerate(dataset.places, start=1):
+        try:
+            return _from(source, dataset, root, choose)
+        except (OSError, ValueError) as error:
+            if len(dataset.places) == 1:
+                raise
+            failures.append(f"{number}. {where(source)}: {type(error).__name__}: {' '.join(str(error).split())}")
+            after = dataset.places[number:]
+            log.warning("%s: source %s. Next: %s", dataset.title, failures[-1], where(after[0]) if after else "none")
+    raise SourceError(
+        f"{dataset.title}: none of its {len(failures)} sources gave the images. " + " ".join(failures) + " Or put the "
+        "images into a folder with one sub-folder per class and set `source: {kind: folder, path: ...}` in its YAML."
+    )
+
+
+def _from(source: Source, dataset: Dataset, root: Path, choose: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """What `load` gives, from one source."""
+    found = LOADERS[type(source)](source, dataset, root)
+    twice = found.table["image"].duplicated()
     if twice.any():
         raise ValueError(
-            f"{dataset.title}: found image {table.loc[twice, 'image'].iloc[0]!r} twice, expected unique names."
+            f"{dataset.title}: found image {found.table.loc[twice, 'image'].iloc[0]!r} twice, expected unique names."
         )
-    return table
+    if dataset.test_size and len(found.table) != dataset.test_size:
+        message = "%s: found %d images in %s; its test set is documented to have %d"
+        log.warning(message, dataset.title, len(found.table), where(source), dataset.test_size)
+    chosen = choose(found.table)
+    pictures = found.read(list(chosen["image"]))
+    return chosen.assign(bytes=[pictures[name] for name in chosen["image"]], source=where(source))

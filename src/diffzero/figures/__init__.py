@@ -1,7 +1,7 @@
 """Every figure from stored scores and predictions. Each function returns a figure; `save` writes it."""
 
 from diffzero.figures.contact import scenes
-from diffzero.figures.decisions import breakdown, calls, confusion, controlled, paired
+from diffzero.figures.decisions import breakdown, calls, confusion, controlled, paired, shapes
 from diffzero.figures.paper import KINDS, VARIANTS, binding, denoised, efficiency, race, samples, save
 from diffzero.figures.replayed import frontier, reliability, sensitivity, timesteps
 
@@ -23,5 +23,6 @@ __all__ = [
     "save",
     "scenes",
     "sensitivity",
+    "shapes",
     "timesteps",
 ]

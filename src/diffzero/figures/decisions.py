@@ -144,6 +144,35 @@ def breakdown(shapes: pd.DataFrame, larger: pd.DataFrame) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
+def shapes(table: pd.DataFrame, title: str) -> Figure:
+    """Shape accuracy and shape bias by category of the shape, `all` below a line, one mark a model; dashed: shape as often as texture.
+
+    table: what `tables.by_category` returned.
+    """
+    models, categories = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["category"]))
+    table = table.assign(row=table["category"].map(categories.index))
+    decided = table[table["bias_n"] > 0].drop(columns=["low", "high"])
+    figure = new_figure(7.2, 0.14 * len(categories) * max(len(models), 2) + 1.6)
+    left, right = figure.subplots(1, 2, sharey=True)
+    _marks(left, table, models, "accuracy")
+    _marks(right, decided.rename(columns={"bias_low": "low", "bias_high": "high"}), models, "bias")
+    left.set_title(f"Shape accuracy, {title}", loc="left")
+    right.set_title("Shape bias", loc="left")
+    left.set_xlabel("Images predicted as their\nshape's class (%)")
+    right.set_xlabel("Shape decisions among decisions\nfor shape or texture (%)")
+    right.axvline(50, color="black", linewidth=0.9, linestyle="--", zorder=1)
+    for axes in (left, right):
+        axes.axhline(len(categories) - 1.5, color=GREY, linewidth=0.7)
+        axes.set(xlim=(-2, 102), ylim=(len(categories) - 0.5, -0.5))
+        axes.set_yticks(range(len(categories)), categories)
+        axes.grid(axis="y", visible=False)
+    even = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="shape as often as texture")
+    handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
+    figure.legend(handles=[*handles, even], loc="outside upper center", ncols=3)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
 def controlled(table: pd.DataFrame) -> Figure:
     """The controlled comparison: accuracy of each kind of task, seen and held-out combinations side by side, chance dashed.
 

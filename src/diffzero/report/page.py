@@ -18,7 +18,7 @@ TABLE_ORDER = (
 )  # fmt: skip
 FIGURE_ORDER = (
     "efficiency", "denoised", "reliability", "samples", "scenes", "binding", "controlled", "breakdown", "timesteps", "frontier",
-    "sensitivity", "confusion", "calls", "paired",
+    "sensitivity", "shapes", "confusion", "calls", "paired",
 )  # fmt: skip
 TITLES = {
     "efficiency": "Figure 2: efficiency",
@@ -32,6 +32,7 @@ TITLES = {
     "timesteps": "Where in t the decision is made",
     "frontier": "Accuracy against cost",
     "sensitivity": "Sensitivity",
+    "shapes": "Shape or texture, by category",
     "confusion": "Confusion matrix",
     "calls": "Calls per item",
     "paired": "Paired comparison",

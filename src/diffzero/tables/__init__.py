@@ -4,11 +4,12 @@ from diffzero.tables.accuracy import layout1, table1
 from diffzero.tables.binding import layouts3, table3
 from diffzero.tables.comparison import cost_table, layout_calibration, layout_cost, layout_paired, paired
 from diffzero.tables.controlled import controlled, layout_controlled
-from diffzero.tables.shapes import layout2, table2
+from diffzero.tables.shapes import by_category, layout2, model_vs_human, table2
 from diffzero.tables.studies import layout_spread, layouts_variants, spreads, variants
 from diffzero.tables.weightings import combined, layout4, layout_combined, layout_transfer, table4, transfer
 
 __all__ = [
+    "by_category",
     "combined",
     "controlled",
     "cost_table",
@@ -24,6 +25,7 @@ __all__ = [
     "layout_transfer",
     "layouts3",
     "layouts_variants",
+    "model_vs_human",
     "paired",
     "spreads",
     "table1",

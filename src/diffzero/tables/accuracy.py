@@ -16,6 +16,7 @@ HEADER = (
     "Data set", "Model", "Accuracy (%)", "n", "Calls per image", "Calls", "Seconds", "GPU hours", "Undecided (%)",
     "Paper (%)", "Agrees",
 )  # fmt: skip
+OPTIONAL = ("GPU hours", "Paper (%)", "Agrees")  # columns that are left out where no row fills them
 
 
 def _reported(cells: pd.DataFrame, paper: pd.DataFrame | None) -> pd.Series:
@@ -87,8 +88,20 @@ def _row(cell: pd.Series) -> list[str]:
     ]
 
 
-def layout1(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
-    """What `table1` returned, to be read; columns that no row fills are left out. `notes` follow its own."""
+def _others(dataset: str, table: pd.DataFrame, paper: pd.DataFrame | None) -> list[list[str]]:
+    """The paper's numbers on a data set of models that this run has not: reported, so never in the column of measured ones."""
+    if paper is None:
+        return []
+    rows = paper[(paper["dataset"] == dataset) & ~paper["model"].isin(table["model"])]
+    blank = [MISSING, "0", *[""] * (len(HEADER) - 6)]
+    return [[dataset, f"{r.model} (reported)", *blank, f"{r.accuracy:.1f}", ""] for r in rows.itertuples()]
+
+
+def layout1(table: pd.DataFrame, notes: Sequence[str] = (), paper: pd.DataFrame | None = None) -> Layout:
+    """What `table1` returned, to be read; columns that no row fills are left out. `notes` follow its own.
+
+    paper: model, dataset, accuracy in percent; what it reports of other models on these data sets stands below ours.
+    """
     own = [
         f"{INTERVAL_NOTE} test images. A call is one evaluation of the denoiser; a baseline needs none. Calls, seconds and GPU "
         "hours are those spent on scoring, whenever that was. Undecided: several classes were still in the race at the largest "
@@ -98,8 +111,15 @@ def layout1(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
         own[0] += " ≠: the 95 % interval of the difference to the paper's accuracy does not hold 0."
     absent = table[table["n"] == 0]
     own += missing_note(f"{cell['model']} on {cell['dataset']}" for _, cell in absent.iterrows())
-    unused = {"GPU hours": table["gpu_hours"], "Paper (%)": table["paper"], "Agrees": table["paper"]}
-    keep = [k for k, head in enumerate(HEADER) if head not in unused or unused[head].notna().any()]
-    rows = [[row[k] for k in keep] for row in (_row(cell) for _, cell in table.iterrows())]
-    header = [HEADER[k] for k in keep]
-    return Layout("Table 1: zero-shot accuracy", header, rows, [*own, *notes])
+    rows = []
+    for dataset, cells in table.groupby("dataset", sort=False):
+        rows += [_row(cell) for _, cell in cells.iterrows()] + _others(dataset, table, paper)
+    keep = [
+        k for k, head in enumerate(HEADER) if head not in OPTIONAL or any(row[k] not in ("", MISSING) for row in rows)
+    ]
+    return Layout(
+        "Table 1: zero-shot accuracy",
+        [HEADER[k] for k in keep],
+        [[row[k] for k in keep] for row in rows],
+        [*own, *notes],
+    )

@@ -82,7 +82,19 @@ def layout_calibration(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequenc
         for _, c in table.iterrows()
     ]  # fmt: skip
     for _, row in paper[paper["quantity"] == "ECE"].iterrows():
-        rows.append([row["setting"], row["model"], row["dataset"], MISSING, "", "0", "", "", f"{row['value']:.2f}"])
+        rows.append(
+            [
+                row["setting"],
+                f"{row['model']} (reported)",
+                row["dataset"],
+                MISSING,
+                "",
+                "0",
+                "",
+                "",
+                f"{row['value']:.2f}",
+            ]
+        )
     note = (
         "Expected calibration error in 10 bins of equal width, on the images not used for the fit. No interval: ECE is biased upwards on "
         "few images (about 0.1 for 50), so compare two confidences on the same images, not with the paper's number."

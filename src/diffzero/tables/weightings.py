@@ -86,7 +86,7 @@ def layout4(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[str]) -> 
     ]  # fmt: skip
     shown = set(table.loc[table["dataset"] == PAPER_DATASET, "model"])
     rows += [
-        [row["weighting"], model, PAPER_DATASET, MISSING, "0", MISSING, MISSING, f"{row[model]:.1f}", ""]
+        [row["weighting"], f"{model} (reported)", PAPER_DATASET, MISSING, "0", MISSING, MISSING, f"{row[model]:.1f}", ""]
         for model in paper.columns.drop("weighting") if model not in shown
         for _, row in paper.iterrows()
     ]  # fmt: skip
@@ -151,7 +151,14 @@ def layout_combined(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[s
             for _, c in table.iterrows()]  # fmt: skip
     for _, row in paper[paper["where"] == "appendix F"].iterrows():
         rows.append(
-            [row["dataset"], f"{row['model']} ({row['setting']})", "heuristic", MISSING, "0", f"{row['value']:.1f}"]
+            [
+                row["dataset"],
+                f"{row['model']} (reported; {row['setting']})",
+                "heuristic",
+                MISSING,
+                "0",
+                f"{row['value']:.1f}",
+            ]
         )
     note = (
         f"{INTERVAL_NOTE} images. Learned weights are cross-fitted: no image is judged by weights that saw its label. "

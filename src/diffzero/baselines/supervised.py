@@ -1,0 +1,87 @@
+"""A network trained on ImageNet's labels, through timm (Wightman 2019); Geirhos et al. 2019 for its 16 categories."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import timm
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from timm.data import resolve_model_data_config
+from torch import nn
+
+from diffzero.baselines.decisions import decided
+from diffzero.checkpoint import CheckpointError, single
+from diffzero.images import crops
+from diffzero.weights import TIMM
+
+BATCH, TOP = 64, 5
+
+
+def load(folder: Path) -> nn.Module:
+    """The network that config.json describes, with the weights of model.safetensors. Raises CheckpointError."""
+    path = single(folder, TIMM)
+    # Not `pretrained`: timm would take a pickle where it finds one.
+    model = timm.create_model(f"local-dir:{folder}", pretrained=False)
+    try:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: does not fit the config.json beside it. {str(error).splitlines()[-1].strip()}"
+        ) from None
+    return model.eval()
+
+
+def probabilities(folder: Path, table: pd.DataFrame, via: int | None, device: torch.device) -> NDArray[np.float64]:
+    """Softmax [image, output] of each image: the protocol's own crop at the network's input size, its own normalisation."""
+    model = load(folder).to(device)
+    data = resolve_model_data_config(model)
+    pixels = crops(table, data["input_size"][-1], via)
+    mean, std = (torch.tensor(data[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+    x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    with torch.inference_mode():
+        rows = [model(part.to(device)).double().softmax(dim=1).cpu() for part in x.split(BATCH)]
+    return torch.cat(rows).numpy()
+
+
+def outputs_of(
+    classes: Literal["outputs"] | Mapping[str, Sequence[int]], names: Sequence[str]
+) -> list[list[int]] | None:
+    """The outputs that mean each class, in label order; None where the outputs are the labels. Raises ValueError for other class names."""
+    if classes == "outputs":
+        return None
+    if set(classes) != set(names):
+        raise ValueError(
+            f"'classes' of the supervised model: found {sorted(set(classes) ^ set(names))} on one side alone, expected the data set's "
+            "class names. Write them as in its YAML."
+        )
+    return [list(classes[name]) for name in names]
+
+
+def of_classes(probability: NDArray[np.float64], outputs: Sequence[Sequence[int]] | None) -> NDArray[np.float64]:
+    """The mean probability [image, class] of the outputs that mean a class."""
+    if outputs is None:
+        return probability
+    largest = max(max(listed) for listed in outputs)
+    if largest >= probability.shape[1]:
+        raise ValueError(
+            f"'classes' names output {largest}, found a network with {probability.shape[1]} outputs, counted from 0."
+        )
+    return np.stack([probability[:, listed].mean(axis=1) for listed in outputs], axis=1)
+
+
+def predictions(items: pd.DataFrame, images: Sequence[str], probability: NDArray[np.float64]) -> pd.DataFrame:
+    """The most probable class of each item, and `top5`: whether its label is among the five most probable (of more than five)."""
+    row = {name: index for index, name in enumerate(images)}
+    chosen = probability[[row[image] for image in items["image"]]]
+    known = items["label"].max() if len(items) else 0
+    if known >= chosen.shape[1]:
+        raise ValueError(f"found label {known}, expected 0..{chosen.shape[1] - 1}: the network has no such class.")
+    labels = np.arange(chosen.shape[1])
+    # Stable: of equal probabilities the lower label comes first.
+    best = np.argsort(-chosen, axis=1, kind="stable")[:, :TOP]
+    table = decided(items, [labels] * len(items), list(chosen))
+    return table.assign(top5=(best == items["label"].to_numpy()[:, None]).any(axis=1) if len(labels) > TOP else pd.NA)

@@ -1,0 +1,103 @@
+"""Test images in Parquet files, on disk or on the hub."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from diffzero.config import Dataset, Hub, Parquet
+from diffzero.datasets.pool import Classes, Pool, pool
+from diffzero.downloads import hub_file, hub_names
+
+
+def load_file(source: Parquet, dataset: Dataset, root: Path) -> Pool:
+    """Every row of a Parquet file; the row number is the image's name where there is no column `image` of names."""
+    path = root / source.path
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: not there; expected the Parquet file of {dataset.title} (key source.path).")
+    columns = pq.read_schema(path).names
+    if "image" in columns and source.image != "image":
+        names = pd.read_parquet(path, columns=["image"])["image"].astype(str).tolist()
+    else:
+        names = [f"row-{k:07d}" for k in range(pq.read_metadata(path).num_rows)]
+    return _pool([path], [names], source, dataset)
+
+
+def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
+    """Every row of the split's Parquet files; names are file and row, so that they do not move with the selection."""
+    files = hub_names(source.repo, source.revision)
+    chosen = sorted(name for name in files if _is_of(source, Path(name)))
+    if not chosen:
+        raise FileNotFoundError(
+            f"{source.repo} at {source.revision}: found no Parquet file of split {source.split!r} among {len(files)} files. "
+            "Download the images yourself and use `source: {kind: folder}` or `{kind: parquet}`."
+        )
+    if len({Path(name).parent for name in chosen}) > 1:
+        folders = sorted({Path(name).parent.as_posix() for name in chosen})
+        raise ValueError(
+            f"{source.repo}: found split {source.split!r} in {', '.join(folders)}, expected one folder. Write `config`."
+        )
+    paths = [hub_file(source.repo, source.revision, name) for name in chosen]
+    names = [
+        [f"{Path(name).stem}-{row:06d}" for row in range(pq.read_metadata(path).num_rows)]
+        for name, path in zip(chosen, paths, strict=True)
+    ]
+    return _pool(paths, names, source, dataset)
+
+
+def _is_of(source: Hub, name: Path) -> bool:
+    """Whether a file holds rows of the split: `{config}/{split}-00000-of-00001.parquet`, or `{config}/{split}/0000.parquet`."""
+    of_split = name.stem == source.split or name.stem.startswith(f"{source.split}-") or source.split in name.parts[:-1]
+    return name.suffix == ".parquet" and of_split and (source.config is None or source.config in name.parts[:-1])
+
+
+def class_names(path: Path, column: str) -> list[str]:
+    """The class names that the `datasets` library stores beside a label column; none where there are none."""
+    stored = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+    return stored.get("info", {}).get("features", {}).get(column, {}).get("names") or []
+
+
+def _pool(paths: list[Path], names: list[list[str]], source: Parquet | Hub, dataset: Dataset) -> Pool:
+    """The rows of these files under these names [file][row]."""
+    for path in paths:
+        columns = pq.read_schema(path).names
+        for column in (source.image, source.label):
+            if column not in columns:
+                raise ValueError(
+                    f"{path}: found columns {columns}, expected {column!r} (keys source.image and source.label)."
+                )
+    declared = source.names if isinstance(source, Hub) else []
+    classes = Classes(dataset, class_names(paths[0], source.label) or declared)
+    labels = [
+        classes(v) for path in paths for v in pd.read_parquet(path, columns=[source.label])[source.label].tolist()
+    ]
+
+    def read(wanted: Sequence[str]) -> dict[str, bytes]:
+        return {
+            key: data
+            for path, mine in zip(paths, names, strict=True)
+            for key, data in _cells(path, mine, source.image, set(wanted))
+        }
+
+    return pool([name for mine in names for name in mine], labels, read)
+
+
+def _cells(path: Path, names: list[str], column: str, wanted: set[str]) -> list[tuple[str, bytes]]:
+    """The wanted pictures of one file, a row group in memory at a time. A cell is bytes, or a struct whose `bytes` they are."""
+    found, file, first = [], pq.ParquetFile(path), 0
+    for group in range(file.num_row_groups):
+        last = first + file.metadata.row_group(group).num_rows
+        rows = [row for row in range(first, last) if names[row] in wanted]
+        if rows:
+            cells = file.read_row_group(group, columns=[column]).column(column).take([row - first for row in rows])
+            for row, cell in zip(rows, cells.to_pylist(), strict=True):
+                data = cell.get("bytes") if isinstance(cell, dict) else cell
+                if not isinstance(data, bytes):
+                    raise ValueError(
+                        f"{path}, row {row}: found {type(data).__name__} in column {column!r}, expected the bytes of an image file."
+                    )
+                found.append((names[row], data))
+        first = last
+    return found

@@ -1,0 +1,228 @@
+"""A local server that speaks the paths of the model hub, and misbehaves on demand."""
+
+import contextlib
+import hashlib
+import json
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Fault:
+    """What one GET or HEAD of a file goes through instead of being answered well."""
+
+    status: int | None = None
+    cut: int | None = None  # close the connection after this many bytes
+    stall: int | None = None  # say nothing more after this many bytes
+    drip: float | None = None  # seconds between single bytes
+    body: bytes | None = None  # other bytes of the same number
+    code: str | None = None  # X-Error-Code, as the hub sends it
+    no_ranges: bool = False
+    on: str = "GET"
+
+
+@dataclass
+class Seen:
+    """One request."""
+
+    method: str
+    path: str
+    range: str | None
+    authorization: str | None
+    host: str
+    sent: int = 0
+
+
+@dataclass
+class FakeHub:
+    """Repositories by (api folder, name), and what was asked of them."""
+
+    repositories: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+    plain: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    seen: list[Seen] = field(default_factory=list)
+    url: str = ""
+    cdn: str = ""
+
+    def sent(self, name: str) -> int:
+        """Bytes of a file's content that went out."""
+        return sum(request.sent for request in self.seen if request.method == "GET" and request.path.endswith(name))
+
+    def asked(self, name: str, method: str = "GET") -> list[Seen]:
+        return [request for request in self.seen if request.method == method and request.path.endswith(name)]
+
+    def take(self, name: str, method: str) -> Fault:
+        """The next fault for a file, or none. A fault with `code` or on HEAD stays."""
+        for known, waiting in self.faults.items():
+            for fault in waiting:
+                if name.endswith(known) and fault.on in (method, "both"):
+                    if fault.on == "GET" and fault.code is None:
+                        waiting.remove(fault)
+                    return fault
+        return Fault()
+
+
+def git_name(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def is_large(name: str) -> bool:
+    return name.endswith((".safetensors", ".parquet", ".bin"))
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: FakeHub
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the client hung up in the middle of something
+            super().handle()
+
+    def do_HEAD(self) -> None:
+        self.answer("HEAD")
+
+    def do_GET(self) -> None:
+        self.answer("GET")
+
+    def answer(self, method: str) -> None:
+        parts = urlsplit(self.path)
+        path = unquote(parts.path).strip("/")
+        headers = self.headers
+        self.note = Seen(method, path, headers["Range"], headers["Authorization"], headers["Host"].split(":")[0])
+        self.hub.seen.append(self.note)
+        if path.startswith("api/"):
+            return self.tree(path.split("/"))
+        if path.startswith(("cdn/", "plain/")):
+            named = path.partition("/")[2]
+            data = self.hub.plain.get(named) if path.startswith("plain/") else self.stored(named)[0]
+            return self.content(named, data, {}, method) if data is not None else self.plainly(404)
+        if "/resolve/" in path:
+            return self.resolve(path, method)
+        return self.plainly(404)
+
+    def tree(self, parts: list[str]) -> None:
+        """/api/{models,datasets}/{owner}/{name}/tree/{revision}, in two pages where there are several files."""
+        repo = "/".join(parts[2:4])
+        fault = self.hub.take(f"{repo}/tree", "GET")
+        if fault.status:
+            return self.plainly(fault.status, fault.code)
+        files = self.hub.repositories.get((parts[1], repo))
+        if files is None:
+            return self.plainly(404, "RepoNotFound")
+        if parts[5] != REVISION:
+            return self.plainly(404, "RevisionNotFound")
+        entries = []
+        for name, data in files.items():
+            entry = {"type": "file", "path": name, "size": len(data), "oid": git_name(data)}
+            if is_large(name):
+                digest = hashlib.sha256(data).hexdigest()
+                entry["lfs"] = {"oid": digest, "size": len(data), "pointerSize": 134}
+            entries.append(entry)
+        page = int(parse_qs(urlsplit(self.path).query).get("cursor", ["0"])[0])
+        half = max(1, len(entries) // 2)
+        body = json.dumps(entries[:half] if page == 0 else entries[half:]).encode()
+        more = page == 0 and len(entries) > half
+        link = {"Link": f'<{self.hub.url}/{"/".join(parts)}?recursive=true&cursor=1>; rel="next"'} if more else {}
+        self.plainly(200, None, body, {"Content-Type": "application/json", **link})
+
+    def stored(self, path: str) -> tuple[bytes | None, str]:
+        """The bytes of `[datasets/]owner/name/resolve/revision/file`, and the file's name."""
+        kind, path = ("datasets", path.removeprefix("datasets/")) if path.startswith("datasets/") else ("models", path)
+        repo, _, rest = path.partition("/resolve/")
+        revision, _, name = rest.partition("/")
+        files = self.hub.repositories.get((kind, repo), {}) if revision == REVISION else {}
+        return files.get(name), name
+
+    def resolve(self, path: str, method: str) -> None:
+        data, name = self.stored(path)
+        fault = self.hub.take(name, "HEAD")
+        if fault.status:
+            return self.plainly(fault.status, fault.code)
+        if data is None:
+            return self.plainly(404, "EntryNotFound")
+        common = {"X-Repo-Commit": REVISION}
+        if is_large(name):
+            digest = hashlib.sha256(data).hexdigest()
+            common |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
+            return self.plainly(
+                302, None, b"", {**common, "Location": f"{self.hub.cdn}/cdn/{path}?Signature=cdn-secret"}
+            )
+        return self.content(name, data, {**common, "ETag": f'"{git_name(data)}"'}, method)
+
+    def content(self, name: str, data: bytes, headers: dict[str, str], method: str) -> None:
+        fault = self.hub.take(name, method) if method == "GET" else Fault()
+        if fault.status:
+            return self.plainly(fault.status, fault.code)
+        data = data if fault.body is None else fault.body
+        start = 0
+        if self.headers["Range"] and not fault.no_ranges:
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if start >= len(data):
+                return self.plainly(416)
+        self.send_response(206 if start else 200)
+        if start:
+            headers = headers | {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+        for key, value in {**headers, "Content-Length": str(len(data) - start)}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if method == "GET":
+            self.body(data[start:], fault)
+
+    def body(self, data: bytes, fault: Fault) -> None:
+        stop = next((limit for limit in (fault.cut, fault.stall) if limit is not None), len(data))
+        try:
+            if fault.drip:
+                for k in range(stop):
+                    self.wfile.write(data[k : k + 1])
+                    self.note.sent += 1
+                    time.sleep(fault.drip)
+            else:
+                self.wfile.write(data[:stop])
+                self.note.sent += stop
+            if fault.stall is not None:
+                time.sleep(3)
+            self.close_connection = stop < len(data)
+        except OSError:  # the client had enough
+            self.close_connection = True
+
+    def plainly(
+        self, status: int, code: str | None = None, body: bytes | None = None, headers: dict | None = None
+    ) -> None:
+        # Like a server that says too much: what it was sent is in its answer.
+        body = f"No: {self.headers['Authorization']}".encode() if body is None else body
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+            self.send_header("X-Error-Message", f"No: {self.headers['Authorization']}")
+        for key, value in (headers or {}).items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+class Server:
+    """The server on a free port, `with Server() as hub`."""
+
+    def __enter__(self) -> FakeHub:
+        hub = FakeHub()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub}))
+        self.server.daemon_threads = True
+        port = self.server.server_address[1]
+        hub.url, hub.cdn = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        return hub
+
+    def __exit__(self, *_) -> None:
+        self.server.shutdown()
+        self.server.server_close()

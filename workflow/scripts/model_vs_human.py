@@ -1,0 +1,13 @@
+"""One model's decisions on cue-conflict images, as model-vs-human reads them."""
+
+from pathlib import Path
+
+from diffzero.files import read_json, write_atomically
+from diffzero.logs import log_to
+from diffzero.results import predictions
+from diffzero.tables import model_vs_human
+
+log_to(snakemake.log[0])
+names = read_json(Path(snakemake.input.prompts))["classnames"]
+table = model_vs_human(predictions(snakemake.params.sources), names, int(snakemake.wildcards.session))
+write_atomically(Path(snakemake.output[0]), table.to_csv(index=False, lineterminator="\n").encode())

@@ -1,0 +1,21 @@
+"""A supervised baseline on one data set, in one input setting."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero import denoisers
+from diffzero.baselines import supervised
+from diffzero.files import read_json, write_parquet
+from diffzero.logs import log_to
+
+log_to(snakemake.log[0])
+via = None if snakemake.wildcards.via == "none" else int(snakemake.wildcards.via)
+images = pd.read_parquet(snakemake.input.images)
+names = read_json(Path(snakemake.input.prompts))["classnames"]
+folder = Path(read_json(Path(snakemake.input.weights))["folder"])
+outputs = supervised.outputs_of(snakemake.params.classes, names)
+found = supervised.probabilities(folder, images, via, denoisers.pick_device(snakemake.params.device))
+items = pd.read_parquet(snakemake.input.decisions)
+table = supervised.predictions(items, list(images["image"]), supervised.of_classes(found, outputs))
+write_parquet(table, Path(snakemake.output[0]))
