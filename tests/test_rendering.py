@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import drjit
 import mitsuba
 import numpy as np
 import pandas as pd
@@ -95,3 +96,17 @@ def test_shards_do_not_move_scenes_and_the_table_gives_them_back():
 def test_no_scenes_are_refused():
     with pytest.raises(ValueError, match="no scene to render"):
         render_shard(0, [], 8, 1)
+
+
+@pytest.mark.parametrize("resolution", [24, 32, 64])
+def test_a_scene_is_the_same_on_a_machine_with_more_cores(resolution):
+    """drjit's thread pool stands for the cores: Mitsuba cuts a picture into at least as many blocks as it has threads."""
+    scene, threads = sample_scene(0, 3), drjit.thread_count()
+    try:
+        pictures = []
+        for cores in (1, 2, 16, 64):
+            drjit.set_thread_count(cores)
+            pictures.append(render(scene, resolution, 4).tobytes())
+    finally:
+        drjit.set_thread_count(threads)
+    assert len(set(pictures)) == 1

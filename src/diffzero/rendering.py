@@ -71,6 +71,12 @@ def _solids(item: SceneObject) -> list[dict[str, Any]]:
     return [tube | {"bsdf": surface}, {"type": "disk", "to_world": lid, "bsdf": surface}]
 
 
+def block_size(resolution: int) -> int:
+    """Pixels a side of the blocks that Mitsuba renders, a power of two. Left alone it shrinks them to have one for every thread, and as noise is seeded
+    by block, a machine with more cores would make another picture."""
+    return 1 << min(5, max(resolution // 2, 1).bit_length() - 1)
+
+
 def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
     """Mitsuba's description of a scene: floor, key area light, constant fill light, camera and the objects it has."""
     mi = _mitsuba()
@@ -82,7 +88,7 @@ def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
     world: dict[str, Any] = {
         "type": "scene",
         # Direct light alone: a second bounce off metal speckles the floor (caustics), whatever count one can afford.
-        "integrator": {"type": "path", "max_depth": 2},
+        "integrator": {"type": "path", "max_depth": 2, "block_size": block_size(resolution)},
         "sensor": {
             "type": "perspective",
             "fov": math.degrees(2 * math.atan(FRAME_WIDTH / (2 * scene.view.distance))),
