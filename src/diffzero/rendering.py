@@ -72,8 +72,11 @@ def _solids(item: SceneObject) -> list[dict[str, Any]]:
 
 
 def block_size(resolution: int) -> int:
-    """Pixels a side of the blocks that Mitsuba renders, a power of two. Left alone it shrinks them to have one for every thread, and as noise is seeded
-    by block, a machine with more cores would make another picture."""
+    """Pixels a side of the blocks that Mitsuba renders, a power of two.
+
+    Left alone it shrinks them until every thread has one, and as noise is seeded by block, a machine with more cores would make
+    another picture.
+    """
     return 1 << min(5, max(resolution // 2, 1).bit_length() - 1)
 
 
