@@ -20,6 +20,10 @@ from diffzero.checkpoint import PARTS, CheckpointError, conversion
 from diffzero.denoisers import family, load
 from diffzero.denoisers.base import Denoiser
 from diffzero.denoisers.deepfloyd import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
+from diffzero.noise import draw_noise
+from diffzero.problem import Item, Problem
+from diffzero.race import Full
+from diffzero.scoring import Engine
 from families import FAMILIES, written
 
 every = pytest.mark.parametrize("name", FAMILIES)
@@ -186,3 +190,34 @@ def test_a_checkpoint_without_a_network_is_named(folders, tmp_path):
     shutil.rmtree(folder / "transformer")
     with pytest.raises(CheckpointError, match="found no unet or transformer"):
         family(folder)
+
+
+def test_the_engine_hands_every_image_its_own_condition(folders):
+    """Scores of IF-II in any batch are those of the adapter image by image, and another image's condition would show."""
+    folder = folders["DeepFloyd IF-II"]
+    denoiser, prompts = load(folder, "float32", "cpu"), ["a bag", "a red cube."]
+    pixels = np.random.default_rng(3).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    text, conditions = denoiser.encode_text(folder, prompts), denoiser.encode_conditions(folder, pixels)
+    problem = Problem(
+        dataset="enlarged", seed=0, unshared=False, images=["a", "b", "c"], image_keys=["A", "B", "C"],
+        x=denoiser.encode_images(folder, pixels), prompts=prompts, prompt_keys=prompts, text=text,
+        items=[Item(name, k, np.arange(2)) for k, name in enumerate("abc")], conditions=conditions,
+    )  # fmt: skip
+    one, many = (Engine(denoiser, problem, Full(2), np.ones_like, b).run(lambda s: None).frame() for b in (1, 7))
+    np.testing.assert_allclose(one["score"], many["score"], rtol=1e-4)
+    for row in many.itertuples():
+        image, draw = "abc".index(row.image), draw_noise(0, "enlarged", row.image, row.draw, problem.x.shape[1:])
+        level = [
+            values(np.array([draw.t])).astype(np.float32)
+            for values in (denoiser.schedule.alpha, denoiser.schedule.sigma)
+        ]
+        x_t = torch.from_numpy(level[0] * problem.x[image] + level[1] * draw.eps)[None]
+
+        def error(condition: int, x_t=x_t, image=image, draw=draw, row=row) -> float:
+            inputs = {"states": text["states"][[row.prompt]], "small": conditions["small"][[condition]]}
+            x_hat = denoiser.x0(x_t, np.array([draw.t]), {name: torch.from_numpy(v) for name, v in inputs.items()})
+            return float((x_hat - torch.from_numpy(problem.x[image])).square().sum())
+
+        with torch.inference_mode():
+            assert row.score == pytest.approx(error(image), rel=1e-4)
+            assert row.score != pytest.approx(error((image + 1) % 3), rel=1e-4)

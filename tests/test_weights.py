@@ -19,7 +19,6 @@ from diffzero.denoisers import load
 from diffzero.downloads import NoSpace
 from diffzero.transfers import Patience
 from diffzero.weights import inspect, is_needed, locate
-from families import written
 from hub_server import REVISION, Fault
 
 QUICK = Patience(timeout=1, attempts=2, pause=0.01)
@@ -194,13 +193,6 @@ def test_what_is_needed_of_the_real_repositories():
     assert [name for name in needed + not_needed if is_needed(sd, name)] == needed
     assert is_needed(clip, "open_clip_model.safetensors") and is_needed(clip, "tokenizer.json")
     assert not is_needed(clip, "model.safetensors") and not is_needed(clip, "open_clip_pytorch_model.bin")
-
-
-def test_a_super_resolution_stage_is_refused_before_a_gpu_is_asked_for(tmp_path):
-    folder = written("DeepFloyd IF-II", tmp_path / "if-2")
-    with pytest.raises(CheckpointError, match="if-2: a super-resolution stage is given the image at 64 pixels"):
-        inspect(diffusion(path=str(folder)), Path())
-    assert inspect(diffusion(path=str(written("DeepFloyd IF-I", tmp_path / "if-1"))), Path())["family"] == "DeepFloydIF"
 
 
 def test_the_folder_of_a_model_by_its_path_costs_no_request(served, tiny_sd):

@@ -51,6 +51,7 @@ def classify(
         raise ValueError(f"prompts: found {max(prompts, key=prompts.count)!r} twice, expected different ones.")
     data = path.read_bytes()
     adapter = denoisers.family(folder)
+    pixels = images.crop(data, str(path), model.size)[None]
     problem = Problem(
         dataset="classify",
         seed=seed,
@@ -58,11 +59,12 @@ def classify(
         # The content, not the path: a renamed picture gets the same draws.
         images=[hashlib.sha256(data).hexdigest()],
         image_keys=["image"],
-        x=adapter.encode_images(folder, images.crop(data, str(path), model.size)[None]),
+        x=adapter.encode_images(folder, pixels),
         prompts=prompts,
         prompt_keys=prompts,
         text=adapter.encode_text(folder, prompts),
         items=[Item("image", 0, np.arange(len(prompts)))],
+        conditions=adapter.encode_conditions(folder, pixels),
     )
     denoiser = denoisers.load(folder, model.dtype, "auto")
 

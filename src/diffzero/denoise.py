@@ -42,12 +42,14 @@ def denoise(
     embedded = {name: torch.from_numpy(values[prompts]).to(denoiser.device) for name, values in text.items()}
     times = np.full(len(prompts), t)
     alpha, sigma = denoiser.schedule.alpha(np.array([t])).item(), denoiser.schedule.sigma(np.array([t])).item()
+    conditions = denoiser.encode_conditions(denoiser.folder, crops[: len(items)])
     noisy, predicted, errors, correct = [], [], [], []
     for row, item in enumerate(items.itertuples()):
         clean = torch.from_numpy(x[row])
         eps = torch.from_numpy(draw_noise(*address, item.image, 0, x.shape[1:]).eps)
         x_t = (alpha * clean + sigma * eps).to(denoiser.device)
-        x_hat = denoiser.x0(x_t.expand(len(prompts), *x_t.shape), times, embedded).cpu()
+        seen = {name: torch.from_numpy(v[[row] * len(prompts)]).to(denoiser.device) for name, v in conditions.items()}
+        x_hat = denoiser.x0(x_t.expand(len(prompts), *x_t.shape), times, embedded | seen).cpu()
         errors.append((clean - x_hat).square().flatten(1).sum(dim=1).numpy() * weight(times))
         noisy.append(x_t.cpu())
         predicted.append(x_hat)

@@ -1,7 +1,7 @@
 """What a scoring job works on: images, prompts, and the races (items) among them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ class Problem:
     prompt_keys: list[str]
     text: Arrays  # each [prompt, ...]
     items: list[Item]
+    conditions: Arrays = field(default_factory=dict)  # what else the network sees of an image, each [image, ...]
 
 
 def items_of(table: pd.DataFrame, images: list[str]) -> list[Item]:

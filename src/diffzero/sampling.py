@@ -15,6 +15,10 @@ def sample(
 ) -> NDArray[np.uint8]:  # fmt: skip
     """Pictures [prompt, image, size, size, 3] uint8; picture k of a prompt is the same whatever the number of others."""
     # Without its safety checker and watermark: they would alter pictures that nobody is shown as photographs.
+    if "image_noising_scheduler" in DiffusionPipeline.load_config(folder):
+        raise ValueError(
+            f"{folder}: found a super-resolution stage, which enlarges pictures and makes none. Take it out of `samples`."
+        )
     extras = ("safety_checker", "feature_extractor", "watermarker")
     absent = {name: None for name in extras if name in DiffusionPipeline.load_config(folder)}
     pipeline = DiffusionPipeline.from_pretrained(

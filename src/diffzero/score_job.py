@@ -60,7 +60,7 @@ class Settings:
     store: Path
 
 
-def problem_of(inputs: Inputs, settings: Settings) -> Problem:
+def problem_of(inputs: Inputs, settings: Settings, family: type[denoisers.Denoiser]) -> Problem:
     """The shard as the engine sees it."""
     names = pd.read_parquet(inputs.images, columns=["image"])["image"].tolist()[: inputs.first]
     rows = shard_rows(len(names), inputs.shard, inputs.shards)
@@ -80,6 +80,8 @@ def problem_of(inputs: Inputs, settings: Settings) -> Problem:
         prompt_keys=[key(prompt) for prompt in prompts],
         text=load_file(inputs.text),
         items=items_of(pd.read_parquet(inputs.items), mine),
+        # Not a file of the latents' rule: a function of the crop that takes no network, and large at 256 pixels.
+        conditions=family.encode_conditions(settings.folder, crops[: len(names)][rows]),
     )
 
 
@@ -104,7 +106,7 @@ def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, d
     """
     start = time.monotonic()
     denoiser = denoisers.load(settings.folder, settings.dtype, settings.device)
-    problem, store = problem_of(inputs, settings), Store(settings.store, identity(settings, denoiser))
+    problem, store = problem_of(inputs, settings, type(denoiser)), Store(settings.store, identity(settings, denoiser))
     engine = scoring.Engine(
         denoiser,
         problem,

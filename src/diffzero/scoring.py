@@ -94,6 +94,7 @@ class Engine:
         self.x = torch.from_numpy(problem.x)
         self.x_device = self.x.to(denoiser.device)
         self.text = {name: torch.from_numpy(values).to(denoiser.device) for name, values in problem.text.items()}
+        self.conditions = {name: torch.from_numpy(v).to(denoiser.device) for name, v in problem.conditions.items()}
         runners = Runner.of(problem, policy, weight, known)
         self.image_key, self.prompt_key = Names(problem.image_keys), Names(problem.prompt_keys)
         self.lanes = [runners[0::2], runners[1::2]]
@@ -239,6 +240,7 @@ class Engine:
             torch.from_numpy(indices[rows]).to(device) for indices in (batch.pair, batch.prompt, batch.image)
         )
         text = {name: values[prompt] for name, values in self.text.items()}
+        text |= {name: values[image] for name, values in self.conditions.items()}
         with self.denoiser.reusing(pair, prompt):
             x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair[rows]], text)
         x = self.x_device[image]

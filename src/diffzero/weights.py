@@ -14,11 +14,6 @@ LOG = logging.getLogger(__name__)
 OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 TIMM = ("model.safetensors",)
 TEXTS = (".json", ".txt", ".model")  # configurations and tokenizers
-# Families whose adapter is there and whose scoring is not: better said here than by a job on a GPU.
-NOT_SCORED = {
-    "DeepFloydIFSuperResolution": "a super-resolution stage is given the image at 64 pixels beside the noisy one, which scoring does not "
-    "pass on yet (docs/models.md). Take the model out of `models`, or use a stage I, e.g. deepfloyd-if-i-xl."
-}
 FLAT = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
@@ -100,10 +95,7 @@ def inspect(model: Model, root: Path) -> dict[str, str]:
 def require_whole(model: Model, folder: Path) -> str:
     """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
     if isinstance(model, Diffusion):
-        adapter = adapter_of(folder)[1]
-        if adapter in NOT_SCORED:
-            raise CheckpointError(f"{folder}: {NOT_SCORED[adapter]}")
-        return adapter
+        return adapter_of(folder)[1]
     checkpoint.single(folder, OPEN_CLIP if isinstance(model, Clip) else TIMM)
     config = "config.json" if isinstance(model, Supervised) else None if model.named else "open_clip_config.json"
     if config and not (folder / config).is_file():
