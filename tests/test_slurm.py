@@ -243,6 +243,7 @@ def test_two_snakemakes_that_submit_the_same_shards_score_them_once(cluster, wor
         sys.executable,
         "-m",
         "snakemake",
+        TABLE,
         "--cores",
         "2",
         "--configfile",
