@@ -1,5 +1,6 @@
 """Tiny checkpoints with random weights, in the folder layout of the real ones."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
 from hub_server import FakeHub, Server
 
+# For the processes that tests start: pytest's own `pythonpath` does not reach them.
+os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent / "src")
 # Networks this small lose time to threads, and minutes on a busy machine.
 torch.set_num_threads(1)
 
