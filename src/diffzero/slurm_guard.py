@@ -10,6 +10,8 @@ from typing import Any
 from diffzero import slurm
 
 log = logging.getLogger(__name__)
+# Not SIGINT itself: what a script starts in the background inherits that as ignored, and would go on hanging.
+STOP = signal.SIGUSR2
 PATIENCE = "DIFFZERO_SLURM_PATIENCE"  # seconds without any job before a run counts as hanging
 
 
@@ -21,7 +23,7 @@ def say(message: str) -> None:
 def stop(message: str) -> None:
     """End this Snakemake as Ctrl-C does: its lock is released."""
     say(f"{message} Type the same command again: it goes on from there.")
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), STOP)
 
 
 def guard(workflow: Any) -> None:
@@ -44,4 +46,5 @@ def guard(workflow: Any) -> None:
         say("the earlier jobs are over; planning anew.")
         workflow.persistence.unlock()
         os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
+    signal.signal(STOP, signal.default_int_handler)
     slurm.Watch(folder, stop, float(os.environ.get(PATIENCE, "600"))).start()
