@@ -54,6 +54,8 @@ PUBLISHED = Publication(EXPERIMENT, asked_for_what_is_there, command_line())
 
 
 include: "rules/tables.smk"
+include: "rules/cue_conflict.smk"
+include: "rules/binding_results.smk"
 include: "rules/studies.smk"
 include: "rules/figures.smk"
 include: "rules/replayed.smk"

@@ -30,85 +30,6 @@ rule table1:
         "../workflow/scripts/table1.py"
 
 
-rule table2:
-    input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
-        paper="config/paper/table2.csv",
-    output:
-        csv=report(f"{RESULTS}/tables/table2.csv", caption="../workflow/report/table2.rst", category="Tables", labels={"table": "table2"}),
-        rest=table_files("table2"),
-    log:
-        f"{RESULTS}/logs/tables/table2.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tables/table2.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=more_memory(4000),
-        runtime=more_minutes(10),
-    params:
-        sources=lambda wildcards: PUBLISHED.sources("classification"),
-        wanted=lambda wildcards: PUBLISHED.wanted("classification"),
-        absent=lambda wildcards: PUBLISHED.absent("classification"),
-        cues=PUBLISHED.cue_datasets(),
-    message:
-        "Table 2: shape accuracy and shape bias"
-    script:
-        "../workflow/scripts/table2.py"
-
-
-rule model_vs_human:
-    input:
-        predictions=lambda wildcards: files_of(subject(wildcards)),
-        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
-    output:
-        f"{RESULTS}/tables/model-vs-human/{{dataset}}/cue-conflict_{{subject}}_session_{{session}}.csv",
-    log:
-        f"{RESULTS}/logs/tables/model-vs-human/{{dataset}}/cue-conflict_{{subject}}_session_{{session}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tables/model-vs-human/{{dataset}}/cue-conflict_{{subject}}_session_{{session}}.tsv"
-    wildcard_constraints:
-        subject=r"[A-Za-z0-9.@_-]+",
-        session=r"\d+",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=more_memory(2000),
-        runtime=more_minutes(10),
-    params:
-        sources=subject,
-    message:
-        "Decisions of {wildcards.subject} on {wildcards.dataset} for model-vs-human"
-    script:
-        "../workflow/scripts/model_vs_human.py"
-
-
-rule table3:
-    input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
-        paper="config/paper/table3.csv",
-    output:
-        csv=report(f"{RESULTS}/tables/table3.csv", caption="../workflow/report/table3.rst", category="Tables", labels={"table": "table3"}),
-        rest=table_files("table3"),
-    log:
-        f"{RESULTS}/logs/tables/table3.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tables/table3.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=more_memory(4000),
-        runtime=more_minutes(10),
-    params:
-        sources=lambda wildcards: PUBLISHED.sources("binding"),
-        wanted=lambda wildcards: PUBLISHED.wanted("binding"),
-        absent=lambda wildcards: PUBLISHED.absent("binding"),
-    message:
-        "Table 3: the twenty attribute-binding tasks"
-    script:
-        "../workflow/scripts/table3.py"
-
-
 rule paired:
     input:
         predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding")),
@@ -179,3 +100,26 @@ rule cost:
         "What the scores cost"
     script:
         "../workflow/scripts/cost.py"
+
+
+rule paired_figure:
+    input:
+        f"{RESULTS}/tables/paired.csv",
+    output:
+        svg=report(
+            f"{RESULTS}/figures/paired.svg", caption="../workflow/report/paired-figure.rst", category="Decisions", labels={"figure": "paired comparison"}
+        ),
+        png=f"{RESULTS}/figures/paired.png",
+    log:
+        f"{RESULTS}/logs/figures/paired.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/paired.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
+    message:
+        "The paired comparison as a picture"
+    script:
+        "../workflow/scripts/paired_figure.py"

@@ -57,6 +57,7 @@ class Afresh:
     rule: Rule
 
     def decide(self, read: Read, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
+        """As Judge's: from one decision of the rule to its next, up to the first that drops a class."""
         while True:
             n = self.rule.next_decision(n)
             keep = self.rule.survivors(read(0, n))
@@ -122,6 +123,7 @@ class Stages:
         return next(stage for stage in self.draws if stage > n)
 
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
+        """The `keep` classes [class] with the lowest means at the stage that ends with these draws."""
         keep = self.keep[self.draws.index(len(weighted))]
         order = np.argsort(weighted.mean(axis=0), kind="stable")  # a tie goes to the lower label
         alive = np.zeros(weighted.shape[1], dtype=bool)

@@ -202,6 +202,7 @@ class Watch(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
+        """Look every `every` seconds until the run ends; tell `lost` once, and stop, when it cannot end by itself."""
         idle_since, doubt = time.monotonic(), None
         while not self.ended.wait(self.every):
             try:

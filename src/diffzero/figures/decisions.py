@@ -137,9 +137,7 @@ def breakdown(shapes: pd.DataFrame, larger: pd.DataFrame) -> Figure:
         axes.set_xlim(-2, 102)
         axes.set_ylim(max(rows, 1) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
-    chance = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="chance")
-    handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
-    figure.legend(handles=[*handles, chance], loc="outside upper center", ncols=4)
+    _legend(figure, models, "chance")
     return figure
 
 
@@ -166,9 +164,7 @@ def shapes(table: pd.DataFrame, title: str) -> Figure:
         axes.set(xlim=(-2, 102), ylim=(len(categories) - 0.5, -0.5))
         axes.set_yticks(range(len(categories)), categories)
         axes.grid(axis="y", visible=False)
-    even = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="shape as often as texture")
-    handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
-    figure.legend(handles=[*handles, even], loc="outside upper center", ncols=3)
+    _legend(figure, models, "shape as often as texture")
     return figure
 
 
@@ -189,10 +185,15 @@ def controlled(table: pd.DataFrame) -> Figure:
         axes.set_title(f"{split} combinations ({mine['images'].max() if len(mine) else 0} scenes)", loc="left")
         axes.set_yticks(range(len(kinds)), kinds)
         axes.grid(axis="y", visible=False)
-    chance = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="chance")
-    handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
-    figure.legend(handles=[*handles, chance], loc="outside upper center", ncols=5)
+    _legend(figure, models, "chance")
     return figure
+
+
+def _legend(figure: Figure, models: Sequence[str], dashed: str) -> None:
+    """The models' marks and what the dashed line is, above the panels."""
+    line = Line2D([], [], color="black", linewidth=0.9, linestyle="--", label=dashed)
+    handles = [Line2D([], [], **{**look(k), "linestyle": "none"}, label=model) for k, model in enumerate(models)]
+    figure.legend(handles=[*handles, line], loc="outside upper center", ncols=5)
 
 
 def _marks(axes: matplotlib.axes.Axes, table: pd.DataFrame, models: Sequence[str], value: str) -> None:
