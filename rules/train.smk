@@ -3,7 +3,7 @@
 
 from dataclasses import asdict
 
-from diffzero.mini.recipe import LENGTHS, SCENE_SEED, SCENE_SHARDS, SCENES_A_SHARD
+from diffzero.mini.recipe import COURSES, SCENE_SEED, SCENE_SHARDS, SCENES_A_SHARD
 
 MINI = f"{RUN.results}/mini"
 
@@ -39,7 +39,8 @@ rule mini_train:
     input:
         fashion="resources/data/fashion-train.parquet",
         scenes=expand(f"{MINI}/scenes-{{shard}}.parquet", shard=range(SCENE_SHARDS)),
-        vae=lambda wildcards: f"{MINI}/vae/training.jsonl" if wildcards.name == "mini-sd" else [],
+        vae=lambda wildcards: f"{MINI}/vae/training.jsonl" if wildcards.name == "mini-sd-broad" else [],
+        start=lambda wildcards: f"{MINI}/{COURSES[wildcards.name].start}/training.jsonl" if COURSES[wildcards.name].start else [],
     output:
         f"{MINI}/{{name}}/training.jsonl",
     log:
@@ -47,7 +48,7 @@ rule mini_train:
     benchmark:
         f"{MINI}/benchmarks/{{name}}.tsv"
     wildcard_constraints:
-        name="|".join(LENGTHS),
+        name="|".join(COURSES),
     conda:
         "../envs/torch.yaml"
     # One thread: the shipped weights were trained with one, and sums in another order give other last bits.
@@ -56,7 +57,7 @@ rule mini_train:
         mem_mb=4000,
         runtime=240,
     params:
-        length=lambda wildcards: asdict(LENGTHS[wildcards.name]),
+        course=lambda wildcards: asdict(COURSES[wildcards.name]),
     message:
         "Train {wildcards.name}"
     script:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from transformers import CLIPTokenizer, T5Tokenizer
 
@@ -17,10 +18,11 @@ from diffzero.binding import TASKS, example
 from diffzero.datasets import digits
 from diffzero.mini import architectures as mini
 from diffzero.mini import data as mini_data
+from diffzero.mini import train
 from diffzero.mini.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, corpus, scene_caption
 from diffzero.mini.data import TrainingSet
 from diffzero.mini.fit import WARM_UP, fit, learning_rate
-from diffzero.mini.recipe import Length
+from diffzero.mini.recipe import COURSES, MIXTURES, Course
 from diffzero.mini.train import truncated_snr
 from diffzero.rendering import render_shard
 from diffzero.scenes import SEEN_PAIRS, sample_scene
@@ -52,13 +54,17 @@ def training_set(tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
     for shard in (0, 1):
         indices = range(shard, 3, 2)
         render_shard(0, indices, 32, 1, SEEN_PAIRS).to_parquet(folder / f"scenes-{shard}.parquet")
-    return mini_data.load(folder / "fashion.parquet", [folder / "scenes-0.parquet", folder / "scenes-1.parquet"])
+    scenes = [folder / "scenes-0.parquet", folder / "scenes-1.parquet"]
+    return mini_data.load(folder / "fashion.parquet", scenes, MIXTURES["broad"])
 
 
 def sampled_captions(count: int) -> list[str]:
     rng = np.random.default_rng(0)
     scenes = [pd.Series(scene_row(index)) for index in range(200)]
-    return [scene_caption(mini_data.scene_objects(scenes[n % 200]), rng) for n in range(count)]
+    mixtures = [MIXTURES[name] for name in sorted(MIXTURES)]
+    return [
+        scene_caption(mini_data.scene_objects(scenes[n % 200]), mixtures[n % len(mixtures)], rng) for n in range(count)
+    ]
 
 
 def scene_row(index: int) -> dict[str, str]:
@@ -90,7 +96,7 @@ def test_the_truncated_snr_weight_turns_an_eps_error_into_an_x_error_where_snr_i
     alpha_bar = scheduler.alphas_cumprod.double()
     eps_error, steps = 0.3, torch.arange(len(alpha_bar))
     x_error = eps_error * (1 - alpha_bar) / alpha_bar  # of x_hat = (x_t - sigma eps_hat) / alpha
-    found = eps_error * truncated_snr(scheduler, steps).double()
+    found = eps_error * truncated_snr(scheduler, steps, 20.0).double()
     low = (alpha_bar < 0.5) & (x_error < eps_error * 19)
     assert low.sum() > 300
     torch.testing.assert_close(found[low], x_error[low], rtol=1e-6, atol=0)
@@ -158,7 +164,7 @@ def test_scene_captions_tell_the_truth():
     for index in range(150):
         row = scene_row(index)
         left, right = mini_data.scene_objects(pd.Series(row))
-        for part in scene_caption((left, right), rng).lower().rstrip(".").split(" and "):
+        for part in scene_caption((left, right), MIXTURES["broad"], rng).lower().rstrip(".").split(" and "):
             words = set(part.split())
             facts = [{f"{row[f'{side}_{name}']}" for name in ("shape", "colour", "size")} for side in ("left", "right")]
             claims = words - {"on", "the", "is", "a", "object", "left", "right"}
@@ -218,7 +224,7 @@ def test_scenes_with_held_out_pairs_are_refused(tmp_path):
     held_out = next(index for index in range(100) if sample_scene(0, index).held_out)
     render_shard(0, [held_out], 8, 1).to_parquet(tmp_path / "scenes.parquet")
     with pytest.raises(ValueError, match="held-out pairs"):
-        mini_data.load(fashion, [tmp_path / "scenes.parquet"])
+        mini_data.load(fashion, [tmp_path / "scenes.parquet"], MIXTURES["broad"])
 
 
 @pytest.mark.parametrize("steps", [2_000, 30_000])
@@ -243,7 +249,7 @@ def train_line(
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (line(x) - x[:, :2]).square().mean()
 
-    return fit(line, loss, Length(steps, 10, 8, 0), 0.1, lambda average: None, folder / "training.jsonl")
+    return fit(line, loss, Course(steps, 10, 8, 0.1), lambda average: None, folder / "training.jsonl")
 
 
 @pytest.mark.parametrize("stop_before", [1, 3, 7, 9])
@@ -268,6 +274,29 @@ def test_a_training_stopped_before_its_horizon_is_the_beginning_of_the_longer_on
     assert torch.equal(longer.weight, whole.weight)
     # And back: a state beyond the end is not used.
     assert torch.equal(train_line(tmp_path / "short", monkeypatch, steps=6).weight, short.weight)
+
+
+def test_every_mixture_is_one_of_shares_and_every_course_begins_where_another_ends():
+    for mixture in MIXTURES.values():
+        for shares in (mixture.domains.values(), mixture.attributes, mixture.words):
+            assert sum(shares) == pytest.approx(1)
+    for name, course in COURSES.items():
+        assert course.mixture in MIXTURES
+        assert course.start is None or (course.start in COURSES and course.start.startswith(name))
+
+
+def test_a_second_course_goes_on_from_the_first_ones_weights(training_set, tmp_path):
+    vae = mini.autoencoder()
+    vae.save_pretrained(tmp_path / "vae")
+    train.train_sd(training_set, tmp_path / "first", Course(2, 2, 4, 1e-3), None, tmp_path / "vae")
+    still = Course(1, 1, 4, 0.0)  # no learning: what comes out is what went in
+    train.train_sd(training_set, tmp_path / "second", still, tmp_path / "first", None)
+    for part in ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model"):
+        first, second = (load_file(tmp_path / course / f"{part}.safetensors") for course in ("first", "second"))
+        assert all(torch.equal(first[name], second[name]) for name in first), part
+    fresh = mini.sd_unet().state_dict()
+    trained = load_file(tmp_path / "first" / "unet" / "diffusion_pytorch_model.safetensors")
+    assert any(not torch.equal(fresh[name].half(), trained[name]) for name in trained)
 
 
 def parameters(*modules) -> int:

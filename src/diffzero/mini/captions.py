@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 
+from diffzero.mini.recipe import Mixture
 from diffzero.scenes import COLOURS, HELD_OUT, SHAPES, SIZES
 
 FASHION = (
@@ -43,18 +44,17 @@ def describe(obj: dict[str, str], attributes: set[str]) -> str:
     return start + " ".join([*words, obj["shape"] if "shape" in attributes else "object"])
 
 
-def mentioned(rng: np.random.Generator) -> set[str]:
-    """Which attributes a caption mentions: one, two or more, shape and colour twice as often as the others."""
-    names, shares = ["shape", "colour", "size", "position"], [2 / 6, 2 / 6, 1 / 6, 1 / 6]
-    number = rng.choice([1, 2, 3, 4], p=[0.35, 0.4, 0.15, 0.1])
-    return set(rng.choice(names, number, replace=False, p=shares))
+def mentioned(mixture: Mixture, rng: np.random.Generator) -> set[str]:
+    """Which attributes a caption mentions: one, two or more."""
+    number = rng.choice([1, 2, 3, 4], p=mixture.attributes)
+    return set(rng.choice(["shape", "colour", "size", "position"], number, replace=False, p=mixture.words))
 
 
-def scene_caption(objects: tuple[dict[str, str], dict[str, str]], rng: np.random.Generator) -> str:
+def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mixture: Mixture, rng: np.random.Generator) -> str:
     """One caption of a two-object scene: one object or both, in either order, with any of their attributes."""
     first, second = objects if rng.random() < 0.5 else objects[::-1]
-    attributes = mentioned(rng)
-    if rng.random() < 0.4:
+    attributes = mentioned(mixture, rng)
+    if rng.random() < mixture.one_object:
         return describe(first, attributes) + "."
     other = describe(second, attributes)
     return f"{describe(first, attributes)} and {other[0].lower()}{other[1:]}."

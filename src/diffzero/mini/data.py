@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 from diffzero import images
 from diffzero.datasets.digits import digit_png, test_rows
 from diffzero.mini.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
+from diffzero.mini.recipe import Mixture
 
 SIZE = 32  # pixels; each model takes its own size from these
-SHARES = {"digits": 0.25, "fashion": 0.3, "scenes": 0.45}  # of a batch; scenes hold the most to learn
 EMPTY_CAPTIONS = 0.1  # share of captions left empty, so that samples can be drawn with classifier-free guidance
 
 
@@ -24,11 +24,13 @@ class TrainingSet:
     pixels: NDArray[np.uint8]  # [image, SIZE, SIZE, 3]
     facts: list  # (forms, name) of a class, or the two objects of a scene
     domains: dict[str, NDArray[np.int64]]  # row numbers by domain
+    mixture: Mixture
 
     def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.uint8], list[str]]:
         """Images [size, SIZE, SIZE, 3] and captions of one training step: addressed by (seed, step), so a run can stop anywhere."""
         rng = np.random.Generator(np.random.Philox(key=[seed, step]))
-        domains = rng.choice(list(SHARES), size, p=list(SHARES.values()))
+        shares = self.mixture.domains
+        domains = rng.choice(list(shares), size, p=list(shares.values()))
         rows = np.array([rng.choice(self.domains[domain]) for domain in domains])
         return self.pixels[rows], [self.caption(row, rng) for row in rows]
 
@@ -38,7 +40,7 @@ class TrainingSet:
             return ""
         fact = self.facts[row]
         if isinstance(fact[0], dict):
-            return scene_caption(fact, rng)
+            return scene_caption(fact, self.mixture, rng)
         forms, name = fact
         return class_caption(forms[rng.integers(len(forms))], name)
 
@@ -50,7 +52,7 @@ def scene_objects(row: pd.Series) -> tuple[dict[str, str], dict[str, str]]:
     return left, right
 
 
-def load(fashion: Path, scenes: list[Path]) -> TrainingSet:
+def load(fashion: Path, scenes: list[Path], mixture: Mixture) -> TrainingSet:
     """The training set from the shipped fashion Parquet, the rendered scenes and scikit-learn's digits less the test rows."""
     digits = load_digits()
     rows = np.setdiff1d(np.arange(len(digits.target)), test_rows())
@@ -72,4 +74,4 @@ def load(fashion: Path, scenes: list[Path]) -> TrainingSet:
         domains[domain] = np.arange(len(facts), len(facts) + len(what))
         pixels += [images.crop(data, f"{domain} {i}", SIZE) for i, data in enumerate(pngs)]
         facts += what
-    return TrainingSet(np.stack(pixels), facts, domains)
+    return TrainingSet(np.stack(pixels), facts, domains, mixture)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from diffzero.files import write_atomically
-from diffzero.mini.recipe import Length
+from diffzero.mini.recipe import Course
 
 LOG = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ def learning_rate(step: int, horizon: int) -> float:
 class Training:
     """All that a step changes: weights, their moving average, the optimizer's moments and the learning curve so far."""
 
-    def __init__(self, module: torch.nn.Module, rate: float, length: Length, folder: Path) -> None:
+    def __init__(self, module: torch.nn.Module, course: Course, folder: Path) -> None:
         self.module, self.done, self.curve = module, 0, []
         self.average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
-        self.optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99))
-        self.length = length
+        self.optimizer = torch.optim.AdamW(module.parameters(), lr=course.rate, weight_decay=0.01, betas=(0.9, 0.99))
+        self.course = course
         # Named by what decides each step: a training with another rate, batch or seed never goes on from this one, a longer one does.
-        self.path = folder / f"state-{length.seed}-{length.batch}-{length.horizon}.safetensors"
+        self.path = folder / f"state-{course.seed}-{course.batch}-{course.horizon}.safetensors"
 
     def save(self) -> None:
         """Write the state; a training that is cut off goes on from here, to the same weights."""
@@ -61,8 +61,8 @@ class Training:
             return
         with safetensors.safe_open(self.path, "pt") as stream:
             metadata, tensors = stream.metadata(), {name: stream.get_tensor(name) for name in stream.offset_keys()}
-        if int(metadata["done"]) > self.length.steps:
-            LOG.warning("%s: is at step %s, beyond %d; starting anew.", self.path, metadata["done"], self.length.steps)
+        if int(metadata["done"]) > self.course.steps:
+            LOG.warning("%s: is at step %s, beyond %d; starting anew.", self.path, metadata["done"], self.course.steps)
             return
         self.done, self.curve = int(metadata["done"]), json.loads(metadata["curve"])
         parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "moments": {}}
@@ -81,24 +81,23 @@ class Training:
 def fit(
     module: torch.nn.Module,
     loss: Callable[[int], Tensor],
-    length: Length,
-    rate: float,
+    course: Course,
     save: Callable[[torch.nn.Module], None],
     log: Path,
 ) -> torch.nn.Module:
-    """The moving average of `module`'s weights after `length.steps` steps of AdamW on `loss(step)`.
+    """The moving average of `module`'s weights after `course.steps` steps of AdamW on `loss(step)`.
 
     `save` gets the average every SAVE_EVERY steps and at the end, and `log` the learning curve: step, loss, seconds, one
     JSON line each. Cut off and called again, it goes on from the last save and ends with the same weights.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    training = Training(module, rate, length, log.parent)
+    training = Training(module, course, log.parent)
     training.load()
     before = training.curve[-1]["seconds"] if training.curve else 0.0
     start, recent = time.monotonic(), []
-    for step in range(training.done, length.steps):
+    for step in range(training.done, course.steps):
         for group in training.optimizer.param_groups:
-            group["lr"] = rate * learning_rate(step, length.horizon)
+            group["lr"] = course.rate * learning_rate(step, course.horizon)
         value = loss(step)
         training.optimizer.zero_grad(set_to_none=True)
         value.backward()
@@ -107,10 +106,10 @@ def fit(
         training.average.update_parameters(module)
         recent.append(value.item())
         training.done = step + 1
-        if training.done % SAVE_EVERY == 0 or training.done == length.steps:
+        if training.done % SAVE_EVERY == 0 or training.done == course.steps:
             seconds = before + time.monotonic() - start
             training.curve.append({"step": training.done, "loss": float(np.mean(recent)), "seconds": seconds})
-            LOG.info("step %d of %d, loss %.5f, %.0f s", training.done, length.steps, np.mean(recent), seconds)
+            LOG.info("step %d of %d, loss %.5f, %.0f s", training.done, course.steps, np.mean(recent), seconds)
             recent.clear()
             save(training.average.module)
             training.save()

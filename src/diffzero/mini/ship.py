@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.files import write_atomically
-from diffzero.mini.data import EMPTY_CAPTIONS, SHARES
-from diffzero.mini.recipe import LENGTHS, SCENE_SHARDS, SCENES_A_SHARD
+from diffzero.mini.data import EMPTY_CAPTIONS
+from diffzero.mini.recipe import COURSES, MIXTURES, SCENE_SHARDS, SCENES_A_SHARD
 from diffzero.scenes import HELD_OUT
 from diffzero.statistics import wilson
 
@@ -33,7 +33,7 @@ WANTED_RECOGNITION = 0.8
 
 def ship_weights(trained: Path) -> None:
     """Copy the models trained under `trained` to resources/models, and their learning curves to resources/models/training."""
-    for name in LENGTHS:
+    for name in COURSES:
         curve = trained / name / "training.jsonl"
         if not curve.is_file():
             sys.exit(f"{curve}: no such file, expected a finished training. Type: snakemake --cores all train_mini")
@@ -51,27 +51,42 @@ def curve(name: str) -> pd.DataFrame:
     return pd.read_json(MODELS / "training" / f"{name}.jsonl", lines=True)
 
 
-def training_rows(name: str) -> list[str]:
-    """Data, captions, steps, seconds and losses."""
-    lines, length = curve(name), LENGTHS[name]
+def courses(name: str) -> list[str]:
+    """The courses that made a model, the first one first."""
+    before = COURSES[name].start
+    return [*(courses(before) if before else []), name]
+
+
+def course_row(name: str) -> str:
+    """What one course of training was: steps, what its batches held, seconds and losses."""
+    lines, course = curve(name), COURSES[name]
+    mixture = MIXTURES[course.mixture]
     shown = lines.iloc[:: max(1, len(lines) // 8)]
     if shown.index[-1] != lines.index[-1]:
         shown = pd.concat([shown, lines.tail(1)])
-    stopped = f" of a learning rate planned for {length.horizon:,}" if length.horizon > length.steps else ""
-    shares = ", ".join(f"{100 * share:.0f} % {domain}" for domain, share in SHARES.items())
+    shares = ", ".join(f"{100 * share:.0f} % {domain}" for domain, share in mixture.domains.items())
+    losses = ", ".join(f"{row.step}: {row.loss:.4g}" for row in shown.itertuples())
+    return (
+        f"| {lines['step'].iloc[-1]:,} | {course.batch} | {course.rate:g} | {shares} | {100 * mixture.one_object:.0f} % | "
+        f"{100 * mixture.attributes[0]:.0f} % | {lines['seconds'].iloc[-1]:,.0f} | {losses} |"
+    )
+
+
+def training_rows(name: str) -> list[str]:
+    """Data, captions, and a table of the courses."""
     rows = [
-        "| data | handwritten digits (scikit-learn) and Fashion-MNIST photographs less the test images, "
-        f"{SCENE_SHARDS * SCENES_A_SHARD:,} rendered two-object scenes without held-out pairs; of a batch {shares} |",
-        "| captions | class templates and the binding tasks' sentences in several forms (`diffzero.mini.captions`), "
-        f"{100 * EMPTY_CAPTIONS:.0f} % empty |",
-        f"| training | {lines['step'].iloc[-1]:,} steps{stopped}, {length.batch} images each, AdamW, weights averaged; "
-        "`snakemake train_mini` repeats it |",
-        f"| time | {lines['seconds'].iloc[-1]:,.0f} s on one thread of a machine busy with other work |",
-        "| loss by step | " + ", ".join(f"{row.step}: {row.loss:.4g}" for row in shown.itertuples()) + " |",
+        f"Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs less the test images, and on "
+        f"{SCENE_SHARDS * SCENES_A_SHARD:,} rendered two-object scenes without held-out pairs; captions: class templates and the binding "
+        f"tasks' sentences in several forms (`diffzero.mini.captions`), {100 * EMPTY_CAPTIONS:.0f} % empty. AdamW, weights averaged, on "
+        "one thread of a machine busy with other work. `snakemake train_mini` repeats it, course by course:",
+        "",
+        "| steps | images a step | rate | a batch holds | scenes: one object | scenes: one attribute | seconds | loss by step |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *map(course_row, courses(name)),
     ]
     if name == "mini-sd":
         vae = curve("vae").iloc[-1]
-        rows.append(f"| autoencoder | {vae['step']:,.0f} steps, {vae['seconds']:,.0f} s, loss {vae['loss']:.4f} |")
+        rows += ["", f"Autoencoder: {vae['step']:,.0f} steps, {vae['seconds']:,.0f} s, loss {vae['loss']:.4f}."]
     return rows
 
 
@@ -119,8 +134,6 @@ def card(name: str, tables: Path) -> str:
             f" the {len(HELD_OUT)} held-out combinations of shape and colour (`diffzero.scenes.HELD_OUT`) are in no training image"
             " or caption.",
             "",
-            "| | |",
-            "| --- | --- |",
             *training_rows(name),
             "",
             "Accuracy on test images that no training saw, with its Wilson 95 % interval, measured by `config/minis.yaml`:",
