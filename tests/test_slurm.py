@@ -42,7 +42,7 @@ def cluster(tmp_path_factory):
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return kept | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "DIFFZERO_SLURM_PATIENCE": "40"}
+    return kept | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "DIFFZERO_SLURM_PATIENCE": "240"}
 
 
 class Work:
@@ -155,7 +155,7 @@ def ended(
     cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int
 ) -> None:
     """The run ends well, with the results of one that nobody disturbed, and hardly a score twice."""
-    assert snakemake.wait(400) == 0, work.log()[-5000:]
+    assert snakemake.wait(600) == 0, work.log()[-5000:]
     same = work.results() == work.expected
     total, twice = work.stored()
     scored = sum(cost["calls"] + cost["reused"] for cost in work.costs())
