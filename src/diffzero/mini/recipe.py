@@ -47,8 +47,8 @@ COURSES = {
     "mini-sd-broad": Course(16000, 16000, 32, 8e-4),
     "mini-if-broad": Course(10000, 10000, 32, 8e-4),
     "mini-clip-broad": Course(2000, 2000, 96, 1e-3),
-    "mini-sd": Course(7000, 7000, 32, 5e-4, "scenes", 1, "mini-sd-broad"),
-    "mini-if": Course(5000, 5000, 32, 5e-4, "scenes", 1, "mini-if-broad", 5.0),
-    "mini-clip": Course(700, 700, 96, 5e-4, "scenes", 1, "mini-clip-broad"),
+    "mini-sd": Course(5500, 5500, 32, 5e-4, "scenes", 1, "mini-sd-broad"),
+    "mini-if": Course(4000, 4000, 32, 5e-4, "scenes", 1, "mini-if-broad", 5.0),
+    "mini-clip": Course(600, 600, 96, 5e-4, "scenes", 1, "mini-clip-broad"),
 }
 SCENE_SHARDS, SCENES_A_SHARD, SCENE_SEED = 4, 3000, 1
