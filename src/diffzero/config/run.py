@@ -65,7 +65,7 @@ class Lewis(Closed):
     path: Text
     """Folder that holds their `two_object`, relative to the root of the repository. To be downloaded first (docs/binding.md)."""
     split: Literal["train", "val", "gen"] = "gen"
-    """Split of theirs; `gen` is the one by which they measure generalisation. No model here was trained on any."""
+    """Split of theirs; `gen` is the one by which they measure generalisation. No mini model was trained on any."""
     images: Count = 1000
     """Images, of which each task takes all that it can; all of them where there are fewer."""
 

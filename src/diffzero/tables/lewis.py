@@ -26,8 +26,8 @@ def layout_lewis(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
     left_out = len(TASKS) - len(askable(UNKNOWN))
     note = (
         "The images are those of Lewis et al. (2022), after which the paper's were made. Their labels name shape and colour, so that the "
-        f"{left_out} tasks with size or position cannot be asked; each other task takes all images that it can use. No model of this run "
-        "was trained on images of their renderer: a mini model that fails here may fail at the pictures and not at binding."
+        f"{left_out} tasks with size or position cannot be asked; each other task takes all images that it can use. The mini models "
+        "were trained on no image of their renderer: one that fails here may fail at the pictures and not at binding."
     )
     whole = layouts3(table)[0]
     return replace(whole, title="Table 3 on Lewis et al.'s images", notes=[*whole.notes, note, *notes])
