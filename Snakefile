@@ -14,7 +14,7 @@ os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
 from diffzero import spending
 from diffzero.config import ConfigError, load_run
-from diffzero.experiment import SCENES, Experiment
+from diffzero.experiment import LEWIS, SCENES, Experiment
 from diffzero.publication import Publication
 
 # A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.

@@ -1,4 +1,4 @@
-# Two-object scenes and the twenty attribute-binding tasks: a data set like any other from `items` on.
+# Two-object scenes, rendered or from a folder, and the attribute-binding tasks: data sets like any other from `items` on.
 
 
 rule render:
@@ -24,27 +24,53 @@ rule render:
         "../workflow/scripts/render.py"
 
 
-rule binding_items:
-    input:
-        EXPERIMENT.scene_shards() if EXPERIMENT.has_binding else [],
+rule lewis:
     output:
-        images=f"{RESULTS}/data/{SCENES}/images.parquet",
-        prompts=f"{RESULTS}/data/{SCENES}/prompts.json",
-        decisions=f"{RESULTS}/data/{SCENES}/items.parquet",
+        f"{RESULTS}/data/{LEWIS}/scenes.parquet",
     log:
-        f"{RESULTS}/logs/binding_items.log",
+        f"{RESULTS}/logs/data/{LEWIS}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/binding_items.tsv"
+        f"{RESULTS}/benchmarks/data/{LEWIS}.tsv"
+    # On the machine where Snakemake runs, as all that reads the user's own files.
+    localrule: True
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=more_memory(8000),
         runtime=more_minutes(30),
     params:
-        per_task=RUN.binding.scenes if RUN.binding else 0,
+        lewis=RUN.binding.lewis.model_dump() if LEWIS in EXPERIMENT.scene_sets else {},
         seed=RUN.binding.seed if RUN.binding else 0,
     message:
-        "Prompts of the twenty binding tasks"
+        "Scenes of Lewis et al."
+    script:
+        "../workflow/scripts/lewis.py"
+
+
+rule binding_items:
+    input:
+        lambda wildcards: EXPERIMENT.scene_tables(wildcards.dataset),
+    output:
+        images=f"{RESULTS}/data/{{dataset}}/images.parquet",
+        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+        decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
+    log:
+        f"{RESULTS}/logs/binding_items/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/binding_items/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(EXPERIMENT.scene_sets),
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=more_memory(8000),
+        runtime=more_minutes(30),
+    params:
+        per_task=lambda wildcards: EXPERIMENT.per_task(wildcards.dataset),
+        seed=RUN.binding.seed if RUN.binding else 0,
+        unknown=lambda wildcards: EXPERIMENT.unknown(wildcards.dataset),
+    message:
+        "Prompts of the binding tasks on {wildcards.dataset}"
     script:
         "../workflow/scripts/binding_items.py"
 

@@ -27,6 +27,32 @@ rule table3:
         "../workflow/scripts/table3.py"
 
 
+rule table3_lewis:
+    input:
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("lewis")),
+        paper="config/paper/table3.csv",
+    output:
+        csv=report(f"{RESULTS}/tables/table3-lewis.csv", caption="../workflow/report/table3-lewis.rst", category="Tables", labels={"table": "table3-lewis"}),
+        rest=table_files("table3-lewis"),
+    log:
+        f"{RESULTS}/logs/tables/table3-lewis.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables/table3-lewis.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=more_memory(4000),
+        runtime=more_minutes(10),
+    params:
+        sources=lambda wildcards: PUBLISHED.sources("lewis"),
+        wanted=lambda wildcards: PUBLISHED.wanted("lewis"),
+        absent=lambda wildcards: PUBLISHED.absent("lewis"),
+    message:
+        "Table 3 on Lewis et al.'s images"
+    script:
+        "../workflow/scripts/table3_lewis.py"
+
+
 rule controlled:
     input:
         predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),

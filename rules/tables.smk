@@ -32,7 +32,7 @@ rule table1:
 
 rule paired:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding")),
+        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding", "lewis")),
     output:
         csv=report(f"{RESULTS}/tables/paired.csv", caption="../workflow/report/paired.rst", category="Tables", labels={"table": "paired"}),
         rest=table_files("paired"),
@@ -46,8 +46,8 @@ rule paired:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification", "binding"),
-        absent=lambda wildcards: PUBLISHED.absent("classification", "binding"),
+        sources=lambda wildcards: PUBLISHED.sources("classification", "binding", "lewis"),
+        absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "lewis"),
     message:
         "Models compared on the same images"
     script:
@@ -95,7 +95,7 @@ rule cost:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "variants", unpruned=True),
+        absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "lewis", "variants", unpruned=True),
     message:
         "What the scores cost"
     script:

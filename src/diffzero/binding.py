@@ -5,7 +5,7 @@ Each example is a true and a false sentence about one two-object scene. Its rand
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -55,13 +55,21 @@ def _all_tasks() -> tuple[Task, ...]:
 TASKS: tuple[Task, ...] = _all_tasks()
 
 
-def usable(task: Task, scene: SceneRecord) -> bool:
-    """Whether the scene can be asked about: a task with Size needs two objects of different size.
+def askable(unknown: Collection[str]) -> list[Task]:
+    """The tasks that name none of these attributes of an object (shape, colour, size, position)."""
+    return [task for task in TASKS if not {FIELD[name] for name in task.attributes} & set(unknown)]
 
-    Shape, colour and position differ in every scene that `sample_scene` makes.
+
+def usable(task: Task, scene: SceneRecord) -> bool:
+    """Whether the scene can be asked about: every attribute of the task is known of both objects, and different in pair and binding tasks.
+
+    In scenes that `sample_scene` makes, only sizes may be equal.
     """
-    left, right = scene.objects
-    return "Size" not in task.attributes or left.size != right.size
+    for name in task.attributes:
+        left, right = (getattr(item, FIELD[name]) for item in scene.objects)
+        if None in (left, right) or (left == right and task.kind != "recognition"):
+            return False
+    return True
 
 
 def describe(item: ObjectRecord, attributes: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
-from diffzero import downloads, weights
+from diffzero import downloads, lewis, weights
 from diffzero.checkpoint import CheckpointError
-from diffzero.config import Dataset, Model
+from diffzero.config import Dataset, Lewis, Model
 from diffzero.downloads import DownloadError, bytes_in_words, is_cached
 from diffzero.experiment import SCENES, Experiment
 from diffzero.transfers import Interrupted, Offline, Patience
@@ -84,14 +84,16 @@ class Outside:
 def check(experiment: Experiment) -> list[Need]:
     """Every model, baseline and data set of the run, in the order of its configuration."""
     run, outside = experiment.run, Outside()
-    binding = run.binding if experiment.has_binding else None
+    binding = run.binding if experiment.scene_sets else None
     models = dict.fromkeys([*run.models, *((binding and binding.models) or [])])
     baselines = dict.fromkeys([*run.baselines, *((binding and binding.baselines) or [])])
     needs = [of_model("model", name, experiment.model(name), experiment.root, outside) for name in models]
     needs += [of_model("baseline", name, experiment.baseline(name), experiment.root, outside) for name in baselines]
     needs += [of_dataset(name, experiment, outside) for name in run.datasets]
-    if binding:
+    if experiment.has_binding:
         needs.append(Need("data set", SCENES, THERE, 0, "MIT", "rendered by the run"))
+    if lewis.LEWIS in experiment.scene_sets:
+        needs.append(of_lewis(binding.lewis, experiment))
     return needs
 
 
@@ -136,6 +138,20 @@ def of_dataset(name: str, experiment: Experiment, outside: Outside) -> Need:
     return (
         there or found or [Need("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))]
     )[0]
+
+
+def of_lewis(settings: Lewis, experiment: Experiment) -> Need:
+    """Whether Lewis et al.'s images are there: made into scenes already, or in the folder that the user downloaded."""
+    prepared = experiment.root / experiment.folder / "data" / lewis.LEWIS / "images.parquet"
+    facts = ("data set", lewis.LEWIS)
+    if prepared.is_file():
+        return Need(*facts, THERE, prepared.stat().st_size, lewis.LICENCE, f"selected in {prepared.parent}")
+    try:
+        labels = lewis.label_file(experiment.root / settings.path, settings.split)
+    except lewis.LewisError as error:
+        return Need(*facts, MISSING, None, lewis.LICENCE, lewis.ADDRESS, (str(error),))
+    size = size_of(labels) + size_of(labels.parent / "images" / settings.split)
+    return Need(*facts, THERE, size, lewis.LICENCE, settings.path)
 
 
 def places(dataset: Dataset) -> list[Any]:

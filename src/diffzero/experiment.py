@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from diffzero import demand
-from diffzero.binding import TASKS
+from diffzero.binding import askable
 from diffzero.config import (
     Baseline,
     Clip,
+    ConfigError,
     Dataset,
     Diffusion,
     Policy,
@@ -20,10 +21,11 @@ from diffzero.config import (
     load_dataset,
     load_model,
 )
+from diffzero.lewis import LEWIS, UNKNOWN
 from diffzero.race import Full, Stages, TTest
 from diffzero.race import Policy as RacePolicy
 
-SCENES = "scenes"  # the data set of the binding tasks
+SCENES = "scenes"  # the data set of the binding tasks on rendered scenes
 
 
 def race_policy(policy: Policy) -> RacePolicy:
@@ -89,6 +91,11 @@ class Experiment:
     def __init__(self, run: Run, root: Path) -> None:
         self.run, self.root = run, root
         self.folder = f"{run.results}/{run.run}"
+        clash = [name for name in self.scene_sets if name in run.datasets]
+        if clash:
+            raise ConfigError(
+                f"'datasets' holds '{clash[0]}', which is what scenes of 'binding' are called. Rename config/datasets/{clash[0]}.yaml."
+            )
 
     def model(self, name: str) -> Diffusion:
         """The settings of a diffusion model."""
@@ -126,8 +133,26 @@ class Experiment:
 
     @property
     def has_binding(self) -> bool:
-        """Whether the run asks for the attribute-binding tasks."""
+        """Whether the run asks for the attribute-binding tasks on rendered scenes."""
         return bool(self.run.binding and self.run.binding.scenes)
+
+    @property
+    def scene_sets(self) -> list[str]:
+        """The data sets of scenes, each with binding tasks of its own: rendered, and Lewis et al.'s."""
+        lewis = bool(self.run.binding and self.run.binding.lewis)
+        return [name for name, asked in ((SCENES, self.has_binding), (LEWIS, lewis)) if asked]
+
+    def unknown(self, scenes: str) -> list[str]:
+        """What nobody knows of the objects in a data set of scenes."""
+        return list(UNKNOWN) if scenes == LEWIS else []
+
+    def per_task(self, scenes: str) -> int | None:
+        """Scenes of each binding task; None: all that it can use. Lewis et al.'s are counted in images, all with objects that differ."""
+        return None if scenes == LEWIS else self.run.binding.scenes
+
+    def scene_tables(self, scenes: str) -> list[str]:
+        """The files that hold a data set of scenes before it has prompts."""
+        return [f"{self.folder}/data/{LEWIS}/scenes.parquet"] if scenes == LEWIS else self.scene_shards()
 
     @cached_property
     def scenes(self) -> int:
@@ -144,9 +169,9 @@ class Experiment:
         """The scorings behind Tables 1 and 3."""
         policy, run = race_policy(self.run.policy), self.run
         scorings = [Scoring(m, d, s, policy) for m in run.models for d in run.datasets for s in run.seeds]
-        if self.has_binding:
+        for name in self.scene_sets:
             policy = race_policy(run.binding.policy)
-            scorings += [Scoring(m, SCENES, s, policy) for m in run.binding.models or run.models for s in run.seeds]
+            scorings += [Scoring(m, name, s, policy) for m in run.binding.models or run.models for s in run.seeds]
         return scorings
 
     def efficiency(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
@@ -180,7 +205,9 @@ class Experiment:
 
     def image_count(self, scoring: Scoring) -> int:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
-        return scoring.first or (self.scenes if scoring.dataset == SCENES else self.run.images)
+        if scoring.dataset in self.scene_sets:
+            return self.scenes if scoring.dataset == SCENES else self.run.binding.lewis.images
+        return scoring.first or self.run.images
 
     def images_a_shard(self, scoring: Scoring) -> int:
         """Images of a scoring's largest shard: the images are dealt evenly to as many shards as `shard_images` makes necessary."""
@@ -189,7 +216,8 @@ class Experiment:
 
     def classes(self, dataset: str) -> int:
         """Classes among which a race of the data set decides; for scenes, all prompts that share an image's draws."""
-        return 2 * len(TASKS) if dataset == SCENES else len(set(self.dataset(dataset).classnames))
+        scenes = dataset in self.scene_sets
+        return 2 * len(askable(self.unknown(dataset))) if scenes else len(set(self.dataset(dataset).classnames))
 
     def guessed_calls_a_shard(self, scoring: Scoring) -> float:
         """Calls of the largest shard before anything is measured."""
@@ -210,7 +238,7 @@ class Experiment:
     def clip_predictions(self, dataset: str) -> dict[str, str]:
         """The baselines' prediction files on a data set, by the name they bear in tables."""
         names = self.run.baselines
-        if dataset == SCENES and self.run.binding.baselines is not None:
+        if dataset in self.scene_sets and self.run.binding.baselines is not None:
             names = self.run.binding.baselines
         settings = [(name, via) for name in names if self.answers(name, dataset) for via in self.baseline(name).via]
         return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from diffzero.experiment import SCENES, Experiment, Scoring, variant_name
+from diffzero.experiment import LEWIS, SCENES, Experiment, Scoring, variant_name
 from diffzero.layout import FORMATS
 
 TABLES = ("table1", "table2", "table4", "transfer", "combined", "variants", "spread", "calibration", "paired", "cost")
@@ -80,10 +80,13 @@ class Publication:
 
     @cached_property
     def _groups(self) -> dict[str, list[tuple[dict, Result]]]:
-        main, binding = self.experiment.main, self.experiment.has_binding
+        main, scenes = self.experiment.main, self.experiment.scene_sets
+        # The two sets of scenes are groups of their own: an accuracy over both would be one of no images in particular.
+        binding, lewis = ([name] if name in scenes else [] for name in (SCENES, LEWIS))
         return {
-            "classification": self._predictions([s for s in main if s.dataset != SCENES], self.run.datasets),
-            "binding": self._predictions([s for s in main if s.dataset == SCENES], [SCENES] if binding else []),
+            "classification": self._predictions([s for s in main if s.dataset not in scenes], self.run.datasets),
+            "binding": self._predictions([s for s in main if s.dataset in binding], binding),
+            "lewis": self._predictions([s for s in main if s.dataset in lewis], lewis),
             "variants": self._predictions(self.experiment.varied, []),
         }
 
@@ -124,7 +127,8 @@ class Publication:
 
     def tables(self) -> list[str]:
         """The result tables."""
-        names = [*TABLES, *(["table3", "controlled"] if self.experiment.has_binding else [])]
+        sets = {SCENES: ["table3", "controlled"], LEWIS: ["table3-lewis"]}
+        names = [*TABLES, *(table for name in self.experiment.scene_sets for table in sets[name])]
         return [f"{self.folder}/tables/{name}.{kind}" for name in sorted(names) for kind in FORMATS]
 
     def cue_datasets(self) -> list[str]:
@@ -163,9 +167,9 @@ class Publication:
         cues, there = self.cue_datasets(), {f["dataset"] for f in self.sources("classification")}
         stems += [f"shapes-{name}" for name in cues if name in there]
         stems += ["scenes", "binding", "controlled", "breakdown"] if self.sources("binding") else []
-        diffusion = any(f["kind"] == "diffusion" for f in self.sources("classification", "binding"))
+        diffusion = any(f["kind"] == "diffusion" for f in self.sources("classification", "binding", "lewis"))
         stems += ["calls"] if diffusion else []
-        return stems + (["paired"] if len(self.sources("classification", "binding")) > 1 else [])
+        return stems + (["paired"] if len(self.sources("classification", "binding", "lewis")) > 1 else [])
 
     def figures(self) -> list[str]:
         """The figures' files, each as SVG and PNG."""
@@ -174,7 +178,7 @@ class Publication:
     def everything_missing(self) -> list[Result]:
         """All that is left out of tables and figures."""
         special = [result for result in self._special.values() if not self._takes(result)]
-        return self.missing("classification", "binding", "variants", unpruned=True) + special
+        return self.missing("classification", "binding", "lewis", "variants", unpruned=True) + special
 
     def nothing_there(self) -> bool:
         """Whether not a single result of the run is there."""
@@ -198,12 +202,12 @@ class Publication:
 
     def all_datasets(self) -> list[str]:
         """The data sets of which some result, of whatever kind, is read."""
-        groups = self.sources("classification", "binding", "variants")
+        groups = self.sources("classification", "binding", "lewis", "variants")
         return list(dict.fromkeys([*(f["dataset"] for f in groups), *(s.dataset for s in self.unpruned())]))
 
     def models(self) -> list[str]:
         """The diffusion models of which some result is read."""
-        groups = self.sources("classification", "binding", "variants")
+        groups = self.sources("classification", "binding", "lewis", "variants")
         named = [f["model"] for f in groups if f["kind"] == "diffusion"]
         return list(dict.fromkeys([*named, *(s.model for s in self.unpruned())]))
 
@@ -226,5 +230,5 @@ class Publication:
             "policy": ", ".join(f"{k} {v}" for k, v in policy.items() if v != []),
             "weighting": ", ".join(f"{k} {v}" for k, v in weighting.items()),
             "command": self.command, "folder": self.folder, "datasets": self.all_datasets(),
-            "models": list(dict.fromkeys([*self.models(), *(f["model"] for f in self.sources("classification", "binding"))])),
+            "models": list(dict.fromkeys([*self.models(), *(f["model"] for f in self.sources("classification", "binding", "lewis"))])),
         }  # fmt: skip

@@ -7,7 +7,7 @@ frame, origin at the top left.
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
@@ -63,13 +63,16 @@ class SceneTableError(ValueError):
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """What a table knows of one object: its attributes, and its centre in the image as fractions of the frame."""
+    """What a table knows of one object: its attributes, and its centre in the image as fractions of the frame.
+
+    None stands for what the source of the scene does not tell.
+    """
 
     shape: str
     colour: str
-    size: str
-    material: str
-    position: str
+    size: str | None
+    material: str | None
+    position: str | None
     pixel_x: float
     pixel_y: float
     visible: float
@@ -113,7 +116,7 @@ class View:
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """Two objects, left one first: all that a caption needs, from a rendered scene or from a table."""
+    """Two objects, left one first where that is known: all that a caption needs, from a rendered scene or from a table."""
 
     index: int
     seed: int
@@ -238,8 +241,8 @@ def column(position: str, field: str) -> str:
     return f"{position}_{field}"
 
 
-def scenes_from_frame(frame: pd.DataFrame) -> list[SceneRecord]:
-    """The scenes of a table as `rendering.render_shard` makes it, in its order.
+def scenes_from_frame(frame: pd.DataFrame, unknown: Collection[str] = ()) -> list[SceneRecord]:
+    """The scenes of a table as `rendering.render_shard` makes it, in its order; `unknown` attributes become None, whatever the table says.
 
     Raises SceneTableError naming the column, and the row and value where there is one.
     """
@@ -250,16 +253,21 @@ def scenes_from_frame(frame: pd.DataFrame) -> list[SceneRecord]:
             f"scene table: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}."
         )
     for position, (field, legal) in product(POSITIONS, VOCABULARY.items()):
+        if field in unknown:
+            continue
         name = column(position, field)
         for row in np.flatnonzero(~frame[name].isin(legal)):
             found = frame[name].iloc[row]
             raise SceneTableError(f"scene table: row {row}, column {name!r}: found {found!r}, expected one of {legal}.")
-    return [_record(row) for row in frame[needed].to_dict("records")]
+    return [_record(row, unknown) for row in frame[needed].to_dict("records")]
 
 
-def _record(row: dict[str, Any]) -> SceneRecord:
+def _record(row: dict[str, Any], unknown: Collection[str]) -> SceneRecord:
     left, right = (
-        ObjectRecord(position=position, **{name: row[column(position, field)] for field, name in FIELDS.items()})
+        ObjectRecord(
+            position=None if "position" in unknown else position,
+            **{name: None if name in unknown else row[column(position, field)] for field, name in FIELDS.items()},
+        )
         for position in POSITIONS
     )
     return SceneRecord(int(row["scene"]), int(row["seed"]), (left, right))

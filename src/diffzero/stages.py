@@ -1,18 +1,21 @@
 """The stages before scoring: test images, prompts and items. Each returns what its rule writes."""
 
 import hashlib
+import logging
 import re
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from diffzero import images
-from diffzero.binding import TASKS, example, usable
+from diffzero.binding import TASKS, askable, example, usable
 from diffzero.config import Dataset
 from diffzero.datasets import registry
 from diffzero.scenes import HELD_OUT, SceneRecord, scenes_from_frame
 
+log = logging.getLogger(__name__)
 CUES = ["shape_label", "texture_label"]
 
 
@@ -129,20 +132,29 @@ def is_held_out(scene: SceneRecord) -> bool:
     return any((item.shape, item.colour) in HELD_OUT for item in scene.objects)
 
 
-def binding_items(table: pd.DataFrame, per_task: int, seed: int) -> tuple[dict, pd.DataFrame]:
-    """The prompts and items of the twenty tasks, `per_task` scenes each.
+def binding_items(
+    table: pd.DataFrame, per_task: int | None, seed: int, unknown: Collection[str] = ()
+) -> tuple[dict, pd.DataFrame]:
+    """The prompts and items of the twenty tasks, `per_task` scenes each (all that can be used, if None).
 
-    The true sentence is candidate 0 or 1 at random: an exact tie goes to candidate 0, and must not look like knowledge.
+    Tasks that name an attribute `unknown` to the source of the scenes are left out. The true sentence is candidate 0 or 1 at
+    random: an exact tie goes to candidate 0, and must not look like knowledge.
     Raises ValueError where too few scenes can be used.
     """
-    scenes = scenes_from_frame(table)
+    scenes, asked = scenes_from_frame(table, unknown), askable(unknown)
+    if len(asked) < len(TASKS):
+        log.info(
+            "%d of %d tasks are left out: nobody knows %s", len(TASKS) - len(asked), len(TASKS), ", ".join(unknown)
+        )
     names = dict(zip([scene.index for scene in scenes], table["image"], strict=True))
     prompts: dict[str, int] = {}
     rows = []
-    for number, task in enumerate(TASKS):
+    for number, task in [(number, task) for number, task in enumerate(TASKS) if task in asked]:
         chosen = [scene for scene in scenes if usable(task, scene)][:per_task]
-        if len(chosen) < per_task:
-            raise ValueError(f"task {task.name}: found {len(chosen)} usable scenes, expected {per_task}. Render more.")
+        if len(chosen) < (per_task or 1):
+            raise ValueError(
+                f"task {task.name}: found {len(chosen)} usable scenes, expected {per_task or 'at least 1'}. Render or take more."
+            )
         for scene in chosen:
             made = example(task, scene, seed)
             label = int(

@@ -1,4 +1,4 @@
-"""The scenes as test images, and the prompts and items of the twenty binding tasks."""
+"""The scenes as test images, and the prompts and items of the binding tasks."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from diffzero.stages import binding_items, scene_images
 
 log_to(snakemake.log[0])
 images = scene_images([pd.read_parquet(path) for path in snakemake.input])
-prompts, items = binding_items(images, snakemake.params.per_task, snakemake.params.seed)
+prompts, items = binding_items(images, snakemake.params.per_task, snakemake.params.seed, snakemake.params.unknown)
 write_parquet(images, Path(snakemake.output.images))
 write_json(prompts, Path(snakemake.output.prompts))
 write_parquet(items, Path(snakemake.output.decisions))

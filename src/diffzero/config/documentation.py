@@ -9,7 +9,7 @@ from diffzero.config import catalogue, dataset, run
 from diffzero.config.base import Closed
 
 _RUN = (
-    *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding),
+    *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding, run.Lewis),
     *(run.Efficiency, run.Unpruned, run.Variant, run.Denoised, run.Samples, run.Plan),
 )
 _MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip, catalogue.Supervised)

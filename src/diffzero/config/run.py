@@ -59,8 +59,19 @@ class Weighting(Closed):
     """Rate of `heuristic`. The paper's main text has 7, its Appendix B prints 6."""
 
 
+class Lewis(Closed):
+    """The two-object images of Lewis et al. (2022), asked about where their labels allow it: five of the twenty tasks."""
+
+    path: Text
+    """Folder that holds their `two_object`, relative to the root of the repository. To be downloaded first (docs/binding.md)."""
+    split: Literal["train", "val", "gen"] = "gen"
+    """Split of theirs; `gen` is the one by which they measure generalisation. No mini model was trained on any."""
+    images: Count = 1000
+    """Images, of which each task takes all that it can; all of them where there are fewer."""
+
+
 class Binding(Closed):
-    """The attribute-binding tasks on rendered two-object scenes (the paper's Table 3)."""
+    """The attribute-binding tasks on two-object scenes (the paper's Table 3)."""
 
     scenes: Annotated[int, Field(ge=0)] = 0
     """Scenes to render; 0 leaves the tasks out. Tasks with Size use those whose objects differ in size: about half."""
@@ -78,6 +89,8 @@ class Binding(Closed):
     """CLIP models to test; left out: those of the run."""
     policy: Policy = Policy()
     """The policy of these two-class races, which need fewer draws than large class sets."""
+    lewis: Lewis | None = None
+    """Lewis et al.'s images as a second set of scenes, beside the rendered ones or without them; left out: none."""
 
 
 class Efficiency(Closed):

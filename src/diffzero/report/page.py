@@ -14,7 +14,8 @@ from diffzero.layout import Layout
 
 HERE = Path(__file__).parent
 TABLE_ORDER = (
-    "table1", "table2", "table3", "controlled", "table4", "transfer", "combined", "variants", "spread", "calibration", "paired", "cost",
+    "table1", "table2", "table3", "controlled", "table3-lewis", "table4", "transfer", "combined", "variants", "spread", "calibration",
+    "paired", "cost",
 )  # fmt: skip
 FIGURE_ORDER = (
     "efficiency", "denoised", "reliability", "samples", "scenes", "binding", "controlled", "breakdown", "timesteps", "frontier",

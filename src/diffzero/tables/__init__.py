@@ -4,6 +4,7 @@ from diffzero.tables.accuracy import layout1, table1
 from diffzero.tables.binding import layouts3, table3
 from diffzero.tables.comparison import cost_table, layout_calibration, layout_cost, layout_paired, paired
 from diffzero.tables.controlled import controlled, layout_controlled
+from diffzero.tables.lewis import layout_lewis, table3_lewis
 from diffzero.tables.shapes import by_category, layout2, model_vs_human, table2
 from diffzero.tables.studies import layout_spread, layouts_variants, spreads, variants
 from diffzero.tables.weightings import combined, layout4, layout_combined, layout_transfer, table4, transfer
@@ -20,6 +21,7 @@ __all__ = [
     "layout_combined",
     "layout_controlled",
     "layout_cost",
+    "layout_lewis",
     "layout_paired",
     "layout_spread",
     "layout_transfer",
@@ -31,6 +33,7 @@ __all__ = [
     "table1",
     "table2",
     "table3",
+    "table3_lewis",
     "table4",
     "transfer",
     "variants",

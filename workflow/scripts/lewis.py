@@ -1,0 +1,12 @@
+"""Lewis et al.'s two-object images as a table of scenes."""
+
+from pathlib import Path
+
+from diffzero import lewis
+from diffzero.files import write_parquet
+from diffzero.logs import log_to
+
+log_to(snakemake.log[0])
+settings = snakemake.params.lewis
+table = lewis.load(Path(settings["path"]), settings["split"], settings["images"], snakemake.params.seed)
+write_parquet(table, Path(snakemake.output[0]))
