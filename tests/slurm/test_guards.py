@@ -77,7 +77,7 @@ def test_held_jobs_are_told_of_with_the_command_that_lets_them_go(cluster, work)
         for number in waiting:
             cluster.run("scontrol", "hold", number)
         wait_for(lambda: "scontrol release" in work.log(), 60)
-        assert all(number in work.log() for number in waiting) and "JobHeldUser" in work.log()
+        assert all(number in work.log() for number in waiting) and "JobHeld" in work.log()
         run.send_signal(signal.SIGINT)
         assert run.wait(60) != 0
     finally:
