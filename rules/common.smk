@@ -85,7 +85,7 @@ def on_slurm():
 
 
 @functools.cache
-def longest_minutes(rule_name=None):
+def longest_minutes(rule_name):
     """What a job may ask for: the profile's walltime_cap (among default-resources) or, if less, its partition's own limit."""
     everywhere = workflow.resource_settings.default_resources or {}
     own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
@@ -100,9 +100,9 @@ def guard_slurm():
         slurm_guard.guard(workflow)
 
 
-def score_minutes(wildcards, attempt):
+def score_minutes(wildcards, attempt, rulename):
     calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
-    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes("score"))
+    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
 
 
 def denoiser_memory(wildcards, attempt):
@@ -119,7 +119,7 @@ def more_memory(megabytes):
 
 
 def more_minutes(minutes):
-    return lambda wildcards, attempt: min(minutes * attempt, longest_minutes())
+    return lambda wildcards, attempt, rulename: min(minutes * attempt, longest_minutes(rulename))
 
 
 def command_line():

@@ -1,5 +1,6 @@
 """One worker a shard, one job a GPU: with real processes, killed where it hurts."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -76,6 +77,22 @@ def test_a_worker_of_another_machine_is_dead_when_its_file_stands_still_and_aliv
         time.sleep(3)
         assert not (tmp_path / "log").exists(), "the holder's beat keeps the other waiting"
     assert second.wait(60) == 0 and not path.exists()
+
+
+def test_a_file_that_nfs_calls_stale_is_one_that_is_gone(tmp_path, monkeypatch):
+    path, read = tmp_path / "shard.lease", Path.read_text
+    path.write_text('{"host": "elsewhere", "pid": 1}')
+
+    def stale(self: Path, **options) -> str:
+        """Once, and then it is gone for good: removed by its holder, on another machine."""
+        if self == path and path.exists():
+            path.unlink()
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(self, **options)
+
+    monkeypatch.setattr(Path, "read_text", stale)
+    with lease(path, look=0.05) as waited:
+        assert waited
 
 
 def test_several_gpus_are_dealt_out_and_come_back_when_a_job_dies(tmp_path):

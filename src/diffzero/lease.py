@@ -4,6 +4,7 @@ Two workers meet where a killed Snakemake's jobs go on while a new one submits t
 only believes dead. Scores would be right either way (same name, same bytes), but paid for twice.
 """
 
+import errno
 import json
 import logging
 import os
@@ -67,11 +68,18 @@ def lease(path: Path, beat: float = 15.0, dead_after: float = 120.0, look: float
             path.unlink(missing_ok=True)
 
 
+def _gone(error: OSError) -> bool:
+    """Whether a file is no more. ESTALE is how NFS says so of one that another machine has removed."""
+    return error.errno in (errno.ENOENT, errno.ESTALE)
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+    except OSError as error:
+        if _gone(error):
+            return None
+        raise
 
 
 def _wait(path: Path, owner: str, dead_after: float, look: float) -> bool:
@@ -80,8 +88,10 @@ def _wait(path: Path, owner: str, dead_after: float, look: float) -> bool:
         waited = True
         try:
             found = (path.stat().st_mtime_ns, _read(path))
-        except FileNotFoundError:
-            continue
+        except OSError as error:
+            if _gone(error):
+                continue
+            raise
         now = time.monotonic()
         if found != seen:
             seen, since = found, now
@@ -117,8 +127,10 @@ def _bury(path: Path, owner: str | None) -> None:
     grave = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         path.rename(grave)
-    except FileNotFoundError:
-        return
+    except OSError as error:
+        if _gone(error):
+            return
+        raise
     if _read(grave) == owner:
         log.warning("%s: its worker is dead (%s); taking over.", path, owner)
         grave.unlink(missing_ok=True)

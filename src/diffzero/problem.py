@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero.denoisers.base import Arrays
+# Here and not with the denoisers: scripts that load no network have no torch to import.
+Arrays = dict[str, NDArray]  # inputs of a network by name, each [prompt, ...] or [image, ...]
 
 
 @dataclass(frozen=True)

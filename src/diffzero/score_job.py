@@ -18,6 +18,7 @@ from tqdm import tqdm
 from diffzero import denoisers, noise, scoring
 from diffzero.config import Weighting
 from diffzero.memory import batch_size
+from diffzero.merging import merge
 from diffzero.problem import Problem, items_of, shard_rows
 from diffzero.race import Policy
 from diffzero.store import Store, key
@@ -128,6 +129,7 @@ def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, d
         except scoring.Interrupted:
             log.warning("%s: stopped by SIGTERM; everything scored is stored, the same command continues.", title)
             sys.exit(CALL_AGAIN)
+    merge(store, set(problem.image_keys))
     spent = {"seconds": time.monotonic() - start, "network_seconds": result.seconds}
     return result.frame(), cost(engine, settings, spent)
 

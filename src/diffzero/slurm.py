@@ -4,7 +4,6 @@ The Snakefile calls `guard` before anything is submitted. None of this is needed
 """
 
 import functools
-import getpass
 import logging
 import os
 import re
@@ -38,23 +37,16 @@ ALIVE = frozenset(
         "RESV_DEL_HOLD",
     ]
 )
-# Reasons for which a job waits that time does not cure.
-HOPELESS = frozenset(
-    [
-        "PartitionTimeLimit",
-        "PartitionNodeLimit",
-        "PartitionConfig",
-        "BadConstraints",
-        "AccountNotAllowed",
-        "InvalidAccount",
-        "InvalidQOS",
-        "QOSNotAllowed",
-        "AssocMaxWallDurationPerJobLimit",
-        "QOSMaxWallDurationPerJobLimit",
-        "QOSMaxMemoryPerJob",
-        "DependencyNeverSatisfied",
-    ]
+# Reasons for which a job waits that time does not cure: what it asks for is more than the site gives a single job, or not to be had.
+HOPELESS = re.compile(
+    r"Partition(TimeLimit|NodeLimit|Config)|BadConstraints|DependencyNeverSatisfied|MaxMemPerLimit"
+    r"|AccountNotAllowed|InvalidAccount|InvalidQOS|QOSNotAllowed|(QOS|Assoc)(Max\w+Per(Job|Node)(Limit)?|Min\w+)"
 )
+# States, and a waiting job's reasons, that somebody's word ends: one may want that, so the run goes on and says so.
+HELD_STATES = frozenset(["REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"])
+HELD = re.compile(r"(?i).*held.*|JobHoldMaxRequeue")  # JobHeldUser, JobHeldAdmin, "launch failed requeued held" ...
+# The plugin names all jobs of a run alike, PREFIX_uuid; the comment, which says more, is the site's to change.
+RUN_ID = re.compile(r"([\w-]+_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 QUERY_SECONDS = 60  # squeue itself gives up after 10-20 s without a controller
 
 
@@ -68,9 +60,10 @@ class Job:
 
     number: str
     state: str
+    name: str
     comment: str  # the plugin writes rule_NAME_wildcards_... here
     folder: str
-    reason: str
+    reason: str  # or, of a running job, its nodes
 
 
 def ask(*command: str) -> str:
@@ -90,24 +83,26 @@ def ask(*command: str) -> str:
 
 def jobs_of(folder: Path) -> list[Job]:
     """Snakemake's jobs of this user that were submitted from `folder` and are not over. Raises SlurmError without an answer."""
-    fields = ["%i", "%T", "%k", "%Z", "%R"]
-    answer = ask("squeue", "--noheader", "--user", getpass.getuser(), "--states", "all", "--format", "\t".join(fields))
-    jobs = [Job(*line.split("\t", 4)) for line in answer.splitlines() if line.count("\t") >= 4]
+    fields = ["%i", "%T", "%j", "%k", "%Z", "%R"]
+    # By number: a name in the environment may be anybody's.
+    me = str(os.getuid())
+    answer = ask("squeue", "--noheader", "--user", me, "--states", "all", "--format", "\t".join(fields))
+    jobs = [Job(*line.split("\t", 5)) for line in answer.splitlines() if line.count("\t") >= 5]
     here = os.path.realpath(folder)
-    return [
-        j for j in jobs if j.state in ALIVE and j.comment.startswith("rule_") and os.path.realpath(j.folder) == here
-    ]
+    return [j for j in jobs if j.state in ALIVE and RUN_ID.fullmatch(j.name) and os.path.realpath(j.folder) == here]
 
 
 @functools.cache
 def partition_minutes(partition: str) -> int | None:
     """The longest time in minutes that a partition gives a job; None where it does not say, or there is no such partition."""
     limits = ask("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
-    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limits[0]) if limits else None
-    if not match:  # "infinite"
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return max(1, ((days * 24 + hours) * 60 + minutes) + seconds // 60)
+    # Several lines where several partitions are named: SLURM may choose any. No match: "infinite".
+    matches = [re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit) for limit in limits]
+    found = [[int(part or 0) for part in match.groups()] for match in matches if match]
+    return min(
+        (max(1, (days * 24 + hours) * 60 + minutes + seconds // 60) for days, hours, minutes, seconds in found),
+        default=None,
+    )
 
 
 def listed(jobs: Sequence[Job]) -> str:
@@ -177,7 +172,7 @@ def at_work() -> bool:
 
 def hopeless(jobs: Sequence[Job]) -> str | None:
     """Which jobs wait for what never comes, and what to do; None where there are none."""
-    stuck = [job for job in jobs if job.state == "PENDING" and job.reason.strip("()") in HOPELESS]
+    stuck = [job for job in jobs if job.state == "PENDING" and HOPELESS.fullmatch(job.reason.strip("()"))]
     if not stuck:
         return None
     job = stuck[0]
@@ -188,22 +183,44 @@ def hopeless(jobs: Sequence[Job]) -> str | None:
     )
 
 
+def held(jobs: Sequence[Job]) -> str | None:
+    """Which jobs wait for somebody's word, and what to type; None where there are none."""
+    stuck = [
+        job
+        for job in jobs
+        if job.state in HELD_STATES or (job.state == "PENDING" and HELD.fullmatch(job.reason.strip("()")))
+    ]
+    if not stuck:
+        return None
+    numbers = " ".join(job.number for job in stuck)
+    return (
+        f"jobs are held and do not start by themselves ({listed(stuck)}; {stuck[0].reason}). The run waits. To let them start: "
+        f"scontrol release {numbers}   To have them submitted anew: scancel {numbers}"
+    )
+
+
 class Watch(threading.Thread):
-    """Ends a Snakemake that waits for what never comes: `lost` is called with the reason.
+    """Ends a Snakemake that waits for what never comes: `lost` is called with the reason. Of held jobs `say` is told once a minute.
 
     Either a job can never start, or SLURM has had no job of this run for `patience` seconds while Snakemake waits.
-    The plugin forgets its jobs when status queries fail for long, never hears of one that left the queue unseen,
-    and waits for ever for one that was pre-empted with PreemptMode=CANCEL.
+    The plugin forgets its jobs when status queries fail for long, and never hears of one that left the queue unseen.
     """
 
-    def __init__(self, folder: Path, lost: Callable[[str], None], patience: float = 600.0, every: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lost: Callable[[str], None],
+        say: Callable[[str], None],
+        patience: float = 600.0,
+        every: float = 30.0,
+    ) -> None:
         super().__init__(name="slurm-watch", daemon=True)
-        self.folder, self.lost, self.patience, self.every = folder, lost, patience, every
+        self.folder, self.lost, self.say, self.patience, self.every = folder, lost, say, patience, every
         self.ended = threading.Event()
 
     def run(self) -> None:
         """Look every `every` seconds until the run ends; tell `lost` once, and stop, when it cannot end by itself."""
-        idle_since, doubt = time.monotonic(), None
+        idle_since, doubt, told = time.monotonic(), None, -float("inf")
         while not self.ended.wait(self.every):
             try:
                 jobs = jobs_of(self.folder)
@@ -216,6 +233,10 @@ class Watch(threading.Thread):
             if doubt and doubt == before:
                 self.lost(doubt)
                 return
+            waiting = held(jobs)
+            if waiting and time.monotonic() - told >= 60:
+                told = time.monotonic()
+                self.say(waiting)
             if jobs or at_work():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > self.patience:
@@ -224,17 +245,3 @@ class Watch(threading.Thread):
                     "sight of them. What they have finished is kept."
                 )
                 return
-
-
-def survive_an_absent_controller() -> int | None:
-    """SLURM's MinJobAge in seconds, asked once; from then on the plugin is given this answer.
-
-    The plugin asks before every look, and where the controller is away it takes the missing answer as a reason to change from squeue to
-    sacct, which fails at once without accounting, after which it forgets all jobs. With squeue it tries again, as often as
-    slurm-status-attempts says.
-    """
-    import snakemake_executor_plugin_slurm as plugin
-
-    age = plugin.get_min_job_age()
-    plugin.get_min_job_age = lambda: age
-    return age

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from diffzero import slurm
+from diffzero import slurm, slurm_plugin
 
 log = logging.getLogger(__name__)
 # Not SIGINT itself: what a script starts in the background inherits that as ignored, and would go on hanging.
 STOP = signal.SIGUSR2
 PATIENCE = "DIFFZERO_SLURM_PATIENCE"  # seconds without any job before a run counts as hanging
+LOOK = "DIFFZERO_SLURM_LOOK"  # most seconds between two looks at the queue
 
 
 def say(message: str) -> None:
@@ -33,7 +34,7 @@ def guard(workflow: Any) -> None:
     """
     settings, folder = workflow.executor_settings, Path(workflow.workdir_init)
     try:
-        age = slurm.survive_an_absent_controller()
+        age = slurm_plugin.survive_an_absent_controller()
         slurm.check_settings(
             settings.status_command, settings.array_jobs, settings.init_seconds_before_status_checks, age
         )
@@ -46,5 +47,8 @@ def guard(workflow: Any) -> None:
         say("the earlier jobs are over; planning anew.")
         workflow.persistence.unlock()
         os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
+    look = float(os.environ.get(LOOK, "180"))
+    slurm_plugin.look_at_least_every(min(age // 3, look))
+    slurm_plugin.hear_of_preempted_jobs()
     signal.signal(STOP, signal.default_int_handler)
-    slurm.Watch(folder, stop, float(os.environ.get(PATIENCE, "600"))).start()
+    slurm.Watch(folder, stop, say, float(os.environ.get(PATIENCE, "600")), min(30.0, look)).start()

@@ -69,8 +69,8 @@ class Store:
         for path in sorted(self.folder.glob("*.parquet")) if images else []:
             try:
                 data = path.read_bytes()
-            except FileNotFoundError:  # another job has just set it aside
-                continue
+            except FileNotFoundError:  # another job has just merged it into a new one (merging.py), or set it aside
+                return self.read(images)
             if hashlib.sha256(data).hexdigest() != path.stem:
                 self._set_aside(path)
                 continue

@@ -1,4 +1,6 @@
-"""A real SLURM on this machine: munged, slurmctld and two slurmd, each node with one GPU that is none. Needs root and Debian's packages.
+"""A real SLURM on this machine: munged, slurmctld and three slurmd, two nodes with one GPU each that is none, and one without.
+
+Needs root and Debian's packages:
 
     python tests/slurm/cluster.py up FOLDER      python tests/slurm/cluster.py down FOLDER
 
@@ -16,11 +18,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 PACKAGES = "slurmctld slurmd slurm-client munge"
 INSTALL = f"apt-get update && apt-get install -y --no-install-recommends {PACKAGES}   (as root)"
 ETC = Path("/etc/slurm")
 MUNGED = Path("/run/munge/munged.pid")
-NODES = {"n1": 17001, "n2": 17002}
+GPU_NODES = ["n1", "n2"]
+NODES = {"n1": 17001, "n2": 17002, "n3": 17003}
 
 CONF = """\
 ClusterName=diffzero
@@ -57,12 +62,16 @@ JobAcctGatherType=jobacct_gather/none
 SlurmdParameters=config_overrides
 GresTypes=gpu
 {nodes}
-PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=01:30:00 DefMemPerCPU=100 State=UP
-PartitionName=gpu Nodes=n1,n2 MaxTime=01:30:00 DefMemPerCPU=100 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=cpu Nodes=n3 Default=YES MaxTime=01:30:00 DefMemPerCPU=100 State=UP PreemptMode=OFF
+PartitionName=gpu Nodes=n1,n2 MaxTime=01:30:00 DefMemPerCPU=100 State=UP PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=spare Nodes=n1,n2 MaxTime=01:30:00 DefMemPerCPU=100 State=UP PriorityTier=1 PreemptMode=CANCEL
+PartitionName=urgent Nodes=n1,n2 MaxTime=01:30:00 DefMemPerCPU=100 State=UP PriorityTier=9 PreemptMode=OFF
 """
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 Boards=1 SocketsPerBoard=1 CoresPerSocket=8 "
-    "ThreadsPerCore=1 RealMemory=64000 Gres=gpu:toy:1 State=UNKNOWN"
+    "ThreadsPerCore=1 RealMemory=64000 {gres}State=UNKNOWN"
 )
 
 
@@ -84,12 +93,12 @@ def _path() -> str:
 
 
 def _pid(path: Path) -> int | None:
+    """The process of a pid file; None where it is over, also if nobody has buried it, as in a container without init."""
     try:
         number = int(path.read_text())
-        os.kill(number, 0)
-    except (OSError, ValueError):
+        return None if psutil.Process(number).status() == psutil.STATUS_ZOMBIE else number
+    except (OSError, ValueError, psutil.NoSuchProcess):
         return None
-    return number
 
 
 def _end(path: Path, number: signal.Signals = signal.SIGTERM) -> None:
@@ -120,17 +129,22 @@ class Cluster:
         return done.stdout
 
     def up(self) -> None:
-        """Start all daemons; returns when both nodes are idle."""
+        """Start all daemons; returns when all nodes are idle."""
         host = socket.gethostname().split(".")[0]
         for name in ("state", "dev", *(f"spool/{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for k in range(len(NODES)):
+        for k in range(len(GPU_NODES)):
             device = self.folder / "dev" / f"nvidia{k}"
             # A clone of /dev/null: SLURM counts, and sets CUDA_VISIBLE_DEVICES for, nothing but character devices.
             device.exists() or os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-        nodes = "\n".join(NODE.format(name=name, host=host, port=port) for name, port in NODES.items())
+        nodes = "\n".join(
+            NODE.format(name=name, host=host, port=port, gres="Gres=gpu:toy:1 " * (name in GPU_NODES))
+            for name, port in NODES.items()
+        )
         conf = CONF.format(host=host, folder=self.folder, nodes=nodes, node_timeout=self.node_timeout)
-        gres = [f"NodeName={name} Name=gpu Type=toy File={self.folder}/dev/nvidia{k}" for k, name in enumerate(NODES)]
+        gres = [
+            f"NodeName={name} Name=gpu Type=toy File={self.folder}/dev/nvidia{k}" for k, name in enumerate(GPU_NODES)
+        ]
         # At SLURM's own place: Snakemake's job steps do not hand SLURM_CONF on.
         for name, text in (("slurm.conf", conf), ("gres.conf", "\n".join(["AutoDetect=off", *gres, ""]))):
             (self.folder / name).write_text(text)
@@ -151,7 +165,7 @@ class Cluster:
         """Wait until every node is up and empty."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            states = self.run("timeout", "5", "sinfo", "-h", "-N", "-p", "cpu", "-o", "%T", check=False).split()
+            states = self.run("timeout", "5", "sinfo", "-h", "-N", "-p", "cpu,gpu", "-o", "%T", check=False).split()
             if states == ["idle"] * len(NODES):
                 return
             time.sleep(0.2)
@@ -172,8 +186,6 @@ class Cluster:
 
     def stop_node(self, node: str) -> None:
         """Cut the power: slurmd, its step daemons and all that they started are killed."""
-        import psutil
-
         doomed = [p for p in psutil.process_iter(["cmdline"]) if f"[{node}]" in " ".join(p.info["cmdline"] or [])]
         steps = [p for p in psutil.process_iter(["name", "cmdline"]) if (p.info["name"] or "") == "slurmstepd"]
         pid = _pid(self.folder / f"slurmd.{node}.pid")
@@ -202,8 +214,6 @@ class Cluster:
 
 
 def _offspring(process) -> list:
-    import psutil
-
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:

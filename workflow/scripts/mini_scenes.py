@@ -4,7 +4,7 @@ from pathlib import Path
 
 from diffzero.files import write_parquet
 from diffzero.logs import log_to
-from diffzero.mini.data import SIZE
+from diffzero.mini.recipe import SIZE
 from diffzero.rendering import render_shard
 from diffzero.scenes import SEEN_PAIRS
 

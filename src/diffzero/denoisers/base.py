@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffzero import schedule
+from diffzero.problem import Arrays
 
-Arrays = dict[str, NDArray]  # text inputs by name, each [prompt, ...]
-Tensors = dict[str, Tensor]  # the same, gathered for a batch: each [batch, ...]
+Tensors = dict[str, Tensor]  # Arrays, gathered for a batch: each [batch, ...]
 
 
 class PromptTooLong(ValueError):

@@ -11,9 +11,8 @@ from sklearn.datasets import load_digits
 from diffzero import images
 from diffzero.datasets.digits import digit_png, test_rows
 from diffzero.mini.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
-from diffzero.mini.recipe import Mixture
+from diffzero.mini.recipe import SIZE, Mixture
 
-SIZE = 32  # pixels; each model takes its own size from these
 EMPTY_CAPTIONS = 0.1  # share of captions left empty, so that samples can be drawn with classifier-free guidance
 
 

@@ -6,6 +6,8 @@ the diffusion models know an object's shape only beside its colour or position.
 
 from dataclasses import dataclass
 
+SIZE = 32  # pixels of the training images; each model takes its own size from these
+
 
 @dataclass(frozen=True)
 class Mixture:

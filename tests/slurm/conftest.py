@@ -1,0 +1,43 @@
+"""One cluster and one working copy for all tests on SLURM."""
+
+import subprocess
+import sys
+
+import pytest
+
+from slurm.cluster import Cluster
+from slurm.work import CONFIG, WHY_NOT, Work, environment, jobs, wait_for
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    assert WHY_NOT is None, WHY_NOT
+    running = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory, cluster) -> Work:
+    return Work(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(cluster, work):
+    """Every test starts on an empty cluster and an empty store, and leaves no Snakemake and no lock."""
+    cluster.run("scancel", "--user", "root", check=False)
+    wait_for(lambda: not jobs(cluster), 60)
+    cluster.wait_idle()
+    work.clean()
+    yield
+    left = [run for run in work.started if run.poll() is None]
+    for run in left:
+        run.kill()
+    locks, work.started = work.locks(), []
+    if locks:
+        unlock = [sys.executable, "-m", "snakemake", "--unlock", "--configfile", CONFIG]
+        subprocess.run(unlock, cwd=work.root, env=environment(), capture_output=True, timeout=120)
+    assert not left and not locks, work.log()[-3000:]

@@ -1,0 +1,85 @@
+"""What would hang or harm on a real SLURM ends in a message, or says what it waits for."""
+
+import signal
+import time
+
+import pytest
+
+from slurm.work import CONFIG, QUICK, ended, in_the_middle, jobs, needs_slurm, wait_for
+
+needs_slurm()
+
+
+def test_jobs_that_the_plugin_loses_end_in_a_message_and_the_same_command_goes_on(cluster, work):
+    run = work.start(*QUICK, "--slurm-status-attempts", "1", DIFFZERO_SLURM_PATIENCE="20")
+    in_the_middle(cluster, work, run)
+    cluster.stop_controller()
+    time.sleep(40)
+    cluster.start_controller()
+    assert run.wait(300) != 0
+    assert "lost sight" in work.log() and "Type the same command again" in work.log(), work.log()[-3000:]
+    ended(cluster, work, work.start(*QUICK), "plugin loses its jobs", 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--slurm-status-command", "sacct"], "expected 'squeue'"),
+        (["--slurm-array-jobs", "score"], "deletes the output"),
+        (["--slurm-init-seconds-before-status-checks", "200"], "slurm-init-seconds-before-status-checks: 100"),
+    ],
+    ids=["sacct", "arrays", "polls too rarely"],
+)
+def test_settings_with_which_the_plugin_fails_are_refused(cluster, work, arguments, words):
+    run = work.start("--configfile", CONFIG, *arguments)
+    assert run.wait(120) == 1
+    assert words in work.log() and "Traceback" not in work.log() and not jobs(cluster)
+
+
+def test_a_job_that_can_never_start_ends_the_run_with_a_message(cluster, work):
+    run = work.start(*QUICK, "--set-resources", "score:runtime=5000")
+    assert run.wait(300) != 0
+    assert "can never start" in work.log() and "walltime_cap" in work.log(), work.log()[-3000:]
+    wait_for(lambda: not jobs(cluster), 60)
+
+
+def test_without_a_controller_the_run_says_so(cluster, work):
+    cluster.stop_controller()
+    try:
+        run = work.start(*QUICK)
+        assert run.wait(200) == 1
+        assert "Does `sinfo` work here?" in work.log() and "Traceback" not in work.log(), work.log()[-3000:]
+    finally:
+        cluster.start_controller()
+        cluster.wait_idle()
+
+
+def test_a_failed_job_names_a_log_that_exists_and_says_why(cluster, work):
+    run = work.start(*QUICK, "--retries", "0", "--config", "device=cuda:7")
+    assert run.wait(300) == 1
+    named = [
+        line.split("log:")[1].split("(")[0].strip()
+        for line in work.log().splitlines()
+        if line.strip().startswith("log:")
+    ]
+    assert any((work.root / name).is_file() and "cuda" in (work.root / name).read_text().lower() for name in named), (
+        work.log()[-3000:]
+    )
+    assert "not finished. Cost so far" in work.log()
+
+
+def test_held_jobs_are_told_of_with_the_command_that_lets_them_go(cluster, work):
+    cluster.run("scontrol", "update", "nodename=n1,n2", "state=drain", "reason=test")
+    try:
+        run = work.start(*QUICK)
+        wait_for(lambda: len(jobs(cluster, "score", "PENDING")) == 2)
+        waiting = jobs(cluster, "score")
+        for number in waiting:
+            cluster.run("scontrol", "hold", number)
+        wait_for(lambda: "scontrol release" in work.log(), 60)
+        assert all(number in work.log() for number in waiting) and "JobHeld" in work.log()
+        run.send_signal(signal.SIGINT)
+        assert run.wait(60) != 0
+    finally:
+        cluster.run("scontrol", "update", "nodename=n1,n2", "state=resume")
+    wait_for(lambda: not jobs(cluster), 60)

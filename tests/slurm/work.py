@@ -1,0 +1,178 @@
+"""A working copy on the test cluster: what runs in it, what came out, and what the queue says meanwhile."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from slurm.cluster import Cluster, missing
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = "tests/slurm/config.yaml"
+TABLE = "results/slurm/tables/table1.csv"  # the whole chain; the other tables and figures would be more jobs of the same kind
+FLUSH = 256
+QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--configfile", CONFIG]
+# Dealt out anew: what the command line sets for a rule replaces all that the profile sets for it.
+SIGNAL = ["score:slurm_partition=gpu", "score:slurm_extra=--signal=TERM@5"]
+WHY_NOT = missing()
+
+
+def needs_slurm() -> None:
+    """Nothing; leaves a module's tests out where there is no SLURM, unless DIFFZERO_NEEDS_SLURM forbids it."""
+    if WHY_NOT and not os.environ.get("DIFFZERO_NEEDS_SLURM"):
+        pytest.skip(f"the tests on a real SLURM are left out: {WHY_NOT}", allow_module_level=True)
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # A few seconds between two looks: left alone, a test would mostly wait for the plugin.
+    return kept | {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "DIFFZERO_SLURM_PATIENCE": "240",
+        "DIFFZERO_SLURM_LOOK": "3",
+    }
+
+
+class Work:
+    """A working copy with everything ready for the score jobs, and what a run of it without SLURM gave."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.folder, self.store = root, root / "results" / "slurm", root / "results" / "store"
+        self.started: list[subprocess.Popen] = []
+        names = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for name in names:
+            if (ROOT / name).is_file() and not name.startswith(("docs/", "benchmarks/")):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, root / name)
+        local = self.start("--cores", "1", "--configfile", CONFIG, profile=False)
+        assert local.wait(600) == 0, self.log()
+        self.expected = self.results()
+        self.clean()
+
+    def start(self, *arguments: str, profile: bool = True, **settings: str) -> subprocess.Popen:
+        """Snakemake; what it says is in `log()`."""
+        command = [sys.executable, "-m", "snakemake", TABLE, *(["--profile", "slurm"] if profile else []), *arguments]
+        with (self.root / "said.txt").open("w") as said:
+            self.started.append(
+                subprocess.Popen(
+                    command,
+                    cwd=self.root,
+                    env=environment() | settings,
+                    stdout=said,
+                    stderr=said,
+                    start_new_session=True,
+                )
+            )
+        return self.started[-1]
+
+    def locks(self) -> list[Path]:
+        """Snakemake's locks on the folder."""
+        return list((self.root / ".snakemake" / "locks").glob("*"))
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that score."""
+        scripts = f"{self.root}/.snakemake/scripts/"
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if any(word.startswith(scripts) and word.endswith(".score.py") for word in words):
+                found.append(process)
+        return found
+
+    def log(self) -> str:
+        return (self.root / "said.txt").read_text()
+
+    def clean(self) -> None:
+        """Forget all scores and what was made from them."""
+        for name in ("scores", "predictions", "tables", "samples"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        shutil.rmtree(self.store, ignore_errors=True)
+
+    def results(self) -> dict[str, bytes]:
+        """Predictions and score tables byte for byte, and the table without the column that is a measured time."""
+        found = {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in self.folder.glob("predictions/**/*.parquet")
+        }
+        found |= {
+            str(path.relative_to(self.folder)): path.read_bytes() for path in self.folder.glob("scores/**/*.parquet")
+        }
+        table = pd.read_csv(self.folder / "tables" / "table1.csv", dtype=str).drop(columns="seconds")
+        return found | {"table1": table.to_csv().encode()}
+
+    def chunks(self) -> list[pd.DataFrame]:
+        return [pd.read_parquet(io.BytesIO(path.read_bytes())) for path in self.store.glob("*/*.parquet")]
+
+    def costs(self) -> list[dict]:
+        return [json.loads(path.read_text()) for path in self.folder.glob("scores/**/*.json")]
+
+    def stored(self) -> tuple[int, int]:
+        """Scores in the store, and how many of them are there a second time."""
+        frames = self.chunks()
+        scores = pd.concat(frames) if frames else pd.DataFrame(columns=["image", "prompt", "draw"])
+        return len(scores), int(scores.duplicated(["image", "prompt", "draw"]).sum())
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.3)
+
+
+def jobs(cluster: Cluster, rule: str = "", state: str = "") -> list[str]:
+    """Numbers of the jobs in the queue, of a rule and in a state if given."""
+    lines = cluster.run("squeue", "-h", "-o", "%i %T %k", check=False).splitlines()
+    split = [line.split(None, 2) for line in lines]
+    return [
+        number for number, found, comment, *_ in split if comment.startswith(f"rule_{rule}") and state in ("", found)
+    ]
+
+
+def in_the_middle(cluster: Cluster, work: Work, snakemake: subprocess.Popen, chunks: int = 2) -> list[str]:
+    """The score jobs, once all run and have stored something but are not done."""
+
+    def ready() -> bool:
+        assert snakemake.poll() is None, work.log()[-3000:]
+        return len(jobs(cluster, "score", "RUNNING")) == 2 and len(list(work.store.glob("*/*.parquet"))) >= chunks
+
+    wait_for(ready)
+    return jobs(cluster, "score", "RUNNING")
+
+
+def ended(
+    cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int
+) -> None:
+    """The run ends well, with the results of one that nobody disturbed, and hardly a score twice."""
+    assert snakemake.wait(600) == 0, work.log()[-5000:]
+    same = work.results() == work.expected
+    total, twice = work.stored()
+    scored = sum(cost["calls"] + cost["reused"] for cost in work.costs())
+    log = work.root.parent / "interruptions.tsv"
+    with log.open("a") as file:
+        file.write(f"{case}\t{killed}\t{twice}\t{lost_at_most}\t{scored}\t{'yes' if same else 'no'}\t{submitted}\n")
+    print(log.read_text())
+    assert same
+    assert twice == 0 and total == scored == 8 * 10 * 60
+    assert "Cost so far" in work.log() and "--profile slurm" in work.log()
+    assert not list(work.folder.glob("scores/**/*.lease"))
+
+
+def submissions(log: str) -> int:
+    return log.count("has been submitted with SLURM jobid")
