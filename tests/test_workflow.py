@@ -214,6 +214,15 @@ def test_the_papers_run_can_be_planned(copy):
     assert "stable-diffusion-v1-4" in done.stdout + done.stderr or "score" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("file", "run"), [("config/demo.yaml", "demo"), ("config/config.yaml", "paper")])
+def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, file, run):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "plan", f"--configfile={file}"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (copy / "results" / run / "plan.md").read_text()
+    assert text in done.stdout and "| scenes, seed 0 |" in text and "every race undecided at max_scores" in text
+
+
 def refused(done: subprocess.CompletedProcess) -> str:
     """The one message of a run that failed."""
     output = done.stderr + done.stdout

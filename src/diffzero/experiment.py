@@ -188,13 +188,17 @@ class Experiment:
         return math.ceil(images / math.ceil(images / self.run.shard_images))
 
     def classes(self, dataset: str) -> int:
-        """Classes among which a race of the data set decides; for scenes, all prompts that share an image's draws."""
-        return 2 * len(TASKS) if dataset == SCENES else len(set(self.dataset(dataset).classnames))
+        """Classes among which a race of the data set decides; for scenes, a true and a false sentence."""
+        return 2 if dataset == SCENES else len(set(self.dataset(dataset).classnames))
+
+    def races(self, scoring: Scoring, images: int) -> int:
+        """The races that a scoring of so many images decides: one an image, for scenes one a task and example."""
+        return len(TASKS) * self.run.binding.scenes if scoring.dataset == SCENES else images
 
     def guessed_calls_a_shard(self, scoring: Scoring) -> float:
         """Calls of the largest shard before anything is measured."""
-        calls = demand.calls_an_image(scoring.policy, self.classes(scoring.dataset))
-        return self.images_a_shard(scoring) * calls
+        calls = demand.calls_a_race(scoring.policy, self.classes(scoring.dataset))
+        return self.images_a_shard(scoring) * (len(TASKS) if scoring.dataset == SCENES else 1) * calls
 
     def shards(self, scoring: Scoring) -> list[str]:
         """The score files of a scoring, one a cluster job."""
