@@ -43,7 +43,9 @@ def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them
     race = Race(policy, 5, lambda first, last, columns: weighted[first:last, columns])
     while not race.finished:
         race.advance(race.due[1])
-    guess = demand.calls_an_image(policy, 5)
+    guess = demand.calls_a_race(policy, 5)
+    fewest, most = demand.fewest_and_most_calls(policy, 5)
+    assert isinstance(guess, float) and all(fewest <= calls <= most for calls in (guess, race.outcome().calls))
     assert guess == race.outcome().calls if not isinstance(policy, TTest) else 5 * 20 <= guess <= 5 * 40
 
 
@@ -128,6 +130,46 @@ def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
     assert cut.any() and (measured["draws"][cut] == 60).all()
     continued = plan.continued(measured, race_policy(experiment(other, policy={"max_scores": 200}).run.policy))
     assert continued.sum() >= len(long) * 0.9
+
+
+SCENES = {"binding": {"scenes": 10, "policy": {"max_scores": 200}}}
+
+
+def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, float]:
+    """Scores of the races of an item table, of which every other one cannot be told apart; and the share of undecided races."""
+    frames, undecided = [], 0
+    for number, item in enumerate(table.itertuples()):
+        weighted = np.random.default_rng(number).normal(size=(max_scores, 2)) + [0, 3.0 * (number % 2)]
+        race = Race(TTest(20, max_scores), 2, lambda first, last, columns, w=weighted: w[first:last, columns])
+        while not race.finished:
+            race.advance(race.due[1])
+        undecided += race.outcome().undecided
+        columns = {"image": item.image, "draw": np.arange(race.n).repeat(2), "prompt": item.candidates * race.n}
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames).drop_duplicates(ignore_index=True), undecided / len(table)
+
+
+def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_races(tmp_path):
+    planned = experiment(tmp_path, **SCENES)
+    estimate = plan.plan(planned).estimates[-1]
+    assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
+    assert (estimate.floor, estimate.most) == (200 * 2 * 20, 200 * 2 * 200)
+    text = plan.to_markdown(plan.plan(planned), planned.run.plan)
+    assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
+
+
+def test_a_pilot_of_the_binding_tasks_counts_undecided_races_and_not_images(tmp_path):
+    planned = experiment(tmp_path, **SCENES)
+    bound = plan.plan(planned).estimates[-1]
+    # Every sentence its own prompt: what a race takes is then what its sentences took.
+    images = [f"scene-0-{k}" for k in range(12)]
+    rows = [(image, [2 * k, 2 * k + 1]) for k, image in enumerate(images * 10)]
+    scores, undecided = binding_scores(pd.DataFrame(rows, columns=["image", "candidates"]), 200)
+    write_parquet(scores, tmp_path / "pilot/scores/mini-sd/scenes/seed0" / planned.main[-1].race / "1-of-1.parquet")
+    measured = plan.plan(planned).estimates[-1]
+    assert measured.calls_from == "12 images measured" and 0.3 < undecided < 0.6
+    assert measured.undecided == pytest.approx(undecided)
+    assert bound.floor < measured.calls < bound.most
 
 
 def test_longer_shards_start_fewer_jobs_and_lose_the_balance(tmp_path):

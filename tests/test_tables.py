@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from diffzero import results
 from diffzero.binding import TASKS
 from diffzero.layout import to_latex, to_markdown, write
 from diffzero.tables import layout1, layouts3, table1, table3
@@ -139,6 +140,14 @@ def test_table3_rows_by_hand() -> None:
     assert cells.loc[("Shape|Color", "held-out"), "accuracy"] == 0.7
     assert cells.loc[("Shape,Color", "all"), "n"] == 0
     assert not cells.loc[("Shape,Color", "all"), "significant"]
+
+
+def test_table3_of_a_run_without_a_binding_result_yet_is_all_missing() -> None:
+    table = table3(results.predictions([]), PAPER3, pd.DataFrame({"model": ["mini-sd"]}))
+    assert len(table) == 9 and (table["n"] == 0).all() and not table["significant"].any()
+    markdown = to_markdown(layouts3(table))
+    assert r"| Shape\|Color | – |" in markdown and "mini-sd on Color" in markdown
+    assert table3(results.predictions([]), PAPER3).empty
 
 
 def test_holm_demands_more_than_a_single_test() -> None:

@@ -171,8 +171,9 @@ def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_i
     folder = finished / "results" / "tiny"
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "/mini-sd/digits/" in str(path)}
     assert any("/scores/" in str(path) for path in kept) and any("/predictions/" in str(path) for path in kept)
-    shutil.rmtree(folder / "scores" / "mini-sd" / "digits")
-    shutil.rmtree(folder / "predictions" / "mini-sd" / "digits")
+    for name in ("digits", "scenes"):  # without the scenes there is no binding result at all
+        shutil.rmtree(folder / "scores" / "mini-sd" / name)
+        shutil.rmtree(folder / "predictions" / "mini-sd" / name)
     assert not planned(finished, "tables", "figures", "report") & SCORING
     done = snakemake(finished, "tables", "report")
     assert done.returncode == 0, done.stderr[-4000:]
@@ -184,6 +185,8 @@ def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_i
     table = pd.read_csv(folder / "tables" / "table1.csv").set_index("model")
     assert table.loc["mini-sd", "n"] == 0 and np.isnan(table.loc["mini-sd", "accuracy"])
     assert command in (folder / "tables" / "table1.md").read_text() and command in (folder / "report.html").read_text()
+    assert (pd.read_csv(folder / "tables" / "table3.csv")["n"] == 0).all()
+    assert (pd.read_csv(folder / "tables" / "controlled.csv")["n"] == 0).all()
     # The command as it was printed, then everything: back to the whole table without a call.
     made = subprocess.run(
         [sys.executable, "-m", *command.split()], cwd=finished, capture_output=True, text=True, timeout=600
@@ -191,7 +194,7 @@ def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_i
     assert made.returncode == 0 and file.name in made.stdout + made.stderr, made.stderr[-3000:]
     assert snakemake(finished).returncode == 0
     assert pd.read_csv(folder / "tables" / "table1.csv").set_index("model").loc["mini-sd", "n"] == 3
-    new = [json.loads(path.read_text()) for path in folder.rglob("scores/mini-sd/digits/**/*.json")]
+    new = [json.loads(path.read_text()) for path in folder.rglob("scores/mini-sd/**/*.json")]
     assert new and all(cost["calls"] == 0 for cost in new)
 
 
@@ -212,6 +215,15 @@ def test_the_papers_run_can_be_planned(copy):
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "stable-diffusion-v1-4" in done.stdout + done.stderr or "score" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("file", "run"), [("config/demo.yaml", "demo"), ("config/config.yaml", "paper")])
+def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, file, run):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "plan", f"--configfile={file}"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (copy / "results" / run / "plan.md").read_text()
+    assert text in done.stdout and "| scenes, seed 0 |" in text and "every race undecided at max_scores" in text
 
 
 def refused(done: subprocess.CompletedProcess) -> str:

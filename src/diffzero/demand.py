@@ -18,15 +18,22 @@ UNKNOWN_PARAMETERS = 1000  # millions
 CALLS_ABOVE_FLOOR = 3.0  # of a t-test race; the paper's 2000 draws allow 100, its measurements are below 3
 
 
-def calls_an_image(policy: Policy, classes: int) -> float:
-    """Calls of one image's race before anything is measured: the floor `classes` x min_scores and a share above it."""
+def calls_a_race(policy: Policy, classes: int) -> float:
+    """Calls of one race before anything is measured: the floor `classes` x min_scores and a share above it."""
     if isinstance(policy, TTest):
-        return classes * min(CALLS_ABOVE_FLOOR * policy.min_scores, policy.max_scores)
+        return float(classes * min(CALLS_ABOVE_FLOOR * policy.min_scores, policy.max_scores))
     if isinstance(policy, Stages):
         keep = (classes, *(min(k, classes) for k in policy.keep))
         drawn = (0, *policy.draws)
         return float(sum(keep[i] * (drawn[i + 1] - drawn[i]) for i in range(len(policy.draws))))
-    return classes * policy.max_scores
+    return float(classes * policy.max_scores)
+
+
+def fewest_and_most_calls(policy: Policy, classes: int) -> tuple[float, float]:
+    """The bounds of one race's calls: of Algorithm 1, all but one class dropped at once, or none before max_scores."""
+    if isinstance(policy, TTest):
+        return float(classes * policy.min_scores), float(classes * policy.max_scores)
+    return (calls_a_race(policy, classes),) * 2
 
 
 def calls_a_second(model: Diffusion, tflops: float, efficiency: float = EFFICIENCY) -> float:

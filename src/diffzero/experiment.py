@@ -215,14 +215,22 @@ class Experiment:
         return math.ceil(images / math.ceil(images / self.run.shard_images))
 
     def classes(self, dataset: str) -> int:
-        """Classes among which a race of the data set decides; for scenes, all prompts that share an image's draws."""
-        scenes = dataset in self.scene_sets
-        return 2 * len(askable(self.unknown(dataset))) if scenes else len(set(self.dataset(dataset).classnames))
+        """Classes among which a race of the data set decides; for scenes, a true and a false sentence."""
+        return 2 if dataset in self.scene_sets else len(set(self.dataset(dataset).classnames))
+
+    def tasks(self, dataset: str) -> int:
+        """The binding tasks of a data set of scenes; of any other there is one."""
+        return len(askable(self.unknown(dataset))) if dataset in self.scene_sets else 1
+
+    def races(self, scoring: Scoring, images: int) -> int:
+        """The races that a scoring of so many images decides: one an image, for scenes one a task and example."""
+        examples = self.per_task(scoring.dataset) if scoring.dataset in self.scene_sets else None
+        return self.tasks(scoring.dataset) * min(images, examples or images)
 
     def guessed_calls_a_shard(self, scoring: Scoring) -> float:
         """Calls of the largest shard before anything is measured."""
-        calls = demand.calls_an_image(scoring.policy, self.classes(scoring.dataset))
-        return self.images_a_shard(scoring) * calls
+        calls = demand.calls_a_race(scoring.policy, self.classes(scoring.dataset))
+        return self.images_a_shard(scoring) * self.tasks(scoring.dataset) * calls
 
     def shards(self, scoring: Scoring) -> list[str]:
         """The score files of a scoring, one a cluster job."""

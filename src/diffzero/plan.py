@@ -1,9 +1,11 @@
 """What a run will cost, before anything is submitted: calls, GPU-hours, shards, disk, and the expected end.
 
 Calls are a race's floor (classes x min_scores) until scores of the same model and data set are there: an earlier run, or a pilot of
-some images. Speed is measured where a run has been on the device, else from the network's FLOPs and a stated efficiency.
+some images. Until then nobody knows how many races will go on to max_scores undecided, and the plan says what all of them would cost.
+Speed is measured where a run has been on the device, else from the network's FLOPs and a stated efficiency.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero import demand
-from diffzero.experiment import Experiment, Scoring
+from diffzero.experiment import SCENES, Experiment, Scoring
+from diffzero.lewis import LEWIS
 from diffzero.queueing import Queue, end_of
 from diffzero.race import TTest
 from diffzero.spending import spending
@@ -30,6 +33,7 @@ DEVICES = {
     "cpu": demand.CPU_TFLOPS,
 }
 BYTES_A_SCORE = 16  # 7 in the store and 8 in the shards of the demo
+NO_PILOT = "the floor: no pilot"
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+)")
 
 
@@ -42,8 +46,10 @@ class Estimate:
     seed: int
     race: str
     images: int
-    classes: int
-    floor: float  # calls of the cheapest possible race of all images
+    races: int  # one an image; of scenes, one a task and example
+    classes: int  # of a race
+    floor: float  # calls of the cheapest possible races
+    most: float  # calls if no race ever dropped a class
     calls: float
     standard_error: float  # of `calls`, from the spread between the pilot's images; nan without one
     undecided: float  # share of races expected to reach max_scores; nan where nothing is measured
@@ -59,12 +65,13 @@ class Estimate:
 
 
 def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
-    """One row an image that any run below `results` has scored under this policy or a comparable one: image, calls, draws, ended.
+    """One row an image that any run below `results` has scored under this policy or a comparable one: image, calls, draws, ended,
+    left (classes still racing at the last possible draw), undecided (share of the image's races).
 
     Comparable to a `ttest` policy is one that differs in max_scores alone: of a longer race, the draws above ours are left out; a shorter
     one that was undecided has `ended` False, and its calls are a lower bound.
     """
-    frames = [pd.DataFrame({"image": [], "calls": [], "draws": [], "ended": []})]
+    frames = [pd.DataFrame({name: [] for name in ("image", "calls", "draws", "ended", "left", "undecided")})]
     for folder in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
         reached = _comparable(folder.name, scoring)
         if reached is None:
@@ -76,10 +83,17 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
             continue
         scores = pd.concat(shards)
         scores = scores[scores["draw"] < scoring.policy.max_scores]
-        races = scores.groupby("image", sort=True).agg(calls=("draw", "size"), draws=("draw", "max")).reset_index()
+        races = scores.groupby("image", sort=True).agg(calls=("draw", "size"), draws=("draw", "max"))
         races["draws"] += 1
         races["ended"] = (races["draws"] < reached) | (reached >= scoring.policy.max_scores)
-        frames.append(races)
+        last = min(reached, scoring.policy.max_scores) - 1
+        first, left = (scores[scores["draw"] == draw].groupby("image").size() for draw in (0, last))
+        races["left"] = left.reindex(races.index, fill_value=0)
+        # Every race of a scene takes two scores a draw, so the two numbers count its races; of other images there is one.
+        races["undecided"] = (
+            races["left"] / first if scoring.dataset in (SCENES, LEWIS) else (races["left"] > 0).astype(float)
+        )
+        frames.append(races.reset_index())
     return pd.concat(frames[1:] or frames, ignore_index=True).drop_duplicates("image")
 
 
@@ -95,31 +109,30 @@ def _comparable(race: str, scoring: Scoring) -> int | None:
 
 
 def continued(races: pd.DataFrame, policy: TTest) -> NDArray[np.float64]:
-    """Calls [image] under `policy`: those of races cut short are continued with two classes to the last draw, which is an upper bound
-    for all but the few that were cut with more."""
+    """Calls [image] under `policy`, an upper bound where races were cut short: those go on to the last draw with the classes they had."""
     missing = np.where(races["ended"], 0, policy.max_scores - races["draws"])
-    return (races["calls"] + 2 * missing).to_numpy(float)
+    return (races["calls"] + races["left"] * missing).to_numpy(float)
 
 
 def _calls(
-    experiment: Experiment, scoring: Scoring, images: int
+    experiment: Experiment, scoring: Scoring, images: int, races: int
 ) -> tuple[float, float, float, str, NDArray[np.float64]]:
     """Expected calls, their standard error, share of undecided races, where they come from, and a sample of calls an image."""
     policy, classes = scoring.policy, experiment.classes(scoring.dataset)
-    prior = demand.calls_an_image(policy, classes)
+    prior = demand.calls_a_race(policy, classes) * races
     if not isinstance(policy, TTest):
-        return images * prior, 0.0, float("nan"), "the policy", np.array([prior])
-    races = measured_calls(Path(experiment.run.results), scoring)
-    if races.empty:
-        floor = classes * policy.min_scores
+        return prior, 0.0, float("nan"), "the policy", np.array([prior / images])
+    measured = measured_calls(Path(experiment.run.results), scoring)
+    if measured.empty:
+        floor = races * classes * policy.min_scores
         # Above the floor, waiting times of independent decisions: exponential.
-        sample = floor + np.random.default_rng(0).exponential(max(prior - floor, 1), 1000)
-        return images * prior, float("nan"), float("nan"), "the floor: no pilot", sample
-    sample = continued(races, policy)
+        sample = (floor + np.random.default_rng(0).exponential(max(prior - floor, 1), 1000)) / images
+        return prior, float("nan"), float("nan"), NO_PILOT, sample
+    sample = continued(measured, policy)
     # Images already scored are no longer uncertain; a pilot that is part of the run does not add to the error.
     known = min(len(sample), images)
     error = sample.std(ddof=1) / np.sqrt(len(sample)) * (images - known) if len(sample) > 1 else float("nan")
-    undecided = float((~races["ended"] | (races["draws"] >= policy.max_scores)).mean())
+    undecided = float(measured["undecided"].mean())
     return images * sample.mean(), float(error), undecided, f"{len(sample)} images measured", sample
 
 
@@ -142,10 +155,13 @@ def _speed(
 
 
 def _images(experiment: Experiment, scoring: Scoring) -> int:
-    """The images that are there, once they are; before that, as many as the run asks for."""
-    table = Path(experiment.folder) / "data" / scoring.dataset / "images.parquet"
+    """The images that are asked about, once they are there; before that, as many as the run asks for."""
+    table = Path(experiment.folder) / "data" / scoring.dataset / "items.parquet"
     asked = experiment.image_count(scoring)
-    return min(asked, len(pd.read_parquet(table, columns=["image"]))) if table.is_file() else asked
+    if table.is_file():
+        return min(asked, pd.read_parquet(table, columns=["image"])["image"].nunique())
+    # Tasks with Size take about every second scene, so they go on to twice as many as the others have.
+    return math.ceil(1.5 * experiment.run.binding.scenes) if scoring.dataset == SCENES else asked
 
 
 @dataclass(frozen=True)
@@ -171,15 +187,15 @@ def plan(experiment: Experiment) -> Plan:
     )
     estimates, samples = [], []
     for scoring in experiment.scorings.values():
-        images, classes = _images(experiment, scoring), experiment.classes(scoring.dataset)
-        calls, error, undecided, source, sample = _calls(experiment, scoring, images)
+        images, classes, policy = _images(experiment, scoring), experiment.classes(scoring.dataset), scoring.policy
+        races = experiment.races(scoring, images)
+        calls, error, undecided, source, sample = _calls(experiment, scoring, images, races)
         speed, speed_from = _speed(experiment, scoring.model, costs, settings.device, settings.efficiency)
-        least = scoring.policy.min_scores if isinstance(scoring.policy, TTest) else None
-        floor = images * (classes * least if least else demand.calls_an_image(scoring.policy, classes))
+        floor, most = (races * bound for bound in demand.fewest_and_most_calls(policy, classes))
         shards = len(experiment.shards(scoring))
-        names = (scoring.model, scoring.dataset, scoring.seed, scoring.race)
+        names, counts = (scoring.model, scoring.dataset, scoring.seed, scoring.race), (images, races, classes)
         estimates.append(
-            Estimate(*names, images, classes, floor, calls, error, undecided, source, speed, speed_from, shards)
+            Estimate(*names, *counts, floor, most, calls, error, undecided, source, speed, speed_from, shards)
         )
         samples.append(sample)
     queues = _queues(estimates, samples, settings, run.shard_images)
@@ -208,6 +224,7 @@ COLUMNS = [
     "model",
     "data set",
     "images",
+    "races",
     "classes",
     "calls an image",
     "calls",
@@ -220,22 +237,45 @@ COLUMNS = [
 ]
 
 
+def _undecided(e: Estimate) -> str:
+    """The share of undecided races, or what they may cost at the most while nobody knows it."""
+    if e.calls_from == NO_PILOT:
+        return f"at most all: {e.most:,.0f} calls"
+    return "" if np.isnan(e.undecided) else f"{e.undecided:.0%}"
+
+
+def _unmeasured(plan: Plan) -> list[str]:
+    """What to know of scorings without a pilot; of the binding tasks, where undecided races decide the cost, its range."""
+    guessed = [e for e in plan.estimates if e.calls_from == NO_PILOT]
+    if not guessed:
+        return []
+    lines = ['Some calls are a guess from the floor. A pilot measures them: docs/cluster.md, "Plan".']
+    if binding := [e for e in guessed if e.dataset in (SCENES, LEWIS)]:
+        low, mean, high = (sum(getattr(e, name) for e in binding) for name in ("floor", "calls", "most"))
+        hours = sum(e.most / e.calls_per_s for e in binding) / 3600
+        lines.append(
+            f"The binding tasks' {mean:,.0f} calls are such a guess. They lie between {low:,.0f} (every race decided at min_scores) "
+            f"and {high:,.0f} ({hours:.3g} hours: every race undecided at max_scores, as weak models leave most)."
+        )
+    return lines
+
+
 def to_markdown(plan: Plan, settings) -> str:
     """The plan as one reads it."""
     total = sum(e.calls for e in plan.estimates)
-    known = [e.standard_error for e in plan.estimates if np.isfinite(e.standard_error)]
+    known = [e.standard_error for e in plan.estimates if e.standard_error > 0]  # nan without a pilot
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     for e in plan.estimates:
-        undecided = "" if np.isnan(e.undecided) else f"{e.undecided:.0%}"
         an_image = f"{e.calls / max(e.images, 1):.0f}"
-        cells = (e.model, f"{e.dataset}, seed {e.seed}", e.images, e.classes, an_image, f"{e.calls:,.0f}", undecided)
-        cells += (e.calls_from, f"{e.calls_per_s:.3g}", f"{e.hours:.3g}", e.shards, f"{60 * e.hours / e.shards:.3g}")
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        cells = (e.model, f"{e.dataset}, seed {e.seed}", e.images, e.races, e.classes, an_image, f"{e.calls:,.0f}")
+        cells += (_undecided(e), e.calls_from, f"{e.calls_per_s:.3g}", f"{e.hours:.3g}", e.shards)
+        lines.append("| " + " | ".join(map(str, (*cells, f"{60 * e.hours / e.shards:.3g}"))) + " |")
     hours = sum(e.hours for e in plan.estimates)
     lines += [
         "",
         f"In all {total:,.0f} calls, {hours:.3g} hours on {settings.device}; {plan.scored:,} calls of them are paid for.",
     ]
+    lines += _unmeasured(plan)
     if known:
         lines.append(f"Standard error of the measured part: {np.sqrt(np.square(known).sum()):,.0f} calls.")
     lines += [f"Speed: {text}." for text in dict.fromkeys(f"{e.model}: {e.speed_from}" for e in plan.estimates)]
@@ -248,6 +288,4 @@ def to_markdown(plan: Plan, settings) -> str:
     for q in plan.queues:
         size = f"**{q.shard_images}**" if q.chosen else q.shard_images
         lines.append(f"| {size} | {q.jobs} | {q.longest_s / 60:.3g} | {q.end_s / 3600:.3g} | {q.busy_s / 3600:.3g} |")
-    if any(e.calls_from.startswith("the floor") for e in plan.estimates):
-        lines += ["", 'Some calls are a guess from the floor. A pilot measures them: docs/cluster.md, "Plan".']
     return "\n".join(lines) + "\n"

@@ -18,13 +18,14 @@ BINDING_NOTE = (
 )
 
 
-COLUMNS = ("item", "task", "image", "label", "prediction", "correct", "calls", "draws", "undecided", "tied")
+# `held_out` is the binding tasks' own.
+COLUMNS = ("item", "task", "image", "label", "prediction", "correct", "calls", "draws", "undecided", "tied", "held_out")
 
 
 def predictions(sources: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """All prediction files of a table in one frame: their columns, and model, dataset, seed, kind from `sources`.
 
-    Without any source: no row, the same columns.
+    Without any source: no row, every column that a table may ask for.
     """
     frames = []
     for source in sources:
