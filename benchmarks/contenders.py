@@ -90,4 +90,4 @@ class Bookkeeping(Denoiser):
     def x0(self, x_t: torch.Tensor, t: NDArray[np.float64], text: Tensors) -> torch.Tensor:
         return x_t + text["value"]
 
-    predict = encode_text = encode_images = decode = None  # its problem comes encoded
+    predict = encode_text = encoded = decode = None  # its problem comes encoded

@@ -18,9 +18,11 @@ rule clip:
         via=r"\d+|none",
     conda:
         "../envs/torch.yaml"
+    threads: RUN.threads
     resources:
         mem_mb=more_memory(8000),
         runtime=more_minutes(60),
+        gpu=0 if RUN.device == "cpu" else 1,
     params:
         clip=lambda wildcards: EXPERIMENT.baseline(wildcards.model).model_dump(mode="json"),
         device=RUN.device,
@@ -47,9 +49,11 @@ rule supervised:
         via=r"\d+|none",
     conda:
         "../envs/torch.yaml"
+    threads: RUN.threads
     resources:
         mem_mb=more_memory(8000),
         runtime=more_minutes(60),
+        gpu=0 if RUN.device == "cpu" else 1,
     params:
         classes=lambda wildcards: EXPERIMENT.baseline(wildcards.model).classes[wildcards.dataset],
         device=RUN.device,

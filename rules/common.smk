@@ -1,7 +1,7 @@
 # What rules ask about wildcards; the answers come from diffzero.experiment, diffzero.publication and diffzero.demand.
 import functools
 
-from diffzero import demand, slurm, slurm_guard
+from diffzero import demand, preparation, slurm, slurm_guard
 
 # Figures join a model and a data set by a hyphen, which names may hold, too.
 FIGURE_MODELS = "|".join(map(re.escape, RUN.models))
@@ -103,6 +103,16 @@ def guard_slurm():
 def score_minutes(wildcards, attempt, rulename):
     calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
     return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
+
+
+def latent_minutes(wildcards, attempt, rulename):
+    gflops = preparation.latents(EXPERIMENT, wildcards.model, wildcards.dataset)
+    return demand.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+
+
+def text_minutes(wildcards, attempt, rulename):
+    gflops = preparation.text(EXPERIMENT, wildcards.model, wildcards.dataset)
+    return demand.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
 
 
 def denoiser_memory(wildcards, attempt):

@@ -35,9 +35,13 @@ rule text:
         f"{RESULTS}/benchmarks/text/{{model}}/{{dataset}}.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: RUN.threads
     resources:
         mem_mb=encoder_memory,
-        runtime=more_minutes(120),
+        runtime=text_minutes,
+        gpu=0 if RUN.device == "cpu" else 1,
+    params:
+        device=RUN.device,
     message:
         "Text embeddings of {wildcards.dataset} for {wildcards.model}"
     script:
@@ -56,9 +60,13 @@ rule latents:
         f"{RESULTS}/benchmarks/latents/{{model}}/{{dataset}}.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: RUN.threads
     resources:
         mem_mb=more_memory(8000),
-        runtime=more_minutes(120),
+        runtime=latent_minutes,
+        gpu=0 if RUN.device == "cpu" else 1,
+    params:
+        device=RUN.device,
     message:
         "Latents of {wildcards.dataset} for {wildcards.model}"
     script:

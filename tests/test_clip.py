@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from diffzero.baselines import clip
+from diffzero.baselines import clip, network
 from diffzero.checkpoint import CheckpointError
 from diffzero.config import Clip, load_model
 from diffzero.images import png
@@ -84,7 +84,7 @@ def test_an_oblong_image_is_its_central_square(tiny_clip):
 
 
 def test_more_images_than_a_batch_give_the_same_similarities(tiny_clip):
-    table = pictures(*[(32, 32)] * (clip.BATCH + 3))
+    table = pictures(*[(32, 32)] * (network.BATCH + 3))
     found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(
         found[-2:], clip.similarities(tiny_clip, folder_of(tiny_clip), table.tail(2), PROMPTS, None, CPU), atol=1e-5

@@ -20,6 +20,7 @@ from diffzero.checkpoint import PARTS, CheckpointError, conversion
 from diffzero.denoisers import family, load
 from diffzero.denoisers.base import Denoiser
 from diffzero.denoisers.deepfloyd import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
+from diffzero.denoisers.latent import ENCODE_BATCH, encode_batch
 from diffzero.noise import draw_noise
 from diffzero.problem import Item, Problem
 from diffzero.race import Full
@@ -72,6 +73,20 @@ def test_a_wrong_text_time_or_condition_would_show(name, folders):
             other = {part: torch.ones_like(values) if part == "mask" else values.flip(0)}
             changed[part] = relative(Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text | other), right)
     assert {part: share for part, share in changed.items() if share < 10 * BOUNDS["x0"]} == {}
+
+
+@every
+def test_x_does_not_depend_on_the_images_encoded_beside_it(name, folders):
+    folder = folders[name]
+    pixels = np.random.default_rng(4).integers(0, 256, (ENCODE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
+    together = family(folder).encode_images(folder, pixels)
+    alone = np.concatenate([family(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
+    assert together.dtype == np.float32
+    assert relative(torch.from_numpy(together), torch.from_numpy(alone)) < 1e-5
+
+
+def test_large_images_are_encoded_a_few_at_a_time():
+    assert [encode_batch(side, side) for side in (32, 512, 1024, 2048)] == [ENCODE_BATCH, 4, 1, 1]
 
 
 def test_sdxl_is_told_the_size_of_the_crop(folders):

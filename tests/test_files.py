@@ -67,3 +67,19 @@ def test_digest_is_sha256(tmp_path: Path) -> None:
     assert files.sha256_of(tmp_path / "large") == hashlib.sha256(content).hexdigest()
     (tmp_path / "empty").write_bytes(b"")
     assert files.sha256_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_rows_written_part_by_part_are_the_file_of_the_whole_array(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).normal(size=(7, 3, 2)).astype(np.float32)
+    files.write_npy(whole, tmp_path / "whole.npy")
+    files.write_npy_rows((whole[k : k + 3] for k in (0, 3, 6)), 7, tmp_path / "rows.npy")
+    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "parts", [[np.ones((2, 3))], [], [np.ones((2, 3)), np.ones((2, 4))], [np.ones((2, 3)), np.ones((2, 3), int)]]
+)
+def test_rows_that_are_not_those_announced_leave_no_file(tmp_path: Path, parts: list) -> None:
+    with pytest.raises(ValueError, match=r"rows.npy: found .* expected"):
+        files.write_npy_rows(parts, 4, tmp_path / "rows.npy")
+    assert not list(tmp_path.iterdir())

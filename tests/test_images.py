@@ -3,15 +3,17 @@
 import hashlib
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from diffzero.images import ImageError, central_crop, crop, decode, png
+from diffzero.images import ImageError, central_crop, crop, crops, decode, png
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 
@@ -303,3 +305,12 @@ def test_pixels_are_those_of_the_pinned_pillow(width, height, size, via, sha256)
     """Stored with Pillow 13.0.0. A Pillow that moves them moves every score: bump scoring's version with it."""
     pixels = crop(file(Image.fromarray(picture(width, height))), "reference", size, via)
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == sha256
+
+
+def test_all_crops_are_in_memory_once():
+    table = pd.DataFrame({"image": ["a"] * 40, "bytes": [png(picture(64, 64))] * 40})
+    tracemalloc.start()
+    found = crops(table, 128)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(found[39], crop(png(picture(64, 64)), "a", 128)) and peak < 1.3 * found.nbytes

@@ -59,6 +59,35 @@ def test_more_attempts_ask_for_more_up_to_the_sites_limit():
     assert demand.denoiser_memory(model, 2) == 2 * demand.denoiser_memory(model, 1) > 2 * 860 * 4
 
 
+def test_what_is_computed_before_scoring_fits_into_its_time_on_the_slowest_gpu():
+    models = [Diffusion(**yaml.safe_load(path.read_text())) for path in (ROOT / "config" / "models").glob("s*.yaml")]
+    assert len(models) > 4
+    for model in models:
+        assert 10 < demand.encoder_minutes(demand.latent_gflops(model, 4096), "auto", 1, 10**6) < 150
+        assert demand.encoder_minutes(demand.text_gflops(model, 1000), "auto", 1, 10**6) < 60
+    # Measured with Stable Diffusion's VAE on one busy core: 26 s an image of 512 pixels.
+    large = next(model for model in models if model.title == "Stable Diffusion v1.4")
+    assert demand.encoder_minutes(demand.latent_gflops(large, 4096), "cpu", 1, 10**6) > 4096 * 26 / 60
+
+
+def test_jobs_that_encode_ask_for_the_memory_of_their_encoder():
+    sd, sd3 = (
+        Diffusion(**yaml.safe_load((ROOT / "config" / "models" / f"{name}.yaml").read_text()))
+        for name in ("stable-diffusion-v1-4", "sd3-medium")
+    )
+    states = 1000 * (77 + 256) * 4096 * 4 / 1e6  # MB, of ImageNet's prompts
+    assert demand.encoder_memory(sd3, 1) > 4 * 4762 + states and demand.encoder_memory(sd, 1) < 8000
+
+
+def test_the_plan_counts_what_is_computed_before_scoring(tmp_path):
+    run = experiment(tmp_path, models=["mini-sd", "mini-if"], baselines=["mini-clip"], datasets=["digits", "fashion"])
+    hours = plan.plan(run).preparation
+    pixels = 2 * 400 * (32**2 + 24**2)
+    assert hours["latents"] == pytest.approx(pixels / 1e6 * 4500 / 20 / 3600)
+    assert hours["baselines"] == pytest.approx(2 * 400 * 2 * 160 / 20 / 3600) and hours["text"] > 0
+    assert "latents 0." in plan.to_markdown(plan.plan(run), run.run.plan)
+
+
 CONFIG = {
     "run": "planned",
     "models": ["mini-sd"],

@@ -32,6 +32,7 @@ def rules():
 def test_exactly_the_rules_that_want_a_gpu_go_to_the_partition_that_has_some(rules):
     wanting = {name for name, rule in rules.items() if "gpu" in rule.resources}
     assert wanting and wanting == set(PROFILE["set-resources"])
+    assert wanting == {name for name, rule in rules.items() if "device" in dict(rule.params.items())}
     partitions = {block["slurm_partition"] for block in PROFILE["set-resources"].values()}
     assert PROFILE["default-resources"]["slurm_partition"] not in partitions
 

@@ -12,7 +12,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 from timm.models import save_for_hf
 
-from diffzero.baselines import supervised
+from diffzero.baselines import network, supervised
 from diffzero.checkpoint import CheckpointError
 from diffzero.config import ConfigError, Supervised, load_model, load_run
 from diffzero.experiment import Experiment
@@ -60,7 +60,7 @@ def test_probabilities_are_timms_own(tiny):
 def test_more_than_a_batch_and_via(tiny, monkeypatch):
     table, _ = pictures(*[(32, 32)] * 5)
     whole = supervised.probabilities(tiny, table, None, CPU)
-    monkeypatch.setattr(supervised, "BATCH", 2)
+    monkeypatch.setattr(network, "BATCH", 2)
     np.testing.assert_allclose(supervised.probabilities(tiny, table, None, CPU), whole, rtol=1e-4)
     assert np.abs(supervised.probabilities(tiny, table, 8, CPU) - whole).max() > 1e-5
 

@@ -41,7 +41,7 @@ class Toy(Denoiser):
             output[(x_t == self.poison).flatten(1).all(dim=1)] = float("nan")
         return output[:, :1] if self.lose_a_channel else output
 
-    encode_text = encode_images = decode = None  # a problem brings its own
+    encode_text = encoded = decode = None  # a problem brings its own
 
 
 def weight(t):

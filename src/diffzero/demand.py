@@ -15,6 +15,10 @@ SLOWEST_GPU_TFLOPS = 112.0  # a V100 in half precision: a site's GPU is hardly s
 CPU_TFLOPS = 0.02  # one core
 UNKNOWN_GFLOPS = 1500.0
 UNKNOWN_PARAMETERS = 1000  # millions
+ENCODER_SHARE = 1 / 32  # of that peak: encoders run in float32 without TF32, a 16th of it, and reach half of that
+VAE_GFLOPS = 4500.0  # of an AutoencoderKL's encoder, per million pixels
+T5_PARAMETERS = 4762  # millions, of T5-XXL's encoder: the largest that a family has
+TEXT_TOKENS = 256  # of a prompt, padded, where it is longest
 CALLS_ABOVE_FLOOR = 3.0  # of a t-test race; the paper's 2000 draws allow 100, its measurements are below 3
 
 
@@ -51,11 +55,32 @@ def minutes(calls: float, model: Diffusion, device: str, attempt: int, longest: 
     return min(math.ceil((START_MINUTES + calls / speed / 60) * attempt), longest)
 
 
+def latent_gflops(model: Diffusion, images: int) -> float:
+    """Of all x of a data set; an upper bound where x is the image itself."""
+    return images * model.size**2 / 1e6 * VAE_GFLOPS
+
+
+def text_gflops(model: Diffusion, prompts: int) -> float:
+    """Of all text embeddings of a data set: 2 a parameter and token."""
+    return 2e-3 * (model.text_parameters or T5_PARAMETERS) * TEXT_TOKENS * prompts
+
+
+def encoder_tflops(device: str, tflops: float) -> float:
+    """What encoders reach of a device with this peak in half precision."""
+    return CPU_TFLOPS if device == "cpu" else ENCODER_SHARE * tflops
+
+
+def encoder_minutes(gflops: float, device: str, attempt: int, longest: int) -> int:
+    """Minutes to ask for so many operations of a text or image encoder. Such a job starts anew at every attempt."""
+    seconds = gflops / 1000 / encoder_tflops(device, SLOWEST_GPU_TFLOPS)
+    return min(math.ceil((START_MINUTES + seconds / 60) * attempt), longest)
+
+
 def denoiser_memory(model: Diffusion, attempt: int) -> int:
     """Megabytes of main memory for a job that loads the denoiser: 6 bytes a parameter (the file, and its copy while it is cast)."""
     return attempt * (4000 + 6 * (model.parameters or UNKNOWN_PARAMETERS))
 
 
 def encoder_memory(model: Diffusion, attempt: int) -> int:
-    """Megabytes for a job that loads the text encoder. Pixel models bring T5-XXL (4.8e9 parameters); nothing else comes near."""
-    return attempt * (8000 if (model.parameters or UNKNOWN_PARAMETERS) < UNKNOWN_PARAMETERS else 40000)
+    """Megabytes for a job that loads the text encoders: 4 bytes a parameter, as much again for what a thousand prompts become."""
+    return attempt * (6000 + 8 * (model.text_parameters or T5_PARAMETERS))

@@ -5,8 +5,10 @@ import io
 import json
 import os
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -19,13 +21,20 @@ def write_atomically(path: Path, data: bytes) -> None:
     Missing parent folders are made. Two processes may write the same path at once: the later one to finish stays.
     Raises OSError as the file system does; the temporary file is removed then.
     """
+    with _whole(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the context ends well, and vanishes when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Same folder: a rename is atomic only within one file system. Not tempfile: its files are private to the user,
     # which locks the rest of a group out of results on a shared disk.
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -75,3 +84,25 @@ def write_npy(array: NDArray, path: Path) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_atomically(path, buffer.getvalue())
+
+
+def write_npy_rows(parts: Iterable[NDArray], count: int, path: Path) -> None:
+    """Nothing; `path` holds what write_npy would write of the joined `parts` [some, ...], `count` rows in all; one part is in memory.
+
+    Raises ValueError for another number of rows, or parts of different shape or dtype.
+    """
+    rows, first = 0, None
+    with _whole(path) as file:
+        for part in parts:
+            if first is None:
+                first = part
+                header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (count, *part.shape[1:])})
+            if (part.dtype, part.shape[1:]) != (first.dtype, first.shape[1:]):
+                raise ValueError(
+                    f"{path}: found {part.dtype} rows {part.shape[1:]}, expected {first.dtype} {first.shape[1:]}."
+                )
+            file.write(np.ascontiguousarray(part).data)
+            rows += len(part)
+        if rows != count or first is None:
+            raise ValueError(f"{path}: found {rows} rows, expected {count}, at least one.")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero import demand
+from diffzero import demand, preparation
 from diffzero.experiment import SCENES, Experiment, Scoring
 from diffzero.lewis import LEWIS
 from diffzero.queueing import Queue, end_of
@@ -172,6 +172,7 @@ class Plan:
     queues: list[Queue]  # the run's own shard size is that with `chosen`
     scored: int  # calls of this run that have been paid for
     disk_gb: float
+    preparation: dict[str, float]  # GPU-hours of what is computed once per model and data set, by its name
 
     def table(self) -> pd.DataFrame:
         """One row a scoring."""
@@ -201,7 +202,8 @@ def plan(experiment: Experiment) -> Plan:
     queues = _queues(estimates, samples, settings, run.shard_images)
     mine = spending(Path(experiment.folder) / "scores")
     disk = sum(e.calls for e in estimates) * BYTES_A_SCORE / 1e9
-    return Plan(estimates, queues, int((mine["calls"] + mine["reused"]).sum()), disk)
+    before = preparation.hours(experiment, settings.device, DEVICES[settings.device])
+    return Plan(estimates, queues, int((mine["calls"] + mine["reused"]).sum()), disk, before)
 
 
 def _queues(estimates: Sequence[Estimate], samples: Sequence[NDArray], settings, shard_images: int) -> list[Queue]:
@@ -275,6 +277,8 @@ def to_markdown(plan: Plan, settings) -> str:
         "",
         f"In all {total:,.0f} calls, {hours:.3g} hours on {settings.device}; {plan.scored:,} calls of them are paid for.",
     ]
+    once = ", ".join(f"{name} {hours:.3g}" for name, hours in plan.preparation.items())
+    lines.append(f"Hours beside scoring, from FLOPs in float32, at most: {once}.")
     lines += _unmeasured(plan)
     if known:
         lines.append(f"Standard error of the measured part: {np.sqrt(np.square(known).sum()):,.0f} calls.")

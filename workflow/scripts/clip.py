@@ -3,22 +3,25 @@
 from pathlib import Path
 
 import pandas as pd
+import torch
 from pydantic import TypeAdapter
 
 from diffzero import denoisers
 from diffzero.baselines import clip
 from diffzero.config import Clip
 from diffzero.files import read_json, write_parquet
+from diffzero.gpus import own_gpu
 from diffzero.logs import log_to
 from diffzero.problem import read_prompts
 
 log_to(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
 settings = TypeAdapter(Clip).validate_python(snakemake.params.clip)
 via = None if snakemake.wildcards.via == "none" else int(snakemake.wildcards.via)
 images = pd.read_parquet(snakemake.input.images)
 prompts = read_prompts(Path(snakemake.input.prompts))
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
-device = denoisers.pick_device(snakemake.params.device)
-similarity = clip.similarities(settings, folder, images, prompts, via, device)
+with own_gpu(snakemake.params.device) as device:
+    similarity = clip.similarities(settings, folder, images, prompts, via, denoisers.pick_device(device))
 items = pd.read_parquet(snakemake.input.decisions)
 write_parquet(clip.predictions(items, list(images["image"]), similarity), Path(snakemake.output[0]))

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.files import write_npy
-from diffzero.images import crops
+from diffzero.files import write_npy_rows
+from diffzero.images import each_crop
 from diffzero.logs import log_to
 
 log_to(snakemake.log[0])
 images, size = pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)
-write_npy(crops(images, size, snakemake.params.via), Path(snakemake.output[0]))
+crops = (crop[None] for crop in each_crop(images, size, snakemake.params.via))
+write_npy_rows(crops, len(images), Path(snakemake.output[0]))

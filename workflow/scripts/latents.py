@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from diffzero import denoisers
-from diffzero.files import read_json, write_npy
+from diffzero.files import read_json, write_npy_rows
+from diffzero.gpus import own_gpu
 from diffzero.logs import log_to
 
 log_to(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
-x = denoisers.family(folder).encode_images(folder, np.load(snakemake.input.crops))
-write_npy(x, Path(snakemake.output[0]))
+crops = np.load(snakemake.input.crops, mmap_mode="r")
+with own_gpu(snakemake.params.device) as device:
+    x = denoisers.family(folder).encoded(folder, crops, denoisers.pick_device(device))
+    write_npy_rows(x, len(crops), Path(snakemake.output[0]))

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diffzero.baselines.decisions import decided
+from diffzero.baselines.network import encode, normalised
 from diffzero.checkpoint import CheckpointError, single
 from diffzero.config import Clip
 from diffzero.images import crops
 from diffzero.weights import OPEN_CLIP
-
-BATCH = 64
 
 
 def load(clip: Clip, folder: Path, device: torch.device) -> tuple[nn.Module, Callable[[list[str]], Tensor]]:
@@ -67,18 +66,16 @@ def similarities(
     model, tokenizer = load(clip, folder, device)
     size = model.visual.image_size
     pixels = crops(table, size[0] if isinstance(size, tuple) else size, via)
-    mean, std = (torch.tensor(getattr(model.visual, name)).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
-    x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    mean, std = (getattr(model.visual, name) for name in ("image_mean", "image_std"))
     with torch.inference_mode():
         tokens = tokenizer(prompts)
         text = encode(lambda rows: model.encode_text(rows, normalize=True), tokens, device)
-        image = encode(lambda rows: model.encode_image(rows, normalize=True), x, device)
+        image = encode(
+            lambda rows: model.encode_image(normalised(rows, mean, std), normalize=True),
+            torch.from_numpy(pixels),
+            device,
+        )
     return (image @ text.T).numpy()
-
-
-def encode(function, inputs: Tensor, device: torch.device) -> Tensor:
-    """`function` over batches of `inputs`, float64 on the CPU."""
-    return torch.cat([function(rows.to(device)).double().cpu() for rows in inputs.split(BATCH)])
 
 
 def predictions(items: pd.DataFrame, images: list[str], similarity: NDArray[np.float64]) -> pd.DataFrame:

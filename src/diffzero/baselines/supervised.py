@@ -14,11 +14,12 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from diffzero.baselines.decisions import decided
+from diffzero.baselines.network import encode, normalised
 from diffzero.checkpoint import CheckpointError, single
 from diffzero.images import crops
 from diffzero.weights import TIMM
 
-BATCH, TOP = 64, 5
+TOP = 5
 
 
 def load(folder: Path) -> nn.Module:
@@ -40,11 +41,11 @@ def probabilities(folder: Path, table: pd.DataFrame, via: int | None, device: to
     model = load(folder).to(device)
     data = resolve_model_data_config(model)
     pixels = crops(table, data["input_size"][-1], via)
-    mean, std = (torch.tensor(data[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
-    x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
     with torch.inference_mode():
-        rows = [model(part.to(device)).double().softmax(dim=1).cpu() for part in x.split(BATCH)]
-    return torch.cat(rows).numpy()
+        outputs = encode(
+            lambda rows: model(normalised(rows, data["mean"], data["std"])), torch.from_numpy(pixels), device
+        )
+    return outputs.softmax(dim=1).numpy()
 
 
 def outputs_of(

@@ -40,6 +40,8 @@ class Diffusion(Closed):
     """Precision of the network. Part of a score's identity."""
     parameters: Count | None = None
     """Parameters of the denoiser, in millions: what a job's memory is asked for by. Left out: 1000."""
+    text_parameters: Count | None = None
+    """Parameters of the largest text encoder, in millions: what a job that embeds prompts asks for. Left out: 4762, T5-XXL's."""
     gflops: Annotated[float, Field(gt=0)] | None = None
     """Floating-point operations of one call, in billions (2 for a multiply-add): what a run is planned by before anything is measured."""
     gated: bool = False

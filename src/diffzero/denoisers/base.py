@@ -1,6 +1,7 @@
 """The one interface behind which every model family stands: x0(x_t, t, text) -> x_hat."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +15,7 @@ from diffzero import schedule
 from diffzero.problem import Arrays
 
 Tensors = dict[str, Tensor]  # Arrays, gathered for a batch: each [batch, ...]
+CPU = torch.device("cpu")
 
 
 class PromptTooLong(ValueError):
@@ -42,13 +44,20 @@ class Denoiser(ABC):
 
     @classmethod
     @abstractmethod
-    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
-        """What the network takes as text, fp32 arrays [prompt, ...]. Raises PromptTooLong."""
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
+        """What the network takes as text, fp32 arrays [prompt, ...], computed on `device`. Raises PromptTooLong."""
 
     @classmethod
     @abstractmethod
+    def encoded(
+        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device = CPU
+    ) -> Iterator[NDArray[np.float32]]:
+        """x of the images `pixels` [image, size, size, 3], computed on `device`, a few images at a time: each [some, *x], fp32."""
+
+    @classmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """x of the images `pixels` [image, size, size, 3]: [image, *x], fp32."""
+        """x of all these images: [image, *x], fp32."""
+        return np.concatenate(list(cls.encoded(folder, pixels)))
 
     @classmethod
     def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:

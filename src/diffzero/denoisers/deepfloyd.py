@@ -1,6 +1,7 @@
 """DeepFloyd IF, stages I and II: pixel U-Nets under a T5 encoder; the open stand-in for Imagen (Saharia et al. 2022)."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffzero import images, schedule
-from diffzero.denoisers.base import Arrays, Tensors, to_pixels
+from diffzero.denoisers.base import CPU, Arrays, Tensors, in_batches, to_pixels
 from diffzero.denoisers.unet import UNetDenoiser
 
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
 SMALL = 64  # pixels a side of stage I, which stage II enlarges
+ENCODE_BATCH = 256
 NOISE_LEVEL = 250  # of 1000, on the small image: IFSuperResolutionPipeline's default augmentation
 
 
@@ -35,17 +37,21 @@ class DeepFloydIF(UNetDenoiser):
         return self.unet(x_t, timestep, text["states"]).sample[:, : x_t.shape[1]]
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
         """T5 reads lower-cased prompts with their mask; the U-Net gets all positions without one, as in IFPipeline."""
         from diffzero.denoisers import text
 
         lowered = [prompt.lower().strip() for prompt in prompts]
-        states, _ = text.t5(folder, lowered, text.t5_limit(folder, TEXT_TOKENS))
+        states, _ = text.t5(folder, lowered, text.t5_limit(folder, TEXT_TOKENS), device)
         return {"states": states.numpy()}
 
     @classmethod
-    def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1
+    def encoded(
+        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device = CPU
+    ) -> Iterator[NDArray[np.float32]]:
+        """The pixels themselves, whatever the device."""
+        for rows in in_batches(len(pixels), ENCODE_BATCH):
+            yield np.ascontiguousarray(pixels[rows].transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1
 
     def decode(self, x: Tensor) -> NDArray[np.uint8]:
         return to_pixels(x)

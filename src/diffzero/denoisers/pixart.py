@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import torch
 from diffusers import PixArtTransformer2DModel
 from torch import Tensor
 
-from diffzero.denoisers.base import Arrays, Tensors
+from diffzero.denoisers.base import CPU, Arrays, Tensors
 from diffzero.denoisers.latent import LatentDenoiser
 from diffzero.denoisers.transformer import TransformerDenoiser
 
@@ -28,10 +29,10 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         return output[:, : x_t.shape[1]]
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
         """T5 reads lower-cased prompts, as in PixArtSigmaPipeline without its optional cleaning."""
         from diffzero.denoisers import text
 
         lowered = [prompt.lower().strip() for prompt in prompts]
-        states, mask = text.t5(folder, lowered, TEXT_TOKENS)
+        states, mask = text.t5(folder, lowered, TEXT_TOKENS, device)
         return {"states": states.numpy(), "mask": mask.numpy()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffzero.denoisers.base import Arrays, Tensors
+from diffzero.denoisers.base import CPU, Arrays, Tensors
 from diffzero.denoisers.latent import LatentDenoiser
 from diffzero.denoisers.reuse import Reuse
 from diffzero.denoisers.unet import UNetDenoiser
@@ -26,7 +26,7 @@ class StableDiffusion(LatentDenoiser, UNetDenoiser):
         return self.unet(x_t, timestep, text["states"]).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
         from diffzero.denoisers import text
 
-        return {"states": text.clip_last(folder, prompts).numpy()}
+        return {"states": text.clip_last(folder, prompts, device).numpy()}

@@ -7,7 +7,7 @@ import torch
 from diffusers import SD3Transformer2DModel
 from torch import Tensor
 
-from diffzero.denoisers.base import Arrays, Tensors
+from diffzero.denoisers.base import CPU, Arrays, Tensors
 from diffzero.denoisers.latent import LatentDenoiser
 from diffzero.denoisers.transformer import TransformerDenoiser
 
@@ -23,16 +23,16 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
         return self.transformer(x_t, text["states"], text["pooled"], timestep).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
         """A checkpoint without T5 (text_encoder_3 null in model_index.json) gets zeros in its place, as in the pipeline."""
         from diffzero.denoisers import text
 
-        first, pooled = text.clip_penultimate(folder, prompts, "")
-        second, pooled_2 = text.clip_penultimate(folder, prompts, "_2")
+        first, pooled = text.clip_penultimate(folder, prompts, "", device)
+        second, pooled_2 = text.clip_penultimate(folder, prompts, "_2", device)
         width = json.loads((folder / "transformer" / "config.json").read_text())["joint_attention_dim"]
         if json.loads((folder / "model_index.json").read_text()).get("text_encoder_3", [None, None])[1]:
             # The pipeline gives this T5 no mask: padding takes part, as it did in training.
-            third, _ = text.t5(folder, prompts, T5_TOKENS, "_3", masked=False)
+            third, _ = text.t5(folder, prompts, T5_TOKENS, device, "_3", masked=False)
         else:
             third = torch.zeros(len(prompts), T5_TOKENS, width)
         clip = torch.cat([first, second], dim=-1)

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffzero.denoisers.base import Arrays, Tensors
+from diffzero.denoisers.base import CPU, Arrays, Tensors
 from diffzero.denoisers.latent import LatentDenoiser, pixels_a_side
 from diffzero.denoisers.unet import UNetDenoiser
 
@@ -29,9 +29,9 @@ class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
         return self.unet(x_t, timestep, text["states"], added_cond_kwargs=added).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str]) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
         from diffzero.denoisers import text
 
-        first, _ = text.clip_penultimate(folder, prompts, "", projected=False)
-        second, pooled = text.clip_penultimate(folder, prompts, "_2")
+        first, _ = text.clip_penultimate(folder, prompts, "", device, projected=False)
+        second, pooled = text.clip_penultimate(folder, prompts, "_2", device)
         return {"states": torch.cat([first, second], dim=-1).numpy(), "pooled": pooled.numpy()}
