@@ -37,7 +37,7 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
         asked = [job for job in known if f"Comment=rule_{rule}_" in job and "JobState=COMPLETED" in job]
         assert len(asked) >= count and all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in asked)
     assert (work.root / SAMPLES).stat().st_size > 0
-    # Downloads run here; crops, text and tables on nodes without a GPU.
+    # Downloads run here, all else in jobs.
     assert submissions(log) == 8
     for name in ("weights", "dataset"):
         assert f"rule_{name}/" not in log
@@ -45,7 +45,7 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
 
 
 def test_a_walltime_that_is_exceeded(cluster, work):
-    run = work.start(*QUICK, "--set-resources", "score:runtime=1", *SIGNAL, "--config", "flush_calls=100000")
+    run = work.start(*QUICK, "--set-resources", "score:runtime=attempt", *SIGNAL, "--config", "flush_calls=100000")
     wait_for(lambda: len(work.workers()) == 2)
     logs = lambda: [path.read_text() for path in work.root.glob("logs/slurm/rule_score/**/*.log")]  # noqa: E731
     wait_for(lambda: sum("calls/s" in text for text in logs()) == 2)
