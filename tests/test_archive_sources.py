@@ -216,7 +216,7 @@ def test_an_archive_of_class_folders_names_its_images_as_the_folder_does(server,
         data = tar({**members, "cue-conflict/README": b"no image"})
     found = load(server, "cue_conflict", data)
     from_folder = dataset.model_copy(
-        update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)})}
+        update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)}), "test_size": None}
     )
     expected = test_images(from_folder, 100, 0, ROOT)
     pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
