@@ -14,7 +14,7 @@ REGENERATE = "run `PYTHONPATH=src python -m diffzero.config` in the root of the 
 MODELS = sorted(path.stem for path in (ROOT / "config/models").glob("*.yaml"))
 DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
 CLASSES = {
-    "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "eurosat": 10,
+    "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "svhn_digits": 10, "eurosat": 10,
     "cars": 196, "imagenet": 1000, "caltech101": 102, "pets": 37, "food101": 101, "digits": 10, "fashion": 10,
     "cue_conflict": 16,
 }  # fmt: skip

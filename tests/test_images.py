@@ -314,3 +314,8 @@ def test_all_crops_are_in_memory_once():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert np.array_equal(found[39], crop(png(picture(64, 64)), "a", 128)) and peak < 1.3 * found.nbytes
+
+
+def test_a_picture_that_is_a_program_is_not_run():
+    with pytest.raises(ImageError, match="cannot identify image file"):
+        crop(file(Image.new("RGB", (8, 8)), "EPS"), "a", 8)

@@ -59,6 +59,13 @@ def test_names_stand_in_the_order_of_the_labels(name):
         assert (dataset.keys[label], dataset.classnames[label]) == (key, classname)
 
 
+def test_svhns_other_prompts_are_of_the_same_images():
+    words, digits = load_dataset("svhn", ROOT), load_dataset("svhn_digits", ROOT)
+    assert digits.places == words.places and digits.test_size == words.test_size
+    assert digits.classnames == words.keys and digits.paper_template is None
+    assert digits.templates == ['a street sign of the number: "{}".', 'a photo of the number: "{}".']
+
+
 def test_pets_are_in_the_order_of_their_class_ids_not_cats_first():
     names = load_dataset("pets", ROOT).classnames
     assert names[:6] == [

@@ -12,7 +12,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from diffzero import weights
+from diffzero import downloads, weights
 from diffzero.checkpoint import CheckpointError, digest
 from diffzero.config import Clip, Diffusion, Supervised
 from diffzero.denoisers import load
@@ -128,6 +128,32 @@ def test_a_repository_of_pickles_is_refused_before_anything_is_downloaded(served
     assert "only pickled weights (" in text and "expected safetensors" in text
     assert f"P.from_pretrained('owner/sd', revision='{REVISION}', safety_checker=None).save_pretrained(" in text
     assert not [seen for seen in served.seen if "/resolve/" in seen.path]
+
+
+def test_a_repository_that_lacks_a_part_as_safetensors_is_passed_over_for_its_mirror(served, caplog):
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "mirror/sd"] = dict(files)
+    del files["text_encoder/model.safetensors"]
+    for extra, said in (
+        ({"text_encoder/pytorch_model.bin": b""}, "only pickled weights (text_encoder/pytorch_model.bin)"),
+        (
+            {"text_encoder/model.fp16.safetensors": b""},
+            "found no safetensors in text_encoder",
+        ),  # another precision is not used
+    ):
+        served.repositories["models", "owner/sd"] = files | extra
+        shutil.rmtree(downloads.cache(), ignore_errors=True)
+        assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+        assert said in caplog.text
+    assert not [seen for seen in served.seen if "owner/sd/resolve" in seen.path]
+
+
+def test_a_repository_without_a_model_index_is_passed_over_for_its_mirror(served, caplog):
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "mirror/sd"] = dict(files)
+    del files["model_index.json"]
+    assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+    assert "found no model_index.json, expected it there" in caplog.text
 
 
 @pytest.mark.parametrize(("kind", "name"), [(Clip, "open_clip_pytorch_model.bin"), (Supervised, "pytorch_model.bin")])

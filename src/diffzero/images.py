@@ -13,6 +13,9 @@ RESAMPLING = Image.Resampling.BICUBIC
 # The largest photograph of the thirteen data sets has 42 million. Twice Pillow's own threshold for a warning, where it refuses by itself.
 MOST_PIXELS = 178_956_970
 
+# Not all that Pillow knows: EPS, for one, would be handed to Ghostscript, an interpreter of programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
 
 class ImageError(ValueError):
     """An image that cannot be decoded or cropped; the message names it."""
@@ -25,7 +28,7 @@ def decode(data: bytes, name: str) -> Image.Image:
     cannot decode to the last pixel, for more than MOST_PIXELS, and for pixels without a defined white.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
         image.load()

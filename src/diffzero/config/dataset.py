@@ -138,7 +138,7 @@ class Dataset(Closed):
     split_note: str = ""
     """Which images count as the test set, where that needs words."""
     test_size: Count | None = None
-    """Images of the whole test set, as documented. A source that holds another number is used, and the log says so."""
+    """Images of the whole test set, as documented. A source that holds fewer is not used; of one that holds more, the log says so."""
     cues: Text | None = None
     """For cue-conflict images: a regular expression of file names with the groups `shape` and `texture`, both class names."""
     conflict_only: bool = False
