@@ -85,6 +85,14 @@ def test_paper_is_compared_within_both_errors(reported: float, agrees: bool) -> 
     assert bool(row["agrees"]) is agrees
 
 
+def test_the_paper_had_no_more_images_than_the_test_set() -> None:
+    # 33.3 % against 36.1 %: with 4096 images of the paper the difference would exceed both errors, with 1880 of DTD it does not.
+    paper = pd.DataFrame({"model": ["sd"], "dataset": ["dtd"], "accuracy": [36.1]})
+    found = predictions("sd", "100" * 626 + "00", dataset="dtd")
+    marks = [table1(found, COSTS, paper, sizes=sizes)["agrees"][0] for sizes in (None, {"dtd": None}, {"dtd": 1880})]
+    assert marks == [False, False, True]
+
+
 def test_ambiguous_paper_cell_is_refused_only_where_it_matters() -> None:
     paper = pd.DataFrame({"model": ["clip"] * 2, "dataset": ["pets"] * 2, "accuracy": [76.0, 89.9]})
     assert table1(predictions("mini-sd", "11"), COSTS, paper)["paper"].isna().all()
@@ -158,9 +166,36 @@ def test_holm_demands_more_than_a_single_test() -> None:
     assert cell["significant"] and not cell["significant_holm"]
 
 
+def test_holm_of_table3_is_over_all_its_models() -> None:
+    # 13 of 14: p = 30 / 16384 = 0.0018; five times that, with four tests of other models, is below 0.01, ten times that is not.
+    sure = predictions("mini-if", "1" * 13 + "0", task="Color", held_out=False)
+    others = [predictions(f"model-{k}", "10" * 7, task="Color", held_out=False) for k in range(9)]
+    for count, stands in ((4, True), (9, False)):
+        table = table3(pd.concat([sure, *others[:count]]), PAPER3).set_index(["task", "model", "split"])
+        cell = table.loc[("Color", "mini-if", "all")]
+        assert cell["significant"] and bool(cell["significant_holm"]) is stands
+
+
+def test_table3_is_compared_with_the_papers_column_of_the_same_model() -> None:
+    # 40 of 80 against 850 of 1000: beyond both errors; 68 of 80 is 85 %.
+    frames = [
+        predictions("stable-diffusion-v1-4", "10" * 40, task="Color", held_out=False),
+        baseline("clip-vit-l-14", "1" * 75 + "0" * 5, task="Color", held_out=False),
+        predictions("mini-if", "10" * 40, task="Color", held_out=False),
+    ]
+    table = table3(pd.concat(frames), PAPER3)
+    agree = table[table["split"] == "all"].set_index(["task", "model"])["agrees"]
+    assert not agree["Color", "stable-diffusion-v1-4"] and agree["Color", "clip-vit-l-14"]
+    assert pd.isna(agree["Color", "mini-if"]) and pd.isna(agree["Shape,Color", "clip-vit-l-14"])
+    assert table[table["split"] != "all"]["agrees"].isna().all()
+    markdown = to_markdown(layouts3(table))
+    row = next(line for line in markdown.splitlines() if line.startswith("| Color |"))
+    assert "| 50.0 [39.3, 60.7] ≠ · 405 |" in row and row.count("≠") == 1 and "≠: the 95 % interval" in markdown
+
+
 def test_table3_markdown_marks_significance_and_missing_tasks() -> None:
     markdown = to_markdown(layouts3(table3(scenes(), PAPER3)))
-    assert r"| Shape\|Color | **85.0 [64.0, 94.8]**† | 20 | 66 | 65 | 52 |" in markdown
+    assert r"| Shape\|Color | **85.0 [64.0, 94.8]**† · 105 | 20 | 66 | 65 | 52 |" in markdown
     assert "| Shape,Color | – | 0 | 100 | 85 | 54 |" in markdown
     assert "| mini-if | held-out | 100.0 | – | 70.0 | 85.0 | 20 |" in markdown
     assert "SD v1.4 (reported)" in markdown and "Missing (–): mini-if on Shape,Color." in markdown
@@ -204,7 +239,7 @@ def test_undecided_races_are_counted() -> None:
 
 def test_latex_escapes_what_latex_would_read() -> None:
     latex = to_latex(layouts3(table3(scenes(), PAPER3)))
-    assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ & 20 & 66 & 65 & 52 \\" in latex
+    assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ $\cdot$ 105 & 20 & 66 & 65 & 52 \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert not [line for line in latex.splitlines() if "%" in line.replace(r"\%", "")]
 
