@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from diffzero import results
+from diffzero import results, tables
 from diffzero.binding import TASKS
 from diffzero.layout import to_latex, to_markdown, write
 from diffzero.tables import layout1, layouts3, table1, table3
+from diffzero.tables.studies import WANTED_COLUMNS
 
+ROOT = Path(__file__).parent.parent
 NAN = math.nan
 COSTS = pd.DataFrame(
     {
@@ -251,3 +253,26 @@ def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
     line = paths[0].read_text().splitlines()[1]
     assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,,,diffusion"
     assert all(path.read_text() for path in paths)
+
+
+def test_tables_of_a_run_without_any_prediction_yet_are_all_missing_or_empty() -> None:
+    """A run of which unpruned scores or pictures alone are there."""
+    nothing, wanted = (
+        results.predictions([]),
+        pd.DataFrame({"model": ["sd"], "dataset": ["dtd"], "kind": ["diffusion"]}),
+    )
+    ablations = pd.read_csv(ROOT / "config" / "paper" / "ablations.csv")
+    paper2 = pd.read_csv(ROOT / "config" / "paper" / "table2.csv")
+    first = table1(nothing, results.costs([]), results.reported(pd.read_csv(ROOT / "config/paper/table1.csv")), wanted)
+    assert first["n"].tolist() == [0] and "sd on dtd" in to_markdown([layout1(first)])
+    cells = pd.DataFrame([("reduced", "sd", "dtd", "x", "dtd-reduced-32")], columns=WANTED_COLUMNS)
+    made = [
+        (tables.table2(nothing, paper2), lambda table: [tables.layout2(table, paper2)]),
+        (tables.variants(nothing, cells, ablations), lambda table: tables.layouts_variants(table, ablations)),
+        (tables.spreads(nothing, ablations), lambda table: [tables.layout_spread(table, [])]),
+        (tables.paired(nothing, 0), lambda table: [tables.layout_paired(table, [])]),
+        (tables.cost_table(results.costs([])), lambda table: [tables.layout_cost(table, [])]),
+        (tables.controlled(nothing, wanted), lambda table: [tables.layout_controlled(table)]),
+    ]
+    for table, layouts in made:
+        assert table.get("n", pd.Series(dtype=int)).sum() == 0 and to_markdown(layouts(table))
