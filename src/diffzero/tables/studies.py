@@ -62,7 +62,9 @@ def variants(
         compared = _compared(mine, plain) if known else (np.nan,) * 4
         n, calls = int(cell["n"]), mine["calls"].sum(min_count=1)
         agree = agrees(cell["accuracy"], n, value, paper_examples(entry.dataset, sizes))
-        rows.append((*head, cell["accuracy"], cell["low"], cell["high"], n, cell["calls"], calls, *compared, value, agree))
+        rows.append(
+            (*head, cell["accuracy"], cell["low"], cell["high"], n, cell["calls"], calls, *compared, value, agree)
+        )
     return pd.DataFrame(rows, columns=list(VARIANT_COLUMNS)).astype({"agrees": "boolean"})
 
 
@@ -154,13 +156,15 @@ def layout_spread(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     ]
     rows = [
         [c["model"], c["dataset"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]), str(c["seeds"]),
-         number(c["calls"], 0) or "none", *(number(c[name], 2, 100) or MISSING for name in ("sd_seeds", "noise", "sampling", "subsets")), number(c["paper"], 1, 100)]
+         number(c["calls"], 0) or "none",
+         *(number(c[name], 2, 100) or MISSING for name in ("sd_seeds", "noise", "sampling", "subsets")), number(c["paper"], 1, 100)]
         for _, c in table.iterrows()
     ]  # fmt: skip
     note = (
-        "Standard deviations of the accuracy in points, for n images; calls are those of all seeds. Noise part: what redrawing the noise would change on the same "
-        "images; sampling part: what other images would change; both from the variance within and between images over seeds. SD over "
-        "subsets: from four random parts of the images, scaled to n, both parts together: the paper's random splits, and rough, since "
+        "Standard deviations of the accuracy in points, for n images; calls are those of all seeds. Noise part: what redrawing the "
+        "noise would change on the same images; sampling part: what other images would change; both from the variance within and "
+        "between images over seeds. SD over subsets: from four random parts of the images, scaled to n, both parts together: the "
+        "paper's random splits, and rough, since "
         f"four parts give a standard deviation to about 40 %. {MISSING}: needs a second seed (`seeds: [0, 1]`); a baseline has no noise."
     )
     return Layout("Appendix C: spread over seeds and subsets", header, rows, [note, *absent])

@@ -123,8 +123,8 @@ def layout_transfer(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     rows = [[c["model"], c["fitted_on"], c["dataset"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]),
              number(c["calls"], 0)] for _, c in table.iterrows()]  # fmt: skip
     note = (
-        f"{INTERVAL_NOTE} images; calls are those of all scores behind the row. Fitted on the data set tested on: weights of the other half of its images. Fitted on nothing: "
-        "the heuristic exp(-rate t). A row between data sets needs unpruned scores of both."
+        f"{INTERVAL_NOTE} images; calls are those of all scores behind the row. Fitted on the data set tested on: weights of the "
+        "other half of its images. Fitted on nothing: the heuristic exp(-rate t). A row between data sets needs unpruned scores of both."
     )
     return Layout("Transfer of learned weights", header, rows, [note, *([] if len(table) else [NONE]), *absent])
 
