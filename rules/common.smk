@@ -75,6 +75,11 @@ def trained_on(names):
     return {name: EXPERIMENT.dataset(name).trained_on for name in names}
 
 
+def test_sizes(names):
+    """Images of the whole test sets, as documented; None where they are not."""
+    return {name: EXPERIMENT.dataset(name).test_size for name in names}
+
+
 def efficiency_scores(wildcards, unshared):
     return EXPERIMENT.shards(EXPERIMENT.efficiency(wildcards.model, wildcards.dataset)[unshared])
 

@@ -55,6 +55,19 @@ def test_everything_is_asked_for_unless_only_what_is_there_counts(tmp_path: Path
     assert part.tables() == whole.tables() and f"{tmp_path}/tiny/tables/table4.tex" in whole.tables()
 
 
+@pytest.mark.parametrize("kind", ["unpruned scores", "samples", "scores of Figure 2"])
+def test_unpruned_scores_or_pictures_alone_are_something(tmp_path: Path, kind: str) -> None:
+    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    figure2 = whole.experiment.efficiency("mini-sd", "digits")
+    made = {
+        "unpruned scores": whole.experiment.shards(whole.unpruned()[1]),
+        "samples": [f"{tmp_path}/tiny/samples/mini-sd/digits.safetensors"],
+        "scores of Figure 2": [shard for scoring in figure2 for shard in whole.experiment.shards(scoring)],
+    }
+    touch(*made[kind])
+    assert not part.nothing_there() and part.stems()
+
+
 def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) -> None:
     whole, part = publication(tmp_path, False), publication(tmp_path, True)
     sources = {(s["model"], s["dataset"]): s["file"] for s in whole.sources("classification")}

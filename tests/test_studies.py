@@ -75,11 +75,12 @@ def test_spread_of_several_seeds_has_both_parts_and_of_one_has_none() -> None:
     assert math.isnan(table.loc["mini-clip", "noise"])
     text = to_markdown([tables.layout_spread(table.reset_index(), [])])
     assert "20.41" in text and "| 0.6 |" in text
+    assert table.loc["mini-sd", "calls"] == 300 and "| 3 | 300 |" in text and "| 1 | none |" in text
 
 
 def test_pairs_by_hand_and_holm_over_the_table() -> None:
     frames = [predictions("a", "1111111100"), predictions("b", "1000000010"), predictions("c", "1111111100")]
-    table = tables.paired(pd.concat([f.assign(image=f["item"]) for f in frames])).set_index(["first", "second"])
+    table = tables.paired(pd.concat([f.assign(image=f["item"]) for f in frames]), 0).set_index(["first", "second"])
     row = table.loc[("a", "b")]
     assert list(row[["both", "only_first", "only_second", "neither"]]) == [1, 7, 1, 1]
     assert (row["difference"], row["pvalue"]) == (pytest.approx(0.6), pytest.approx(2 * 9 / 2**8))
@@ -87,10 +88,26 @@ def test_pairs_by_hand_and_holm_over_the_table() -> None:
     assert table.loc[("a", "c"), "pvalue"] == 1 and table.loc[("a", "c"), ["low", "high"]].tolist() == [0, 0]
 
 
+def test_pairs_are_compared_at_the_runs_first_seed_whatever_its_number() -> None:
+    frames = [predictions("a", "1111", seed=5), predictions("a", "0000", seed=1), predictions("b", "1111", seed=5)]
+    table = tables.paired(pd.concat([f.assign(image=f["item"]) for f in frames]), 5)
+    assert (table["n"][0], table["difference"][0]) == (4, 0)
+
+
+def test_a_variant_is_compared_at_its_own_seed() -> None:
+    plain = [predictions("sd", "1" * 10, seed=5), predictions("sd", "0" * 10, seed=1)]
+    reduced = predictions("sd", "1" * 9 + "0", dataset="digits-reduced-32", seed=5)
+    wanted = pd.DataFrame([("reduced", "sd", "digits", "x", "digits-reduced-32")], columns=WANTED_COLUMNS)
+    row = tables.variants(pd.concat([*plain, reduced]), wanted, ABLATIONS).iloc[0]
+    assert (row["difference"], row["pvalue"], row["calls"]) == (pytest.approx(-0.1), 1, 550)
+    # Other noise is no comparison: without the plain data set's scores at that seed there is none.
+    assert math.isnan(tables.variants(pd.concat([plain[1], reduced]), wanted, ABLATIONS)["difference"][0])
+
+
 def test_items_that_share_an_image_are_resampled_together() -> None:
     marks = {"a": "1" * 40, "b": "1" * 20 + "0" * 20}
     image = {"image": [f"scene-{k // 10}" for k in range(40)]}
-    table = tables.paired(pd.concat([predictions(name, row, "scenes", **image) for name, row in marks.items()]))
+    table = tables.paired(pd.concat([predictions(name, row, "scenes", **image) for name, row in marks.items()]), 0)
     # Two of four images differ: no test over four images can be sure, however many items they hold.
     assert table["pvalue"][0] > 0.3 and table["high"][0] - table["low"][0] > 0.7
 
@@ -147,6 +164,11 @@ def test_transfer_and_combination_name_what_they_join() -> None:
     joined = tables.combined(data, flat)
     assert list(joined[joined["dataset"] == "x"]["models"]) == ["a", "a", "b", "b", "a + b"]
     assert list(joined["n"].unique()) == [60, 40]
+    # 60 or 40 images x 40 draws x 3 classes; a row that joins or moves cost both sides.
+    assert list(moved[moved["model"] == "a"]["calls"]) == [7200, 7200, 12000, 4800, 12000, 4800]
+    assert list(joined[joined["dataset"] == "x"]["calls"]) == [7200, 7200, 7200, 7200, 14400]
+    texts = [tables.layout_transfer(moved, []), tables.layout_combined(joined, ABLATIONS, [])]
+    assert "| 60 | 7,200 |" in to_markdown(texts[:1]) and "| 60 | 14,400 |" in to_markdown(texts[1:])
 
 
 def test_tables_without_unpruned_scores_say_what_to_configure() -> None:

@@ -34,6 +34,11 @@ def race_policy(policy: Policy) -> RacePolicy:
         return Full(policy.max_scores)
     if policy.kind == "stages":
         return Stages(tuple(s.draws for s in policy.stages), tuple(s.keep for s in policy.stages))
+    return pruning_of(policy)
+
+
+def pruning_of(policy: Policy) -> TTest:
+    """The t-test that a policy block names; where it is of another kind, the one that its numbers would make."""
     return TTest(policy.min_scores, policy.max_scores, policy.cutoff_pval)
 
 

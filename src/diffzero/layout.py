@@ -15,7 +15,7 @@ FORMATS = ("csv", "md", "tex", "json")
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"} | {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    MISSING: "--", "†": r"$^\dagger$", "≠": r"$\neq$", "±": r"$\pm$", "−": r"$-$", "—": "---",
+    MISSING: "--", "†": r"$^\dagger$", "≠": r"$\neq$", "±": r"$\pm$", "−": r"$-$", "—": "---", "·": r"$\cdot$",
 }  # fmt: skip
 
 

@@ -181,8 +181,10 @@ class Publication:
         return self.missing("classification", "binding", "lewis", "variants", unpruned=True) + special
 
     def nothing_there(self) -> bool:
-        """Whether not a single result of the run is there."""
-        return not any(result.there for group in self._groups.values() for _, result in group)
+        """Whether not a single result of the run is there, be it predictions, unpruned scores or pictures."""
+        predicted = (result for group in self._groups.values() for _, result in group)
+        unpruned = map(self._unpruned, self.experiment.unpruned)
+        return not any(result.there for result in (*predicted, *unpruned, *self._special.values()))
 
     def variant_rows(self) -> list[dict]:
         """Rows of the tables of variants: every variant, and before the first of each model and data set the plain one."""

@@ -15,15 +15,14 @@ PAIR_COLUMNS = (
 )  # fmt: skip
 
 
-def paired(predictions: pd.DataFrame) -> pd.DataFrame:
-    """PAIR_COLUMNS, one row a data set and pair of models, on the items that both have, at the first seed.
+def paired(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """PAIR_COLUMNS, one row a data set and pair of models, on the items that both have, at one seed: the run's first.
 
     difference: accuracy of first minus second in [-1, 1], bootstrap 95 % over images; pvalue: McNemar's exact test, or
     where several items share an image (the binding tasks) a sign-flip test over images; pvalue_holm: over all rows.
     """
     rows = []
-    first_seed = predictions[predictions["seed"] == predictions["seed"].min()]
-    for dataset, group in first_seed.groupby("dataset", sort=False):
+    for dataset, group in predictions[predictions["seed"] == seed].groupby("dataset", sort=False):
         outcomes = {
             model: mine.set_index("item")["correct"].astype(bool) for model, mine in group.groupby("model", sort=False)
         }
