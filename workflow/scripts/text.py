@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from safetensors.numpy import save
-
 from diffzero import denoisers
-from diffzero.files import read_json, write_atomically
+from diffzero.checkpoint import TEXT, Recorded
+from diffzero.files import write_atomically
+from diffzero.inputs import text_bytes
 from diffzero.logs import log_to
 from diffzero.problem import read_prompts
 
 log_to(snakemake.log[0])
-folder = Path(read_json(Path(snakemake.input.weights))["folder"])
-text = denoisers.family(folder).encode_text(folder, read_prompts(Path(snakemake.input.prompts)))
-write_atomically(Path(snakemake.output[0]), save(text))
+folder = Recorded.read(Path(snakemake.input.weights)).unchanged(TEXT)
+prompts = read_prompts(Path(snakemake.input.prompts))
+write_atomically(Path(snakemake.output[0]), text_bytes(denoisers.family(folder).encode_text(folder, prompts), prompts))

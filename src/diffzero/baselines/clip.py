@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diffzero.baselines.decisions import decided
-from diffzero.checkpoint import CheckpointError, single
+from diffzero.checkpoint import OPEN_CLIP, CheckpointError, single
 from diffzero.config import Clip
 from diffzero.images import crops
-from diffzero.weights import OPEN_CLIP
 
 BATCH = 64
 

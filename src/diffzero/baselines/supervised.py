@@ -14,9 +14,8 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from diffzero.baselines.decisions import decided
-from diffzero.checkpoint import CheckpointError, single
+from diffzero.checkpoint import TIMM, CheckpointError, single
 from diffzero.images import crops
-from diffzero.weights import TIMM
 
 BATCH, TOP = 64, 5
 
