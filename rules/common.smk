@@ -2,6 +2,7 @@
 import functools
 
 from diffzero import demand, preparation, slurm, slurm_guard
+from diffzero.checkpoint import stamps
 
 # Figures join a model and a data set by a hyphen, which names may hold, too.
 FIGURE_MODELS = "|".join(map(re.escape, RUN.models))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from literal import algorithm_1
 
@@ -249,6 +250,30 @@ def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, wor
     message = refused(snakemake(copy, "-n", config={**CONFIG, "run": "wrong", **change}))
     assert all(word in message for word in words), message
     assert not (copy / "results" / "wrong").exists()
+
+
+def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
+    models, unet = copy / "config" / "models", copy / "weights" / "unet" / "diffusion_pytorch_model.safetensors"
+    shutil.copytree(copy / "resources" / "models" / "mini-sd", copy / "weights")
+    (models / "changing.yaml").write_text(
+        (models / "mini-sd.yaml").read_text().replace("resources/models/mini-sd", "weights")
+    )
+    config = {"run": "changing", "models": ["changing"], "datasets": ["digits"], "images": 2, "device": "cpu"}
+    config |= {"policy": {"kind": "full", "max_scores": 2}, "store": "results/changing-store"}
+    store, scores = copy / "results" / "changing-store", []
+    for _ in range(2):
+        done = snakemake(copy, "scores", config=config)
+        assert done.returncode == 0, done.stderr[-4000:]
+        shard = next((copy / "results" / "changing" / "scores").rglob("*.parquet"))
+        cost = json.loads(shard.with_suffix(".json").read_text())
+        assert (cost["calls"], cost["reused"]) == (2 * 10 * 2, 0)
+        scores.append((pd.read_parquet(shard)["score"], {path: path.read_bytes() for path in store.rglob("*.parquet")}))
+        weights = load_file(unet)
+        weights["conv_out.weight"] *= 1.5
+        save_file(weights, unet)
+    (first, before), (second, after) = scores
+    assert (first != second).mean() > 0.9
+    assert before.items() < after.items() and len({path.parent for path in after}) == 2
 
 
 def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):

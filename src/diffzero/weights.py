@@ -5,33 +5,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from diffzero import checkpoint
-from diffzero.checkpoint import NETWORKS, PARTS, CheckpointError, adapter_of, digest
+from diffzero.checkpoint import (
+    INDEX,
+    NETWORKS,
+    OPEN_CLIP,
+    PARTS,
+    TIMM,
+    CheckpointError,
+    adapter_of,
+    digest,
+    digests,
+    files_of,
+    is_needed,
+)
 from diffzero.config import Clip, Diffusion, Model, Supervised
 from diffzero.downloads import DownloadError, NoSpace, hub_files, hub_sizes, page
 from diffzero.transfers import Patience
 
 LOG = logging.getLogger(__name__)
-OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
-INDEX = "model_index.json"
-TIMM = ("model.safetensors",)
-TEXTS = (".json", ".txt", ".model")  # configurations and tokenizers
-FLAT = ("*.safetensors", "*.json", "*.txt", "*.model")
-
-
-def is_needed(model: Model, name: str) -> bool:
-    """Whether the model is loaded from this file of a repository, which may hold other precisions, formats and extras."""
-    folder, _, file = name.rpartition("/")
-    if isinstance(model, Clip):
-        return not folder and (name in OPEN_CLIP or name.endswith(TEXTS))
-    if isinstance(model, Supervised):
-        return name in (*TIMM, "config.json")
-    if not folder:
-        return name == INDEX
-    if folder not in (*PARTS, "image_noising_scheduler") and not folder.startswith(("tokenizer", "scheduler")):
-        return False
-    if file.endswith(".safetensors"):
-        return "." not in file.removesuffix(".safetensors")  # model.fp16.safetensors, model.non_ema.safetensors
-    return file.endswith(TEXTS)
 
 
 def places(model: Model) -> list[tuple[str, str]]:
@@ -104,16 +95,15 @@ def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
     )
 
 
-def inspect(model: Model, root: Path) -> dict[str, str]:
-    """Folder, family and digest of a model's checkpoint, for the jobs that use it. Raises CheckpointError or DownloadError."""
+def inspect(model: Model, root: Path) -> dict[str, object]:
+    """Folder, family, digest and the digest of each file of a model's checkpoint, for the jobs that use it.
+
+    Raises CheckpointError or DownloadError.
+    """
     folder = locate(model, root)
     family = require_whole(model, folder)
-    files = checkpoint.IDENTITY if isinstance(model, Diffusion) else FLAT
-    return {
-        "folder": str(folder),
-        "family": family,
-        "digest": digest(folder, files),
-    }
+    files = digests(folder, files_of(folder, lambda name: is_needed(model, name)))
+    return {"folder": str(folder), "family": family, "digest": digest(files), "files": files}
 
 
 def require_whole(model: Model, folder: Path) -> str:
