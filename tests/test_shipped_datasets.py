@@ -21,7 +21,7 @@ FACTS = {
     "eurosat": (5400, "a centered satellite photo of {}."),
     "cars": (8041, "a photo of a {}."),
     "imagenet": (50000, "A bad photo of a {}."),
-    "caltech101": (None, "a photo of a {}."),
+    "caltech101": (6084, "a photo of a {}."),
     "pets": (3669, "a photo of a {}, a type of pet."),
     "food101": (25250, "a photo of {}, a type of food."),
 }

@@ -128,6 +128,38 @@ def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
             test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
 
 
+def test_sub_folders_match_as_class_names_do_and_others_are_told(folder, caplog):
+    before = test_images(dataset(**FOLDER), 100, 0, folder)
+    (folder / "animals" / NAMES[0]).rename(folder / "animals" / f"{NAMES[0].upper()}_")
+    (folder / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
+    for name in (".git", "__MACOSX", "unicorn"):
+        (folder / "animals" / name).mkdir()
+        (folder / "animals" / name / "1.png").write_bytes(picture(0))
+    found = test_images(dataset(**FOLDER), 100, 0, folder)
+    assert set(zip(found["label"], found["bytes"], strict=True)) == set(
+        zip(before["label"], before["bytes"], strict=True)
+    )
+    assert len(found) == len(before) == 9
+    assert "sub-folders __MACOSX, unicorn bear the name of no class" in caplog.text
+
+
+def test_a_folder_of_parquet_files_with_labels_in_words(tmp_path):
+    for part in range(2):
+        rows = {"photo": [picture(3 * part + k) for k in range(3)], "class": NAMES}
+        (tmp_path / "many").mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_parquet(tmp_path / "many" / f"part-{part}.parquet")
+    found = test_images(dataset(**{**PARQUET, "path": "many"}), 100, 0, tmp_path)
+    assert sorted(found["image"]) == [f"part-{part}-{k:07d}" for part in range(2) for k in range(3)]
+    assert dict(zip(found["bytes"], found["label"], strict=True)) == {picture(k): k % 3 for k in range(6)}
+
+
+def test_a_source_without_any_image_is_refused(tmp_path):
+    pd.DataFrame({"photo": [], "class": []}).to_parquet(tmp_path / "animals.parquet")
+    source = {**PARQUET, "path": "animals.parquet"}
+    with pytest.raises(OSError, match="found no images in animals.parquet, expected the test set"):
+        test_images(dataset(**source), 100, 0, tmp_path)
+
+
 def test_a_folder_without_images_is_refused(tmp_path):
     for name in NAMES:
         (tmp_path / "animals" / name).mkdir(parents=True)

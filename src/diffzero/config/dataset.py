@@ -21,7 +21,7 @@ class Parquet(Closed):
     kind: Literal["parquet"]
     """A Parquet file."""
     path: Text
-    """The file, relative to the root of the repository."""
+    """The file, or a folder of such files, relative to the root of the repository."""
     image: Text
     """Column with the bytes of a PNG, JPEG or WebP, plain or as `{bytes, path}`. A column `image` of names is used where there is one."""
     label: Text

@@ -14,16 +14,22 @@ from diffzero.downloads import hub_files, hub_names
 
 
 def load_file(source: Parquet, dataset: Dataset, root: Path) -> Pool:
-    """Every row of a Parquet file; the row number is the image's name where there is no column `image` of names."""
+    """Every row of a Parquet file, or of those in a folder; its number is the image's name where there is no column `image` of names."""
     path = root / source.path
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not there; expected the Parquet file of {dataset.title} (key source.path).")
-    columns = pq.read_schema(path).names
-    if "image" in columns and source.image != "image":
-        names = pd.read_parquet(path, columns=["image"])["image"].astype(str).tolist()
-    else:
-        names = [f"row-{k:07d}" for k in range(pq.read_metadata(path).num_rows)]
-    return _pool([path], [names], source, dataset)
+    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+    if not paths:
+        raise FileNotFoundError(
+            f"{path}: not there; expected the Parquet file of {dataset.title}, or a folder of them (key source.path)."
+        )
+    return _pool(paths, [_names(file, source, path.is_dir()) for file in paths], source, dataset)
+
+
+def _names(path: Path, source: Parquet, one_of_many: bool) -> list[str]:
+    """The names of a file's images."""
+    if "image" in pq.read_schema(path).names and source.image != "image":
+        return pd.read_parquet(path, columns=["image"])["image"].astype(str).tolist()
+    start = f"{path.stem}-" if one_of_many else "row-"
+    return [f"{start}{k:07d}" for k in range(pq.read_metadata(path).num_rows)]
 
 
 def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
