@@ -132,12 +132,16 @@ class Experiment:
     @property
     def has_binding(self) -> bool:
         """Whether the run asks for the attribute-binding tasks."""
-        return bool(self.run.binding and self.run.binding.scenes)
+        return self.run.binding is not None
 
     @cached_property
     def scenes(self) -> int:
-        """Scenes to render: tasks with Size leave out about half, so a tenth more than twice as many as a task needs."""
-        return math.ceil(2.1 * self.run.binding.scenes) + 12 if self.has_binding else 0
+        """Scenes to render: of each two about one serves the tasks with Size, and they must not fall short by chance.
+
+        2 n + 6 sqrt(n) lie more than four standard deviations of that chance above what n examples need.
+        """
+        needed = self.run.binding.scenes if self.has_binding else 0
+        return 2 * needed + math.ceil(6 * math.sqrt(needed)) + 12 if needed else 0
 
     def scene_shards(self) -> list[str]:
         """The files of the rendered scenes."""

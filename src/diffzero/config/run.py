@@ -62,8 +62,9 @@ class Weighting(Closed):
 class Binding(Closed):
     """The attribute-binding tasks on rendered two-object scenes (the paper's Table 3)."""
 
-    scenes: Annotated[int, Field(ge=0)] = 0
-    """Scenes to render; 0 leaves the tasks out. Tasks with Size use those whose objects differ in size: about half."""
+    scenes: Count = 1000
+    """Examples of each task, each about a scene of its own. Tasks with Size use scenes whose objects differ in size, about half, so
+    somewhat more than twice as many are rendered. To leave the tasks out, leave out `binding`."""
     resolution: Count = 512
     """Pixels a side of a rendered scene. At least the `size` of the largest model."""
     samples: Count = 64
@@ -75,7 +76,7 @@ class Binding(Closed):
     models: list[str] | None = None
     """Diffusion models to test; left out: those of the run."""
     baselines: list[str] | None = None
-    """CLIP models to test; left out: those of the run."""
+    """Baselines to test; left out: those of the run. Supervised ones know no sentences and are passed over."""
     policy: Policy = Policy()
     """The policy of these two-class races, which need fewer draws than large class sets."""
 
@@ -180,7 +181,7 @@ class Run(Closed):
     models: list[str] = Field(min_length=1)
     """Diffusion models: names of files in `config/models`."""
     baselines: list[str] = Field([])
-    """CLIP models: names of files in `config/models`."""
+    """CLIP and supervised models: names of files in `config/models`."""
     datasets: list[str] = Field(min_length=1)
     """Data sets: names of files in `config/datasets`."""
     images: Count = 4096
