@@ -1,15 +1,17 @@
 """What tables and figures are made of when a run is unfinished, and the page that shows them."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from snakemake.cli import parse_args
 
 from diffzero import figures, layout, report
 from diffzero.config import load_run
 from diffzero.experiment import Experiment
 from diffzero.layout import Layout
-from diffzero.publication import Publication
+from diffzero.publication import Publication, command_line
 from diffzero.report.page import marked
 from test_figures import confusion, paired
 
@@ -119,6 +121,26 @@ def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path:
     assert settings == [
         ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "overrides"),
+    [
+        ([], []),
+        (["config/config.yaml"], []),
+        (["config/config.yaml"], ["run=trial", "images=64"]),
+        (["config/demo.yaml"], []),
+        (["config/demo.yaml"], ["models=[mini-sd, mini-if]"]),
+        (["config/demo.yaml", "my run.yaml"], ["run=it's"]),
+    ],
+)  # fmt: skip
+def test_the_command_that_is_printed_means_the_same_run_to_snakemake_whatever_target_follows(files, overrides) -> None:
+    arguments = shlex.split(f"{command_line(files, overrides)} results/a.parquet")
+    _, parsed = parse_args(arguments[1:])
+    assert arguments[0] == "snakemake" and parsed.targets == ["results/a.parquet"]
+    # The default file is the Snakefile's own; named, it would be the same.
+    assert list(map(str, parsed.configfile or [])) == ([] if files == ["config/config.yaml"] else files)
+    assert (parsed.config or []) == overrides and ("slurm" in arguments) == ("config/demo.yaml" not in files)
 
 
 @pytest.fixture
