@@ -37,8 +37,9 @@ CONFIG = {
 }
 
 
-def publication(folder: Path, only_there: bool) -> Publication:
-    experiment = Experiment(load_run({**CONFIG, "results": str(folder), "store": str(folder / "store")}, ROOT), ROOT)
+def publication(folder: Path, only_there: bool, **changes: object) -> Publication:
+    config = {**CONFIG, "results": str(folder), "store": str(folder / "store"), **changes}
+    experiment = Experiment(load_run(config, ROOT), ROOT)
     return Publication(experiment, lambda: only_there, "snakemake --cores all")
 
 
@@ -90,6 +91,20 @@ def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) 
         in notes
     )
     assert len(notes) == 5 and len(part.wanted("classification")) == 8
+
+
+def test_under_another_weighting_races_that_drop_classes_are_missing_and_unpruned_scores_serve(tmp_path: Path) -> None:
+    stages = {"kind": "stages", "stages": [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]}
+    for policy in ({"kind": "ttest"}, stages):
+        before = publication(tmp_path, True, policy=policy).experiment
+        after = publication(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "rate": 5.0})
+        touch(*(shard for scoring in before.scorings.values() for shard in before.shards(scoring)))
+        assert not after.sources("classification", "binding", "variants"), "their shards are other files"
+        assert len(after.unpruned()) == 2 and "efficiency-mini-sd-digits" in after.stems()
+        race = after.experiment.main[0].race
+        assert race.endswith("-heuristic-5") and after.experiment.main[0].params()["weighting"]["rate"] == 5
+    full = publication(tmp_path, True, policy={"kind": "full", "max_scores": 30}).experiment.main[0]
+    assert full.race == "shared-full-30" and full.params()["weighting"] is None
 
 
 def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) -> None:

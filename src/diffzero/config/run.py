@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from diffzero.config.base import DEVICE, RUN_NAME, Closed, Count, Seed, Text
 
+# Learned weights and calibration fit one half of the unpruned images and judge the other.
+Halves = Annotated[int, Field(ge=2)]
+
 
 class Stage(Closed):
     """One stage of a `stages` policy."""
@@ -51,7 +54,8 @@ class Policy(Closed):
 
 
 class Weighting(Closed):
-    """How much a draw at time t counts. Changing it costs no call: stored scores are unweighted."""
+    """How much a draw at time t counts. Stored scores are unweighted, so unpruned ones are replayed under another without a call; a race
+    that drops classes (`ttest`, `stages`) drops others, so its tables need the scores that it has not taken yet."""
 
     kind: Literal["heuristic", "simple", "vdm"] = "heuristic"
     """`heuristic` is exp(-rate t), `simple` SNR(t), `vdm` |SNR'(t)|."""
@@ -88,8 +92,8 @@ class Efficiency(Closed):
     """A model of the run."""
     dataset: str
     """A data set of the run."""
-    images: Count
-    """Images scored without pruning. Calls grow with images x classes x draws, twice."""
+    images: Halves
+    """Images scored without pruning, at least 2. Calls grow with images x classes x draws, twice."""
     draws: Count
     """Draws of every class: where the curves end."""
 
@@ -127,8 +131,8 @@ class Unpruned(Closed):
     """A model of the run."""
     dataset: str
     """A data set of the run."""
-    images: Count
-    """Images scored without pruning. Calls grow with images x classes x draws."""
+    images: Halves
+    """Images scored without pruning, at least 2. Calls grow with images x classes x draws."""
     draws: Count
     """Draws of every class. The paper's learned weighting has about 100 in each of 20 buckets of t: 2000."""
 
