@@ -138,13 +138,10 @@ def more_minutes(minutes):
     return lambda wildcards, attempt, rulename: min(minutes * attempt, longest_minutes(rulename))
 
 
-def command_line():
+def this_command():
     """How this run is called, for the messages that say what to type next; targets can be put behind it."""
     named = [str(Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path) for path in workflow.configfiles]
-    if named in ([], ["config/config.yaml"]):
-        return "snakemake --profile slurm"
-    # Without `=` or `--` Snakemake takes a target for one more configuration file.
-    return f"snakemake --cores all --configfile={named[0]}" if len(named) == 1 else f"snakemake --cores all --configfile {' '.join(named)} --"
+    return command_line(named, workflow.config_settings.config_args or [])
 
 
 def asked_for_what_is_there():

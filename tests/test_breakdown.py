@@ -6,10 +6,12 @@ import pytest
 
 from diffzero import breakdown
 from diffzero.binding import TASKS
+from diffzero.images import png
 from diffzero.scenes import sample_scene
 from diffzero.stages import binding_items, scene_images
 
 SCENES = 60
+PICTURE = png(np.zeros((4, 4, 3), dtype=np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +21,11 @@ def data() -> dict:
     rows = []
     for index in range(SCENES):
         scene = sample_scene(3, index, PAIRS)
-        row = {"scene": index, "seed": 3, "held_out": scene.held_out, "image": b"", "index": index}
+        row = {"scene": index, "seed": 3, "held_out": scene.held_out, "image": PICTURE, "index": index}
         for item in scene.objects:
             row |= {column(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
         rows.append(row)
-    table = scene_images([pd.DataFrame(rows)])
+    table = scene_images({"scenes.parquet": pd.DataFrame(rows)})
     prompts, items = binding_items(table, 20, 0)
     return {"items": items, "prompts": prompts["prompts"], "scenes": table.drop(columns="bytes")}
 

@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.special import expit, softmax
 
-from diffzero import calibration, confidences
+from diffzero import calibration, confidences, learned
 from diffzero.matrices import Matrices
 from diffzero.race import Full, Stages, TTest
 
@@ -82,6 +82,13 @@ def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy,
     assert least <= calls.min() and calls.max() <= most
     if not isinstance(policy, TTest):
         assert right.tolist() == data.correct(np.ones_like).tolist()
+
+
+def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
+    data = hard_and_easy(2)
+    table, _ = confidences.calibrate({("m", "d"): (data, np.ones_like)}, TTest(10, 2000, 0.002))
+    assert table["n"].tolist() == table["fitted"].tolist() == [1, 1]
+    assert len(learned.learned_correct(data)) == len(learned.combined_correct([data, data])) == 2
 
 
 def test_without_unpruned_scores_there_is_no_row() -> None:

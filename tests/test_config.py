@@ -100,6 +100,19 @@ def test_binding_takes_the_models_of_the_run_unless_it_names_its_own():
     assert load_run(demo(binding=None), ROOT).binding is None
 
 
+def test_binding_without_a_scene_or_with_colours_of_its_own_is_refused():
+    assert refusal(binding={"scenes": 0}).startswith(
+        "config/demo.yaml: 'binding.scenes': found 0, expected greater than or equal to 1."
+    )
+    assert "unknown key 'colours' in 'binding'" in refusal(binding={"scenes": 4, "colours": 9})
+
+
+@pytest.mark.parametrize("key", ["efficiency", "unpruned"])
+def test_a_single_unpruned_image_has_no_other_half_and_is_refused(key):
+    entry = {"model": "mini-sd", "dataset": "digits", "images": 1, "draws": 5}
+    assert f"'{key}[0].images': found 1, expected greater than or equal to 2" in refusal(**{key: [entry]})
+
+
 def test_misspelt_key_names_the_nearest_the_file_and_the_legal_ones():
     assert refusal(policy={"max_score": 5}) == (
         "config/demo.yaml: unknown key 'max_score' in 'policy'. Did you mean 'max_scores'? "

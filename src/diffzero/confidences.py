@@ -46,7 +46,7 @@ def calibrate(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """COLUMNS, two rows a (model, data set); and the bins: model, dataset, confidence_kind, then calibration.BIN_COLUMNS.
 
-    Every second image fits the temperature and Platt's two numbers; the others are judged.
+    A random half of the images fits the temperature and Platt's two numbers; the other is judged.
     """
     rows, bins = [], []
     for (model, dataset), (matrices, weight) in data.items():

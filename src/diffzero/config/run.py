@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from diffzero.config.base import DEVICE, RUN_NAME, Closed, Count, Seed, Text
 
+# Learned weights and calibration fit one half of the unpruned images and judge the other.
+Halves = Annotated[int, Field(ge=2)]
+
 
 class Stage(Closed):
     """One stage of a `stages` policy."""
@@ -51,7 +54,8 @@ class Policy(Closed):
 
 
 class Weighting(Closed):
-    """How much a draw at time t counts. Changing it costs no call: stored scores are unweighted."""
+    """How much a draw at time t counts. Stored scores are unweighted, so unpruned ones are replayed under another without a call; a race
+    that drops classes (`ttest`, `stages`) drops others, so its tables need the scores that it has not taken yet."""
 
     kind: Literal["heuristic", "simple", "vdm"] = "heuristic"
     """`heuristic` is exp(-rate t), `simple` SNR(t), `vdm` |SNR'(t)|."""
@@ -73,8 +77,10 @@ class Lewis(Closed):
 class Binding(Closed):
     """The attribute-binding tasks on two-object scenes (the paper's Table 3)."""
 
-    scenes: Annotated[int, Field(ge=0)] = 0
-    """Scenes to render; 0 leaves the tasks out. Tasks with Size use those whose objects differ in size: about half."""
+    scenes: Count | None = None
+    """Examples of each task, each about a rendered scene of its own (the paper has 1000). Tasks with Size use scenes whose objects differ
+    in size, about half, so somewhat more than twice as many are rendered. Left out: `lewis` alone is asked about. To leave the tasks
+    out, leave out `binding`."""
     resolution: Count = 512
     """Pixels a side of a rendered scene. At least the `size` of the largest model."""
     samples: Count = 64
@@ -86,11 +92,19 @@ class Binding(Closed):
     models: list[str] | None = None
     """Diffusion models to test; left out: those of the run."""
     baselines: list[str] | None = None
-    """CLIP models to test; left out: those of the run."""
+    """Baselines to test; left out: those of the run. Supervised ones know no sentences and are passed over."""
     policy: Policy = Policy()
     """The policy of these two-class races, which need fewer draws than large class sets."""
     lewis: Lewis | None = None
     """Lewis et al.'s images as a second set of scenes, beside the rendered ones or without them; left out: none."""
+
+    @model_validator(mode="after")
+    def _asks_about_something(self) -> "Binding":
+        if self.scenes is None and self.lewis is None:
+            raise ValueError(
+                "found neither `scenes` nor `lewis`, expected one, e.g. scenes: 1000. To leave the tasks out, leave out `binding`"
+            )
+        return self
 
 
 class Efficiency(Closed):
@@ -100,8 +114,8 @@ class Efficiency(Closed):
     """A model of the run."""
     dataset: str
     """A data set of the run."""
-    images: Count
-    """Images scored without pruning. Calls grow with images x classes x draws, twice."""
+    images: Halves
+    """Images scored without pruning, at least 2. Calls grow with images x classes x draws, twice."""
     draws: Count
     """Draws of every class: where the curves end."""
 
@@ -139,8 +153,8 @@ class Unpruned(Closed):
     """A model of the run."""
     dataset: str
     """A data set of the run."""
-    images: Count
-    """Images scored without pruning. Calls grow with images x classes x draws."""
+    images: Halves
+    """Images scored without pruning, at least 2. Calls grow with images x classes x draws."""
     draws: Count
     """Draws of every class. The paper's learned weighting has about 100 in each of 20 buckets of t: 2000."""
 
@@ -193,7 +207,7 @@ class Run(Closed):
     models: list[str] = Field(min_length=1)
     """Diffusion models: names of files in `config/models`."""
     baselines: list[str] = Field([])
-    """CLIP models: names of files in `config/models`."""
+    """CLIP and supervised models: names of files in `config/models`."""
     datasets: list[str] = Field(min_length=1)
     """Data sets: names of files in `config/datasets`."""
     images: Count = 4096
