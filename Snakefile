@@ -71,12 +71,14 @@ onstart:
 
 
 onsuccess:
-    sys.stderr.write(PUBLISHED.summary())
-    print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
+    if not only_asked():
+        sys.stderr.write(PUBLISHED.summary())
+        print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
 
 
 onerror:
-    print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[1])
+    if not only_asked():
+        print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[1])
 
 
 rule all:

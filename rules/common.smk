@@ -155,6 +155,12 @@ def asked_for_what_is_there():
     return bool(asked) and asked <= {"tables", "figures", "report"} and not PUBLISHED.nothing_there()
 
 
+def only_asked():
+    """Whether nothing was to be made: plan and check answer a question, and a word about tables and costs would be none to it."""
+    asked = set(getattr(workflow.dag_settings, "targets", None) or [])
+    return bool(asked) and asked <= {"plan", "check"}
+
+
 def subject(wildcards):
     """The source of one model's decisions on cue-conflict images in one session, which is what a seed is to model-vs-human."""
     wanted = (wildcards.subject, wildcards.dataset, RUN.seeds[int(wildcards.session) - 1])

@@ -41,6 +41,8 @@ rule model_vs_human:
     wildcard_constraints:
         subject=r"[A-Za-z0-9.@_-]+",
         session=r"\d+",
+    # A file for every model and seed, each of a few seconds: as cluster jobs they would mostly start.
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     resources:

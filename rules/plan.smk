@@ -13,6 +13,8 @@ rule plan:
     params:
         run=RUN.model_dump(mode="json"),
         root=str(ROOT),
+        # Without the cluster's profile, the longest that anybody gives.
+        walltime=lambda wildcards: longest_minutes("score"),
     message:
         "Plan of {RESULTS}"
     script:

@@ -19,6 +19,8 @@ rule confusion:
         f"{RESULTS}/benchmarks/figures/confusion-{{model}}-{{dataset}}.tsv"
     wildcard_constraints:
         model=FIGURE_MODELS,
+    # One for every model and data set, each of a few seconds: as cluster jobs they would mostly start.
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     resources:

@@ -51,6 +51,7 @@ def test_a_rules_script_runs_in_the_environment_that_its_file_describes(tmp_path
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Activating conda environment" in done.stderr and (tmp_path / "results" / "demo" / "plan.md").is_file()
+    assert "To extend the run" not in done.stdout + done.stderr, "a plan makes no tables"
     (ran,) = (tmp_path / ".snakemake" / "conda").glob("*/ran")
     assert "plan.py" in ran.read_text()
 

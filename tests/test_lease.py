@@ -109,7 +109,23 @@ def test_several_gpus_are_dealt_out_and_come_back_when_a_job_dies(tmp_path):
         job.wait()
 
 
-def test_one_gpu_a_cpu_and_a_named_device_stay_what_they_are(tmp_path):
-    for device, gpus in (("auto", 1), ("auto", 0), ("cpu", 4), ("cuda:3", 4)):
+def test_one_gpu_is_for_one_job_at_a_time_too(tmp_path):
+    first = start(CLAIM.replace("lambda: 2", "lambda: 1"), tmp_path)
+    assert first.stdout.readline().strip() == "cuda:0"
+    second = start(CLAIM.replace("lambda: 2", "lambda: 1"), tmp_path)
+    time.sleep(1)
+    assert second.poll() is None
+    first.kill()
+    assert second.stdout.readline().strip() == "cuda:0"
+    for job in (first, second):
+        job.kill()
+        job.wait()
+
+
+def test_a_cpu_a_named_device_and_the_gpu_of_a_slurm_job_stay_what_they_are(tmp_path, monkeypatch):
+    for device, gpus in (("auto", 0), ("cpu", 4), ("cuda:3", 4)):
         with own_gpu(device, lambda gpus=gpus: gpus, tmp_path) as given:
             assert given == device
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with own_gpu("auto", lambda: 1, tmp_path) as given:
+        assert given == "auto"

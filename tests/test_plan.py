@@ -13,6 +13,7 @@ from diffzero import demand, plan
 from diffzero.config import Diffusion, load_run
 from diffzero.experiment import Experiment, race_policy
 from diffzero.files import write_json, write_parquet
+from diffzero.plan_text import to_markdown
 from diffzero.queueing import end_of
 from diffzero.race import Full, Race, Stages, TTest
 
@@ -85,7 +86,7 @@ def test_the_plan_counts_what_is_computed_before_scoring(tmp_path):
     pixels = 2 * 400 * (32**2 + 24**2)
     assert hours["latents"] == pytest.approx(pixels / 1e6 * 4500 / 20 / 3600)
     assert hours["baselines"] == pytest.approx(2 * 400 * 2 * 160 / 20 / 3600) and hours["text"] > 0
-    assert "latents 0." in plan.to_markdown(plan.plan(run), run.run.plan)
+    assert "latents 0." in to_markdown(plan.plan(run), run.run.plan)
 
 
 CONFIG = {
@@ -121,13 +122,15 @@ def raced(images: range, max_scores: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "draw", "prompt"])
 
 
-def write(tmp_path: Path, run: str, scores: pd.DataFrame, max_scores: int, seconds: float = 100.0) -> None:
+def write(
+    tmp_path: Path, run: str, scores: pd.DataFrame, max_scores: int, seconds: float = 100.0, device: str = "cpu"
+) -> None:
     folder = (
         tmp_path / run / "scores" / "mini-sd" / "digits" / "seed0" / f"shared-ttest-20-{max_scores}-0.002-heuristic-7"
     )
     write_parquet(scores, folder / "1-of-1.parquet")
     cost = {"images": scores["image"].nunique(), "calls": len(scores), "reused": 0, "seconds": seconds + 5}
-    write_json(cost | {"network_seconds": seconds, "device": "cpu"}, folder / "1-of-1.json")
+    write_json(cost | {"network_seconds": seconds, "device": device}, folder / "1-of-1.json")
 
 
 def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path):
@@ -143,8 +146,62 @@ def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path
     assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_from
     undecided = everything.groupby("image")["draw"].max().eq(199).mean()
     assert after.undecided == pytest.approx(undecided, abs=0.1)
-    text = plan.to_markdown(planned, experiment(tmp_path).run.plan)
-    assert "100 images measured" in text and "**50**" in text and "guess" not in text
+    text = to_markdown(planned, experiment(tmp_path).run.plan)
+    assert "100 images measured" in text and "**600,000**" in text and "guess" not in text
+
+
+def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_within_ten_percent(tmp_path):
+    pilot, real = (pd.read_parquet(ROOT / "tests" / "data" / "plan" / f"{run}.parquet") for run in ("pilot", "real"))
+    write(tmp_path, "pilot", pilot, 100)
+    run = experiment(tmp_path, images=25, policy={"max_scores": 100})
+    before = plan.plan(run)
+    assert before.estimates[0].calls_from == "8 images measured"
+    assert before.estimates[0].calls == pytest.approx(len(real), rel=0.1)
+    assert before.scored == len(pilot), "its scores are in the store"
+    write(tmp_path, "planned", real, 100)
+    after = plan.plan(run)
+    assert after.estimates[0].calls == after.scored == len(real)
+    assert after.estimates[0].hours_left == 0 and after.queues[2].jobs == 0
+    assert "0 hours are left" in to_markdown(after, run.run.plan)
+
+
+def test_scores_of_another_seed_measure_a_race_and_pay_for_nothing(tmp_path):
+    write(tmp_path, "pilot", raced(range(20), 200), 200)
+    planned = plan.plan(experiment(tmp_path, seeds=[1]))
+    assert planned.estimates[0].calls_from == "20 images measured" and planned.scored == 0
+
+
+def test_no_more_images_are_planned_than_a_data_set_has(tmp_path):
+    run = experiment(tmp_path, datasets=["dtd"], images=10**6)
+    assert plan.plan(run).estimates[0].images == run.dataset("dtd").test_size == 1880
+
+
+def test_any_device_will_do_whose_speed_is_measured_and_another_is_named_with_those_that_will(tmp_path):
+    run = experiment(tmp_path, plan={"device": "Toy 3000"})
+    with pytest.raises(plan.PlanError, match="found 'Toy 3000'.*H200"):
+        plan.plan(run)
+    write(tmp_path, "pilot", raced(range(20), 200), 200, device="Maker's Toy 3000 Pro")
+    assert "measured on Maker's Toy 3000 Pro" in plan.plan(run).estimates[0].speed_from
+
+
+def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
+    figure = [{"model": "mini-sd", "dataset": "digits", "images": 8, "draws": 30}]
+    run = experiment(tmp_path, efficiency=figure)
+    rows = [
+        line for line in to_markdown(plan.plan(run), run.run.plan).splitlines() if line.startswith("| mini-sd | digits")
+    ]
+    assert len(rows) == 3 == len(set(rows))
+
+
+def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is_warned_of(tmp_path):
+    few = {"shard_calls": 10 * 60 * 20}  # of ten classes, three times min_scores
+    run = experiment(tmp_path, **few)
+    assert len(run.shards(run.main[0])) == 20 and run.guessed_calls_a_shard(run.main[0]) == few["shard_calls"]
+    assert len(experiment(tmp_path).shards(run.main[0])) == 8, "shard_images is the smaller one"
+    assert len(experiment(tmp_path, shard_calls=1).shards(run.main[0])) == 400, "an image is not divided"
+    minutes = 60 * plan.plan(run).estimates[0].hours / 20
+    for walltime, warned in ((int(minutes) + 1, False), (int(minutes / 2) + 1, True)):
+        assert ("Lower `shard_calls`" in to_markdown(plan.plan(run), run.run.plan, walltime)) == warned
 
 
 def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
@@ -185,7 +242,7 @@ def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_ra
     estimate = plan.plan(planned).estimates[-1]
     assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
     assert (estimate.floor, estimate.most) == (200 * 2 * 20, 200 * 2 * 200)
-    text = plan.to_markdown(plan.plan(planned), planned.run.plan)
+    text = to_markdown(plan.plan(planned), planned.run.plan)
     assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
 
 

@@ -235,12 +235,22 @@ class Experiment:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
         if scoring.dataset in self.scene_sets:
             return self.scenes if scoring.dataset == SCENES else self.run.binding.lewis.images
-        return scoring.first or self.run.images
+        images = scoring.first or self.run.images
+        return min(images, self.dataset(scoring.dataset).test_size or images)
 
-    def images_a_shard(self, scoring: Scoring) -> int:
-        """Images of a scoring's largest shard: the images are dealt evenly to as many shards as `shard_images` makes necessary."""
-        images = self.image_count(scoring)
-        return math.ceil(images / math.ceil(images / self.run.shard_images))
+    def calls_an_image(self, scoring: Scoring) -> float:
+        """Calls of all races of one image before anything is measured."""
+        return self.tasks(scoring.dataset) * demand.calls_a_race(scoring.policy, self.classes(scoring.dataset))
+
+    def shard_count(self, scoring: Scoring) -> int:
+        """Shards of a scoring: as few as `shard_images` and `shard_calls` allow. From the configuration alone, so that a measurement
+        moves no file."""
+        most = min(self.run.shard_images, max(1, int(self.run.shard_calls // self.calls_an_image(scoring))))
+        return math.ceil(self.image_count(scoring) / most)
+
+    def guessed_calls_a_shard(self, scoring: Scoring) -> float:
+        """Calls of the largest shard before anything is measured; the images are dealt evenly."""
+        return math.ceil(self.image_count(scoring) / self.shard_count(scoring)) * self.calls_an_image(scoring)
 
     def classes(self, dataset: str) -> int:
         """Classes among which a race of the data set decides; for scenes, a true and a false sentence."""
@@ -255,14 +265,9 @@ class Experiment:
         examples = self.per_task(scoring.dataset) if scoring.dataset in self.scene_sets else None
         return self.tasks(scoring.dataset) * min(images, examples or images)
 
-    def guessed_calls_a_shard(self, scoring: Scoring) -> float:
-        """Calls of the largest shard before anything is measured."""
-        calls = demand.calls_a_race(scoring.policy, self.classes(scoring.dataset))
-        return self.images_a_shard(scoring) * self.tasks(scoring.dataset) * calls
-
     def shards(self, scoring: Scoring) -> list[str]:
         """The score files of a scoring, one a cluster job."""
-        count = math.ceil(self.image_count(scoring) / self.run.shard_images)
+        count = self.shard_count(scoring)
         folder = f"{self.folder}/scores/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.race}"
         return [f"{folder}/{k}-of-{count}.parquet" for k in range(1, count + 1)]
 

@@ -30,15 +30,15 @@ def own_gpu(
 ) -> Iterator[str]:
     """A context in which no other diffzero job of this user uses the device whose name it gives.
 
-    `auto` and `cuda` become `cuda:N` where there are several GPUs, waiting for a free one; anything else stays what it is.
-    The lock dies with its process, however that ends.
+    `auto` and `cuda` become `cuda:N` where there are GPUs, waiting for a free one; anything else stays what it is, and so does the one GPU
+    of a SLURM job. The lock dies with its process, however that ends.
     """
     gpus = count() if device in ("auto", "cuda") else 0
-    if gpus < 2:
+    if gpus < (2 if "SLURM_JOB_ID" in os.environ else 1):
         yield device
         return
     folder.mkdir(parents=True, exist_ok=True)
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     names = seen if len(seen) == gpus else [str(k) for k in range(gpus)]
     told = False
     while True:

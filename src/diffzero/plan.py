@@ -37,6 +37,10 @@ NO_PILOT = "the floor: no pilot"
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
 
 
+class PlanError(ValueError):
+    """The plan lacks what it reckons with; the message says what to type."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What one scoring will cost."""
@@ -51,6 +55,7 @@ class Estimate:
     floor: float  # calls of the cheapest possible races
     most: float  # calls if no race ever dropped a class
     calls: float
+    paid: float  # calls of them that are in the store, taken by this run or another
     standard_error: float  # of `calls`, from the spread between the pilot's images; nan without one
     undecided: float  # share of races expected to reach max_scores; nan where nothing is measured
     calls_from: str
@@ -63,15 +68,21 @@ class Estimate:
         """GPU-hours of the network."""
         return self.calls / self.calls_per_s / 3600
 
+    @property
+    def hours_left(self) -> float:
+        """GPU-hours of what is not in the store yet."""
+        return (self.calls - self.paid) / self.calls_per_s / 3600
+
 
 def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
     """One row an image that any run below `results` has scored under this policy or a comparable one: image, calls, draws, ended,
-    left (classes still racing at the last possible draw), undecided (share of the image's races).
+    left (classes still racing at the last possible draw), undecided (share of the image's races), own (whether with the scoring's seed,
+    so that its scores are this scoring's).
 
     Comparable to a `ttest` policy is one that differs in max_scores alone: of a longer race, the draws above ours are left out; a shorter
     one that was undecided has `ended` False, and its calls are a lower bound.
     """
-    frames = [pd.DataFrame({name: [] for name in ("image", "calls", "draws", "ended", "left", "undecided")})]
+    frames = [pd.DataFrame({name: [] for name in ("image", "calls", "draws", "ended", "left", "undecided", "own")})]
     for folder in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
         reached = _comparable(folder.name, scoring)
         if reached is None:
@@ -93,8 +104,10 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
         races["undecided"] = (
             races["left"] / first if scoring.dataset in (SCENES, LEWIS) else (races["left"] > 0).astype(float)
         )
+        races["own"] = folder.parent.name == f"seed{scoring.seed}"
         frames.append(races.reset_index())
-    return pd.concat(frames[1:] or frames, ignore_index=True).drop_duplicates("image")
+    found = pd.concat(frames[1:] or frames, ignore_index=True)
+    return found.sort_values("own", ascending=False, kind="stable").drop_duplicates("image")
 
 
 def _comparable(race: str, scoring: Scoring) -> int | None:
@@ -117,24 +130,27 @@ def continued(races: pd.DataFrame, policy: TTest) -> NDArray[np.float64]:
 
 def _calls(
     experiment: Experiment, scoring: Scoring, images: int, races: int
-) -> tuple[float, float, float, str, NDArray[np.float64]]:
-    """Expected calls, their standard error, share of undecided races, where they come from, and a sample of calls an image."""
+) -> tuple[float, float, float, float, str, NDArray[np.float64]]:
+    """Expected calls, how many are paid for, the standard error, share of undecided races, where they come from, and a sample of calls an
+    image."""
     policy, classes = scoring.policy, experiment.classes(scoring.dataset)
     prior = demand.calls_a_race(policy, classes) * races
-    if not isinstance(policy, TTest):
-        return prior, 0.0, float("nan"), "the policy", np.array([prior / images])
     measured = measured_calls(Path(experiment.run.results), scoring)
+    paid = float(measured.loc[measured["own"].astype(bool), "calls"].sum())
+    if not isinstance(policy, TTest):
+        return prior, min(paid, prior), 0.0, float("nan"), "the policy", np.array([prior / images])
     if measured.empty:
         floor = races * classes * policy.min_scores
         # Above the floor, waiting times of independent decisions: exponential.
         sample = (floor + np.random.default_rng(0).exponential(max(prior - floor, 1), 1000)) / images
-        return prior, float("nan"), float("nan"), NO_PILOT, sample
+        return prior, 0.0, float("nan"), float("nan"), NO_PILOT, sample
     sample = continued(measured, policy)
     # Images already scored are no longer uncertain; a pilot that is part of the run does not add to the error.
     known = min(len(sample), images)
     error = sample.std(ddof=1) / np.sqrt(len(sample)) * (images - known) if len(sample) > 1 else float("nan")
     undecided = float(measured["undecided"].mean())
-    return images * sample.mean(), float(error), undecided, f"{len(sample)} images measured", sample
+    calls = images * sample.mean()
+    return calls, min(paid, calls), float(error), undecided, f"{len(sample)} images measured", sample
 
 
 def _speed(
@@ -146,6 +162,11 @@ def _speed(
         calls = (mine["calls"] + mine["reused"]).sum()
         return calls / mine["network_seconds"].sum(), f"{int(calls):,} calls measured on {mine['device'].iloc[0]}"
     settings = experiment.model(model)
+    if device not in DEVICES:
+        raise PlanError(
+            f"plan.device: found '{device}', on which {model} has not been measured, expected a device of a run below "
+            f"'{experiment.run.results}' or one of {', '.join(DEVICES)}. Run a pilot on it, or change the configuration."
+        )
     speed = demand.calls_a_second(settings, DEVICES[device], efficiency)
     known = (
         f"{settings.gflops:g} GFLOPs a call"
@@ -171,7 +192,7 @@ class Plan:
 
     estimates: list[Estimate]
     queues: list[Queue]  # the run's own shard size is that with `chosen`
-    scored: int  # calls of this run that have been paid for
+    scored: float  # calls of this run that have been paid for
     disk_gb: float
     preparation: dict[str, float]  # GPU-hours of what is computed once per model and data set, by its name
 
@@ -191,106 +212,38 @@ def plan(experiment: Experiment) -> Plan:
     for scoring in experiment.scorings.values():
         images, classes, policy = _images(experiment, scoring), experiment.classes(scoring.dataset), scoring.policy
         races = experiment.races(scoring, images)
-        calls, error, undecided, source, sample = _calls(experiment, scoring, images, races)
+        calls, paid, error, undecided, source, sample = _calls(experiment, scoring, images, races)
         speed, speed_from = _speed(experiment, scoring.model, costs, settings.device, settings.efficiency)
         floor, most = (races * bound for bound in demand.fewest_and_most_calls(policy, classes))
         shards = len(experiment.shards(scoring))
         names, counts = (scoring.model, scoring.dataset, scoring.seed, scoring.race), (images, races, classes)
         estimates.append(
-            Estimate(*names, *counts, floor, most, calls, error, undecided, source, speed, speed_from, shards)
+            Estimate(*names, *counts, floor, most, calls, paid, error, undecided, source, speed, speed_from, shards)
         )
         samples.append(sample)
-    queues = _queues(estimates, samples, settings, run.shard_images)
-    mine = spending(Path(experiment.folder) / "scores")
+    queues = _queues(experiment, estimates, samples)
     disk = sum(e.calls for e in estimates) * BYTES_A_SCORE / 1e9
-    before = preparation.hours(experiment, settings.device, DEVICES[settings.device])
-    return Plan(estimates, queues, int((mine["calls"] + mine["reused"]).sum()), disk, before)
+    peak = DEVICES.get(settings.device)  # of a device that is known by measurements alone, nobody knows it
+    before = preparation.hours(experiment, settings.device, peak) if peak else {}
+    return Plan(estimates, queues, sum(e.paid for e in estimates), disk, before)
 
 
-def _queues(estimates: Sequence[Estimate], samples: Sequence[NDArray], settings, shard_images: int) -> list[Queue]:
-    """The expected end for the run's shard size, and for shorter and longer shards."""
-    queues = []
+def _queues(experiment: Experiment, estimates: Sequence[Estimate], samples: Sequence[NDArray]) -> list[Queue]:
+    """The expected end of what is left for the run's shard size, and for shorter and longer shards."""
+    run, queues = experiment.run, []
     for factor in (0.25, 0.5, 1, 2, 4):
-        size = max(1, round(shard_images * factor))
+        sizes = {
+            "shard_calls": max(1, round(run.shard_calls * factor)),
+            "shard_images": max(1, round(run.shard_images * factor)),
+        }
+        changed = Experiment(run.model_copy(update=sizes), experiment.root)
         # The same draw of images for every size, so that the sizes differ by their length alone.
         rng, seconds = np.random.default_rng(1), []
-        for estimate, sample in zip(estimates, samples, strict=True):
+        for scoring, estimate, sample in zip(experiment.scorings.values(), estimates, samples, strict=True):
             calls = rng.choice(sample, estimate.images)
-            calls *= estimate.calls / max(calls.sum(), 1)
-            parts = np.array_split(calls, max(1, -(-estimate.images // size)))
-            seconds += [part.sum() / estimate.calls_per_s for part in parts]
-        queues.append(end_of(seconds, size, settings.gpus, settings.start_seconds, chosen=factor == 1))
+            calls *= (estimate.calls - estimate.paid) / max(calls.sum(), 1)
+            parts = np.array_split(calls, changed.shard_count(scoring))
+            seconds += [part.sum() / estimate.calls_per_s for part in parts if part.sum() > 0]
+        plan = run.plan
+        queues.append(end_of(seconds, sizes["shard_calls"], plan.gpus, plan.start_seconds, chosen=factor == 1))
     return queues
-
-
-COLUMNS = [
-    "model",
-    "data set",
-    "images",
-    "races",
-    "classes",
-    "calls an image",
-    "calls",
-    "undecided",
-    "from",
-    "calls/s",
-    "GPU-hours",
-    "shards",
-    "minutes a shard",
-]
-
-
-def _undecided(e: Estimate) -> str:
-    """The share of undecided races, or what they may cost at the most while nobody knows it."""
-    if e.calls_from == NO_PILOT:
-        return f"at most all: {e.most:,.0f} calls"
-    return "" if np.isnan(e.undecided) else f"{e.undecided:.0%}"
-
-
-def _unmeasured(plan: Plan) -> list[str]:
-    """What to know of scorings without a pilot; of the binding tasks, where undecided races decide the cost, its range."""
-    guessed = [e for e in plan.estimates if e.calls_from == NO_PILOT]
-    if not guessed:
-        return []
-    lines = ['Some calls are a guess from the floor. A pilot measures them: docs/cluster.md, "Plan".']
-    if binding := [e for e in guessed if e.dataset in (SCENES, LEWIS)]:
-        low, mean, high = (sum(getattr(e, name) for e in binding) for name in ("floor", "calls", "most"))
-        hours = sum(e.most / e.calls_per_s for e in binding) / 3600
-        lines.append(
-            f"The binding tasks' {mean:,.0f} calls are such a guess. They lie between {low:,.0f} (every race decided at min_scores) "
-            f"and {high:,.0f} ({hours:.3g} hours: every race undecided at max_scores, as weak models leave most)."
-        )
-    return lines
-
-
-def to_markdown(plan: Plan, settings) -> str:
-    """The plan as one reads it."""
-    total = sum(e.calls for e in plan.estimates)
-    known = [e.standard_error for e in plan.estimates if e.standard_error > 0]  # nan without a pilot
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    for e in plan.estimates:
-        an_image = f"{e.calls / max(e.images, 1):.0f}"
-        cells = (e.model, f"{e.dataset}, seed {e.seed}", e.images, e.races, e.classes, an_image, f"{e.calls:,.0f}")
-        cells += (_undecided(e), e.calls_from, f"{e.calls_per_s:.3g}", f"{e.hours:.3g}", e.shards)
-        lines.append("| " + " | ".join(map(str, (*cells, f"{60 * e.hours / e.shards:.3g}"))) + " |")
-    hours = sum(e.hours for e in plan.estimates)
-    lines += [
-        "",
-        f"In all {total:,.0f} calls, {hours:.3g} hours on {settings.device}; {plan.scored:,} calls of them are paid for.",
-    ]
-    once = ", ".join(f"{name} {hours:.3g}" for name, hours in plan.preparation.items())
-    lines.append(f"Hours beside scoring, from FLOPs in float32, at most: {once}.")
-    lines += _unmeasured(plan)
-    if known:
-        lines.append(f"Standard error of the measured part: {np.sqrt(np.square(known).sum()):,.0f} calls.")
-    lines += [f"Speed: {text}." for text in dict.fromkeys(f"{e.model}: {e.speed_from}" for e in plan.estimates)]
-    lines += [f"Disk: about {plan.disk_gb:.3g} GB of scores.", ""]
-    lines += [f"With {settings.gpus} GPUs at a time and {settings.start_seconds:g} s to start a job:", ""]
-    lines += [
-        "| images a shard | jobs | longest job (min) | end after (h) | GPU-hours, starts included |",
-        "|" + " --- |" * 5,
-    ]
-    for q in plan.queues:
-        size = f"**{q.shard_images}**" if q.chosen else q.shard_images
-        lines.append(f"| {size} | {q.jobs} | {q.longest_s / 60:.3g} | {q.end_s / 3600:.3g} | {q.busy_s / 3600:.3g} |")
-    return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Queue:
     """A run of jobs on `gpus` GPUs."""
 
-    shard_images: int
+    shard_calls: int
     jobs: int
     longest_s: float
     end_s: float
@@ -17,7 +17,7 @@ class Queue:
     chosen: bool
 
 
-def end_of(seconds: Sequence[float], shard_images: int, gpus: int, start_seconds: float, chosen: bool = False) -> Queue:
+def end_of(seconds: Sequence[float], shard_calls: int, gpus: int, start_seconds: float, chosen: bool = False) -> Queue:
     """The queue of jobs that work for `seconds` each after `start_seconds` of start-up."""
     if gpus < 1:
         raise ValueError(f"queue: found {gpus} GPUs, expected at least 1. Set plan.gpus in the configuration.")
@@ -25,4 +25,4 @@ def end_of(seconds: Sequence[float], shard_images: int, gpus: int, start_seconds
     free = [0.0] * gpus
     for length in lengths:
         heapq.heapreplace(free, free[0] + length)
-    return Queue(shard_images, len(lengths), max(lengths, default=0.0), max(free), sum(lengths), chosen)
+    return Queue(shard_calls, len(lengths), max(lengths, default=0.0), max(free), sum(lengths), chosen)

@@ -1,10 +1,10 @@
 """What would hang or harm on a real SLURM ends in a message, or says what it waits for."""
 
-import signal
 import time
 
 import pytest
 
+from diffzero.slurm_guard import STOP
 from slurm.work import CONFIG, QUICK, ended, in_the_middle, jobs, needs_slurm, wait_for
 
 needs_slurm()
@@ -78,7 +78,7 @@ def test_held_jobs_are_told_of_with_the_command_that_lets_them_go(cluster, work)
             cluster.run("scontrol", "hold", number)
         wait_for(lambda: "scontrol release" in work.log(), 60)
         assert all(number in work.log() for number in waiting) and "JobHeld" in work.log()
-        run.send_signal(signal.SIGINT)
+        run.send_signal(STOP)
         assert run.wait(60) != 0
     finally:
         cluster.run("scontrol", "update", "nodename=n1,n2", "state=resume")

@@ -30,7 +30,7 @@ SAMPLES = "results/slurm/samples/mini-sd/digits.safetensors"
 
 def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(cluster, work):
     shutil.rmtree(work.folder)
-    run = work.start(SAMPLES, *QUICK)
+    run = work.start(*QUICK, more=SAMPLES)
     ended(cluster, work, run, "none", 0, 0, 0)
     log, known = work.log(), cluster.run("scontrol", "show", "job", "-o").splitlines()
     for rule, count in (("score", 2), ("samples", 1)):

@@ -65,9 +65,19 @@ class Work:
         self.expected = self.results()
         self.clean()
 
-    def start(self, *arguments: str, profile: bool = True, **settings: str) -> subprocess.Popen:
-        """Snakemake; what it says is in `log()`."""
-        command = [sys.executable, "-m", "snakemake", TABLE, *(["--profile", "slurm"] if profile else []), *arguments]
+    def start(
+        self, *arguments: str, profile: bool = True, more: str | None = None, **settings: str
+    ) -> subprocess.Popen:
+        """Snakemake, to make TABLE and whatever is asked for `more`; what it says is in `log()`."""
+        targets = [TABLE, more] if more else [TABLE]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *targets,
+            *(["--profile", "slurm"] if profile else []),
+            *arguments,
+        ]
         with (self.root / "said.txt").open("w") as said:
             self.started.append(
                 subprocess.Popen(

@@ -6,11 +6,12 @@ from diffzero.config import Run
 from diffzero.experiment import Experiment
 from diffzero.files import write_atomically
 from diffzero.logs import log_to
-from diffzero.plan import plan, to_markdown
+from diffzero.plan import plan
+from diffzero.plan_text import to_markdown
 
 log_to(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
-text = to_markdown(plan(experiment), experiment.run.plan)
+text = to_markdown(plan(experiment), experiment.run.plan, snakemake.params.walltime)
 path = Path(experiment.folder) / "plan.md"
 write_atomically(path, text.encode())
 print(f"{text}\n({path})")

@@ -138,8 +138,9 @@ class Plan(Closed):
 
     gpus: Count = 8
     """GPUs that the cluster gives the run at a time."""
-    device: Literal["V100", "A100", "L40S", "H100", "H200", "RTX 4090", "cpu"] = "A100"
-    """The device, as part of the name that it gives itself. Speeds measured on it count before its data sheet."""
+    device: Text = "A100"
+    """The device, as part of the name that it gives itself. Speeds measured on it count before its data sheet; without a measurement,
+    one of `V100`, `A100`, `L40S`, `H100`, `H200`, `RTX 4090`, `cpu`."""
     efficiency: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Share of the data sheet's peak that a network reaches, where no speed has been measured."""
     start_seconds: Annotated[float, Field(ge=0)] = 60.0
@@ -221,7 +222,11 @@ class Run(Closed):
     weighting: Weighting = Weighting()
     """The weighting of the scores."""
     shard_images: Count = 256
-    """Images a cluster job. Aim at 30-90 minutes; results do not depend on it."""
+    """Images of a cluster job at the most. Results do not depend on it."""
+    shard_calls: Count = 600_000
+    """Calls of a cluster job, as expected before anything is measured: with many classes a job has fewer images, at least one. The
+    default is about 90 minutes of Stable Diffusion 1.4 on an A100; lower it for larger models or slower GPUs, so that a job ends well
+    before the site's time limit. Results do not depend on it."""
     batch_size: Count | Literal["auto"] = "auto"
     """Calls evaluated at once. `auto`: 32 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
     evaluated in smaller pieces; which calls are made and which classes win do not depend on it."""
