@@ -129,6 +129,17 @@ def test_controlled_comparison_keeps_kinds_and_splits_apart() -> None:
     assert "| recognition | seen | mini-if | – | 0 | 0 | – | – |" in to_markdown([tables.layout_controlled(table)])
 
 
+def test_seeds_of_a_decision_are_not_more_decisions() -> None:
+    columns = {"task": "Color", "image": [f"scene-{k}" for k in range(8)], "held_out": False}
+    once = predictions("mini-sd", "11111100", **columns)
+    rows = [
+        tables.controlled(frame).set_index(["kind", "split"]).loc[("recognition", "seen")]
+        for frame in (once, pd.concat([once, once.assign(seed=1)]))
+    ]
+    assert rows[0]["n"] == 8
+    pd.testing.assert_series_equal(*rows)
+
+
 def synthetic(images: int = 60) -> Matrices:
     """Three classes, 40 draws; the true class has the lower error, at high t alone."""
     rng = np.random.default_rng(0)

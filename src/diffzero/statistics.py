@@ -155,7 +155,8 @@ def clustered_wilson(correct: ArrayLike, clusters: ArrayLike, level: float = 0.9
         # No better than independent decisions: with few clusters the variance is sometimes far too small by chance.
         worth = min(share * (1 - share) / variance if variance else math.inf, values.size) * few**2
     low, high = proportion_confint(share * worth, worth, alpha=1 - level, method="wilson")
-    return share, float(low), float(high)
+    # Rounding leaves a bound of none or all a last bit inside: a bar to it would have a negative length.
+    return share, min(float(low), share), max(float(high), share)
 
 
 def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike, flips: int = 9999, seed: int = 0) -> float:
