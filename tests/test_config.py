@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from diffzero.config import Clip, ConfigError, Hub, json_schema, load_dataset, load_model, load_run, markdown
+from diffzero.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 REGENERATE = "run `PYTHONPATH=src python -m diffzero.config` in the root of the repository"
@@ -98,6 +99,19 @@ def test_binding_takes_the_models_of_the_run_unless_it_names_its_own():
     run = load_run(demo(binding=binding), ROOT)
     assert (run.binding.models, run.binding.baselines) == (["mini-if"], ["mini-clip"])
     assert load_run(demo(binding=None), ROOT).binding is None
+
+
+def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
+    lines = (ROOT / "config" / "config.yaml").read_text().splitlines()
+    seeds = next(line for line in lines if line.startswith("# seeds:")).removeprefix("# ")
+    first = lines.index("# run: appendix-f")
+    block = [line.removeprefix("# ") for line in lines[first : first + 7]]
+    run = load_run(yaml.safe_load("\n".join([seeds, *block])), ROOT)
+    assert len(run.seeds) > 1
+    scorings = Experiment(run, ROOT).unpruned
+    assert {(s.model, s.dataset, s.first, s.policy.max_scores) for s in scorings} == {
+        (model, "imagenet", 64, 500) for model in ("deepfloyd-if-i-xl", "deepfloyd-if-ii")
+    }
 
 
 def test_binding_without_a_scene_or_with_colours_of_its_own_is_refused():

@@ -125,8 +125,19 @@ def test_controlled_comparison_keeps_kinds_and_splits_apart() -> None:
     assert cells.loc[("binding", "seen", "mini-sd"), ["accuracy", "n", "images"]].tolist() == [0.5, 6, 6]
     assert cells.loc[("binding", "held-out", "mini-if"), "n"] == 0
     # Six of six images at chance one half, either direction.
-    assert cells.loc[("recognition", "seen", "mini-sd"), "pvalue"] == pytest.approx(2 / 64, abs=0.01)
+    assert cells.loc[("recognition", "seen", "mini-sd"), "pvalue"] == pytest.approx(2 / 64)
     assert "| recognition | seen | mini-if | – | 0 | 0 | – | – |" in to_markdown([tables.layout_controlled(table)])
+
+
+def test_seeds_of_a_decision_are_not_more_decisions() -> None:
+    columns = {"task": "Color", "image": [f"scene-{k}" for k in range(8)], "held_out": False}
+    once = predictions("mini-sd", "11111100", **columns)
+    rows = [
+        tables.controlled(frame).set_index(["kind", "split"]).loc[("recognition", "seen")]
+        for frame in (once, pd.concat([once, once.assign(seed=1)]))
+    ]
+    assert rows[0]["n"] == 8
+    pd.testing.assert_series_equal(*rows)
 
 
 def synthetic(images: int = 60) -> Matrices:

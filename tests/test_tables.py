@@ -8,7 +8,7 @@ import pytest
 
 from diffzero import results, tables
 from diffzero.binding import TASKS
-from diffzero.layout import to_latex, to_markdown, write
+from diffzero.layout import latex_text, to_latex, to_markdown, write
 from diffzero.tables import layout1, layouts3, table1, table3
 from diffzero.tables.studies import WANTED_COLUMNS
 
@@ -244,6 +244,16 @@ def test_latex_escapes_what_latex_would_read() -> None:
     assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ $\cdot$ 105 & 20 & 66 & 65 & 52 \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert not [line for line in latex.splitlines() if "%" in line.replace(r"\%", "")]
+
+
+def test_a_command_in_a_note_can_be_copied_from_latex() -> None:
+    command = "snakemake --configfile=a_b.yaml --config 'm=[x, y]' -- r/p.parquet"
+    latex = latex_text(f"**1** – 5 % missing. `{command}`, see `unpruned`.")
+    code = (
+        r"snakemake -{}-configfile=a\_b.yaml -{}-config \textquotesingle{}m=[x, y]\textquotesingle{} -{}- r/p.parquet"
+    )
+    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{unpruned}}."
+    assert "`" not in latex
 
 
 def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:

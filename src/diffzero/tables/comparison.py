@@ -19,7 +19,7 @@ def paired(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
     """PAIR_COLUMNS, one row a data set and pair of models, on the items that both have, at one seed: the run's first.
 
     difference: accuracy of first minus second in [-1, 1], bootstrap 95 % over images; pvalue: McNemar's exact test, or
-    where several items share an image (the binding tasks) a sign-flip test over images; pvalue_holm: over all rows.
+    where several items share an image (the binding tasks) an exact sign-flip test over images; pvalue_holm: over all rows.
     """
     rows = []
     for dataset, group in predictions[predictions["seed"] == seed].groupby("dataset", sort=False):
@@ -55,8 +55,8 @@ def layout_paired(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     ]  # fmt: skip
     note = (
         "Two models on the same items (first seed). Difference with its bootstrap 95 % interval over images; p: McNemar's exact two-sided "
-        "test, which looks at the items on which they disagree; of the binding tasks, where several items share an image, a sign-flip test "
-        "over images; Holm p: corrected over all rows of this table. With a handful of images the bootstrap "
+        "test, which looks at the items on which they disagree; of the binding tasks, where several items share an image, an exact "
+        "sign-flip test over images; Holm p: corrected over all rows of this table. With a handful of images the bootstrap "
         "interval is too narrow (none at all where the models never disagree): trust p then."
     )
     return Layout("Paired comparison", header, rows, [note, *absent])
