@@ -1,10 +1,14 @@
 """Files that are either whole or not there: a killed job never leaves half a result under its final name."""
 
+import errno
 import hashlib
 import io
 import json
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,41 @@ import pandas as pd
 from numpy.typing import NDArray
 
 
+class DiskFull(OSError):
+    """There is no room for a file, on its disk or in its owner's quota."""
+
+    def __str__(self) -> str:
+        return self.strerror
+
+
+@contextmanager
+def telling_of_a_full_disk(path: Path, size: int) -> Iterator[None]:
+    """A context whose want of space for `size` bytes at `path` becomes DiskFull, which names the file and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        disk = next(folder for folder in path.absolute().parents if folder.exists())
+        raise DiskFull(
+            error.errno,
+            f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
+            f"{size:,}. Make room there, or set `results` and `store` to folders on another disk, and type the same command again: all "
+            "that is finished is kept.",
+        ) from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Nothing; `path` then holds exactly `data`, or on any failure what it held before.
 
     Missing parent folders are made. Two processes may write the same path at once: the later one to finish stays.
-    Raises OSError as the file system does; the temporary file is removed then.
+    Raises DiskFull, else OSError as the file system does; the temporary file is removed then.
     """
+    with telling_of_a_full_disk(path, len(data)):
+        _write(path, data)
+
+
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Same folder: a rename is atomic only within one file system. Not tempfile: its files are private to the user,
     # which locks the rest of a group out of results on a shared disk.
