@@ -191,6 +191,9 @@ def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
         ({"binding": {"scenes": 2, "models": ["mini-x", "mini-x"]}}, "'binding.models' holds 'mini-x' twice"),
         ({"binding": {"samples": 4}}, "'binding': found neither `scenes` nor `lewis`, expected one"),
         ({"run": "store"}, "'store' is 'results/store', inside the run's folder 'results/store'"),
+        ({"store": "results/../results/demo/s"}, "inside the run's folder 'results/demo'"),
+        ({"store": str(Path("results/demo/s").resolve())}, "inside the run's folder 'results/demo'"),
+        ({"results": str(Path("results").resolve()), "store": "./results/demo"}, "inside the run's folder '/"),
         ({"denoised": [{"model": "mini-sd", "images": 1}]}, "key 'dataset' is missing in 'denoised[0]'"),
     ],
 )
@@ -220,6 +223,12 @@ def test_stages_are_for_kind_stages_and_go_one_way(policy, expected):
     stages = [{"draws": draws, "keep": keep} for draws, keep in policy.get("stages", [])]
     message = refusal(policy=policy | {"stages": stages})
     assert message.startswith("config/demo.yaml: 'policy': ") and expected in message
+
+
+def test_a_policy_that_never_looks_at_min_scores_is_not_held_to_it():
+    assert load_run(demo(policy={"kind": "full", "max_scores": 10}), ROOT).policy.max_scores == 10
+    stages = {"kind": "stages", "max_scores": 8, "stages": [{"draws": 8, "keep": 1}]}
+    assert load_run(demo(policy=stages), ROOT).policy.stages[0].draws == 8
 
 
 def test_legal_stages_are_accepted():

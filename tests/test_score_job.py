@@ -253,18 +253,6 @@ def many_scores(count: int) -> pd.DataFrame:
     return pd.DataFrame({"image": "i", "prompt": "p"} | numbers)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 2 MB, of which the test may fill all."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 def test_a_full_disk_keeps_the_earlier_chunks_and_the_job_goes_on_once_there_is_space(
     jobs, uninterrupted, tmp_path, small_disk
 ):

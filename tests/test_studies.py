@@ -1,14 +1,17 @@
 """Tables beyond 1 and 3, from literal predictions and synthetic scores with rows worked out by hand."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from diffzero import tables
+from diffzero.files import write_json
 from diffzero.layout import MISSING, to_markdown
 from diffzero.matrices import Matrices
+from diffzero.results import costs
 from diffzero.tables.shapes import with_cues
 from diffzero.tables.studies import WANTED_COLUMNS
 from test_tables import baseline, predictions
@@ -192,14 +195,55 @@ def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
     assert all("`unpruned`" in text for text in texts) and "16.1" in texts[2]
 
 
-def test_costs_are_sums_and_a_cpu_has_no_gpu_hours() -> None:
-    rows = [
-        ("a", "x", 100, 10.0, math.nan, "cpu"),
-        ("a", "x", 50, 5.0, math.nan, "cpu"),
-        ("b", "x", 9, 3600.0, 1.0, "cuda"),
+def cost_file(root: Path, model: str, shard: str, **facts: object) -> str:
+    """A cost file as a scoring job writes it, of 100 calls in 10 seconds on a CPU but for `facts`."""
+    cost = {
+        "images": 5,
+        "calls": 100,
+        "reused": 0,
+        "seconds": 12.5,
+        "network_seconds": 10.0,
+        "calls_per_s": 10.0,
+        "device": "cpu",
+    }
+    cost |= {
+        "dtype": "float32",
+        "batch_size": 32,
+        "calls_at_once": 32,
+        "peak_memory_mb": 900.5,
+        "peak_gpu_memory_mb": None,
+    }
+    path = root / "scores" / model / "x" / "seed0" / "shared-full-2" / f"{shard}.json"
+    write_json(cost | facts, path)
+    return str(path)
+
+
+def test_costs_are_sums_with_what_they_were_taken_on_and_a_cpu_has_no_gpu_hours(tmp_path: Path) -> None:
+    gpu = {"device": "NVIDIA H100 80GB HBM3", "dtype": "float16", "batch_size": 512, "calls_at_once": 128}
+    files = [
+        cost_file(tmp_path, "a", "1-of-2"),
+        cost_file(tmp_path, "a", "2-of-2", calls=0, reused=50, network_seconds=5.0, batch_size=8, calls_at_once=8),
+        cost_file(
+            tmp_path,
+            "b",
+            "1-of-1",
+            calls=9,
+            network_seconds=3600.0,
+            peak_gpu_memory_mb=7000.4,
+            peak_memory_mb=80.0,
+            **gpu,
+        ),
     ]
-    costs = pd.DataFrame(rows, columns=["model", "dataset", "calls", "seconds", "gpu_hours", "device"])
-    table = tables.cost_table(costs).set_index("model")
-    assert table.loc["a", ["calls", "seconds", "calls_per_second"]].tolist() == [150, 15, 10]
-    assert math.isnan(table.loc["a", "gpu_hours"]) and table.loc["b", "gpu_hours"] == 1
-    assert "| **all** |  | 159 | 3,615 | 1.00 |" in to_markdown([tables.layout_cost(tables.cost_table(costs), [])])
+    table = tables.cost_table(costs(files))
+    a, b = table.set_index("model").to_dict("index").values()
+    assert (a["calls"], a["seconds"], a["calls_per_second"]) == (150, 15, 10)
+    assert math.isnan(a["gpu_hours"]) and math.isnan(a["peak_gpu_memory_mb"]) and b["gpu_hours"] == 1
+    assert (a["devices"], a["dtypes"], a["batch_sizes"], a["peak_memory_mb"]) == ("cpu", "float32", "8, 32", 900.5)
+    markdown = to_markdown([tables.layout_cost(table, [])])
+    assert "| 15 |  | 10 | cpu | float32 | 8, 32 | 900 |  |" in markdown
+    assert "| 1.00 | 0 | NVIDIA H100 80GB HBM3 | float16 | 512 (128 at once) | 80 | 7,000 |" in markdown
+    assert "| **all** |  | 159 | 3,615 | 1.00 | 0 |  |  |  | 900 | 7,000 |" in markdown
+
+
+def test_a_run_without_scores_has_an_empty_cost_table() -> None:
+    assert "Calls per second" in to_markdown([tables.layout_cost(tables.cost_table(costs([])), [])])

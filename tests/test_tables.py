@@ -47,6 +47,7 @@ def predictions(model: str, correct: str, dataset: str = "digits", seed: int = 0
         "correct": [mark == "1" for mark in correct],
         "calls": [10.0 * (row + 1) for row in rows],
         "undecided": [row == 0 for row in rows],
+        "tied": False,
     }
     return pd.DataFrame({**frame, **columns})
 
@@ -58,7 +59,7 @@ def baseline(model: str, correct: str, **columns: object) -> pd.DataFrame:
 def test_table1_row_by_hand() -> None:
     table = table1(pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")]), COSTS)
     assert ",".join(table.columns).startswith(
-        "model,dataset,accuracy,low,high,n,calls_per_image,calls,seconds,gpu_hours,undecided,paper,agrees"
+        "model,dataset,accuracy,low,high,n,calls_per_image,calls,seconds,gpu_hours,undecided,tied,paper,agrees"
     )
     mini_sd, clip = table.to_dict("records")
     assert (mini_sd["low"], mini_sd["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
@@ -239,6 +240,17 @@ def test_undecided_races_are_counted() -> None:
     assert "| Undecided items | 2 of 40 |" in to_markdown(layouts3(table))
 
 
+def test_exact_ties_are_counted_and_noted_where_there_are_any() -> None:
+    ties = predictions("mini-sd", "1101", tied=[False, True, True, False])
+    frames = pd.concat(
+        [ties, predictions("mini-sd", "1101", seed=1, tied=[True, False, False, False]), baseline("clip", "11")]
+    )
+    table = table1(frames, COSTS)
+    assert list(table["tied"]) == [3, 0]
+    assert "Exact ties, decided for the lowest label: 3 of mini-sd on digits." in to_markdown([layout1(table)])
+    assert "Exact ties" not in to_markdown([layout1(table1(baseline("clip", "11"), COSTS))])
+
+
 def test_latex_escapes_what_latex_would_read() -> None:
     latex = to_latex(layouts3(table3(scenes(), PAPER3)))
     assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ $\cdot$ 105 & 20 & 66 & 65 & 52 \\" in latex
@@ -261,7 +273,7 @@ def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
     paths = [tmp_path / "tables" / f"table1.{kind}" for kind in ("csv", "md", "tex", "json")]
     write(table, [layout1(table)], map(str, paths))
     line = paths[0].read_text().splitlines()[1]
-    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,,,diffusion"
+    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,0,,,diffusion"
     assert all(path.read_text() for path in paths)
 
 

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -274,6 +276,27 @@ def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
     (first, before), (second, after) = scores
     assert (first != second).mean() > 0.9
     assert before.items() < after.items() and len({path.parent for path in after}) == 2
+
+
+def test_after_a_kill_make_demo_tells_how_to_unlock_and_then_goes_on(copy):
+    (copy / "stamp").touch()  # newer than the lock file: nothing is installed
+    binaries, locks = Path(sys.executable).parent, copy / ".snakemake" / "locks"
+    command = ["make", "demo", f"BIN={binaries}", "STAMP=stamp", "CORES=1", "PYTHON=false"]
+    killed = subprocess.Popen(
+        command, cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not list(locks.glob("*")):
+        assert killed.poll() is None
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    again = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    unlock = f"{binaries}/snakemake --unlock --configfile config/demo.yaml"
+    assert again.returncode and "cannot be locked" in again.stderr and again.stderr.count(unlock) == 1, again.stderr[
+        -3000:
+    ]
+    subprocess.run(unlock.split(), cwd=copy, check=True, capture_output=True, timeout=300)
+    assert not list(locks.glob("*"))
 
 
 def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):

@@ -1,6 +1,6 @@
 """What a run's configuration may hold (config/config.yaml, config/demo.yaml)."""
 
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -36,7 +36,8 @@ class Policy(Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.max_scores < self.min_scores:
+        # The other kinds do not look at min_scores.
+        if self.kind == "ttest" and self.max_scores < self.min_scores:
             raise ValueError(
                 f"max_scores is {self.max_scores}, expected at least min_scores, which is {self.min_scores}."
             )
@@ -231,7 +232,7 @@ class Run(Closed):
     """Calls evaluated at once. `auto`: 32 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
     evaluated in smaller pieces; which calls are made and which classes win do not depend on it."""
     flush_calls: Count = 4096
-    """Calls between two writes to the score store: the most work that a killed job loses."""
+    """Calls between two writes to the score store: the most work that a killed job loses, or two batches if that is more."""
     device: Annotated[str, Field(pattern=DEVICE)] = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
     threads: Count = 1
@@ -260,8 +261,9 @@ class Run(Closed):
             twice = next((value for value in values or [] if values.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"'{key}' holds {twice!r} twice. Remove one.")
-        folder = f"{self.results}/{self.run}"
-        if PurePosixPath(self.store).is_relative_to(folder):
+        folder = Path(self.results, self.run)
+        # Resolved from where Snakemake runs, as both will be used: another spelling is no other place.
+        if Path(self.store).resolve().is_relative_to(folder.resolve()):
             raise ValueError(
                 f"'store' is '{self.store}', inside the run's folder '{folder}'. Deleting a run must not delete "
                 "scores: choose another folder, e.g. 'results/store', or another 'run'."

@@ -19,7 +19,7 @@ from diffzero.tables.cells import (
 
 COLUMNS = (
     "model", "dataset", "accuracy", "low", "high", "n", "calls_per_image", "calls", "seconds", "gpu_hours", "undecided",
-    "paper", "agrees", "kind",
+    "tied", "paper", "agrees", "kind",
 )  # fmt: skip
 HEADER = (
     "Data set", "Model", "Accuracy (%)", "n", "Calls per image", "Calls", "Seconds", "GPU hours", "Undecided (%)",
@@ -54,9 +54,10 @@ def table1(
     """COLUMNS, one row a (data set, model), data set first, in order of appearance in `wanted`, then in `predictions`.
 
     accuracy, low, high (Wilson 95 %), undecided (share of items with several classes left at max_scores) and paper are
-    in [0, 1]; n counts items; calls_per_image is nan for a baseline; calls, seconds and gpu_hours are sums over the
-    shards in `costs`, nan without any. agrees: whether Newcombe's 95 % interval of the difference to the paper, with
-    its `paper_examples`, holds 0; NA where the paper has no such cell. A model that skipped a data set has n = 0.
+    in [0, 1]; n counts items, tied the decisions (of all seeds) between classes whose means were equal to the last bit;
+    calls_per_image is nan for a baseline; calls, seconds and gpu_hours are sums over the shards in `costs`, nan without
+    any. agrees: whether Newcombe's 95 % interval of the difference to the paper, with its `paper_examples`, holds 0; NA
+    where the paper has no such cell. A model that skipped a data set has n = 0.
 
     predictions: columns of predictions.parquet, model, dataset, kind ("diffusion" or "baseline"), seed. costs: model,
     dataset, calls, seconds, gpu_hours, one row a shard. paper: model, dataset, accuracy in percent, as reported.
@@ -65,12 +66,13 @@ def table1(
     Raises ValueError for an absent column, an item met twice, or several reported numbers for one cell.
     """
     keys = ["model", "dataset"]
-    require(predictions, ["kind", "seed"], "predictions")
+    require(predictions, ["kind", "seed", "tied"], "predictions")
     names = expected([*keys, "kind"], wanted, predictions)
     levels = {name: list(names[name].unique()) for name in ("dataset", "model")}
     cells = with_missing(summaries(predictions, keys), levels).rename(columns={"calls": "calls_per_image"})
     cells["kind"] = cells["model"].map(names.drop_duplicates("model").set_index("model")["kind"])
-    cells = cells.merge(costs_of(costs), how="left", on=keys)
+    tied = predictions.groupby(keys, as_index=False)["tied"].sum().astype({"tied": "int64"})
+    cells = cells.merge(tied, how="left", on=keys).merge(costs_of(costs), how="left", on=keys)
     cells["paper"] = _reported(cells, paper)
     agree = [agrees(c.accuracy, c.n, c.paper, paper_examples(c.dataset, sizes)) for c in cells.itertuples()]
     cells["agrees"] = pd.array(agree, dtype="boolean")
@@ -120,6 +122,9 @@ def layout1(table: pd.DataFrame, notes: Sequence[str] = (), paper: pd.DataFrame 
     ]
     if table["paper"].notna().any():
         own[0] += " ≠: the 95 % interval of the difference to the paper's accuracy does not hold 0."
+    ties = [f"{c['tied']:.0f} of {c['model']} on {c['dataset']}" for _, c in table[table["tied"] > 0].iterrows()]
+    if ties:
+        own.append(f"Exact ties, decided for the lowest label: {'; '.join(ties)}.")
     absent = table[table["n"] == 0]
     own += missing_note(f"{cell['model']} on {cell['dataset']}" for _, cell in absent.iterrows())
     rows = []
