@@ -26,7 +26,10 @@ class DiskFull(OSError):
 
 @contextmanager
 def telling_of_a_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
-    """A context whose want of space for `size` bytes (None: not known yet) at `path` becomes DiskFull, which names the file and says what to do."""
+    """A context whose want of space at `path` becomes DiskFull, which names the file and says what to do.
+
+    `size` is what it needs in bytes, if that is known.
+    """
     try:
         yield
     except OSError as error:
@@ -36,8 +39,8 @@ def telling_of_a_full_disk(path: Path, size: int | None = None) -> Iterator[None
         raise DiskFull(
             error.errno,
             f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
-            f"{'room for the rest' if size is None else f'{size:,}'}. Make room there, or set `results` and `store` to folders on another disk, and type the same command again: all "
-            "that is finished is kept.",
+            f"{'room for the rest' if size is None else f'{size:,}'}. Make room there, or set `results` and `store` to folders on "
+            "another disk, and type the same command again: all that is finished is kept.",
         ) from error
 
 
