@@ -119,7 +119,7 @@ def coverage(interval, truth: np.ndarray) -> float:
     return float(((low <= truth) & (truth <= high)).mean())
 
 
-@pytest.mark.parametrize("n", [30, 100, 4096])
+@pytest.mark.parametrize("n", [30, 100, 1000, 4096])
 def test_wilsons_95_percent_cover_95_percent(n: int) -> None:
     rng = np.random.default_rng(n)
     # Rates all over the range: at a single rate the coverage of any interval of counts jumps with n.
@@ -153,24 +153,36 @@ def test_clustered_decisions_of_one_each_are_wilsons_but_for_students_factor() -
 @pytest.mark.parametrize("clusters", [12, 60])
 def test_clustered_wilson_covers_95_percent_where_plain_wilson_does_not(clusters: int) -> None:
     rng = np.random.default_rng(5)
-    truth = rng.uniform(0.3, 0.7, 5000)
-    chance = rng.beta(2 * truth[:, None], 2 * (1 - truth[:, None]), (5000, clusters))  # intraclass correlation 1/3
-    right = rng.random((5000, clusters, 6)) < chance[..., None]
+    truth = rng.uniform(0.3, 0.7, SIMULATIONS)
+    chance = rng.beta(
+        2 * truth[:, None], 2 * (1 - truth[:, None]), (SIMULATIONS, clusters)
+    )  # intraclass correlation 1/3
+    right = rng.random((SIMULATIONS, clusters, 6)) < chance[..., None]
     names = np.repeat(np.arange(clusters), 6)
     found = coverage(lambda k: clustered_wilson(right[k].ravel(), names), truth)
     plain = coverage(lambda k: statistics.wilson(int(right[k].sum()), clusters * 6), truth)
     assert 0.93 <= found <= 0.97 and plain < 0.85
 
 
-@pytest.mark.parametrize("clustered", [False, True])
-def test_the_bootstrap_of_a_paired_difference_covers_95_percent(clustered: bool, monkeypatch) -> None:
+@pytest.mark.parametrize("shared", [0.02, 1 / 3, 0.8])
+def test_the_interval_of_several_seeds_covers_95_percent_however_much_an_image_decides(shared: float) -> None:
+    rng = np.random.default_rng(7)
+    images, size = 60, 1 / shared - 1  # a beta of this size gives the seeds of an image this correlation
+    truth = rng.uniform(0.2, 0.8, SIMULATIONS)
+    chance = rng.beta(size * truth[:, None], size * (1 - truth[:, None]), (SIMULATIONS, images))
+    right = rng.random((SIMULATIONS, images, 3)) < chance[..., None]
+    names = np.repeat(np.arange(images), 3)
+    assert 0.93 <= coverage(lambda k: clustered_wilson(right[k].ravel(), names), truth) <= 0.97
+
+
+@pytest.mark.parametrize(("n", "repeats"), [(120, 1), (120, 4), (30, 1)])
+def test_the_bootstrap_of_a_paired_difference_covers_95_percent(n: int, repeats: int, monkeypatch) -> None:
     monkeypatch.setattr(statistics, "RESAMPLES", 600)  # the quantiles of 10,000 intervals average out
     rng = np.random.default_rng(3)
-    n, repeats = 120, 4 if clustered else 1
     p, q = rng.uniform(0.2, 0.8, (2, SIMULATIONS))
     first, second = rng.random((SIMULATIONS, n)) < p[:, None], rng.random((SIMULATIONS, n)) < q[:, None]
     gap = np.repeat(first.astype(float) - second.astype(float), repeats, axis=1)
-    clusters = np.repeat(np.arange(n), repeats) if clustered else None
+    clusters = np.repeat(np.arange(n), repeats) if repeats > 1 else None
     assert 0.93 <= coverage(lambda k: bootstrap_interval(gap[k], clusters, seed=k), p - q) <= 0.97
 
 

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,7 +78,24 @@ def test_seeds_of_one_image_are_not_more_images() -> None:
     both = pd.concat([predictions("mini-sd", "1100", seed=0), predictions("mini-sd", "1111", seed=1)])
     row = table1(both, COSTS).iloc[0]
     assert (row["n"], row["accuracy"]) == (4, 0.75)
-    assert (row["low"], row["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
+    again = pd.concat([predictions("mini-sd", "1101", seed=seed) for seed in range(5)])
+    row = table1(again, COSTS).iloc[0]
+    assert (row["n"], row["accuracy"]) == (4, 0.75)
+    assert row["low"] <= THREE_OF_FOUR[0] and row["high"] >= THREE_OF_FOUR[1], "no narrower than one seed"
+
+
+def test_seeds_that_redraw_an_images_luck_narrow_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    marks = ["".join(rng.choice(["0", "1"], 200)) for _ in range(4)]
+    widths = [
+        float((row["high"] - row["low"]).iloc[0])
+        for row in (
+            table1(pd.concat([predictions("sd", marks[k], seed=k) for k in range(seeds)]), COSTS) for seeds in (1, 4)
+        )
+    ]
+    assert widths[1] == pytest.approx(widths[0] / 2, rel=0.1), (
+        "nothing but luck: four seeds are worth four times as many"
+    )
 
 
 @pytest.mark.parametrize(("reported", "agrees"), [(75.0, True), (40.0, True), (5.0, False)])

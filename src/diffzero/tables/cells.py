@@ -1,7 +1,7 @@
 """What every table is made of: one row a cell, with its interval, n and calls, missing cells included.
 
-Seeds redraw the noise, not the images. So an item's seeds are averaged first, n counts items, and the interval is that
-of n items: pooling seeds would call the same image several independent ones.
+Seeds redraw the noise, not the images. So an item's seeds are averaged first, n counts items, and the interval is that of as many
+decisions as they are worth: pooled, the same image would be several independent ones; as one decision each, seeds would narrow nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from diffzero.statistics import proportion_difference, wilson
+from diffzero.statistics import clustered_wilson, proportion_difference, wilson
 
 PAPER_EXAMPLES = 4096  # test images a data set in the paper
 SPENT = ("calls", "seconds", "gpu_hours")
@@ -26,6 +26,14 @@ def require(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
         )
 
 
+def share_of(group: pd.DataFrame) -> tuple[float, float, float, int]:
+    """accuracy, low, high, n of one cell's predictions: Wilson 95 %, with several seeds at the effective number of decisions."""
+    share = group.groupby("item")["correct"].mean()
+    if len(share) == len(group):
+        return float(share.mean()), *wilson(float(share.sum()), len(share)), len(share)
+    return float(share.mean()), *clustered_wilson(group["correct"], group["item"])[1:], len(share)
+
+
 def summaries(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """accuracy, low, high, n, calls (mean), undecided (share) for each value of the keys, in order of appearance."""
     require(predictions, [*keys, "item", "correct", "calls", "undecided"], "predictions")
@@ -36,11 +44,10 @@ def summaries(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
             f"predictions: found {twice.iloc[0].to_dict()} more than once ({len(twice)} rows too many), expected each "
             "item once a seed; read each predictions file once."
         )
-    rows = []
-    for key, group in predictions.groupby(keys, sort=False):
-        share = group.groupby("item")["correct"].mean()
-        low, high = wilson(float(share.sum()), len(share))
-        rows.append((*key, share.mean(), low, high, len(share), group["calls"].mean(), group["undecided"].mean()))
+    rows = [
+        (*key, *share_of(group), group["calls"].mean(), group["undecided"].mean())
+        for key, group in predictions.groupby(keys, sort=False)
+    ]
     return pd.DataFrame(rows, columns=[*keys, "accuracy", "low", "high", "n", "calls", "undecided"])
 
 

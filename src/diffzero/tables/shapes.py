@@ -7,7 +7,7 @@ import pandas as pd
 
 from diffzero.layout import MISSING, Layout, agreement, missing_note, number, percent, with_interval
 from diffzero.statistics import wilson
-from diffzero.tables.cells import INTERVAL_NOTE, agrees, expected, summaries
+from diffzero.tables.cells import INTERVAL_NOTE, agrees, expected, share_of, summaries
 
 CUES = ("shape_label", "texture_label")
 PAPER_IMAGES = 1280
@@ -141,15 +141,11 @@ def by_category(predictions: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
             for label in sorted(mine["shape_label"].unique().astype(int))
         ]
         for category, group in [*parts, ("all", mine)]:
-            share = group.groupby("item")["correct"].mean()
-            low, high = wilson(float(share.sum()), len(share))
             bias, bias_low, bias_high, both = _bias(group)
             accuracy, conflicts = _conflict(group)
             shape = accuracy * conflicts if conflicts else 0.0
             counts = (shape, both - shape, conflicts - both)
-            rows.append(
-                (model, category, share.mean(), low, high, len(share), *counts, bias, bias_low, bias_high, both)
-            )
+            rows.append((model, category, *share_of(group), *counts, bias, bias_low, bias_high, both))
     columns = ["accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n"]
     return pd.DataFrame(rows, columns=["model", "category", *columns])
 
