@@ -238,7 +238,7 @@ def experiment(folder: Path | str, root: Path = ROOT, **changes) -> Experiment:
 
 def test_both_sets_of_scenes_are_scored_and_published_apart(tmp_path):
     both = experiment("lewis", binding={"scenes": 2, "baselines": ["mini-clip"]}, results=str(tmp_path))
-    assert both.scene_sets == ["scenes", "lewis"] and (both.classes("scenes"), both.classes("lewis")) == (40, 10)
+    assert both.scene_sets == ["scenes", "lewis"] and (both.tasks("scenes"), both.tasks("lewis")) == (20, 5)
     lewis = next(s for s in both.main if s.dataset == "lewis")
     assert both.image_count(lewis) == 4 and lewis.policy.max_scores == 20
     published = Publication(both, lambda: False, "snakemake")
