@@ -7,6 +7,8 @@ MODEL ?= mini-sd
 BIN := .venv/bin
 STAMP := .venv/.installed
 UV := 0.13.9
+DEMO := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-incomplete --quiet rules
+UNLOCK := $(BIN)/snakemake --unlock --configfile config/demo.yaml
 export PYTHONPATH := src
 
 .PHONY: help setup demo test lint classify benchmark
@@ -24,7 +26,10 @@ $(STAMP): requirements.lock
 	@touch $@
 
 demo: $(STAMP)  ## the whole experiment in miniature; tables and figures in results/demo
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-incomplete --quiet rules
+	@echo "$(DEMO)"
+	@$(DEMO) || { printf '%s\n' 'diffzero: not finished; everything scored is kept. To go on, type: make demo' \
+		'Does it say that the directory cannot be locked, and no other run is at work here? Then the last one was killed; type first:' \
+		'$(UNLOCK)' >&2; exit 1; }
 	@echo "Tables: results/demo/tables/   Figures: results/demo/figures/"
 
 test: $(STAMP)  ## all tests
@@ -35,8 +40,13 @@ lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
+# Through the environment, as typed: neither make nor the shell may read what stands in a prompt.
+unexport IMAGE PROMPTS MODEL
+classify: export CLASSIFY_IMAGE = $(value IMAGE)
+classify: export CLASSIFY_PROMPTS = $(value PROMPTS)
+classify: export CLASSIFY_MODEL = $(value MODEL)
 classify: $(STAMP)  ## one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
-	@$(BIN)/python -m diffzero.classify --image "$(IMAGE)" --prompts "$(PROMPTS)" --model $(MODEL)
+	@$(BIN)/python -m diffzero.classify --image "$$CLASSIFY_IMAGE" --prompts "$$CLASSIFY_PROMPTS" --model "$$CLASSIFY_MODEL"
 
 benchmark: $(STAMP)  ## the engine's speed as ratios, in results/benchmarks/engine.json
 	$(BIN)/python benchmarks/engine.py

@@ -15,7 +15,7 @@ os.environ.update(PYTHONPATH=str(ROOT / "src"))
 from diffzero import spending
 from diffzero.config import ConfigError, load_run
 from diffzero.experiment import LEWIS, SCENES, Experiment
-from diffzero.publication import Publication
+from diffzero.publication import Publication, command_line
 
 # A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
 if "models" not in config:
@@ -50,7 +50,7 @@ include: "rules/baselines.smk"
 include: "rules/binding.smk"
 
 
-PUBLISHED = Publication(EXPERIMENT, asked_for_what_is_there, command_line())
+PUBLISHED = Publication(EXPERIMENT, asked_for_what_is_there, this_command())
 
 
 include: "rules/tables.smk"

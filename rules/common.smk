@@ -2,6 +2,7 @@
 import functools
 
 from diffzero import demand, preparation, slurm, slurm_guard
+from diffzero.checkpoint import stamps
 
 # Figures join a model and a data set by a hyphen, which names may hold, too.
 FIGURE_MODELS = "|".join(map(re.escape, RUN.models))
@@ -75,6 +76,11 @@ def trained_on(names):
     return {name: EXPERIMENT.dataset(name).trained_on for name in names}
 
 
+def test_sizes(names):
+    """Images of the whole test sets, as documented; None where they are not."""
+    return {name: EXPERIMENT.dataset(name).test_size for name in names}
+
+
 def efficiency_scores(wildcards, unshared):
     return EXPERIMENT.shards(EXPERIMENT.efficiency(wildcards.model, wildcards.dataset)[unshared])
 
@@ -132,13 +138,10 @@ def more_minutes(minutes):
     return lambda wildcards, attempt, rulename: min(minutes * attempt, longest_minutes(rulename))
 
 
-def command_line():
+def this_command():
     """How this run is called, for the messages that say what to type next; targets can be put behind it."""
     named = [str(Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path) for path in workflow.configfiles]
-    if named in ([], ["config/config.yaml"]):
-        return "snakemake --profile slurm"
-    # Without `=` or `--` Snakemake takes a target for one more configuration file.
-    return f"snakemake --cores all --configfile={named[0]}" if len(named) == 1 else f"snakemake --cores all --configfile {' '.join(named)} --"
+    return command_line(named, workflow.config_settings.config_args or [])
 
 
 def asked_for_what_is_there():

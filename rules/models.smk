@@ -17,6 +17,8 @@ rule weights:
         runtime=more_minutes(240),
     params:
         model=lambda wildcards: EXPERIMENT.model(wildcards.model).model_dump(mode="json"),
+        # Not an input: weights that are not there shall be told by the script, and a copy may bring an old time with it.
+        files=lambda wildcards: stamps(EXPERIMENT.model(wildcards.model), ROOT),
     message:
         "Weights of {wildcards.model}: find, check, digest"
     script:

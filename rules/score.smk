@@ -27,7 +27,6 @@ rule score:
         gpu=0 if RUN.device == "cpu" else 1,
     params:
         scoring=lambda wildcards: scoring_of(wildcards).params(),
-        weighting=RUN.weighting.model_dump(),
         dtype=model_value("dtype"),
         device=RUN.device,
         batch_size=RUN.batch_size,

@@ -26,6 +26,7 @@ rule weightings:
         sources=lambda wildcards: unpruned_sources(PUBLISHED.unpruned()),
         weighting=RUN.weighting.model_dump(),
         absent=lambda wildcards: PUBLISHED.absent(unpruned=True),
+        sizes=test_sizes(RUN.datasets),
     message:
         "Table 4, transfer of learned weights, and Appendix F"
     script:
@@ -52,6 +53,7 @@ rule variants:
         sources=lambda wildcards: PUBLISHED.sources("classification", "variants"),
         rows=lambda wildcards: PUBLISHED.variant_rows(),
         absent=lambda wildcards: PUBLISHED.absent("variants"),
+        sizes=test_sizes(RUN.datasets),
     message:
         "Section 4.1 and the prompt study"
     script:

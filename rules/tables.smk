@@ -24,6 +24,7 @@ rule table1:
         wanted=lambda wildcards: PUBLISHED.wanted("classification"),
         absent=lambda wildcards: PUBLISHED.absent("classification"),
         trained_on=trained_on(RUN.datasets),
+        sizes=test_sizes(RUN.datasets),
     message:
         "Table 1: accuracy of every model on every data set"
     script:
@@ -48,6 +49,7 @@ rule paired:
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification", "binding", "lewis"),
         absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "lewis"),
+        seed=RUN.seeds[0],
     message:
         "Models compared on the same images"
     script:

@@ -1,6 +1,7 @@
 """Tiny checkpoints with random weights, in the folder layout of the real ones."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,3 +55,15 @@ def tiny_if(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = (tokenizer, mini.t5_encoder(tokenizer), mini.if_unet(), mini.if_scheduler())
     IFPipeline(*parts, None, None, None, requires_safety_checker=False).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB, of which the test may fill all."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

@@ -25,6 +25,8 @@ class Fault:
     code: str | None = None  # X-Error-Code, as the hub sends it
     no_ranges: bool = False
     on: str = "GET"
+    retry_after: str | None = None
+    endless: bool = False  # a body without a length that goes on and on
 
 
 @dataclass
@@ -49,6 +51,7 @@ class FakeHub:
     seen: list[Seen] = field(default_factory=list)
     url: str = ""
     cdn: str = ""
+    endless: bool = False  # every page of a list names a next one
 
     def sent(self, name: str) -> int:
         """Bytes of a file's content that went out."""
@@ -114,7 +117,9 @@ class Handler(BaseHTTPRequestHandler):
         repo = "/".join(parts[2:4])
         fault = self.hub.take(f"{repo}/tree", "GET")
         if fault.status:
-            return self.plainly(fault.status, fault.code)
+            return self.refuse(fault)
+        if fault.body is not None:
+            return self.plainly(200, None, fault.body)
         files = self.hub.repositories.get((parts[1], repo))
         if files is None:
             return self.plainly(404, "RepoNotFound")
@@ -130,9 +135,21 @@ class Handler(BaseHTTPRequestHandler):
         page = int(parse_qs(urlsplit(self.path).query).get("cursor", ["0"])[0])
         half = max(1, len(entries) // 2)
         body = json.dumps(entries[:half] if page == 0 else entries[half:]).encode()
-        more = page == 0 and len(entries) > half
-        link = {"Link": f'<{self.hub.url}/{"/".join(parts)}?recursive=true&cursor=1>; rel="next"'} if more else {}
+        more = self.hub.endless or (page == 0 and len(entries) > half)
+        next_page = f"{self.hub.url}/{'/'.join(parts)}?recursive=true&cursor={page + 1}"
+        link = {"Link": f'<{next_page}>; rel="next"'} if more else {}
         self.plainly(200, None, body, {"Content-Type": "application/json", **link})
+
+    def refuse(self, fault: Fault) -> None:
+        self.plainly(fault.status, fault.code, None, {"Retry-After": fault.retry_after} if fault.retry_after else {})
+
+    def go_on(self, data: bytes) -> None:
+        """The bytes over and over, until the client has had enough."""
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        while True:
+            self.wfile.write(data)
 
     def stored(self, path: str) -> tuple[bytes | None, str]:
         """The bytes of `[datasets/]owner/name/resolve/revision/file`, and the file's name."""
@@ -161,7 +178,9 @@ class Handler(BaseHTTPRequestHandler):
     def content(self, name: str, data: bytes, headers: dict[str, str], method: str) -> None:
         fault = self.hub.take(name, method) if method == "GET" else Fault()
         if fault.status:
-            return self.plainly(fault.status, fault.code)
+            return self.refuse(fault)
+        if fault.endless:
+            return self.go_on(data)
         data = data if fault.body is None else fault.body
         start = 0
         if self.headers["Range"] and not fault.no_ranges:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from scipy.io import savemat
 
 from data_server import DataServer
 from diffzero.config import Archive, Dataset, Download, load_dataset
-from diffzero.datasets.archives import pixmap
+from diffzero.datasets.archives import _idx_array, pixmap
 from diffzero.images import decode, png
 from diffzero.stages import test_images
 
@@ -216,7 +217,7 @@ def test_an_archive_of_class_folders_names_its_images_as_the_folder_does(server,
         data = tar({**members, "cue-conflict/README": b"no image"})
     found = load(server, "cue_conflict", data)
     from_folder = dataset.model_copy(
-        update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)})}
+        update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)}), "test_size": None}
     )
     expected = test_images(from_folder, 100, 0, ROOT)
     pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
@@ -236,3 +237,15 @@ def test_a_pixmap_keeps_every_pixel(shape):
     pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8)
     found = np.asarray(Image.open(io.BytesIO(pixmap(pixels))))
     assert np.array_equal(found, pixels)
+
+
+def test_a_small_gzip_file_is_unpacked_no_further_than_its_header_says(tmp_path):
+    with gzip.open(tmp_path / "bomb.gz", "wb") as file:
+        file.write(idx(np.zeros((1, 4, 4), np.uint8)))
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"bomb.gz: found magic number 0x803, sizes \[1, 4, 4\] and 17 or more bytes"):
+        _idx_array(tmp_path / "bomb.gz", 3)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()

@@ -182,3 +182,12 @@ def test_an_encrypted_member_is_named(tmp_path):
     path.write_bytes(bytes(data))
     with pytest.raises(ArchiveError, match="encrypted"):
         list(unpacked(path, is_png))
+
+
+def test_a_sparse_member_is_refused_though_the_archive_is_small(tmp_path):
+    info, data = member("a.png", b"1234")
+    info.pax_headers = {"GNU.sparse.map": "0,4", "GNU.sparse.size": str(1 << 29), "GNU.sparse.numblocks": "1"}
+    path = tar(tmp_path / "x.tar", (info, data), member("b.png"))
+    with pytest.raises(ArchiveError, match="'a.png', a sparse file"):
+        list(unpacked(path, is_png))
+    assert [name for name, _ in unpacked(path, lambda name: name == "b.png")] == ["b.png"]

@@ -66,5 +66,6 @@ def test_a_third_of_a_batch_is_about_a_third_of_the_jobs_and_every_folder_is_sma
 
 
 def test_predictions_of_a_seed_come_from_that_seeds_scores(big):
-    said = dry_run(big, "results/paper/predictions/model-0/mnist/seed1/shared-ttest-20-2000-0.002/heuristic-7.parquet")
+    race = "shared-ttest-20-2000-0.002-heuristic-7"
+    said = dry_run(big, f"results/paper/predictions/model-0/mnist/seed1/{race}/heuristic-7.parquet")
     assert set(re.findall(r"Score mnist with model-0, seed (\d)", said)) == {"1"}

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diffzero import breakdown
+from diffzero import breakdown, statistics
 from diffzero.binding import TASKS
+from diffzero.images import png
 from diffzero.scenes import sample_scene
 from diffzero.stages import binding_items, scene_images
 
 SCENES = 60
+PICTURE = png(np.zeros((4, 4, 3), dtype=np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +21,11 @@ def data() -> dict:
     rows = []
     for index in range(SCENES):
         scene = sample_scene(3, index, PAIRS)
-        row = {"scene": index, "seed": 3, "held_out": scene.held_out, "image": b"", "index": index}
+        row = {"scene": index, "seed": 3, "held_out": scene.held_out, "image": PICTURE, "index": index}
         for item in scene.objects:
             row |= {column(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
         rows.append(row)
-    table = scene_images([pd.DataFrame(rows)])
+    table = scene_images({"scenes.parquet": pd.DataFrame(rows)})
     prompts, items = binding_items(table, 20, 0)
     return {"items": items, "prompts": prompts["prompts"], "scenes": table.drop(columns="bytes")}
 
@@ -61,6 +63,19 @@ def test_a_model_that_binds_names_the_larger_object_half_of_the_time(data) -> No
     table, shares = breakdown.breakdown(answers(data, lambda a, b, scene, label: label), data)
     assert (table["accuracy"] == 1).all()
     assert shares["share"].between(0.2, 0.8).all() and (shares["n"] >= 10).all()
+
+
+def test_several_decisions_about_a_scene_and_several_seeds_are_no_independent_ones(data) -> None:
+    once = answers(data, lambda a, b, scene, label: int(scene["index"] % 2)).assign(seed=0)
+    shapes, larger = breakdown.breakdown(once, data)
+    again = breakdown.breakdown(pd.concat([once, once.assign(seed=1)]), data)
+    pd.testing.assert_frame_equal(shapes, again[0])
+    pd.testing.assert_frame_equal(larger, again[1])
+    # Wrong or right by scene: the interval is that of scenes, wider than that of as many decisions.
+    by_scene = once.assign(correct=lambda table: table["image"].str[-1].isin(list("02468")))
+    cell = breakdown.shapes(breakdown.decisions(by_scene, data["items"], data["prompts"])).iloc[0]
+    plain = statistics.wilson(cell["accuracy"] * cell["n"], cell["n"])
+    assert cell["high"] - cell["low"] > 1.2 * (plain[1] - plain[0])
 
 
 def test_decisions_read_the_values_that_the_sentences_name(data) -> None:

@@ -5,9 +5,9 @@ import pytest
 import statsmodels.api as sm
 from scipy.special import expit, softmax
 
-from diffzero import calibration, confidences
+from diffzero import calibration, confidences, learned
 from diffzero.matrices import Matrices
-from diffzero.race import Full, TTest
+from diffzero.race import Full, Stages, TTest
 
 
 def test_platt_is_statsmodels_logistic_regression_on_platts_targets() -> None:
@@ -71,9 +71,24 @@ def test_few_calls_make_a_confident_prediction() -> None:
     assert (table["ece"] < 0.25).all()
 
 
-def test_a_race_is_cut_off_where_the_scores_end() -> None:
-    calls, _ = confidences.races(hard_and_easy(8), Full(500), np.ones_like)
-    assert (calls == 120).all()
+@pytest.mark.parametrize(
+    ("policy", "least", "most"),
+    # Of 40 draws of three classes: all; what the t-test leaves; three classes to 10 and two to 40; three to 40.
+    [(Full(500), 120, 120), (TTest(10, 500), 30, 120), (Stages((10, 500), (2, 1)), 90, 90), (Stages((50, 90), (2, 1)), 120, 120)],
+)  # fmt: skip
+def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
+    data = hard_and_easy(8)
+    calls, right = confidences.races(data, policy, np.ones_like)
+    assert least <= calls.min() and calls.max() <= most
+    if not isinstance(policy, TTest):
+        assert right.tolist() == data.correct(np.ones_like).tolist()
+
+
+def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
+    data = hard_and_easy(2)
+    table, _ = confidences.calibrate({("m", "d"): (data, np.ones_like)}, TTest(10, 2000, 0.002))
+    assert table["n"].tolist() == table["fitted"].tolist() == [1, 1]
+    assert len(learned.learned_correct(data)) == len(learned.combined_correct([data, data])) == 2
 
 
 def test_without_unpruned_scores_there_is_no_row() -> None:

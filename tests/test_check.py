@@ -91,9 +91,7 @@ def test_each_state_with_size_licence_and_place(root, fake_hub):
     assert "only pickled weights" in found["pickled"].reasons[0] and "no-such-folder" in found["gone"].reasons[0]
     text = to_text(list(found.values()), "x")
     assert "4 are downloaded when the run needs them (8.0 MB; " in text and "4 are missing: the run would fail." in text
-    assert re.search(
-        r"^data set +pets +to download +2.0 MB +CC BY 4.0 +hub datasets/owner/pets@0123456789ab$", text, re.M
-    )
+    assert re.search(r"^data set +pets +to download +2.0 MB +CC BY 4.0 +owner/pets at 0123456789ab, test$", text, re.M)
     assert not [seen for seen in fake_hub.seen if "/resolve/" in seen.path]  # nothing is downloaded
     with pytest.raises(Missing, match="^gone, gated, pickled, nowhere: neither there nor to be had"):
         require(list(found.values()))
@@ -135,13 +133,27 @@ def test_files_by_their_addresses(fake_hub, monkeypatch):
     with pytest.raises(NotThere, match="plain/gone.zip: HTTP 404"):
         check.of_files([gone], check.Outside())
     outside = check.Outside()
-    for port in (9, 10, 11, 9):
+    for port in (9, 10, 9):
         with pytest.raises(Interrupted, match=f"http://127.0.0.1:{port} cannot be reached, and it is not in the cache"):
             outside.size(f"http://127.0.0.1:{port}/x")
     assert outside.unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
+    assert outside.size(a.url) == 5  # others are still asked
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(Offline, match="b.zip: not in the cache"):
         check.of_files([a, b], outside)
+
+
+def test_the_source_is_the_one_that_the_loader_takes_and_no_later_one_is_asked(root, fake_hub):
+    later = {"kind": "folder", "path": "pictures"}
+    write(root, "datasets", "both", DATASET | {"sources": [HUB, later]})
+    write(root, "datasets", "other", DATASET | {"sources": [later, HUB | {"repo": "owner/never"}]})
+    write(root, "datasets", "split", DATASET | {"sources": [HUB | {"repo": "owner/splits"}]})
+    fake_hub.repositories["datasets", "owner/splits"] = {"data/notest-0.parquet": BIG, "data/latest.parquet": BIG}
+    found = needs(root, ["local"], ("both", "other", "split"))
+    assert found["both"].state == DOWNLOAD and found["both"].source == f"owner/pets at {REVISION[:12]}, test"
+    assert found["other"].state == THERE and not [seen for seen in fake_hub.seen if "never" in seen.path]
+    # Files whose names merely hold the split's are none of it, for the loader neither.
+    assert found["split"].state == MISSING
 
 
 def test_images_that_were_selected_already_need_no_source(root):

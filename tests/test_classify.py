@@ -1,6 +1,8 @@
 """`python -m diffzero.classify`: a ranking and a picture, or one clear line."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,18 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 
+from diffzero import classify
 from diffzero.images import png
 
 SRC = Path(__file__).parent.parent / "src"
 MODEL = "kind: diffusion\ntitle: tiny\nlicence: MIT\nsize: 32\ndtype: float32\npath: {path}\n"
-GOOD = {"image": "photo.png", "prompts": "a sneaker, a bag,an ankle boot", "model": "tiny"}
+GOOD = {"image": "photo.png", "prompts": "a sneaker, a bag,an ankle boot", "model": "tiny", "max-scores": "30"}
+GOOD |= {"out": "out/race"}
 BAD = {  # what is wrong, and the words that the one line must hold
     "no such image": ({"image": "nowhere.png"}, ("nowhere.png", "make classify")),
     "undecodable": ({"image": "broken.png"}, ("broken.png", "cannot be decoded")),
-    "one prompt": ({"prompts": "a sneaker,"}, ("at least two", "a sneaker")),
-    "the same prompt twice": ({"prompts": "a bag,a bag"}, ("'a bag' twice",)),
+    "one prompt": ({"prompts": "a sneaker,"}, ("at least two different", "a sneaker")),
+    "one prompt, twice": ({"prompts": "a bag,a bag"}, ("found ['a bag', 'a bag']", "at least two different ones")),
+    "no draws": ({"max-scores": "0"}, ("command line: 'max_scores': found 0", "greater than or equal to 2")),
+    "one draw": ({"min-scores": "1"}, ("'min_scores': found 1", "greater than or equal to 2")),
+    "fewer than the least": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
+    "no probability": ({"cutoff-pval": "5"}, ("'cutoff_pval': found 5.0", "less than 1")),
+    "a negative rate": ({"rate": "-5"}, ("'rate': found -5.0", "greater than 0")),
     "too long": ({"prompts": "a bag," + "very " * 60 + "long"}, ("tokens", "expected at most 24")),
     "unknown model": ({"model": "tinny"}, ("unknown model 'tinny'", "Did you mean 'tiny'?")),
     "a CLIP model": ({"model": "clip"}, ("kind clip", "expected a diffusion model")),
@@ -28,9 +39,8 @@ BAD = {  # what is wrong, and the words that the one line must hold
 
 
 def start(root: Path, changes: dict[str, str]) -> subprocess.CompletedProcess:
-    values = {**GOOD, **changes}
-    options = [word for name, value in values.items() for word in (f"--{name}", value)]
-    command = [sys.executable, "-m", "diffzero.classify", *options, "--max-scores", "30", "--out", "out/race"]
+    options = [f"--{name}={value}" for name, value in {**GOOD, **changes}.items()]
+    command = [sys.executable, "-m", "diffzero.classify", *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -48,7 +58,13 @@ def runs(tmp_path_factory, tiny_sd):
     (root / "photo.png").write_bytes(picture)
     (root / "renamed.png").write_bytes(picture)
     (root / "broken.png").write_bytes(picture[: len(picture) // 2])
-    changes = {"good": {}, "renamed": {"image": "renamed.png"}, **{name: change for name, (change, _) in BAD.items()}}
+    twice = {"prompts": "a bag,a sneaker,a bag,an ankle boot", "out": "out/twice"}
+    changes = {
+        "good": {},
+        "renamed": {"image": "renamed.png"},
+        "twice": twice,
+        **{name: change for name, (change, _) in BAD.items()},
+    }
     with ThreadPoolExecutor(2) as pool:
         done = dict(zip(changes, pool.map(lambda change: start(root, change), changes.values()), strict=True))
     return root, done
@@ -74,6 +90,14 @@ def test_the_result_depends_on_the_picture_not_on_its_name(runs):
     assert done["renamed"].stdout == done["good"].stdout
 
 
+def test_a_prompt_that_is_given_twice_is_scored_once_and_said(runs):
+    _, done = runs
+    assert done["twice"].returncode == 0, done["twice"].stderr
+    lines, plain = (done[name].stdout.splitlines() for name in ("twice", "good"))
+    assert sorted(lines[1:4]) == sorted(plain[1:4]) and lines[4] == plain[4]
+    assert lines[5] == "'a bag' was given 2 times: scored once, tied with itself"
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_told_in_one_clear_line(runs, case):
     _, done = runs
@@ -82,3 +106,40 @@ def test_bad_input_is_told_in_one_clear_line(runs, case):
     assert len([line for line in error if line.startswith("diffzero: ")]) == 1 and error[-1].startswith("diffzero: ")
     assert "Traceback" not in done[case].stderr
     assert all(words in error[-1] for words in BAD[case][1]), error[-1]
+
+
+def test_a_memory_too_small_for_one_call_is_told_in_one_clear_line(runs, monkeypatch):
+    def shortage(*_, **__):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.chdir(runs[0])
+    monkeypatch.setattr(UNet2DConditionModel, "forward", shortage)
+    with pytest.raises(SystemExit, match="diffzero: memory: not even one call of the network fits"):
+        classify.main([f"--{name}={value}" for name, value in GOOD.items()])
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a 12" ruler,a bag',
+        "a girl's shoe,a bag",
+        "$(touch ran),a bag",
+        "$(shell touch ran),`touch ran`",
+        "$5,$PATH,a;b #c",
+    ],
+)
+def test_make_hands_prompts_on_as_they_were_typed(tmp_path, text):
+    """The real recipe, with a Python of ours in the place of the environment's."""
+    shutil.copy(SRC.parent / "Makefile", tmp_path)
+    (tmp_path / "bin").mkdir()
+    echo = tmp_path / "bin" / "python"
+    echo.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    echo.chmod(0o755)
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / "stamp").touch()
+    command = ["make", "-s", "classify", "BIN=bin", "STAMP=stamp", f"IMAGE={text}.png", f"PROMPTS={text}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    words = ["-m", "diffzero.classify", "--image", f"{text}.png", "--prompts", text, "--model", "mini-sd"]
+    assert json.loads(done.stdout) == words and not (tmp_path / "ran").exists()

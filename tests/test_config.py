@@ -8,13 +8,14 @@ import pytest
 import yaml
 
 from diffzero.config import Clip, ConfigError, Hub, json_schema, load_dataset, load_model, load_run, markdown
+from diffzero.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 REGENERATE = "run `PYTHONPATH=src python -m diffzero.config` in the root of the repository"
 MODELS = sorted(path.stem for path in (ROOT / "config/models").glob("*.yaml"))
 DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
 CLASSES = {
-    "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "eurosat": 10,
+    "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "svhn_digits": 10, "eurosat": 10,
     "cars": 196, "imagenet": 1000, "caltech101": 102, "pets": 37, "food101": 101, "digits": 10, "fashion": 10,
     "cue_conflict": 16,
 }  # fmt: skip
@@ -100,6 +101,32 @@ def test_binding_takes_the_models_of_the_run_unless_it_names_its_own():
     assert load_run(demo(binding=None), ROOT).binding is None
 
 
+def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
+    lines = (ROOT / "config" / "config.yaml").read_text().splitlines()
+    seeds = next(line for line in lines if line.startswith("# seeds:")).removeprefix("# ")
+    first = lines.index("# run: appendix-f")
+    block = [line.removeprefix("# ") for line in lines[first : first + 7]]
+    run = load_run(yaml.safe_load("\n".join([seeds, *block])), ROOT)
+    assert len(run.seeds) > 1
+    scorings = Experiment(run, ROOT).unpruned
+    assert {(s.model, s.dataset, s.first, s.policy.max_scores) for s in scorings} == {
+        (model, "imagenet", 64, 500) for model in ("deepfloyd-if-i-xl", "deepfloyd-if-ii")
+    }
+
+
+def test_binding_without_a_scene_or_with_colours_of_its_own_is_refused():
+    assert refusal(binding={"scenes": 0}).startswith(
+        "config/demo.yaml: 'binding.scenes': found 0, expected greater than or equal to 1."
+    )
+    assert "unknown key 'colours' in 'binding'" in refusal(binding={"scenes": 4, "colours": 9})
+
+
+@pytest.mark.parametrize("key", ["efficiency", "unpruned"])
+def test_a_single_unpruned_image_has_no_other_half_and_is_refused(key):
+    entry = {"model": "mini-sd", "dataset": "digits", "images": 1, "draws": 5}
+    assert f"'{key}[0].images': found 1, expected greater than or equal to 2" in refusal(**{key: [entry]})
+
+
 def test_misspelt_key_names_the_nearest_the_file_and_the_legal_ones():
     assert refusal(policy={"max_score": 5}) == (
         "config/demo.yaml: unknown key 'max_score' in 'policy'. Did you mean 'max_scores'? "
@@ -161,8 +188,12 @@ def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
         ({"models": ["mini-sd", "mini-sd"]}, "'models' holds 'mini-sd' twice"),
         ({"models": ["mini-sd"]}, "'denoised[1].model' is 'mini-if', expected one of 'models': mini-sd."),
         ({"images": 10}, "'efficiency[0].images' is 16, expected at most 'images', which is 10"),
-        ({"binding": {"models": ["mini-x", "mini-x"]}}, "'binding.models' holds 'mini-x' twice"),
+        ({"binding": {"scenes": 2, "models": ["mini-x", "mini-x"]}}, "'binding.models' holds 'mini-x' twice"),
+        ({"binding": {"samples": 4}}, "'binding': found neither `scenes` nor `lewis`, expected one"),
         ({"run": "store"}, "'store' is 'results/store', inside the run's folder 'results/store'"),
+        ({"store": "results/../results/demo/s"}, "inside the run's folder 'results/demo'"),
+        ({"store": str(Path("results/demo/s").resolve())}, "inside the run's folder 'results/demo'"),
+        ({"results": str(Path("results").resolve()), "store": "./results/demo"}, "inside the run's folder '/"),
         ({"denoised": [{"model": "mini-sd", "images": 1}]}, "key 'dataset' is missing in 'denoised[0]'"),
     ],
 )
@@ -192,6 +223,12 @@ def test_stages_are_for_kind_stages_and_go_one_way(policy, expected):
     stages = [{"draws": draws, "keep": keep} for draws, keep in policy.get("stages", [])]
     message = refusal(policy=policy | {"stages": stages})
     assert message.startswith("config/demo.yaml: 'policy': ") and expected in message
+
+
+def test_a_policy_that_never_looks_at_min_scores_is_not_held_to_it():
+    assert load_run(demo(policy={"kind": "full", "max_scores": 10}), ROOT).policy.max_scores == 10
+    stages = {"kind": "stages", "max_scores": 8, "stages": [{"draws": 8, "keep": 1}]}
+    assert load_run(demo(policy=stages), ROOT).policy.stages[0].draws == 8
 
 
 def test_legal_stages_are_accepted():

@@ -191,6 +191,8 @@ def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
         target = copy / "resources" / "cue-conflict" / path.relative_to(SAMPLE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    settings = copy / "config" / "datasets" / "cue_conflict.yaml"  # a sample of 16 is no whole test set
+    settings.write_text(settings.read_text().replace("test_size: 1280\n", ""))
     run, export = copy / "results" / "cues", "tables/model-vs-human/cue_conflict/cue-conflict_mini-sd_session_1.csv"
     targets = [f"results/cues/{name}" for name in ("tables/table2.csv", "figures/shapes-cue_conflict.svg", export)]
     done = snakemake(copy, *targets, config=CONFIG)

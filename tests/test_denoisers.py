@@ -11,7 +11,8 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, IFPipeline, StableDiffusionPipeline
 from PIL import Image
 
-from diffzero.denoisers import CheckpointError, digest, family, load
+from checkpoints import digest_of
+from diffzero.denoisers import CheckpointError, family, load
 from diffzero.denoisers.base import Denoiser, PromptTooLong
 from diffzero.denoisers.deepfloyd import DeepFloydIF
 from diffzero.denoisers.stable_diffusion import StableDiffusion
@@ -225,21 +226,26 @@ def test_pickled_weights_are_refused_with_the_way_out(tiny_sd, tmp_path):
 
 
 @both
-def test_digest_knows_every_weight_and_configuration_and_no_readme(folder, tmp_path):
+def test_digest_knows_every_weight_and_configuration_that_is_used_and_nothing_else(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "elsewhere")
-    original = digest(folder)
-    assert digest(copy) == original
-    (copy / "README.md").write_text("A model.")
-    (copy / "unet" / "notes.md").write_text("A note.")
-    (copy / "training.jsonl").write_text("{}")
-    assert digest(copy) == original
+    original = digest_of(folder)
+    assert digest_of(copy) == original
+    # What whole folders of published models hold beside it.
+    for name in ("README.md", "training.jsonl", "unet/notes.md", "unet/model.fp16.safetensors", "unet/model.non_ema.safetensors",
+                 "safety_checker/config.json", "safety_checker/model.safetensors", "feature_extractor/preprocessor_config.json",
+                 "v1-4.safetensors", "unet/onnx/config.json"):  # fmt: skip
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text("{}")
+    assert digest_of(copy) == original
     seen = {original}
-    parts = [path for path in sorted(copy.rglob("*")) if path.suffix in (".safetensors", ".json")]
+    parts = [path for path in sorted(folder.rglob("*")) if path.suffix in (".safetensors", ".json")]
     assert len({path.parent for path in parts}) >= 5
-    for path in parts:
+    for path in (copy / part.relative_to(folder) for part in parts if part.name != "model_index.json"):
         data = path.read_bytes()
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        seen.add(digest(copy))
+        seen.add(digest_of(copy))
         path.write_bytes(data)
+    index = copy / "model_index.json"
+    index.write_text(index.read_text() + " ")
+    seen.add(digest_of(copy))
     assert len(seen) == 1 + len(parts)
-    assert digest(copy) == original

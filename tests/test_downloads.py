@@ -13,7 +13,9 @@ import pytest
 from huggingface_hub import constants
 
 from diffzero import downloads, transfers
+from diffzero import hub as hub_module
 from diffzero.downloads import hub_file, hub_files, hub_names, plain_file
+from diffzero.hub import left_out
 from diffzero.transfers import DownloadError, Interrupted, NoSpace, NotThere, Offline, Patience, Refused, WrongDigest
 from hub_server import REVISION, FakeHub, Fault
 
@@ -338,3 +340,122 @@ def test_listing_that_is_kept_is_json_with_sizes(hub):
 
 def test_the_fake_hub_counts(hub):
     assert isinstance(hub, FakeHub) and hub.sent(LARGE) == 0
+
+
+# Partly cached
+
+
+def without_listing(monkeypatch, how: str) -> None:
+    """As another program leaves the cache: files, but not our list of them; and nobody to ask."""
+    shutil.rmtree(downloads.cache())
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
+
+
+@pytest.mark.parametrize("how", ["offline", "no network"])
+def test_a_split_of_which_a_part_is_cached_is_not_taken_for_the_whole(hub, monkeypatch, how):
+    parts = [f"data/test-{k:05d}-of-00003.parquet" for k in range(3)]
+    hub.repositories["datasets", REPO] = dict.fromkeys([*parts, "data/train-00000-of-00002.parquet"], BIG)
+    hub_files(REPO, REVISION, lambda name: name != parts[1])
+    without_listing(monkeypatch, how)
+    with pytest.raises(Offline, match=rf"1 files are lacking: {parts[1]}"):
+        hub_names(REPO, REVISION, lambda name: "test" in name, patience=QUICK)
+    with pytest.raises(Offline, match="train-00001-of-00002"):
+        hub_names(REPO, REVISION, patience=QUICK)
+
+
+def test_sharded_weights_of_which_a_part_is_cached_are_not_taken_for_the_whole(hub, monkeypatch):
+    parts = [f"unet/model-{k:05d}-of-00002.safetensors" for k in (1, 2)]
+    index = json.dumps({"weight_map": {"a": "model.safetensors", "b": "other.safetensors"}}).encode()
+    files = dict.fromkeys([*parts, "vae/model.safetensors", "vae/other.safetensors"], BIG)
+    hub.repositories["models", REPO] = files | {"vae/model.safetensors.index.json": index}
+    folder = hub_files(REPO, REVISION, lambda name: name not in (parts[0], "vae/other.safetensors"), repo_type="model")
+    assert left_out(files, folder) == []
+    without_listing(monkeypatch, "offline")
+    with pytest.raises(Offline, match=rf"2 files are lacking: {parts[0]}, vae/other.safetensors"):
+        hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+
+
+def test_a_cached_file_of_another_size_than_listed_is_completed(hub, caplog):
+    path = hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE
+    blob = path.resolve()
+    blob.write_bytes(BIG[:1_000_000])
+    before = hub.sent("model.safetensors")
+    assert not downloads.is_cached(REPO, REVISION, LARGE, "model")
+    assert (hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE).read_bytes() == BIG
+    assert hub.sent("model.safetensors") - before == len(BIG) - 1_000_000 and "completing it" in caplog.text
+
+
+# Servers that are no hub
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b'{"error": "no"}', b"[1, 2]", b'[{"type": "file", "path": "a"}]', b"null"]
+)
+def test_a_list_of_files_that_is_none_is_named_at_once(hub, body):
+    hub.faults[f"{REPO}/tree"] = [Fault(body=body)]
+    with pytest.raises(
+        DownloadError, match=r"owner/weights at 0123456789ab: its list of files cannot be read"
+    ) as error:
+        hub_names(REPO, REVISION, repo_type="model", patience=QUICK)
+    assert not isinstance(error.value, Interrupted) and len(hub.seen) == 1
+
+
+def test_a_list_of_files_without_an_end_is_given_up(hub, monkeypatch):
+    monkeypatch.setattr(hub_module, "MOST_PAGES", 5)
+    hub.endless = True
+    with pytest.raises(DownloadError, match="no end after 5 pages"):
+        hub_names(REPO, REVISION, repo_type="model", patience=QUICK)
+    hub.endless = False
+
+
+def test_a_body_longer_than_announced_does_not_fill_the_disk(hub):
+    hub.faults["model.safetensors"] = [Fault(endless=True)]
+    with pytest.raises(DownloadError, match=rf"{LARGE}: found more than {len(BIG)} bytes") as error:
+        get()
+    assert not isinstance(error.value, Interrupted)
+    assert all(path.stat().st_size == 0 for path in Path(constants.HF_HUB_CACHE).rglob("*.incomplete"))
+
+
+@pytest.mark.parametrize("where", ["listing", "file", "plain"])
+def test_a_busy_server_is_left_the_time_it_asks_for_within_bounds(hub, monkeypatch, where):
+    pauses = []
+    monkeypatch.setattr(transfers.time, "sleep", pauses.append)
+    hub.plain["a.zip"] = b"a"
+    busy = [Fault(status=429, retry_after=value) for value in ("7", "Wed, 21 Oct 2099 07:28:00 GMT", "soon")]
+    hub.faults[{"listing": f"{REPO}/tree", "file": "model.safetensors", "plain": "a.zip"}[where]] = busy
+    ask = {
+        "listing": lambda: hub_names(REPO, REVISION, repo_type="model", patience=QUICK),
+        "file": get,
+        "plain": lambda: plain_file(f"{hub.url}/plain/a.zip", "a.zip", None, patience=QUICK),
+    }
+    ask[where]()
+    assert pauses == [7, transfers.LONGEST_PAUSE, pytest.approx(0.04)]
+
+
+@pytest.mark.parametrize("status", [410, 451])
+def test_every_refusal_names_what_was_asked_for(hub, status):
+    hub.plain["a.zip"] = b"a"
+    hub.faults[f"{REPO}/tree"] = [Fault(status=status)]
+    hub.faults["a.zip"] = [Fault(status=status)]
+    hub.faults[LARGE] = [Fault(status=status, on="HEAD")]
+    kind = NotThere if status == 410 else DownloadError
+    with pytest.raises(kind, match=rf"{REPO} at 0123456789ab: HTTP {status}"):
+        hub_names(REPO, REVISION, repo_type="model", patience=QUICK)
+    with pytest.raises(kind, match=rf"{REPO} at 0123456789ab, {LARGE}: HTTP {status}"):
+        get()
+    with pytest.raises(kind, match=rf"plain/a.zip: HTTP {status}"):
+        plain_file(f"{hub.url}/plain/a.zip", "a.zip", None, patience=QUICK)
+
+
+def test_offline_a_broken_plain_file_is_named_and_nobody_is_asked(hub, monkeypatch):
+    hub.plain["images.zip"] = BIG
+    url, digest = f"{hub.url}/plain/images.zip", digest_of(BIG)
+    path = plain_file(url, "images.zip", digest, patience=QUICK)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert plain_file(url, "images.zip", digest) == path
+    path.write_bytes(BIG[:100])
+    asked = len(hub.seen)
+    with pytest.raises(Offline, match="found another file than expected in the cache"):
+        plain_file(url, "images.zip", digest)
+    assert len(hub.seen) == asked

@@ -10,14 +10,16 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from checkpoints import on_record
 from diffzero import denoisers
-from diffzero.checkpoint import digest
+from diffzero.checkpoint import CheckpointError
 from diffzero.config import Weighting
 from diffzero.datasets import digits
 from diffzero.files import write_npy, write_parquet
 from diffzero.images import crops
+from diffzero.inputs import Inputs, text_bytes
 from diffzero.race import Full, TTest
-from diffzero.score_job import Inputs, Settings, run
+from diffzero.score_job import Settings, run
 from diffzero.stages import class_prompts, classification_items
 
 CALLS = 2 * 3 * 6  # images x classes x draws
@@ -48,8 +50,7 @@ def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
         unshared=False,
         policy=Full(6),
         weighting=Weighting(),
-        folder=tiny_sd,
-        digest=digest(tiny_sd),
+        weights=on_record(tiny_sd, tmp_path / "tiny-sd.json"),
         dtype="float32",
         device="cpu",
         batch_size=8,
@@ -66,7 +67,7 @@ def encode(inputs: Inputs, folder: Path, pixels: np.ndarray) -> None:
     family = denoisers.family(folder)
     write_npy(pixels, inputs.crops)
     write_npy(family.encode_images(folder, pixels), inputs.x)
-    save_file(family.encode_text(folder, inputs.prompts), inputs.text)
+    inputs.text.write_bytes(text_bytes(family.encode_text(folder, inputs.prompts), inputs.prompts))
 
 
 def cost(inputs: Inputs, settings: Settings) -> tuple[int, int]:
@@ -83,28 +84,45 @@ def test_another_seed_dtype_noise_or_dataset_never_meets_a_score(job, change):
     assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
 
 
-def test_one_changed_bit_of_the_weights_never_meets_a_score(job, tmp_path):
-    inputs, settings = job
-    shutil.copytree(settings.folder, tmp_path / "weights")
-    path = tmp_path / "weights" / "unet" / "diffusion_pytorch_model.safetensors"
+def change_a_bit(folder: Path) -> None:
+    """One bit of one weight of the U-Net."""
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)
     bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
     bits[0] ^= 1
     save_file(weights, path)
-    assert cost(inputs, replace(settings, folder=tmp_path / "weights", digest=digest(tmp_path / "weights"))) == (
-        CALLS,
-        0,
-    )
+
+
+def test_one_changed_bit_of_the_weights_never_meets_a_score(job, tmp_path):
+    inputs, settings = job
+    shutil.copytree(settings.weights.folder, tmp_path / "weights")
+    change_a_bit(tmp_path / "weights")
+    changed = replace(settings, weights=on_record(tmp_path / "weights", tmp_path / "changed.json"))
+    assert cost(inputs, changed) == (CALLS, 0)
+
+
+def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_nothing_is_stored(job, tmp_path):
+    inputs, settings = job
+    shutil.copytree(settings.weights.folder, tmp_path / "weights")
+    record = on_record(tmp_path / "weights", tmp_path / "weights.json")
+    assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
+    change_a_bit(tmp_path / "weights")
+    with pytest.raises(CheckpointError) as error:
+        run(inputs, replace(settings, weights=record, seed=1), "a job")
+    text = str(error.value)
+    assert "unet/diffusion_pytorch_model.safetensors: found sha256 " in text and f"on record in {record.record}" in text
+    assert f"Delete {record.record} and type the same command again" in text
+    assert len(list(settings.store.glob("*"))) == 1
 
 
 def test_a_changed_image_or_prompt_never_meets_a_score_and_leaves_the_others_theirs(job):
     inputs, settings = job
     pixels = np.load(inputs.crops)
     pixels[1, 5, 5] ^= 1
-    encode(inputs, settings.folder, pixels)
+    encode(inputs, settings.weights.folder, pixels)
     assert cost(inputs, settings) == (CALLS // 2, CALLS // 2)
     inputs = replace(inputs, prompts=[*inputs.prompts[:2], "the number 2!"])
-    encode(inputs, settings.folder, pixels)
+    encode(inputs, settings.weights.folder, pixels)
     assert cost(inputs, settings) == (CALLS // 3, 2 * CALLS // 3)
 
 
@@ -129,16 +147,15 @@ def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_p
     inputs, settings = job
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
-    shutil.copytree(settings.folder, elsewhere / "weights")
+    shutil.copytree(settings.weights.folder, elsewhere / "weights")
     paths = {name: elsewhere / getattr(inputs, name).name for name in ("images", "items", "crops", "x", "text")}
-    moved = replace(
-        settings, folder=elsewhere / "weights", digest=digest(elsewhere / "weights"), store=elsewhere / "store"
-    )
+    weights = on_record(elsewhere / "weights", elsewhere / "weights.json")
+    moved = replace(settings, weights=weights, store=elsewhere / "store")
     for shard in (1, 2):
         assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)
     # Prompts in another order: the scores are known by their text, not by their number.
-    order = replace(inputs, prompts=inputs.prompts[::-1])
-    encode(order, settings.folder, np.load(inputs.crops))
+    order = replace(inputs, prompts=inputs.prompts[::-1], text=tmp_path / "order.safetensors")
+    encode(order, settings.weights.folder, np.load(inputs.crops))
     scores = run(inputs, settings, "a job")[0]
     assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
 

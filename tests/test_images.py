@@ -133,16 +133,40 @@ def test_a_colour_key_of_16_bits_takes_only_its_own_grey():
     assert decoded(file(grey, transparency=1000)).tolist() == [[[255] * 3, [4] * 3, [255] * 3]]
 
 
-def png16(pixels: np.ndarray, colour: int) -> bytes:
-    """A 16-bit PNG, which Pillow reads and does not write. `colour`: 2 RGB, 4 grey and alpha, 6 RGBA."""
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_colour_key_is_one_of_the_files_own_greys(bits):
+    levels = 2**bits
+    row = np.array([0, levels - 1, 1, levels - 1], dtype=np.uint8)
+    packed = np.packbits(((row[:, None] >> np.arange(bits)[::-1]) & 1).astype(np.uint8).ravel()).tobytes()
+    data = png_file(4, 1, bits, 0, b"\0" + packed, struct.pack(">H", 1))
+    grey = [int(level) * 255 // (levels - 1) for level in row]
+    assert decoded(data)[0, :, 0].tolist() == [
+        255 if level == 1 else shown for level, shown in zip(row, grey, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("key", [(0, 0, 0), (257, 257, 257)])
+def test_a_colour_key_among_16_bit_colours_is_named(key):
+    data = png_file(1, 1, 16, 2, b"\0" + struct.pack(">HHH", 1, 1, 1), struct.pack(">HHH", *key))
+    with pytest.raises(ImageError, match="a transparent colour among 16-bit colours"):
+        decode(data, "picture")
+
+
+def png_file(width: int, height: int, bits: int, colour: int, rows: bytes, key: bytes | None = None) -> bytes:
+    """A PNG of these filtered rows, with a colour key where given."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    keyed = chunk(b"tRNS", key) if key else b""
+    return b"\x89PNG\r\n\x1a\n" + head + keyed + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png16(pixels: np.ndarray, colour: int) -> bytes:
+    """A 16-bit PNG, which Pillow reads and does not write. `colour`: 2 RGB, 4 grey and alpha, 6 RGBA."""
     height, width = pixels.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return png_file(width, height, 16, colour, b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels))
 
 
 def test_16_bit_colours_and_alphas_are_right():
@@ -314,3 +338,8 @@ def test_all_crops_are_in_memory_once():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert np.array_equal(found[39], crop(png(picture(64, 64)), "a", 128)) and peak < 1.3 * found.nbytes
+
+
+def test_a_picture_that_is_a_program_is_not_run():
+    with pytest.raises(ImageError, match="cannot identify image file"):
+        crop(file(Image.new("RGB", (8, 8)), "EPS"), "a", 8)

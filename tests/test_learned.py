@@ -3,12 +3,14 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 from statsmodels.discrete.conditional_models import ConditionalLogit
 
 from diffzero import learned
 from diffzero.matrices import UNKNOWN, Matrices
+from diffzero.stages import select
 
 TRUE = np.where(np.arange(20) < 12, 2.0 - np.arange(20) / 8, 0.0)
 
@@ -76,6 +78,14 @@ def test_every_image_is_in_one_fold_and_never_judged_by_its_own_label() -> None:
     # Labels without any relation to the errors cannot be predicted, however many weights there are.
     noise = rng.integers(0, 5, 400)
     assert learned.cross_fitted(errors, noise).mean() < 0.3
+
+
+def test_folds_of_a_stratified_selection_of_two_classes_hold_both() -> None:
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(200)], "label": [0] * 100 + [1] * 100})
+    label = select(table, 40, 0, stratified=True)["label"].to_numpy()
+    assert (label[::2] == label[0]).all(), "the selection alternates"
+    for fold in learned.folds(40):
+        assert 5 <= label[fold].sum() <= 15 and (np.diff(fold) > 0).all()
 
 
 def test_two_models_together_beat_each_where_each_sees_a_part() -> None:

@@ -103,7 +103,7 @@ def test_two_labels_of_a_picture_are_its_two_objects_and_the_picture_is_the_file
 
 def test_the_table_is_read_like_one_of_rendered_scenes_with_its_gaps(folder, tmp_path):
     load(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
-    table = scene_images([pd.read_parquet(tmp_path / "scenes.parquet")])
+    table = scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN)
     assert table["image"].is_unique and list(table["digest"]) == [hashlib.sha256(b).hexdigest() for b in table["bytes"]]
     for scene, row in zip(scenes_from_frame(table, UNKNOWN), table.itertuples(), strict=True):
         assert (scene.index, scene.seed, scene.held_out) == (row.scene, 7, row.held_out)
@@ -129,7 +129,7 @@ def test_the_order_is_that_of_seed_and_names_whatever_the_csvs(folder):
 
 
 def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder):
-    table = scene_images([load(folder, "gen", 100, 0)])
+    table = scene_images({"gen.csv": load(folder, "gen", 100, 0)}, UNKNOWN)
     prompts, items = binding_items(table, None, 0, UNKNOWN)
     scenes = dict(zip(table["image"], scenes_from_frame(table, UNKNOWN), strict=True))
     assert items.groupby("task").size().to_dict() == dict.fromkeys(FIVE, len(OBJECTS))
@@ -142,7 +142,7 @@ def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder
 
 def test_a_picture_of_two_cubes_is_asked_for_what_can_be_told(folder):
     objects = [*OBJECTS, ("green cube", "red cube"), ("gray sphere", "gray cube")]
-    table = scene_images([load(publish(folder, labelled(objects), objects), "gen", 100, 0)])
+    table = scene_images({"gen.csv": load(publish(folder, labelled(objects), objects), "gen", 100, 0)}, UNKNOWN)
     of_picture = dict(zip(table["file"], scenes_from_frame(table, UNKNOWN), strict=True))
     for name in ("gen/CLEVR_new_000006.png", "gen/CLEVR_new_000007.png"):  # one shape, one colour
         assert {task.name for task in TASKS if usable(task, of_picture[name])} == {"Shape", "Color"}

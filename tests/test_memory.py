@@ -46,8 +46,19 @@ def test_the_size_that_fits_is_kept(cramped):
     assert engine.batch_size == 32 and engine.pieces.size == 4
 
 
-def test_the_hosts_allocator_counts_as_well(cramped):
-    cramped.message = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    ],
+)
+def test_shortages_that_others_than_torchs_allocator_report_count_as_well(cramped, message):
+    cramped.message = message
     score(cramped, classification(), POLICIES[0], 32)
     assert cramped.largest == 4
 
@@ -64,9 +75,10 @@ def test_one_call_that_does_not_fit_says_what_to_set(cramped):
         score(cramped, classification(), POLICIES[0], 32)
 
 
-def test_other_errors_are_not_taken_for_a_full_memory(cramped):
-    cramped.message = "mat1 and mat2 shapes cannot be multiplied"
-    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+@pytest.mark.parametrize("message", ["mat1 and mat2 shapes cannot be multiplied", "CUBLAS_STATUS_EXECUTION_FAILED"])
+def test_other_errors_are_not_taken_for_a_full_memory(cramped, message):
+    cramped.message = message
+    with pytest.raises(RuntimeError, match=message):
         score(cramped, classification(), POLICIES[0], 32)
 
 

@@ -1,15 +1,17 @@
 """What tables and figures are made of when a run is unfinished, and the page that shows them."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from snakemake.cli import parse_args
 
 from diffzero import figures, layout, report
 from diffzero.config import load_run
 from diffzero.experiment import Experiment
 from diffzero.layout import Layout
-from diffzero.publication import Publication
+from diffzero.publication import Publication, command_line
 from diffzero.report.page import marked
 from test_figures import confusion, paired
 
@@ -35,8 +37,9 @@ CONFIG = {
 }
 
 
-def publication(folder: Path, only_there: bool) -> Publication:
-    experiment = Experiment(load_run({**CONFIG, "results": str(folder), "store": str(folder / "store")}, ROOT), ROOT)
+def publication(folder: Path, only_there: bool, **changes: object) -> Publication:
+    config = {**CONFIG, "results": str(folder), "store": str(folder / "store"), **changes}
+    experiment = Experiment(load_run(config, ROOT), ROOT)
     return Publication(experiment, lambda: only_there, "snakemake --cores all")
 
 
@@ -53,6 +56,19 @@ def test_everything_is_asked_for_unless_only_what_is_there_counts(tmp_path: Path
     wanted = {"confusion-mini-sd-digits", "frontier-mini-if-fashion", "samples-mini-sd-digits", "controlled", "paired"}
     assert wanted <= set(whole.stems())
     assert part.tables() == whole.tables() and f"{tmp_path}/tiny/tables/table4.tex" in whole.tables()
+
+
+@pytest.mark.parametrize("kind", ["unpruned scores", "samples", "scores of Figure 2"])
+def test_unpruned_scores_or_pictures_alone_are_something(tmp_path: Path, kind: str) -> None:
+    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    figure2 = whole.experiment.efficiency("mini-sd", "digits")
+    made = {
+        "unpruned scores": whole.experiment.shards(whole.unpruned()[1]),
+        "samples": [f"{tmp_path}/tiny/samples/mini-sd/digits.safetensors"],
+        "scores of Figure 2": [shard for scoring in figure2 for shard in whole.experiment.shards(scoring)],
+    }
+    touch(*made[kind])
+    assert not part.nothing_there() and part.stems()
 
 
 def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) -> None:
@@ -75,6 +91,20 @@ def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) 
         in notes
     )
     assert len(notes) == 5 and len(part.wanted("classification")) == 8
+
+
+def test_under_another_weighting_races_that_drop_classes_are_missing_and_unpruned_scores_serve(tmp_path: Path) -> None:
+    stages = {"kind": "stages", "stages": [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]}
+    for policy in ({"kind": "ttest"}, stages):
+        before = publication(tmp_path, True, policy=policy).experiment
+        after = publication(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "rate": 5.0})
+        touch(*(shard for scoring in before.scorings.values() for shard in before.shards(scoring)))
+        assert not after.sources("classification", "binding", "variants"), "their shards are other files"
+        assert len(after.unpruned()) == 2 and "efficiency-mini-sd-digits" in after.stems()
+        race = after.experiment.main[0].race
+        assert race.endswith("-heuristic-5") and after.experiment.main[0].params()["weighting"]["rate"] == 5
+    full = publication(tmp_path, True, policy={"kind": "full", "max_scores": 30}).experiment.main[0]
+    assert full.race == "shared-full-30" and full.params()["weighting"] is None
 
 
 def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) -> None:
@@ -106,6 +136,26 @@ def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path:
     assert settings == [
         ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "overrides"),
+    [
+        ([], []),
+        (["config/config.yaml"], []),
+        (["config/config.yaml"], ["run=trial", "images=64"]),
+        (["config/demo.yaml"], []),
+        (["config/demo.yaml"], ["models=[mini-sd, mini-if]"]),
+        (["config/demo.yaml", "my run.yaml"], ["run=it's"]),
+    ],
+)  # fmt: skip
+def test_the_command_that_is_printed_means_the_same_run_to_snakemake_whatever_target_follows(files, overrides) -> None:
+    arguments = shlex.split(f"{command_line(files, overrides)} results/a.parquet")
+    _, parsed = parse_args(arguments[1:])
+    assert arguments[0] == "snakemake" and parsed.targets == ["results/a.parquet"]
+    # The default file is the Snakefile's own; named, it would be the same.
+    assert list(map(str, parsed.configfile or [])) == ([] if files == ["config/config.yaml"] else files)
+    assert (parsed.config or []) == overrides and ("slurm" in arguments) == ("config/demo.yaml" not in files)
 
 
 @pytest.fixture

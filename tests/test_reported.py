@@ -25,7 +25,7 @@ def predictions(model: str, dataset: str, **columns) -> pd.DataFrame:
         "item": ["a", "b"],
         "correct": [True, False],
     }
-    return pd.DataFrame(frame | {"calls": math.nan, "undecided": False} | columns)
+    return pd.DataFrame(frame | {"calls": math.nan, "undecided": False, "tied": False} | columns)
 
 
 def marked(layout: Layout, measured: str) -> dict[str, list[str]]:

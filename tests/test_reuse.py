@@ -1,9 +1,11 @@
 """Reuse inside the network: the plain network's output, with less work."""
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffzero import denoisers
@@ -64,3 +66,30 @@ def test_rows_of_equal_number_are_found_at_their_first_place():
     rows = Rows(torch.tensor([5, 2, 5, 9, 2]))
     assert rows.first[rows.back].tolist() == [0, 1, 0, 3, 1] and rows.worth_it
     assert not Rows(torch.tensor([3, 1, 2])).worth_it
+
+
+UNUSUAL = {
+    "text in the first attention, too": {"only_cross_attention": True},
+    "no attention in the first block": {
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    },
+    "text in the time": {"addition_embed_type": "text", "addition_embed_type_num_heads": 4},
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_a_network_that_reads_its_text_elsewhere_is_left_as_it_is(name, tiny_sd, tmp_path):
+    folder = shutil.copytree(tiny_sd, tmp_path / "copy")
+    torch.manual_seed(0)
+    config = dict(UNet2DConditionModel.load_config(folder, subfolder="unet")) | UNUSUAL[name]
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    denoiser = denoisers.load(folder, "float32", "cpu")
+    pair, prompt = map(torch.tensor, BATCHES["one draw, all classes"])
+    x_t, timestep, states = inputs(pair, prompt)
+    with torch.inference_mode():
+        plain = denoiser.unet(x_t, timestep, states).sample
+        with denoiser.reusing(pair, prompt):
+            reused = denoiser.unet(x_t, timestep, states).sample
+    assert (plain - plain[:1]).abs().max() > 1e-4, "the text matters"
+    torch.testing.assert_close(reused, plain, rtol=1e-5, atol=1e-5)

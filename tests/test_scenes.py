@@ -1,17 +1,22 @@
 """Scenes: the metadata keeps its promises, wherever and by whomever a scene is sampled."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from diffzero import scenes
+from diffzero.config import load_run
+from diffzero.experiment import Experiment
 from diffzero.rendering import render_shard
-from diffzero.scenes import HELD_OUT, PAIRS, SEEN_PAIRS, Scene, sample_scene, scenes_from_frame
+from diffzero.scenes import HELD_OUT, PAIRS, SEEN_PAIRS, Scene, sample_attributes, sample_scene, scenes_from_frame
 
+ROOT = Path(__file__).parent.parent
 COLOURS = {"gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow"}
 addresses = st.tuples(st.integers(0, 2**32), st.integers(0, 2**32))
 
@@ -88,6 +93,24 @@ def test_sizes_can_be_told_apart_at_32_pixels():
             x0, _, x1, _ = box(scene, k) * 32
             widths[item.size].append(x1 - x0)
     assert min(widths["small"]) > 6 and max(widths["small"]) < min(widths["large"])
+
+
+def rendered(examples: int) -> int:
+    """Scenes that a run with so many examples a task renders."""
+    run = {"run": "r", "models": ["mini-sd"], "datasets": ["digits"], "binding": {"scenes": examples}}
+    return Experiment(load_run(run, ROOT), ROOT).scenes
+
+
+def test_enough_scenes_are_rendered_for_the_tasks_with_size_whatever_the_seed():
+    for examples in (1, 2, 6, 40, 120, 1000, 4970):
+        assert stats.binom.cdf(examples - 1, rendered(examples), 0.5) < 1e-5
+    for examples, seeds in ((6, 400), (40, 200), (120, 100)):
+        for seed in range(seeds):
+            drawn = (sample_attributes(seed, index, PAIRS)[1] for index in range(rendered(examples)))
+            assert sum(left[1] != right[1] for left, right in drawn) >= examples, seed
+    left, right = sample_scene(3, 7).objects
+    couple = [((item.shape, item.colour), item.size) for item in (left, right)]
+    assert sample_attributes(3, 7, PAIRS)[1] == couple
 
 
 def test_table_without_an_attribute_names_the_column():

@@ -3,6 +3,7 @@
 import json
 import math
 
+import diffusers
 import numpy as np
 import pytest
 from diffusers import DDPMScheduler
@@ -152,3 +153,17 @@ def test_prediction_type_is_read_and_a_missing_folder_is_named(tmp_path):
     config = CONFIGS["sd"] | {"prediction_type": "v_prediction"}
     (tmp_path / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
     assert schedule.read(tmp_path).prediction_type == "v_prediction"
+
+
+@pytest.mark.parametrize("name", ["DDPMScheduler", "FlowMatchEulerDiscreteScheduler"])
+def test_a_configuration_without_a_number_of_steps_has_diffusers_default(name, tmp_path):
+    folder = tmp_path / "scheduler"
+    folder.mkdir()
+    (folder / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
+    assert schedule.read(tmp_path).steps == getattr(diffusers, name)().config.num_train_timesteps
+
+
+def test_a_sampler_along_a_flow_is_no_schedule_of_betas(tmp_path):
+    diffusers.DPMSolverMultistepScheduler(use_flow_sigmas=True).save_pretrained(tmp_path / "scheduler")
+    with pytest.raises(ValueError, match="found use_flow_sigmas"):
+        schedule.read(tmp_path)

@@ -11,30 +11,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
 
+from checkpoints import on_record
 from diffzero import denoisers
 from diffzero.datasets import digits
 from diffzero.files import write_npy, write_parquet
 from diffzero.images import crops
+from diffzero.inputs import text_bytes
 from diffzero.problem import shard_rows
-from diffzero.score_job import CALL_AGAIN
 from diffzero.stages import class_prompts, classification_items
+from diffzero.stopping import CALL_AGAIN
 from diffzero.store import Store, StoreError
 
 IMAGES, CLASSES, DRAWS = 5, 4, 60
 FLUSH_CALLS, KILLS = 24, 20
 # One interpreter loads the libraries; every job is a process of its own, forked from it. Prints the job's pid, then its exit code.
 DRIVER = """
-import json, os, sys, traceback
+import json, os, sys, time, traceback
 from pathlib import Path
 import pandas as pd
 import torch
 from diffzero import denoisers
+from diffzero.checkpoint import Recorded
 from diffzero.config import Weighting
 from diffzero.files import write_json, write_parquet
+from diffzero.inputs import Inputs
+from diffzero.lease import lease
 from diffzero.race import TTest
-from diffzero.score_job import Inputs, Settings, run
+from diffzero.score_job import Settings, run
+from diffzero.stopping import on_sigterm
 
 torch.set_num_threads(1)
 base = Path(sys.argv[1])
@@ -47,6 +52,9 @@ load = denoisers.load
 def counting(folder, dtype, device):
     # One byte a call, on disk before the network runs: what a killed job evaluated is known too.
     denoiser = load(folder, dtype, device)
+    if (out_folder / "slowly").exists():
+        (out_folder / "loading").touch()
+        time.sleep(60)
     predict = denoiser.predict
     def counted(x_t, timestep, text):
         with open(out_folder / "calls", "ab") as file:
@@ -64,11 +72,13 @@ def job(store, out, shard, shards, seed):
     files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
     inputs = Inputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
     policy, weighting, flush_calls = TTest(4, int(sys.argv[3]), 1e-6), Weighting(), int(sys.argv[4])
-    weights, store = Path(sys.argv[2]), Path(store)
-    settings = Settings("digits", seed, False, policy, weighting, weights, "digest", "float32", "cpu", 12, flush_calls, store)
-    scores, cost = run(inputs, settings, "a job")
-    write_parquet(scores, Path(out) / f"{shard}-of-{shards}.parquet")
-    write_json(cost, Path(out) / f"{shard}-of-{shards}.json")
+    weights, store, stem = Recorded.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
+    settings = Settings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_calls, store)
+    # As in workflow/scripts/score.py; two jobs of these tests are to meet on one shard, each with a folder of its own.
+    with on_sigterm("a job") as stop, lease(out_folder / f"{stem}.lease"):
+        scores, cost = run(inputs, settings, "a job", stop)
+        write_parquet(scores, out_folder / f"{stem}.parquet")
+        write_json(cost, out_folder / f"{stem}.json")
 
 print("ready", flush=True)
 for line in sys.stdin:
@@ -125,7 +135,9 @@ def inputs(tmp_path_factory, tiny_sd) -> Path:
     (base / "prompts.json").write_text(json.dumps(prompts))
     write_npy(pixels, base / "crops.npy")
     write_npy(family.encode_images(tiny_sd, pixels), base / "x.npy")
-    save_file(family.encode_text(tiny_sd, prompts["prompts"]), base / "text.safetensors")
+    text = text_bytes(family.encode_text(tiny_sd, prompts["prompts"]), prompts["prompts"])
+    (base / "text.safetensors").write_bytes(text)
+    on_record(tiny_sd, base / "weights.json")
     return base
 
 
@@ -183,6 +195,23 @@ def test_sigterm_stores_everything_and_the_same_command_continues(jobs, uninterr
     jobs.finish(store, tmp_path)
     pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
     assert cost(tmp_path).to_dict() == {"calls": len(uninterrupted) - kept, "reused": kept}
+    # What the network was at when the signal came is no exception: no call was made in vain.
+    assert (tmp_path / "calls").stat().st_size == len(uninterrupted)
+
+
+def test_sigterm_while_weights_are_loaded_asks_to_be_called_again_and_leaves_no_lease(jobs, uninterrupted, tmp_path):
+    (tmp_path / "slowly").touch()
+    pid, deadline = jobs.start(tmp_path / "store", tmp_path), time.monotonic() + 60
+    while not (tmp_path / "loading").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert list(tmp_path.glob("*.lease"))
+    end(pid, signal.SIGTERM)
+    assert jobs.exit_code() == CALL_AGAIN
+    assert not list(tmp_path.glob("*.lease"))
+    (tmp_path / "slowly").unlink()
+    jobs.finish(tmp_path / "store", tmp_path)
+    pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits_and_no_score_stored_twice(jobs, uninterrupted, tmp_path):
@@ -222,18 +251,6 @@ def many_scores(count: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     numbers = {"draw": np.arange(count), "score": rng.random(count), "seconds": rng.random(count)}
     return pd.DataFrame({"image": "i", "prompt": "p"} | numbers)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 2 MB, of which the test may fill all."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_keeps_the_earlier_chunks_and_the_job_goes_on_once_there_is_space(

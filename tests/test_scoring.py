@@ -158,6 +158,7 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_noth
             Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_calls=13)
         except Interrupted:
             known = pd.concat(recorded) if recorded else None
+            assert sum(map(len, recorded)) == toy.calls, stops
             result, rest = score(toy, problem, policy, known=known)
             assert same(result.frame(), whole), stops
             assert max(Counter(triples([*recorded, *rest], problem)).values()) == 1
@@ -242,13 +243,23 @@ def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothin
     toy.poison, recorded = x_t[0], []
     with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
         Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
-    assert "toy" in str(error.value) and "dtype" in str(error.value)
+    assert "toy" in str(error.value) and f"in {toy.folder} with their source" in str(error.value)
     rows = pd.concat(recorded)
     assert len(rows) and np.isfinite(rows["score"]).all()
+    # Also what was under way in the other lane: the batch with the bad score is all that is lost.
+    assert toy.calls - len(rows) <= 6
     toy.poison = None
     result, rest = score(toy, problem, TTEST, known=rows)
     assert same(result.frame(), score(toy, problem, TTEST)[0].frame())
     assert not rows[KEYS].merge(pd.concat(rest)[KEYS]).size
+
+
+def test_a_wider_precision_is_advised_only_where_there_is_one(toy):
+    toy.dtype = torch.float16
+    x_t, _ = Engine(toy, classification(), TTEST, weight, 6).noised([(5, 2, None)])
+    toy.poison = x_t[0].half()
+    with pytest.raises(ScoreError, match=r"ran in torch.float16: set `dtype: float32` .*same command again"):
+        score(toy, classification(), TTEST)
 
 
 def test_a_prediction_of_the_wrong_shape_is_refused(toy):

@@ -21,7 +21,7 @@ FACTS = {
     "eurosat": (5400, "a centered satellite photo of {}."),
     "cars": (8041, "a photo of a {}."),
     "imagenet": (50000, "A bad photo of a {}."),
-    "caltech101": (None, "a photo of a {}."),
+    "caltech101": (6084, "a photo of a {}."),
     "pets": (3669, "a photo of a {}, a type of pet."),
     "food101": (25250, "a photo of {}, a type of food."),
 }
@@ -57,6 +57,13 @@ def test_names_stand_in_the_order_of_the_labels(name):
     dataset = load_dataset(name, ROOT)
     for label, key, classname in ORDER[name]:
         assert (dataset.keys[label], dataset.classnames[label]) == (key, classname)
+
+
+def test_svhns_other_prompts_are_of_the_same_images():
+    words, digits = load_dataset("svhn", ROOT), load_dataset("svhn_digits", ROOT)
+    assert digits.places == words.places and digits.test_size == words.test_size
+    assert digits.classnames == words.keys and digits.paper_template is None
+    assert digits.templates == ['a street sign of the number: "{}".', 'a photo of the number: "{}".']
 
 
 def test_pets_are_in_the_order_of_their_class_ids_not_cats_first():

@@ -107,15 +107,16 @@ def by_class(found: pd.DataFrame, dataset: Dataset) -> dict[str, int]:
 
 
 def only(name: str, kind: type) -> dict:
-    """A shipped data set with its sources of one kind alone."""
+    """A shipped data set with its sources of one kind alone; here, a few images are the whole test set."""
     dataset = load_dataset(name, ROOT)
     return dataset.model_copy(
-        update={"source": None, "sources": [s for s in dataset.places if isinstance(s, kind)]}
+        update={"source": None, "sources": [s for s in dataset.places if isinstance(s, kind)], "test_size": None}
     ).model_dump(mode="json")
 
 
 def whole(name: str, **changes: object) -> dict:
-    return {**load_dataset(name, ROOT).model_dump(mode="json"), **changes}
+    """A shipped data set; here, a few images are the whole test set."""
+    return {**load_dataset(name, ROOT).model_dump(mode="json"), "test_size": None, **changes}
 
 
 def repository(name: str, kind: type) -> str:
@@ -186,7 +187,8 @@ def serve(server: DataServer) -> dict[str, dict]:
 
     camelyon = load_dataset("camelyon", ROOT)
     repositories[camelyon.places[1].repo] = shards(camelyon.classnames, [(0, 0), (1, 1)])
-    asked["camelyon"] = whole("camelyon")  # the first source answers 404
+    asked["camelyon"] = whole("camelyon", test_size=1)  # the first source answers 404
+    asked["part"] = whole("camelyon", test_size=3)
 
     imagenet = load_dataset("imagenet", ROOT).classnames
     repositories[repository("imagenet", Webdataset)] = shards(
@@ -282,7 +284,12 @@ def test_the_next_source_is_tried_and_the_log_says_why(loaded):
     assert set(found["source"]) == {f"{dataset.places[1].repo} at {dataset.places[1].revision[:12]}, test"}
     log = (loaded / "log.txt").read_text()
     assert f"source 1. {dataset.places[0].repo}" in log and f"Next: {dataset.places[1].repo}" in log
-    assert "its test set is documented to have 32768" in log
+    assert "its test set is documented to have 1" in log
+
+
+def test_a_part_of_the_test_set_is_not_taken_for_the_whole(loaded):
+    message = (loaded / "part.txt").read_text()
+    assert "SourceError" in message and "found 2 images in" in message and "expected the 3 of its test set" in message
 
 
 def test_a_source_with_a_class_that_is_none_of_ours_is_not_taken(loaded):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from diffzero.binding import TASKS
 from diffzero.config import Dataset
 from diffzero.images import ImageError, crops, png
-from diffzero.scenes import sample_scene
+from diffzero.scenes import SceneTableError, sample_scene
 from diffzero.stages import (
     binding_items,
     class_prompts,
@@ -128,6 +128,38 @@ def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
             test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
 
 
+def test_sub_folders_match_as_class_names_do_and_others_are_told(folder, caplog):
+    before = test_images(dataset(**FOLDER), 100, 0, folder)
+    (folder / "animals" / NAMES[0]).rename(folder / "animals" / f"{NAMES[0].upper()}_")
+    (folder / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
+    for name in (".git", "__MACOSX", "unicorn"):
+        (folder / "animals" / name).mkdir()
+        (folder / "animals" / name / "1.png").write_bytes(picture(0))
+    found = test_images(dataset(**FOLDER), 100, 0, folder)
+    assert set(zip(found["label"], found["bytes"], strict=True)) == set(
+        zip(before["label"], before["bytes"], strict=True)
+    )
+    assert len(found) == len(before) == 9
+    assert "sub-folders __MACOSX, unicorn bear the name of no class" in caplog.text
+
+
+def test_a_folder_of_parquet_files_with_labels_in_words(tmp_path):
+    for part in range(2):
+        rows = {"photo": [picture(3 * part + k) for k in range(3)], "class": NAMES}
+        (tmp_path / "many").mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_parquet(tmp_path / "many" / f"part-{part}.parquet")
+    found = test_images(dataset(**{**PARQUET, "path": "many"}), 100, 0, tmp_path)
+    assert sorted(found["image"]) == [f"part-{part}-{k:07d}" for part in range(2) for k in range(3)]
+    assert dict(zip(found["bytes"], found["label"], strict=True)) == {picture(k): k % 3 for k in range(6)}
+
+
+def test_a_source_without_any_image_is_refused(tmp_path):
+    pd.DataFrame({"photo": [], "class": []}).to_parquet(tmp_path / "animals.parquet")
+    source = {**PARQUET, "path": "animals.parquet"}
+    with pytest.raises(OSError, match="found no images in animals.parquet, expected the test set"):
+        test_images(dataset(**source), 100, 0, tmp_path)
+
+
 def test_a_folder_without_images_is_refused(tmp_path):
     for name in NAMES:
         (tmp_path / "animals" / name).mkdir(parents=True)
@@ -186,19 +218,60 @@ def test_fewer_than_two_different_prompts_are_refused():
         class_prompts("a {}.", ["owl", "owl"])
 
 
-def scenes(count: int, seed: int = 1) -> pd.DataFrame:
-    """A scene table as rendering writes it, with an empty picture in every row."""
+def scene_table(count: int, seed: int = 1) -> pd.DataFrame:
+    """A scene table as rendering writes it, with some small picture in every row."""
     rows = []
     for index in range(count):
         scene = sample_scene(seed, index)
-        row = {"scene": index, "seed": seed, "image": bytes([index]), "held_out": scene.held_out}
+        row = {"scene": index, "seed": seed, "image": picture(index), "held_out": scene.held_out}
         for place, thing in zip(("left", "right"), scene.objects, strict=True):
             row |= {
                 f"{place}_{name}": getattr(thing, name) for name in ("shape", "colour", "size", "material", "visible")
             }
             row |= {f"{place}_x": thing.pixel_x, f"{place}_y": thing.pixel_y}
         rows.append(row)
-    return scene_images([pd.DataFrame(rows[: count // 2]), pd.DataFrame(rows[count // 2 :])])
+    return pd.DataFrame(rows)
+
+
+def scenes(count: int) -> pd.DataFrame:
+    """The test images of two files."""
+    table = scene_table(count)
+    return scene_images({"1-of-2.parquet": table[: count // 2], "2-of-2.parquet": table[count // 2 :]})
+
+
+def changed(column: str, value: object) -> pd.DataFrame:
+    """Three scenes, the second with another value."""
+    table = scene_table(3)
+    return table.assign(**{column: [value if row == 1 else old for row, old in enumerate(table[column])]})
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (changed("image", None), "row 1, column 'image': found None, expected the bytes of a picture"),
+        (changed("image", b""), "row 1, column 'image': found no bytes, expected the bytes of a picture"),
+        (changed("image", picture(1)[:60]), "row 1, column 'image': found no whole picture, expected a PNG"),
+        (scene_table(3).drop(columns="image"), "column 'image' is missing"),
+        (scene_table(3).drop(columns="left_colour"), "column 'left_colour' is missing"),
+        (changed("right_colour", "pink"), "row 1, column 'right_colour': found 'pink', expected one of"),
+        (changed("left_x", np.nan), "row 1, column 'left_x': found .*nan.*, expected a number from 0 to 1"),
+        (changed("left_x", 0.999), "row 1, column 'left_x': found 0.999, expected less than 'right_x', which is 0."),
+        (changed("scene", 0), "row 1, column 'scene': found scene 0 of seed 1 once more, expected each scene once"),
+    ],
+    ids=["None", "empty", "half", "no images", "no attribute", "unknown", "NaN", "left right of right", "twice"],
+)  # fmt: skip
+def test_a_bad_scene_table_is_refused_by_file_row_and_column(table, words):
+    with pytest.raises(SceneTableError, match=f"^bad.parquet: {words}"):
+        scene_images({"good.parquet": scene_table(2, seed=2), "bad.parquet": table})
+
+
+def test_a_scene_in_two_files_and_no_file_at_all_are_refused():
+    with pytest.raises(
+        SceneTableError, match=r"^b.parquet: row 2, column 'scene': found scene 2 of seed 1, which is in another"
+    ):
+        scene_images({"a.parquet": scene_table(4)[2:], "b.parquet": scene_table(3)})
+    with pytest.raises(SceneTableError, match="found none"):
+        scene_images({})
 
 
 def test_binding_items_name_the_right_scenes_and_sentences():
@@ -240,7 +313,7 @@ def test_more_scenes_extend_the_items():
 
 
 def test_too_few_usable_scenes_are_counted():
-    with pytest.raises(ValueError, match=r"task Shape.*: found 5 usable scenes, expected 6"):
+    with pytest.raises(ValueError, match=r"task 'Shape': found 5 usable scenes among 5, expected 6"):
         binding_items(scenes(5), 6, 0)
 
 

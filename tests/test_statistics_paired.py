@@ -1,6 +1,7 @@
 """Paired tests, bootstrap and spreads against scipy and statsmodels; what 95 % means, by simulation."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -51,15 +52,36 @@ def test_resampling_whole_clusters_widens_the_interval_of_items_that_stand_or_fa
 def test_sign_flips_of_single_items_are_mcnemars_test() -> None:
     a, b = outcomes(3)
     flipped = sign_flip_pvalue(a.astype(float) - b.astype(float), np.arange(len(a)))
-    assert flipped == pytest.approx(mcnemar(a, b), abs=0.01)
+    assert flipped == pytest.approx(mcnemar(a, b), rel=1e-12)
 
 
 def test_sign_flips_agree_with_scipys_permutation_test_on_clusters() -> None:
     rng = np.random.default_rng(1)
-    clusters, gap = np.repeat(np.arange(9), 4), rng.choice([-1.0, 0.0, 1.0], 36, p=[0.1, 0.4, 0.5])
+    clusters = np.repeat(np.arange(9), 4)
+    for seeds in (1, 2, 3):  # differences of means over seeds are thirds, or halves as from 1/2
+        gap = rng.choice([-1.0, 0.0, 1.0], (36, seeds), p=[0.2, 0.4, 0.4]).mean(axis=1)
+        for differences in (gap, gap - 0.5):
+            totals = np.bincount(clusters, weights=differences)
+            reference = stats.permutation_test(
+                (totals, -totals), lambda x, y: np.round(x.sum() - y.sum(), 9), permutation_type="samples"
+            )
+            assert sign_flip_pvalue(differences, clusters) == pytest.approx(reference.pvalue, rel=1e-9)
+
+
+def test_sign_flips_of_a_thousand_scenes_reach_any_level_and_take_no_time() -> None:
+    rng = np.random.default_rng(0)
+    clusters = rng.integers(0, 1500, 20_000)
+    gap = rng.choice([-1.0, 0.0, 1.0], 20_000, p=[0.22, 0.53, 0.25])
+    start = time.process_time()
+    pvalue = sign_flip_pvalue(gap, clusters)
+    assert time.process_time() - start < 5 and pvalue < 1e-8
+    # So many scenes make the total nearly normal.
     totals = np.bincount(clusters, weights=gap)
-    exact = stats.permutation_test((totals, -totals), lambda x, y: x.sum() - y.sum(), permutation_type="samples")
-    assert sign_flip_pvalue(gap, clusters) == pytest.approx(exact.pvalue, abs=0.01)
+    normal = 2 * stats.norm.sf((totals.sum() - 1) / math.sqrt((totals**2).sum()))
+    assert pvalue == pytest.approx(normal, rel=0.3)
+    assert sign_flip_pvalue(np.zeros(5), np.arange(5)) == 1
+    with pytest.raises(ValueError, match="at most 500 seeds"):
+        sign_flip_pvalue(rng.normal(size=9), np.arange(9))
 
 
 def test_spread_finds_the_parts_that_were_put_in() -> None:

@@ -33,6 +33,7 @@ def some(image: str = "one", seed: int = 0, draws: int = 6) -> pd.DataFrame:
 
 
 def equal(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    one, other = (f.astype({"image": "str", "prompt": "str"}) for f in (one, other))
     one, other = (f.sort_values(["image", "prompt", "draw"], ignore_index=True)[COLUMNS] for f in (one, other))
     pd.testing.assert_frame_equal(one, other, check_exact=True)
     return True

@@ -1,14 +1,17 @@
 """Tables beyond 1 and 3, from literal predictions and synthetic scores with rows worked out by hand."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from diffzero import tables
+from diffzero.files import write_json
 from diffzero.layout import MISSING, to_markdown
 from diffzero.matrices import Matrices
+from diffzero.results import costs
 from diffzero.tables.shapes import with_cues
 from diffzero.tables.studies import WANTED_COLUMNS
 from test_tables import baseline, predictions
@@ -75,11 +78,12 @@ def test_spread_of_several_seeds_has_both_parts_and_of_one_has_none() -> None:
     assert math.isnan(table.loc["mini-clip", "noise"])
     text = to_markdown([tables.layout_spread(table.reset_index(), [])])
     assert "20.41" in text and "| 0.6 |" in text
+    assert table.loc["mini-sd", "calls"] == 300 and "| 3 | 300 |" in text and "| 1 | none |" in text
 
 
 def test_pairs_by_hand_and_holm_over_the_table() -> None:
     frames = [predictions("a", "1111111100"), predictions("b", "1000000010"), predictions("c", "1111111100")]
-    table = tables.paired(pd.concat([f.assign(image=f["item"]) for f in frames])).set_index(["first", "second"])
+    table = tables.paired(pd.concat([f.assign(image=f["item"]) for f in frames]), 0).set_index(["first", "second"])
     row = table.loc[("a", "b")]
     assert list(row[["both", "only_first", "only_second", "neither"]]) == [1, 7, 1, 1]
     assert (row["difference"], row["pvalue"]) == (pytest.approx(0.6), pytest.approx(2 * 9 / 2**8))
@@ -87,10 +91,26 @@ def test_pairs_by_hand_and_holm_over_the_table() -> None:
     assert table.loc[("a", "c"), "pvalue"] == 1 and table.loc[("a", "c"), ["low", "high"]].tolist() == [0, 0]
 
 
+def test_pairs_are_compared_at_the_runs_first_seed_whatever_its_number() -> None:
+    frames = [predictions("a", "1111", seed=5), predictions("a", "0000", seed=1), predictions("b", "1111", seed=5)]
+    table = tables.paired(pd.concat([f.assign(image=f["item"]) for f in frames]), 5)
+    assert (table["n"][0], table["difference"][0]) == (4, 0)
+
+
+def test_a_variant_is_compared_at_its_own_seed() -> None:
+    plain = [predictions("sd", "1" * 10, seed=5), predictions("sd", "0" * 10, seed=1)]
+    reduced = predictions("sd", "1" * 9 + "0", dataset="digits-reduced-32", seed=5)
+    wanted = pd.DataFrame([("reduced", "sd", "digits", "x", "digits-reduced-32")], columns=WANTED_COLUMNS)
+    row = tables.variants(pd.concat([*plain, reduced]), wanted, ABLATIONS).iloc[0]
+    assert (row["difference"], row["pvalue"], row["calls"]) == (pytest.approx(-0.1), 1, 550)
+    # Other noise is no comparison: without the plain data set's scores at that seed there is none.
+    assert math.isnan(tables.variants(pd.concat([plain[1], reduced]), wanted, ABLATIONS)["difference"][0])
+
+
 def test_items_that_share_an_image_are_resampled_together() -> None:
     marks = {"a": "1" * 40, "b": "1" * 20 + "0" * 20}
     image = {"image": [f"scene-{k // 10}" for k in range(40)]}
-    table = tables.paired(pd.concat([predictions(name, row, "scenes", **image) for name, row in marks.items()]))
+    table = tables.paired(pd.concat([predictions(name, row, "scenes", **image) for name, row in marks.items()]), 0)
     # Two of four images differ: no test over four images can be sure, however many items they hold.
     assert table["pvalue"][0] > 0.3 and table["high"][0] - table["low"][0] > 0.7
 
@@ -108,8 +128,19 @@ def test_controlled_comparison_keeps_kinds_and_splits_apart() -> None:
     assert cells.loc[("binding", "seen", "mini-sd"), ["accuracy", "n", "images"]].tolist() == [0.5, 6, 6]
     assert cells.loc[("binding", "held-out", "mini-if"), "n"] == 0
     # Six of six images at chance one half, either direction.
-    assert cells.loc[("recognition", "seen", "mini-sd"), "pvalue"] == pytest.approx(2 / 64, abs=0.01)
+    assert cells.loc[("recognition", "seen", "mini-sd"), "pvalue"] == pytest.approx(2 / 64)
     assert "| recognition | seen | mini-if | – | 0 | 0 | – | – |" in to_markdown([tables.layout_controlled(table)])
+
+
+def test_seeds_of_a_decision_are_not_more_decisions() -> None:
+    columns = {"task": "Color", "image": [f"scene-{k}" for k in range(8)], "held_out": False}
+    once = predictions("mini-sd", "11111100", **columns)
+    rows = [
+        tables.controlled(frame).set_index(["kind", "split"]).loc[("recognition", "seen")]
+        for frame in (once, pd.concat([once, once.assign(seed=1)]))
+    ]
+    assert rows[0]["n"] == 8
+    pd.testing.assert_series_equal(*rows)
 
 
 def synthetic(images: int = 60) -> Matrices:
@@ -147,6 +178,11 @@ def test_transfer_and_combination_name_what_they_join() -> None:
     joined = tables.combined(data, flat)
     assert list(joined[joined["dataset"] == "x"]["models"]) == ["a", "a", "b", "b", "a + b"]
     assert list(joined["n"].unique()) == [60, 40]
+    # 60 or 40 images x 40 draws x 3 classes; a row that joins or moves cost both sides.
+    assert list(moved[moved["model"] == "a"]["calls"]) == [7200, 7200, 12000, 4800, 12000, 4800]
+    assert list(joined[joined["dataset"] == "x"]["calls"]) == [7200, 7200, 7200, 7200, 14400]
+    texts = [tables.layout_transfer(moved, []), tables.layout_combined(joined, ABLATIONS, [])]
+    assert "| 60 | 7,200 |" in to_markdown(texts[:1]) and "| 60 | 14,400 |" in to_markdown(texts[1:])
 
 
 def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
@@ -159,14 +195,55 @@ def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
     assert all("`unpruned`" in text for text in texts) and "16.1" in texts[2]
 
 
-def test_costs_are_sums_and_a_cpu_has_no_gpu_hours() -> None:
-    rows = [
-        ("a", "x", 100, 10.0, math.nan, "cpu"),
-        ("a", "x", 50, 5.0, math.nan, "cpu"),
-        ("b", "x", 9, 3600.0, 1.0, "cuda"),
+def cost_file(root: Path, model: str, shard: str, **facts: object) -> str:
+    """A cost file as a scoring job writes it, of 100 calls in 10 seconds on a CPU but for `facts`."""
+    cost = {
+        "images": 5,
+        "calls": 100,
+        "reused": 0,
+        "seconds": 12.5,
+        "network_seconds": 10.0,
+        "calls_per_s": 10.0,
+        "device": "cpu",
+    }
+    cost |= {
+        "dtype": "float32",
+        "batch_size": 32,
+        "calls_at_once": 32,
+        "peak_memory_mb": 900.5,
+        "peak_gpu_memory_mb": None,
+    }
+    path = root / "scores" / model / "x" / "seed0" / "shared-full-2" / f"{shard}.json"
+    write_json(cost | facts, path)
+    return str(path)
+
+
+def test_costs_are_sums_with_what_they_were_taken_on_and_a_cpu_has_no_gpu_hours(tmp_path: Path) -> None:
+    gpu = {"device": "NVIDIA H100 80GB HBM3", "dtype": "float16", "batch_size": 512, "calls_at_once": 128}
+    files = [
+        cost_file(tmp_path, "a", "1-of-2"),
+        cost_file(tmp_path, "a", "2-of-2", calls=0, reused=50, network_seconds=5.0, batch_size=8, calls_at_once=8),
+        cost_file(
+            tmp_path,
+            "b",
+            "1-of-1",
+            calls=9,
+            network_seconds=3600.0,
+            peak_gpu_memory_mb=7000.4,
+            peak_memory_mb=80.0,
+            **gpu,
+        ),
     ]
-    costs = pd.DataFrame(rows, columns=["model", "dataset", "calls", "seconds", "gpu_hours", "device"])
-    table = tables.cost_table(costs).set_index("model")
-    assert table.loc["a", ["calls", "seconds", "calls_per_second"]].tolist() == [150, 15, 10]
-    assert math.isnan(table.loc["a", "gpu_hours"]) and table.loc["b", "gpu_hours"] == 1
-    assert "| **all** |  | 159 | 3,615 | 1.00 |" in to_markdown([tables.layout_cost(tables.cost_table(costs), [])])
+    table = tables.cost_table(costs(files))
+    a, b = table.set_index("model").to_dict("index").values()
+    assert (a["calls"], a["seconds"], a["calls_per_second"]) == (150, 15, 10)
+    assert math.isnan(a["gpu_hours"]) and math.isnan(a["peak_gpu_memory_mb"]) and b["gpu_hours"] == 1
+    assert (a["devices"], a["dtypes"], a["batch_sizes"], a["peak_memory_mb"]) == ("cpu", "float32", "8, 32", 900.5)
+    markdown = to_markdown([tables.layout_cost(table, [])])
+    assert "| 15 |  | 10 | cpu | float32 | 8, 32 | 900 |  |" in markdown
+    assert "| 1.00 | 0 | NVIDIA H100 80GB HBM3 | float16 | 512 (128 at once) | 80 | 7,000 |" in markdown
+    assert "| **all** |  | 159 | 3,615 | 1.00 | 0 |  |  |  | 900 | 7,000 |" in markdown
+
+
+def test_a_run_without_scores_has_an_empty_cost_table() -> None:
+    assert "Calls per second" in to_markdown([tables.layout_cost(tables.cost_table(costs([])), [])])

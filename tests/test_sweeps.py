@@ -6,6 +6,8 @@ import pytest
 
 from diffzero import sweeps
 from diffzero.config import Policy
+from diffzero.efficiency import curves
+from diffzero.experiment import pruning_of
 from diffzero.matrices import UNKNOWN, matrices
 from diffzero.race import Full, TTest
 from diffzero.replay import NotCovered, predictions
@@ -83,7 +85,21 @@ def test_sensitivity_holds_the_runs_own_policy_and_costs_less_with_a_laxer_cutof
 
 
 def test_a_run_without_t_test_is_swept_with_the_same_numbers() -> None:
-    assert sweeps.pruning_of(Policy(kind="full", max_scores=50)) == TTest(20, 50, 0.002)
+    assert pruning_of(Policy(kind="full", max_scores=50)) == TTest(20, 50, 0.002)
+
+
+STAGES = [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [Policy(min_scores=5), Policy(kind="full", min_scores=5), Policy(kind="stages", min_scores=5, stages=STAGES)],
+)
+def test_the_efficiency_curves_of_a_run_of_any_policy_show_what_pruning_saves(policy: Policy) -> None:
+    items, scores = stored()
+    table = curves(items, scores, scores, pruning_of(policy), flat)
+    last = table.groupby("variant")["calls_per_class"].max()
+    assert last["shared + pruning"] < last["shared"] == last["unshared"] == DRAWS
 
 
 def test_the_decision_is_found_where_it_was_put() -> None:

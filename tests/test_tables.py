@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from diffzero import results
+from diffzero import results, tables
 from diffzero.binding import TASKS
-from diffzero.layout import to_latex, to_markdown, write
+from diffzero.layout import latex_text, to_latex, to_markdown, write
 from diffzero.tables import layout1, layouts3, table1, table3
+from diffzero.tables.studies import WANTED_COLUMNS
 
+ROOT = Path(__file__).parent.parent
 NAN = math.nan
 COSTS = pd.DataFrame(
     {
@@ -45,6 +47,7 @@ def predictions(model: str, correct: str, dataset: str = "digits", seed: int = 0
         "correct": [mark == "1" for mark in correct],
         "calls": [10.0 * (row + 1) for row in rows],
         "undecided": [row == 0 for row in rows],
+        "tied": False,
     }
     return pd.DataFrame({**frame, **columns})
 
@@ -56,7 +59,7 @@ def baseline(model: str, correct: str, **columns: object) -> pd.DataFrame:
 def test_table1_row_by_hand() -> None:
     table = table1(pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")]), COSTS)
     assert ",".join(table.columns).startswith(
-        "model,dataset,accuracy,low,high,n,calls_per_image,calls,seconds,gpu_hours,undecided,paper,agrees"
+        "model,dataset,accuracy,low,high,n,calls_per_image,calls,seconds,gpu_hours,undecided,tied,paper,agrees"
     )
     mini_sd, clip = table.to_dict("records")
     assert (mini_sd["low"], mini_sd["high"]) == pytest.approx(THREE_OF_FOUR, abs=1e-6)
@@ -83,6 +86,14 @@ def test_paper_is_compared_within_both_errors(reported: float, agrees: bool) -> 
     row = table1(predictions("mini-sd", "1101"), COSTS, paper).iloc[0]
     assert row["paper"] == pytest.approx(reported / 100)
     assert bool(row["agrees"]) is agrees
+
+
+def test_the_paper_had_no_more_images_than_the_test_set() -> None:
+    # 33.3 % against 36.1 %: with 4096 images of the paper the difference would exceed both errors, with 1880 of DTD it does not.
+    paper = pd.DataFrame({"model": ["sd"], "dataset": ["dtd"], "accuracy": [36.1]})
+    found = predictions("sd", "100" * 626 + "00", dataset="dtd")
+    marks = [table1(found, COSTS, paper, sizes=sizes)["agrees"][0] for sizes in (None, {"dtd": None}, {"dtd": 1880})]
+    assert marks == [False, False, True]
 
 
 def test_ambiguous_paper_cell_is_refused_only_where_it_matters() -> None:
@@ -158,9 +169,36 @@ def test_holm_demands_more_than_a_single_test() -> None:
     assert cell["significant"] and not cell["significant_holm"]
 
 
+def test_holm_of_table3_is_over_all_its_models() -> None:
+    # 13 of 14: p = 30 / 16384 = 0.0018; five times that, with four tests of other models, is below 0.01, ten times that is not.
+    sure = predictions("mini-if", "1" * 13 + "0", task="Color", held_out=False)
+    others = [predictions(f"model-{k}", "10" * 7, task="Color", held_out=False) for k in range(9)]
+    for count, stands in ((4, True), (9, False)):
+        table = table3(pd.concat([sure, *others[:count]]), PAPER3).set_index(["task", "model", "split"])
+        cell = table.loc[("Color", "mini-if", "all")]
+        assert cell["significant"] and bool(cell["significant_holm"]) is stands
+
+
+def test_table3_is_compared_with_the_papers_column_of_the_same_model() -> None:
+    # 40 of 80 against 850 of 1000: beyond both errors; 68 of 80 is 85 %.
+    frames = [
+        predictions("stable-diffusion-v1-4", "10" * 40, task="Color", held_out=False),
+        baseline("clip-vit-l-14", "1" * 75 + "0" * 5, task="Color", held_out=False),
+        predictions("mini-if", "10" * 40, task="Color", held_out=False),
+    ]
+    table = table3(pd.concat(frames), PAPER3)
+    agree = table[table["split"] == "all"].set_index(["task", "model"])["agrees"]
+    assert not agree["Color", "stable-diffusion-v1-4"] and agree["Color", "clip-vit-l-14"]
+    assert pd.isna(agree["Color", "mini-if"]) and pd.isna(agree["Shape,Color", "clip-vit-l-14"])
+    assert table[table["split"] != "all"]["agrees"].isna().all()
+    markdown = to_markdown(layouts3(table))
+    row = next(line for line in markdown.splitlines() if line.startswith("| Color |"))
+    assert "| 50.0 [39.3, 60.7] ≠ · 405 |" in row and row.count("≠") == 1 and "≠: the 95 % interval" in markdown
+
+
 def test_table3_markdown_marks_significance_and_missing_tasks() -> None:
     markdown = to_markdown(layouts3(table3(scenes(), PAPER3)))
-    assert r"| Shape\|Color | **85.0 [64.0, 94.8]**† | 20 | 66 | 65 | 52 |" in markdown
+    assert r"| Shape\|Color | **85.0 [64.0, 94.8]**† · 105 | 20 | 66 | 65 | 52 |" in markdown
     assert "| Shape,Color | – | 0 | 100 | 85 | 54 |" in markdown
     assert "| mini-if | held-out | 100.0 | – | 70.0 | 85.0 | 20 |" in markdown
     assert "SD v1.4 (reported)" in markdown and "Missing (–): mini-if on Shape,Color." in markdown
@@ -202,11 +240,32 @@ def test_undecided_races_are_counted() -> None:
     assert "| Undecided items | 2 of 40 |" in to_markdown(layouts3(table))
 
 
+def test_exact_ties_are_counted_and_noted_where_there_are_any() -> None:
+    ties = predictions("mini-sd", "1101", tied=[False, True, True, False])
+    frames = pd.concat(
+        [ties, predictions("mini-sd", "1101", seed=1, tied=[True, False, False, False]), baseline("clip", "11")]
+    )
+    table = table1(frames, COSTS)
+    assert list(table["tied"]) == [3, 0]
+    assert "Exact ties, decided for the lowest label: 3 of mini-sd on digits." in to_markdown([layout1(table)])
+    assert "Exact ties" not in to_markdown([layout1(table1(baseline("clip", "11"), COSTS))])
+
+
 def test_latex_escapes_what_latex_would_read() -> None:
     latex = to_latex(layouts3(table3(scenes(), PAPER3)))
-    assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ & 20 & 66 & 65 & 52 \\" in latex
+    assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ $\cdot$ 105 & 20 & 66 & 65 & 52 \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert not [line for line in latex.splitlines() if "%" in line.replace(r"\%", "")]
+
+
+def test_a_command_in_a_note_can_be_copied_from_latex() -> None:
+    command = "snakemake --configfile=a_b.yaml --config 'm=[x, y]' -- r/p.parquet"
+    latex = latex_text(f"**1** – 5 % missing. `{command}`, see `unpruned`.")
+    code = (
+        r"snakemake -{}-configfile=a\_b.yaml -{}-config \textquotesingle{}m=[x, y]\textquotesingle{} -{}- r/p.parquet"
+    )
+    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{unpruned}}."
+    assert "`" not in latex
 
 
 def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
@@ -214,5 +273,28 @@ def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
     paths = [tmp_path / "tables" / f"table1.{kind}" for kind in ("csv", "md", "tex", "json")]
     write(table, [layout1(table)], map(str, paths))
     line = paths[0].read_text().splitlines()[1]
-    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,,,diffusion"
+    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,0,,,diffusion"
     assert all(path.read_text() for path in paths)
+
+
+def test_tables_of_a_run_without_any_prediction_yet_are_all_missing_or_empty() -> None:
+    """A run of which unpruned scores or pictures alone are there."""
+    nothing, wanted = (
+        results.predictions([]),
+        pd.DataFrame({"model": ["sd"], "dataset": ["dtd"], "kind": ["diffusion"]}),
+    )
+    ablations = pd.read_csv(ROOT / "config" / "paper" / "ablations.csv")
+    paper2 = pd.read_csv(ROOT / "config" / "paper" / "table2.csv")
+    first = table1(nothing, results.costs([]), results.reported(pd.read_csv(ROOT / "config/paper/table1.csv")), wanted)
+    assert first["n"].tolist() == [0] and "sd on dtd" in to_markdown([layout1(first)])
+    cells = pd.DataFrame([("reduced", "sd", "dtd", "x", "dtd-reduced-32")], columns=WANTED_COLUMNS)
+    made = [
+        (tables.table2(nothing, paper2), lambda table: [tables.layout2(table, paper2)]),
+        (tables.variants(nothing, cells, ablations), lambda table: tables.layouts_variants(table, ablations)),
+        (tables.spreads(nothing, ablations), lambda table: [tables.layout_spread(table, [])]),
+        (tables.paired(nothing, 0), lambda table: [tables.layout_paired(table, [])]),
+        (tables.cost_table(results.costs([])), lambda table: [tables.layout_cost(table, [])]),
+        (tables.controlled(nothing, wanted), lambda table: [tables.layout_controlled(table)]),
+    ]
+    for table, layouts in made:
+        assert table.get("n", pd.Series(dtype=int)).sum() == 0 and to_markdown(layouts(table))

@@ -12,13 +12,14 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from diffzero import weights
-from diffzero.checkpoint import CheckpointError, digest
+from checkpoints import digest_of
+from diffzero import downloads, weights
+from diffzero.checkpoint import OPEN_CLIP, TIMM, CheckpointError, is_needed, stamps
 from diffzero.config import Clip, Diffusion, Supervised
 from diffzero.denoisers import load
 from diffzero.downloads import NoSpace
 from diffzero.transfers import Patience
-from diffzero.weights import inspect, is_needed, locate
+from diffzero.weights import inspect, locate
 from hub_server import REVISION, Fault
 
 QUICK = Patience(timeout=1, attempts=2, pause=0.01)
@@ -54,16 +55,22 @@ def served(fake_hub, tiny_sd):
 
 def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny_sd):
     folder = locate(diffusion(), Path(), QUICK)
-    assert set(files_of(folder)) == set(files_of(tiny_sd)) and digest(folder) == digest(tiny_sd)
+    assert set(files_of(folder)) == set(files_of(tiny_sd))
     load(folder, "float32", "cpu")
     asked = len(served.seen)
     assert locate(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
-    assert inspect(diffusion(), Path()) == {
-        "folder": str(folder),
-        "family": "StableDiffusion",
-        "digest": digest(tiny_sd),
-    }
+    found = inspect(diffusion(), Path())
+    assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
+    assert set(found["files"]) == set(files_of(tiny_sd)) and found["digest"] == digest_of(tiny_sd)
+
+
+def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_of_it(served, tmp_path):
+    for name, data in served.repositories["models", "owner/sd"].items():
+        (tmp_path / "whole" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "whole" / name).write_bytes(data)
+    whole = inspect(diffusion(path=str(tmp_path / "whole")), Path())
+    assert whole["digest"] == inspect(diffusion(), Path())["digest"]
 
 
 @pytest.mark.parametrize("status", [404, 401, 403])
@@ -130,6 +137,32 @@ def test_a_repository_of_pickles_is_refused_before_anything_is_downloaded(served
     assert not [seen for seen in served.seen if "/resolve/" in seen.path]
 
 
+def test_a_repository_that_lacks_a_part_as_safetensors_is_passed_over_for_its_mirror(served, caplog):
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "mirror/sd"] = dict(files)
+    del files["text_encoder/model.safetensors"]
+    for extra, said in (
+        ({"text_encoder/pytorch_model.bin": b""}, "only pickled weights (text_encoder/pytorch_model.bin)"),
+        (
+            {"text_encoder/model.fp16.safetensors": b""},
+            "found no safetensors in text_encoder",
+        ),  # another precision is not used
+    ):
+        served.repositories["models", "owner/sd"] = files | extra
+        shutil.rmtree(downloads.cache(), ignore_errors=True)
+        assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+        assert said in caplog.text
+    assert not [seen for seen in served.seen if "owner/sd/resolve" in seen.path]
+
+
+def test_a_repository_without_a_model_index_is_passed_over_for_its_mirror(served, caplog):
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "mirror/sd"] = dict(files)
+    del files["model_index.json"]
+    assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+    assert "found no model_index.json, expected it there" in caplog.text
+
+
 @pytest.mark.parametrize(("kind", "name"), [(Clip, "open_clip_pytorch_model.bin"), (Supervised, "pytorch_model.bin")])
 def test_a_baseline_of_pickles_is_refused_before_anything_is_downloaded(served, kind, name):
     pickle_only(served, name)
@@ -159,17 +192,17 @@ def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_pa
     assert not (tmp_path / "mark").exists()
     torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, bomb / name)
     with pytest.raises(CheckpointError) as error:
-        weights.checkpoint.single(bomb, weights.OPEN_CLIP)
+        weights.checkpoint.single(bomb, OPEN_CLIP)
     command = str(error.value).partition('python -c "')[2].removesuffix('"')
     subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
-    assert weights.checkpoint.single(bomb, weights.OPEN_CLIP).name == "open_clip_model.safetensors"
+    assert weights.checkpoint.single(bomb, OPEN_CLIP).name == "open_clip_model.safetensors"
 
 
 def test_a_folder_without_anything_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint there"):
-        weights.checkpoint.single(tmp_path / "gone", weights.TIMM)
+        weights.checkpoint.single(tmp_path / "gone", TIMM)
     with pytest.raises(CheckpointError, match="found no weights, expected model.safetensors"):
-        weights.checkpoint.single(tmp_path, weights.TIMM)
+        weights.checkpoint.single(tmp_path, TIMM)
 
 
 def test_no_loading_of_a_diffusion_model_unpickles(tiny_sd, monkeypatch):
@@ -198,3 +231,15 @@ def test_what_is_needed_of_the_real_repositories():
 def test_the_folder_of_a_model_by_its_path_costs_no_request(served, tiny_sd):
     assert locate(diffusion(path=str(tiny_sd)), Path()) == tiny_sd and not served.seen
     assert json.loads((tiny_sd / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
+
+
+def test_another_size_or_time_of_a_local_file_is_another_list_of_stamps_and_an_unused_file_is_none(tiny_sd, tmp_path):
+    folder = shutil.copytree(tiny_sd, tmp_path / "weights")
+    model, path = diffusion(path=str(folder)), folder / "unet" / "diffusion_pytorch_model.safetensors"
+    before = stamps(model, Path())
+    (folder / "README.md").write_text("A model.")
+    assert stamps(model, Path()) == before and len(before) == len(files_of(tiny_sd))
+    # An older file, as a copy with its old time is, counts as well as a newer one.
+    os.utime(path, ns=(0, path.stat().st_mtime_ns - 1))
+    assert stamps(model, Path()) != before
+    assert stamps(diffusion(), Path()) == stamps(diffusion(path=str(tmp_path / "gone")), Path()) == []

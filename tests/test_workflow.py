@@ -4,14 +4,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from literal import algorithm_1
 
@@ -22,7 +25,7 @@ CONFIG = {
     "baselines": ["mini-clip"],
     "datasets": ["digits"],
     "images": 3,
-    "shard_images": 9,  # of 17 scenes: two shards
+    "shard_images": 13,  # of 25 scenes: two shards
     "device": "cpu",
     "policy": {"max_scores": 24},
     "binding": {"scenes": 2, "resolution": 32, "samples": 4, "baselines": [], "policy": {"max_scores": 20}},
@@ -152,7 +155,7 @@ def planned(root: Path, *arguments: str) -> set[str]:
     ids=["plot code", "reported numbers and captions"],
 )
 def test_a_change_of_plots_and_tables_never_touches_a_scoring_rule(finished, files, touched):
-    """Every script but those of the scoring chain is changed at once, and nothing of the chain is run again."""
+    """Scripts of tables, figures and the page, then reported numbers and captions are changed: nothing that scores is run again."""
     names = subprocess.run(["bash", "-c", f"echo {files}"], capture_output=True, text=True, check=True).stdout.split()
     before = {name: (finished / name).read_bytes() for name in names}
     try:
@@ -249,6 +252,51 @@ def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, wor
     message = refused(snakemake(copy, "-n", config={**CONFIG, "run": "wrong", **change}))
     assert all(word in message for word in words), message
     assert not (copy / "results" / "wrong").exists()
+
+
+def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
+    models, unet = copy / "config" / "models", copy / "weights" / "unet" / "diffusion_pytorch_model.safetensors"
+    shutil.copytree(copy / "resources" / "models" / "mini-sd", copy / "weights")
+    (models / "changing.yaml").write_text(
+        (models / "mini-sd.yaml").read_text().replace("resources/models/mini-sd", "weights")
+    )
+    config = {"run": "changing", "models": ["changing"], "datasets": ["digits"], "images": 2, "device": "cpu"}
+    config |= {"policy": {"kind": "full", "max_scores": 2}, "store": "results/changing-store"}
+    store, scores = copy / "results" / "changing-store", []
+    for _ in range(2):
+        done = snakemake(copy, "scores", config=config)
+        assert done.returncode == 0, done.stderr[-4000:]
+        shard = next((copy / "results" / "changing" / "scores").rglob("*.parquet"))
+        cost = json.loads(shard.with_suffix(".json").read_text())
+        assert (cost["calls"], cost["reused"]) == (2 * 10 * 2, 0)
+        scores.append((pd.read_parquet(shard)["score"], {path: path.read_bytes() for path in store.rglob("*.parquet")}))
+        weights = load_file(unet)
+        weights["conv_out.weight"] *= 1.5
+        save_file(weights, unet)
+    (first, before), (second, after) = scores
+    assert (first != second).mean() > 0.9
+    assert before.items() < after.items() and len({path.parent for path in after}) == 2
+
+
+def test_after_a_kill_make_demo_tells_how_to_unlock_and_then_goes_on(copy):
+    (copy / "stamp").touch()  # newer than the lock file: nothing is installed
+    binaries, locks = Path(sys.executable).parent, copy / ".snakemake" / "locks"
+    command = ["make", "demo", f"BIN={binaries}", "STAMP=stamp", "CORES=1", "PYTHON=false"]
+    killed = subprocess.Popen(
+        command, cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not list(locks.glob("*")):
+        assert killed.poll() is None
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    again = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    unlock = f"{binaries}/snakemake --unlock --configfile config/demo.yaml"
+    assert again.returncode and "cannot be locked" in again.stderr and again.stderr.count(unlock) == 1, again.stderr[
+        -3000:
+    ]
+    subprocess.run(unlock.split(), cwd=copy, check=True, capture_output=True, timeout=300)
+    assert not list(locks.glob("*"))
 
 
 def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):

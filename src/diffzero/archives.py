@@ -53,8 +53,8 @@ def unpacked(archive: Path, wanted: Callable[[str], bool], bounds: Bounds | None
     """Name and content of the members that `wanted` takes, in the archive's order. tar (plain, gz, bz2, xz) and zip.
 
     Raises ArchiveError, naming archive and member, for a name that leads outside (`../x`, `/x`), for a wanted link or one that
-    leads outside, for devices and pipes, for a name that comes twice, for more members or bytes than `bounds` allow (as declared
-    or as found), and for what is no whole archive.
+    leads outside, for devices, pipes and sparse files, for a name that comes twice, for more members or bytes than `bounds` allow
+    (as declared or as found), and for what is no whole archive.
     """
     bounds = bounds or Bounds()
     members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
@@ -160,6 +160,8 @@ def _tar_members(archive: Path, wanted: Callable[[str], bool], bounds: Bounds) -
                 _check_link(name, info.linkname, info.issym(), wanted(name))
             elif not (info.isreg() or info.isdir()):
                 raise ArchiveError(f"found member {name!r}, a device or pipe, expected files and folders alone")
+            elif info.issparse() and wanted(name):  # a few bytes of it may stand for terabytes, past all bounds
+                raise ArchiveError(f"found member {name!r}, a sparse file, expected a whole one")
             elif info.isreg() and wanted(name):
                 yield name, lambda info=info, name=name: _exactly(tar.extractfile(info), name, info.size, bounds)
             tar.members = []  # else a list of all headers grows behind our back

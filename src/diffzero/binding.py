@@ -5,13 +5,12 @@ Each example is a true and a false sentence about one two-object scene. Its rand
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from diffzero.scenes import COLOURS, POSITIONS, SHAPES, SIZES, ObjectRecord, SceneRecord
 
@@ -132,12 +131,11 @@ def example(task: Task, scene: SceneRecord, seed: int) -> Example:
 
 def examples(
     tasks: Iterable[Task], scenes: Sequence[SceneRecord], seed: int, per_task: int | None = None
-) -> pd.DataFrame:
-    """Columns task, scene, positive, negative: for each task the first `per_task` scenes it can use (all, if None).
+) -> Iterator[tuple[Task, SceneRecord, Example]]:
+    """For each task the examples of the first `per_task` scenes it can use (all, if None).
 
     Raises ValueError when a task finds fewer usable scenes than asked for.
     """
-    rows = []
     for task in tasks:
         chosen = [scene for scene in scenes if usable(task, scene)][:per_task]
         if not chosen or (per_task is not None and len(chosen) < per_task):
@@ -146,6 +144,4 @@ def examples(
                 f"{per_task or 'at least 1'}; render more scenes (about twice as many for tasks with Size)."
             )
         for scene in chosen:
-            made = example(task, scene, seed)
-            rows.append((task.name, scene.index, made.positive, made.negative))
-    return pd.DataFrame(rows, columns=["task", "scene", "positive", "negative"])
+            yield task, scene, example(task, scene, seed)

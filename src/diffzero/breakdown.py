@@ -6,7 +6,7 @@ import pandas as pd
 
 from diffzero.binding import ORDER, TASKS
 from diffzero.scenes import POSITIONS, column
-from diffzero.statistics import wilson
+from diffzero.statistics import clustered_wilson
 
 BINDING = {task.name: task.attributes for task in TASKS if task.kind == "binding"}
 SHAPE_COLUMNS = ["model", "true", "false", "accuracy", "low", "high", "n"]
@@ -21,7 +21,7 @@ def _value(sentence: str, attribute: str) -> str:
 
 
 def decisions(predictions: pd.DataFrame, items: pd.DataFrame, prompts: Sequence[str]) -> pd.DataFrame:
-    """model, image, task, attribute, true, false, chosen, correct: one row a decision of the binding tasks.
+    """model, item, image, task, attribute, true, false, chosen, correct: one row a decision of the binding tasks and seed.
 
     attribute: what the false sentence gets wrong; true, false, chosen: its values in the sentences.
     """
@@ -31,19 +31,24 @@ def decisions(predictions: pd.DataFrame, items: pd.DataFrame, prompts: Sequence[
         attribute = BINDING[row.task][0]
         values = [_value(prompts[number], attribute) for number in row.candidates]
         chosen, false = values[row.prediction], values[1 - row.label]
-        rows.append((row.model, row.image, row.task, attribute, values[row.label], false, chosen, bool(row.correct)))
-    return pd.DataFrame(rows, columns=["model", "image", "task", "attribute", "true", "false", "chosen", "correct"])
+        head, named = (row.model, row.item, row.image, row.task), (attribute, values[row.label], false, chosen)
+        rows.append((*head, *named, bool(row.correct)))
+    columns = ["model", "item", "image", "task", "attribute", "true", "false", "chosen", "correct"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _share(keys: Sequence[str], group: pd.Series) -> tuple:
-    return (*keys, float(group.mean()), *wilson(int(group.sum()), len(group)), len(group))
+def _share(keys: Sequence[str], group: pd.DataFrame, column: str) -> tuple:
+    """keys, the share of a column, its 95 % interval and n: seeds of a decision averaged, decisions about one image not independent."""
+    items = group.groupby("item").agg(share=(column, "mean"), image=("image", "first"))
+    return (*keys, *clustered_wilson(items["share"], items["image"]), len(items))
 
 
 def shapes(table: pd.DataFrame) -> pd.DataFrame:
-    """SHAPE_COLUMNS: decisions between two shapes, over the Shape|* tasks together, Wilson 95 %; true shapes in their usual order."""
+    """SHAPE_COLUMNS: decisions between two shapes, over the Shape|* tasks together, Wilson 95 % at as many decisions as their images
+    are worth; n counts decisions, once for all seeds; true shapes in their usual order."""
     mine = table[table["attribute"] == "Shape"]
-    groups = mine.groupby(["model", "true", "false"], sort=False)["correct"]
-    found = pd.DataFrame([_share(keys, group) for keys, group in groups], columns=SHAPE_COLUMNS)
+    groups = mine.groupby(["model", "true", "false"], sort=False)
+    found = pd.DataFrame([_share(keys, group, "correct") for keys, group in groups], columns=SHAPE_COLUMNS)
     place = ORDER["Shape"].index
     return found.sort_values(["true", "false"], key=lambda names: names.map(place), kind="stable").reset_index(
         drop=True
@@ -63,10 +68,8 @@ def larger(table: pd.DataFrame, scenes: pd.DataFrame) -> pd.DataFrame:
     wins = [
         row.chosen == sizes.at[row.image, column(side[row.image], COMPARED[row.attribute])] for row in mine.itertuples()
     ]
-    groups = mine.assign(wins=pd.Series(wins, mine.index, dtype=bool)).groupby(["model", "attribute"], sort=False)[
-        "wins"
-    ]
-    rows: list[tuple] = [_share((model, COMPARED[attribute]), group) for (model, attribute), group in groups]
+    groups = mine.assign(wins=pd.Series(wins, mine.index, dtype=bool)).groupby(["model", "attribute"], sort=False)
+    rows: list[tuple] = [_share((model, COMPARED[attribute]), group, "wins") for (model, attribute), group in groups]
     return pd.DataFrame(rows, columns=LARGER_COLUMNS)
 
 

@@ -3,16 +3,17 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
 from diffzero import downloads, lewis, weights
 from diffzero.checkpoint import CheckpointError
-from diffzero.config import Dataset, Lewis, Model
+from diffzero.config import Lewis, Model
+from diffzero.config.dataset import Download, Source
+from diffzero.datasets.places import is_of, where
 from diffzero.downloads import DownloadError, bytes_in_words, is_cached
 from diffzero.experiment import SCENES, Experiment
 from diffzero.transfers import Interrupted, Offline, Patience
@@ -46,19 +47,19 @@ class Outside:
         self.unreachable: set[str] = set()
 
     def ask(self, address: str, question: Callable[[], T]) -> T:
-        """The answer. Raises Interrupted where the server was not reached, now or before; after two such servers no other is tried."""
+        """The answer. Raises Interrupted where the server was not reached, now or before."""
         server = urlsplit(address).netloc
-        if server not in self.unreachable and len(self.unreachable) < 2:
+        if server not in self.unreachable:
             try:
                 return question()
             except Interrupted:
                 self.unreachable.add(server)
         raise Interrupted(f"{urlsplit(address).scheme}://{server} cannot be reached, and it is not in the cache")
 
-    def sizes(self, repo: str, revision: str, repo_type: str) -> dict[str, int]:
-        """The size of every file of a repository. Raises DownloadError."""
+    def sizes(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> dict[str, int]:
+        """The size of every file of a repository, of which the `wanted` ones are all there. Raises DownloadError."""
         known = downloads.cached_sizes(repo, revision, repo_type=repo_type)
-        question = lambda: downloads.hub_sizes(repo, revision, repo_type=repo_type, patience=ONCE)  # noqa: E731
+        question = lambda: downloads.hub_sizes(repo, revision, wanted, repo_type=repo_type, patience=ONCE)  # noqa: E731
         return known if known is not None else self.ask(constants.ENDPOINT, question)
 
     def size(self, url: str) -> int | None:
@@ -67,7 +68,7 @@ class Outside:
 
     def state(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> tuple[str, int]:
         """THERE or DOWNLOAD, and the bytes of the wanted files, or of those that are lacking. Raises DownloadError."""
-        sizes = {name: size for name, size in self.sizes(repo, revision, repo_type).items() if wanted(name)}
+        sizes = {name: size for name, size in self.sizes(repo, revision, repo_type, wanted).items() if wanted(name)}
         if not sizes:
             raise DownloadError(
                 f"{downloads.page(repo, repo_type)} at {revision[:12]}: none of the wanted files is there"
@@ -107,11 +108,12 @@ def of_model(kind: str, name: str, model: Model, root: Path, outside: Outside) -
         except CheckpointError as error:
             return Need(kind, name, MISSING, None, licence, model.local, (str(error),))
         return Need(kind, name, THERE, size_of(folder), licence, model.local)
-    reasons = []
+    reasons, wanted = [], lambda file: weights.is_needed(model, file)
     for repo, revision in weights.places(model):
         try:
-            weights.refuse_pickles(model, outside.sizes(repo, revision, "model"), repo, revision)
-            state, size = outside.state(repo, revision, "model", lambda file: weights.is_needed(model, file))
+            names = outside.sizes(repo, revision, "model", wanted)
+            weights.require_safetensors(model, names, repo, revision)
+            state, size = outside.state(repo, revision, "model", wanted)
             return Need(kind, name, state, size, licence, f"hub {repo}@{revision[:12]}")
         except (DownloadError, CheckpointError) as error:
             reasons.append(str(error))
@@ -125,19 +127,16 @@ def of_dataset(name: str, experiment: Experiment, outside: Outside) -> Need:
     prepared = experiment.root / experiment.folder / "data" / name / "images.parquet"
     if prepared.is_file():
         return Need("data set", name, THERE, prepared.stat().st_size, dataset.licence, f"selected in {prepared.parent}")
-    found, reasons = [], []
-    for source in places(dataset):
+    reasons = []
+    for source in dataset.places:  # as the loader takes them: the first that gives its images
         licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
         try:
             state, size = of_source(source, experiment.root, outside)
-            found.append(Need("data set", name, state, size, licence, where(source)))
+            return Need("data set", name, state, size, licence, where(source))
         except (OSError, ValueError) as error:
             reasons.append(str(error))
-    there = [need for need in found if need.state == THERE]
-    first = where(places(dataset)[0])
-    return (
-        there or found or [Need("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))]
-    )[0]
+    first = where(dataset.places[0])
+    return Need("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))
 
 
 def of_lewis(settings: Lewis, experiment: Experiment) -> Need:
@@ -154,33 +153,13 @@ def of_lewis(settings: Lewis, experiment: Experiment) -> Need:
     return Need(*facts, THERE, size, lewis.LICENCE, settings.path)
 
 
-def places(dataset: Dataset) -> list[Any]:
-    """The sources of a data set in order of preference."""
-    return list(getattr(dataset, "places", None) or [dataset.source])
-
-
-def where(source: Any) -> str:
-    """A source in a few words."""
-    match source.kind:
-        case "digits":
-            return "scikit-learn"
-        case "hub" | "webdataset":
-            return f"hub datasets/{source.repo}@{source.revision[:12]}"
-        case "archive":
-            return ", ".join(file.url for file in source.files)
-    return source.path
-
-
-def of_source(source: Any, root: Path, outside: Outside) -> tuple[str, int | None]:
+def of_source(source: Source, root: Path, outside: Outside) -> tuple[str, int | None]:
     """THERE or DOWNLOAD, and bytes. Raises OSError for a source that cannot give its images."""
     match source.kind:
         case "digits":
             return THERE, 0
-        case "hub":
-            return outside.state(source.repo, source.revision, "dataset", lambda name: is_of_split(source, name))
-        case "webdataset":
-            wanted = (f"{source.split}/", "classnames.txt")
-            return outside.state(source.repo, source.revision, "dataset", lambda name: name.startswith(wanted))
+        case "hub" | "webdataset":
+            return outside.state(source.repo, source.revision, "dataset", lambda name: is_of(source, name))
         case "archive":
             return of_files(source.files, outside)
     path = root / source.path
@@ -191,16 +170,7 @@ def of_source(source: Any, root: Path, outside: Outside) -> tuple[str, int | Non
     return THERE, size_of(path)
 
 
-def is_of_split(source: Any, name: str) -> bool:
-    """Whether a repository's file may hold rows of the split; the loader looks closer."""
-    parts = PurePosixPath(name).parts
-    of_split = fnmatch(name, f"*{source.split}*")
-    return (
-        name.endswith(".parquet") and of_split and (source.config is None or source.config in parts or "/" not in name)
-    )
-
-
-def of_files(files: list[Any], outside: Outside) -> tuple[str, int | None]:
+def of_files(files: list[Download], outside: Outside) -> tuple[str, int | None]:
     """Of files by their addresses."""
     paths = [downloads.plain_path(file.url, PurePosixPath(file.url).name, file.digest) for file in files]
     lacking = [file.url for file, path in zip(files, paths, strict=True) if not path.is_file()]

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffzero import denoisers, figures, images
-from diffzero.config import ConfigError, Diffusion, load_model
+from diffzero.config import ConfigError, Diffusion, Policy, Weighting, load_block, load_model
 from diffzero.denoisers.base import PromptTooLong
+from diffzero.experiment import race_policy
+from diffzero.memory import TooLarge
 from diffzero.problem import Item, Problem
-from diffzero.race import Outcome, Policy, TTest
+from diffzero.race import Outcome
 from diffzero.scoring import Engine, ScoreError
 from diffzero.statistics import mean_difference_interval
-from diffzero.weighting import heuristic
+from diffzero.weighting import weigh
 from diffzero.weights import locate
 
 
@@ -36,19 +38,24 @@ class Ranked:
 class Verdict:
     """The race of one image: the ranking, best first, and the weighted scores [draw, prompt], NaN after pruning."""
 
+    prompts: list[str]  # the different ones
     ranking: list[Ranked]
     weighted: NDArray[np.float64]
     outcome: Outcome
 
 
 def classify(
-    path: Path, prompts: list[str], folder: Path, model: Diffusion, policy: Policy, rate: float, seed: int
+    path: Path, prompts: list[str], folder: Path, model: Diffusion, policy: Policy, weighting: Weighting, seed: int
 ) -> Verdict:
-    """Race `prompts` for the image at `path`. Raises ImageError, PromptTooLong, CheckpointError, ScoreError, ValueError."""
+    """Race the different ones among `prompts` for the image at `path`.
+
+    Raises ImageError, PromptTooLong, CheckpointError, ScoreError, TooLarge, ValueError.
+    """
+    given, prompts = prompts, list(dict.fromkeys(prompts))
     if len(prompts) < 2:
-        raise ValueError(f'prompts: found {prompts}, expected at least two, e.g. PROMPTS="a sneaker,a bag".')
-    if len(set(prompts)) < len(prompts):
-        raise ValueError(f"prompts: found {max(prompts, key=prompts.count)!r} twice, expected different ones.")
+        raise ValueError(
+            f'prompts: found {given}, expected at least two different ones, e.g. PROMPTS="a sneaker,a bag".'
+        )
     data = path.read_bytes()
     adapter = denoisers.family(folder)
     pixels = images.crop(data, str(path), model.size)[None]
@@ -67,16 +74,13 @@ def classify(
         conditions=adapter.encode_conditions(folder, pixels),
     )
     denoiser = denoisers.load(folder, model.dtype, "auto")
-
-    def weight(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return heuristic(t, denoiser.schedule, rate)
-
-    result = Engine(denoiser, problem, policy, weight, batch_size=64).run(lambda scores: None)
+    weight = weigh(weighting, denoiser.schedule)
+    result = Engine(denoiser, problem, race_policy(policy), weight, batch_size=64).run(lambda scores: None)
     scores = result.frame()
     weighted = np.full((int(scores["draw"].max()) + 1, len(prompts)), np.nan)
     weighted[scores["draw"], scores["prompt"]] = scores["score"] * weight(scores["t"].to_numpy())
     outcome = result.outcomes["image"]
-    return Verdict(rank(weighted, prompts, outcome.winner), weighted, outcome)
+    return Verdict(prompts, rank(weighted, prompts, outcome.winner), weighted, outcome)
 
 
 def rank(weighted: NDArray[np.float64], prompts: list[str], winner: int) -> list[Ranked]:
@@ -121,6 +125,12 @@ def report(verdict: Verdict) -> str:
     return "\n".join([*lines, f"{verdict.outcome.calls} calls of the denoiser, {verdict.outcome.draws} draws, {state}"])
 
 
+def repeated(prompts: list[str]) -> list[str]:
+    """A line for each prompt that was given several times."""
+    counts = {prompt: prompts.count(prompt) for prompt in dict.fromkeys(prompts)}
+    return [f"{prompt!r} was given {n} times: scored once, tied with itself" for prompt, n in counts.items() if n > 1]
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m diffzero.classify", description=__doc__)
@@ -143,8 +153,10 @@ def main(arguments: list[str]) -> None:
     options = parse(arguments)
     root = Path()
     prompts = [prompt.strip() for prompt in options.prompts.split(",") if prompt.strip()]
-    policy = TTest(options.min_scores, options.max_scores, options.cutoff_pval)
     try:
+        limits = {name: getattr(options, name) for name in ("min_scores", "max_scores", "cutoff_pval")}
+        policy = load_block(Policy, limits, "command line")
+        weighting = load_block(Weighting, {"rate": options.rate}, "command line")
         if not options.image.is_file():
             raise FileNotFoundError(
                 f'{options.image}: no such image. Type: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag"'
@@ -154,12 +166,14 @@ def main(arguments: list[str]) -> None:
             raise ConfigError(
                 f"model {options.model}: found kind {model.kind}, expected a diffusion model, e.g. mini-sd."
             )
-        verdict = classify(options.image, prompts, locate(model, root), model, policy, options.rate, options.seed)
-    except (OSError, ValueError, ScoreError, PromptTooLong) as error:
+        folder = locate(model, root)
+        verdict = classify(options.image, prompts, folder, model, policy, weighting, options.seed)
+        means = running_means(verdict.weighted)
+        draws = np.arange(1, len(means) + 1)
+        figures.save(figures.race(means, verdict.prompts, pruned_at(verdict), draws), options.out)
+    except (OSError, ValueError, ScoreError, PromptTooLong, TooLarge) as error:
         sys.exit(f"diffzero: {error}")
-    means = running_means(verdict.weighted)
-    figures.save(figures.race(means, prompts, pruned_at(verdict), np.arange(1, len(means) + 1)), options.out)
-    print(f"{report(verdict)}\npicture of the race: {options.out}.png")
+    print("\n".join([report(verdict), *repeated(prompts), f"picture of the race: {options.out}.png"]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diffzero import calibration
 from diffzero.learned import folds
 from diffzero.matrices import UNKNOWN, Matrices
-from diffzero.race import Full, Policy, TTest
+from diffzero.race import Full, Policy, Stages, TTest
 from diffzero.replay import replay
 
 SOFTMAX, CALLS = "temperature softmax of weighted scores", "Platt-scaled number of model calls"
@@ -19,17 +19,21 @@ COLUMNS = ("model", "dataset", "confidence", "ece", "accuracy", "n", "fitted", "
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Calls [image] and whether right [image] of the policy replayed on unpruned scores.
+def cut_off(policy: Policy, draws: int) -> Policy:
+    """The policy, where it would go on longer ended after `draws` draws: of the classes still racing the lowest mean wins."""
+    if policy.max_scores <= draws:
+        return policy
+    if isinstance(policy, TTest):
+        return replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
+    if isinstance(policy, Stages):
+        before = [(n, k) for n, k in zip(policy.draws, policy.keep, strict=True) if n < draws]
+        return Stages((*(n for n, _ in before), draws), (*(k for _, k in before), 1))
+    return Full(draws)
 
-    A policy that would go on longer than the scores do is cut off where they end.
-    """
-    draws = data.t.shape[1]
-    # A race of fixed stages cannot be cut off anywhere: replay says which score is missing.
-    if policy.max_scores > draws and isinstance(policy, TTest):
-        policy = replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
-    elif policy.max_scores > draws and isinstance(policy, Full):
-        policy = Full(draws)
+
+def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Calls [image] and whether right [image] of the policy replayed on unpruned scores, cut off where they end."""
+    policy = cut_off(policy, data.t.shape[1])
     weighted = data.scores * weight(data.t)[..., None]  # [image, draw, class]
     classes = list(range(data.scores.shape[2]))
     outcomes = [replay(policy, mine, name, classes) for mine, name in zip(weighted, data.images, strict=True)]
@@ -42,7 +46,7 @@ def calibrate(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """COLUMNS, two rows a (model, data set); and the bins: model, dataset, confidence_kind, then calibration.BIN_COLUMNS.
 
-    Every second image fits the temperature and Platt's two numbers; the others are judged.
+    A random half of the images fits the temperature and Platt's two numbers; the other is judged.
     """
     rows, bins = [], []
     for (model, dataset), (matrices, weight) in data.items():

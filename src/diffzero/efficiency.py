@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero.race import Full, Policy
+from diffzero.race import Full, Policy, TTest
 from diffzero.replay import predictions
 from diffzero.statistics import wilson
 
@@ -19,7 +19,7 @@ def draw_counts(draws: int) -> list[int]:
     return sorted({int(round(n)) for n in np.geomspace(1, draws, POINTS)})
 
 
-def variants(draws: int, pruning: Policy) -> Iterator[tuple[str, Policy]]:
+def variants(draws: int, pruning: TTest) -> Iterator[tuple[str, Policy]]:
     """Every point of the figure: which noise, and the policy to replay."""
     for n in draw_counts(draws):
         yield "unshared", Full(n)
@@ -32,12 +32,12 @@ def curves(
     items: pd.DataFrame,
     shared: pd.DataFrame,
     unshared: pd.DataFrame,
-    pruning: Policy,
+    pruning: TTest,
     weight: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> pd.DataFrame:
     """Columns variant, calls_per_class, accuracy, low, high (Wilson 95 %), n.
 
-    `shared` and `unshared` are unpruned scores of the same images; `pruning` is the run's policy, cut off at ever more draws.
+    `shared` and `unshared` are unpruned scores of the same images; `pruning` is the run's t-test, cut off at ever more draws.
     """
     items = items[items["image"].isin(set(shared["image"]))]
     rows = []

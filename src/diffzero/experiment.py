@@ -34,6 +34,11 @@ def race_policy(policy: Policy) -> RacePolicy:
         return Full(policy.max_scores)
     if policy.kind == "stages":
         return Stages(tuple(s.draws for s in policy.stages), tuple(s.keep for s in policy.stages))
+    return pruning_of(policy)
+
+
+def pruning_of(policy: Policy) -> TTest:
+    """The t-test that a policy block names; where it is of another kind, the one that its numbers would make."""
     return TTest(policy.min_scores, policy.max_scores, policy.cutoff_pval)
 
 
@@ -56,6 +61,9 @@ class Scoring:
     dataset: str
     seed: int
     policy: RacePolicy
+    weighting: (
+        Weighting | None
+    )  # by which classes are dropped; None where none is, and any weighting has the same scores
     unshared: bool = False
     first: int | None = None  # only the first images of the selection
     noise_of: str | None = None  # the data set whose draws are taken, where it is not `dataset`: a variant's plain one
@@ -64,14 +72,22 @@ class Scoring:
     def race(self) -> str:
         """What tells this scoring from others of the same model, data set and seed, as part of a path."""
         scope = "" if self.first is None else f"first{self.first}-"
-        return f"{scope}{'unshared' if self.unshared else 'shared'}-{self.policy.slug}"
+        by = "" if self.weighting is None else f"-{weighting_slug(self.weighting)}"
+        return f"{scope}{'unshared' if self.unshared else 'shared'}-{self.policy.slug}{by}"
 
     def params(self) -> dict:
         """What a scoring job needs to know, as plain values for a rule's params."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self.policy).items()}
         policy = {"kind": type(self.policy).__name__, **values}
+        weighting = self.weighting.model_dump() if self.weighting else None
         noise_of = self.noise_of or self.dataset
-        return {"policy": policy, "unshared": self.unshared, "first": self.first, "noise_of": noise_of}
+        return {
+            "policy": policy,
+            "weighting": weighting,
+            "unshared": self.unshared,
+            "first": self.first,
+            "noise_of": noise_of,
+        }
 
 
 def policy_of(params: dict) -> RacePolicy:
@@ -156,28 +172,38 @@ class Experiment:
 
     @cached_property
     def scenes(self) -> int:
-        """Scenes to render: tasks with Size leave out about half, so a tenth more than twice as many as a task needs."""
-        return math.ceil(2.1 * self.run.binding.scenes) + 12 if self.has_binding else 0
+        """Scenes to render: of each two about one serves the tasks with Size, and they must not fall short by chance.
+
+        2 n + 6 sqrt(n) lie more than four standard deviations of that chance above what n examples need.
+        """
+        needed = self.run.binding.scenes if self.has_binding else 0
+        return 2 * needed + math.ceil(6 * math.sqrt(needed)) + 12 if needed else 0
 
     def scene_shards(self) -> list[str]:
         """The files of the rendered scenes."""
         shards = math.ceil(self.scenes / self.run.binding.shard_scenes)
         return [f"{self.folder}/data/{SCENES}/rendered/{k}-of-{shards}.parquet" for k in range(1, shards + 1)]
 
+    def _raced(self, model: str, dataset: str, seed: int, policy: Policy, noise_of: str | None = None) -> Scoring:
+        """A scoring under a policy block. Which classes a race drops, and so which scores it takes, depends on the weighting."""
+        race = race_policy(policy)
+        weighting = None if isinstance(race, Full) else self.run.weighting
+        return Scoring(model, dataset, seed, race, weighting, noise_of=noise_of)
+
     @cached_property
     def main(self) -> list[Scoring]:
         """The scorings behind Tables 1 and 3."""
-        policy, run = race_policy(self.run.policy), self.run
-        scorings = [Scoring(m, d, s, policy) for m in run.models for d in run.datasets for s in run.seeds]
+        run = self.run
+        scorings = [self._raced(m, d, s, run.policy) for m in run.models for d in run.datasets for s in run.seeds]
         for name in self.scene_sets:
-            policy = race_policy(run.binding.policy)
-            scorings += [Scoring(m, name, s, policy) for m in run.binding.models or run.models for s in run.seeds]
+            models, policy = run.binding.models or run.models, run.binding.policy
+            scorings += [self._raced(m, name, s, policy) for m in models for s in run.seeds]
         return scorings
 
     def efficiency(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
         """The unpruned scorings of a Figure 2: shared noise, unshared noise."""
         entry = next(e for e in self.run.efficiency if (e.model, e.dataset) == (model, dataset))
-        common = (model, dataset, self.run.seeds[0], Full(entry.draws))
+        common = (model, dataset, self.run.seeds[0], Full(entry.draws), None)
         return tuple(Scoring(*common, unshared=unshared, first=entry.images) for unshared in (False, True))
 
     @cached_property
@@ -191,7 +217,9 @@ class Experiment:
         """The unpruned scorings with shared noise, the largest of each model and data set."""
         found: dict[tuple[str, str], Scoring] = {}
         for entry in [*self.run.efficiency, *self.run.unpruned]:
-            scoring = Scoring(entry.model, entry.dataset, self.run.seeds[0], Full(entry.draws), first=entry.images)
+            scoring = Scoring(
+                entry.model, entry.dataset, self.run.seeds[0], Full(entry.draws), None, first=entry.images
+            )
             known = found.get((entry.model, entry.dataset))
             if known is None or entry.images * entry.draws > known.first * known.policy.max_scores:
                 found[entry.model, entry.dataset] = scoring
@@ -200,8 +228,8 @@ class Experiment:
     @cached_property
     def varied(self) -> list[Scoring]:
         """The scorings of the variants, each with the first seed and the noise of the plain data set."""
-        policy, seed = race_policy(self.run.policy), self.run.seeds[0]
-        return [Scoring(v.model, variant_name(v), seed, policy, noise_of=v.dataset) for v in self.run.variants]
+        policy, seed = self.run.policy, self.run.seeds[0]
+        return [self._raced(v.model, variant_name(v), seed, policy, v.dataset) for v in self.run.variants]
 
     def image_count(self, scoring: Scoring) -> int:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""

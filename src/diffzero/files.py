@@ -1,10 +1,12 @@
 """Files that are either whole or not there: a killed job never leaves half a result under its final name."""
 
+import errno
 import hashlib
 import io
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +17,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 
+class DiskFull(OSError):
+    """There is no room for a file, on its disk or in its owner's quota."""
+
+    def __str__(self) -> str:
+        return self.strerror
+
+
+@contextmanager
+def telling_of_a_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
+    """A context whose want of space for `size` bytes (None: not known yet) at `path` becomes DiskFull, which names the file and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        disk = next(folder for folder in path.absolute().parents if folder.exists())
+        raise DiskFull(
+            error.errno,
+            f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
+            f"{'room for the rest' if size is None else f'{size:,}'}. Make room there, or set `results` and `store` to folders on another disk, and type the same command again: all "
+            "that is finished is kept.",
+        ) from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Nothing; `path` then holds exactly `data`, or on any failure what it held before.
 
     Missing parent folders are made. Two processes may write the same path at once: the later one to finish stays.
-    Raises OSError as the file system does; the temporary file is removed then.
+    Raises DiskFull, else OSError as the file system does; the temporary file is removed then.
     """
-    with _whole(path) as file:
+    with telling_of_a_full_disk(path, len(data)), _whole(path) as file:
         file.write(data)
 
 
@@ -92,7 +118,7 @@ def write_npy_rows(parts: Iterable[NDArray], count: int, path: Path) -> None:
     Raises ValueError for another number of rows, or parts of different shape or dtype.
     """
     rows, first = 0, None
-    with _whole(path) as file:
+    with telling_of_a_full_disk(path), _whole(path) as file:
         for part in parts:
             if first is None:
                 first = part

@@ -13,6 +13,9 @@ RESAMPLING = Image.Resampling.BICUBIC
 # The largest photograph of the thirteen data sets has 42 million. Twice Pillow's own threshold for a warning, where it refuses by itself.
 MOST_PIXELS = 178_956_970
 
+# Not all that Pillow knows: EPS, for one, would be handed to Ghostscript, an interpreter of programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
 
 class ImageError(ValueError):
     """An image that cannot be decoded or cropped; the message names it."""
@@ -25,15 +28,30 @@ def decode(data: bytes, name: str) -> Image.Image:
     cannot decode to the last pixel, for more than MOST_PIXELS, and for pixels without a defined white.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
+        _scale_key(image)
         image.load()
         return _rgb(_eight_bits(image))
     except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
         raise ImageError(
             f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
         ) from error
+
+
+def _scale_key(image: Image.Image) -> None:
+    """A PNG's colour key is in the file's own levels, and Pillow leaves it so where it stretches 4 or 16 greys to 256. Before loading.
+
+    Raises ValueError for a key among 16-bit colours, of which Pillow keeps the upper halves: neighbours of the key would vanish with it.
+    """
+    raw = image.tile[0][3] if image.format == "PNG" and image.tile and "transparency" in image.info else ""
+    if raw in ("L;2", "L;4"):
+        image.info["transparency"] *= 255 // (2 ** int(raw[-1]) - 1)
+    if raw == "RGB;16B":
+        raise ValueError(
+            "a transparent colour among 16-bit colours; save it with an alpha channel, or with 8 bits a channel"
+        )
 
 
 def _rgb(image: Image.Image) -> Image.Image:

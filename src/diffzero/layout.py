@@ -12,16 +12,16 @@ from diffzero.files import write_atomically, write_json
 
 MISSING = "–"
 FORMATS = ("csv", "md", "tex", "json")
-_BOLD = re.compile(r"\*\*(.+?)\*\*")
+_BOLD, _CODE = re.compile(r"\*\*(.+?)\*\*"), re.compile(r"`([^`]+)`")
 _LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"} | {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    MISSING: "--", "†": r"$^\dagger$", "≠": r"$\neq$", "±": r"$\pm$", "−": r"$-$", "—": "---",
+    MISSING: "--", "†": r"$^\dagger$", "≠": r"$\neq$", "±": r"$\pm$", "−": r"$-$", "—": "---", "·": r"$\cdot$",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Header and rows of one table; `**x**` in a cell is bold. Notes say how to read it."""
+    """Header and rows of one table; `**x**` is bold, and x in backticks is code. Notes say how to read it."""
 
     title: str
     header: Sequence[str]
@@ -77,9 +77,17 @@ def to_markdown(layouts: Sequence[Layout]) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Text with LaTeX's special characters escaped and `**x**` as bold."""
-    escaped = "".join(_LATEX.get(letter, letter) for letter in text)
-    return _BOLD.sub(r"\\textbf{\1}", escaped)
+    """Text with LaTeX's special characters escaped, `**x**` as bold and what stands in backticks as \\texttt, to be copied as it is."""
+    parts = _CODE.split(text)  # text and code by turns
+    parts[::2] = [_BOLD.sub(r"\\textbf{\1}", _escaped(part)) for part in parts[::2]]
+    # Two hyphens would become one dash, and a straight quote a curly one.
+    code = [re.sub("-(?=-)", "-{}", _escaped(part)).replace("'", r"\textquotesingle{}") for part in parts[1::2]]
+    parts[1::2] = [rf"\texttt{{{part}}}" for part in code]
+    return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
 def to_latex(layouts: Sequence[Layout]) -> str:

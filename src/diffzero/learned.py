@@ -65,8 +65,12 @@ def weight(v: Floats) -> Callable[[Floats], Floats]:
 
 
 def folds(images: int, count: int = 2) -> list[NDArray[np.int64]]:
-    """The images of each fold. The selection's order is random already, so a fold is every `count`-th image."""
-    return [np.arange(first, images, count) for first in range(min(count, images))]
+    """The images of each fold, in order: a random part, the same for so many images.
+
+    Not every `count`-th image: a stratified selection of two equal classes alternates between them.
+    """
+    order = np.random.default_rng(0).permutation(images)
+    return [np.sort(part) for part in np.array_split(order, min(count, images))]
 
 
 def cross_fitted(errors: Floats, label: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -16,16 +16,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from diffzero.files import telling_of_a_full_disk
+
 log = logging.getLogger(__name__)
 
 
 def _try_to_take(path: Path, owner: str) -> bool:
     try:
         # Exclusive creation is atomic on NFS, unlike flock, which some clusters do not even offer.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(owner)
+        file = path.open("x", encoding="utf-8")
     except FileExistsError:
         return False
+    try:
+        with file:
+            file.write(owner)
+    except OSError:
+        path.unlink(missing_ok=True)  # a lease without an owner would be waited for
+        raise
     return True
 
 
@@ -44,9 +51,8 @@ def lease(path: Path, beat: float = 15.0, dead_after: float = 120.0, look: float
     """A context in which no other process holds `path`; its value says whether another had to be waited for.
 
     The holder renews the file's time every `beat` seconds. Who waits measures with its own clock how long that time has stood still,
-    so that clocks of different machines need not agree, and takes over after `dead_after` seconds.
+    so that clocks of different machines need not agree, and takes over after `dead_after` seconds. Raises DiskFull.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     owner = json.dumps(
         {
             "host": socket.gethostname(),
@@ -55,7 +61,9 @@ def lease(path: Path, beat: float = 15.0, dead_after: float = 120.0, look: float
             "word": secrets.token_hex(8),
         }
     )
-    waited = _wait(path, owner, dead_after, look)
+    with telling_of_a_full_disk(path, len(owner)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        waited = _wait(path, owner, dead_after, look)
     ended = threading.Event()
     thread = threading.Thread(target=_beat, args=(path, beat, ended), name="lease", daemon=True)
     thread.start()

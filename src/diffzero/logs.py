@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -43,8 +44,14 @@ def log_to(path: str) -> None:
     terminal.addFilter(logging.Filter("diffzero"))
     logging.getLogger().addHandler(terminal)
 
+    # On a full disk the log is the first that cannot be written: that must not bury the message on the terminal.
+    logging.raiseExceptions = False
+
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        logging.getLogger().handlers[0].stream.write(discreet("".join(traceback.format_exception(kind, error, trace))))
         print(discreet(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n"), file=sys.stderr)
+        stream = logging.getLogger().handlers[0].stream
+        with suppress(OSError):
+            stream.write(discreet("".join(traceback.format_exception(kind, error, trace))))
+            stream.flush()
 
     sys.excepthook = report

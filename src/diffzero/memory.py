@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -27,9 +28,13 @@ def batch_size(asked: int | Literal["auto"], device: torch.device) -> int:
     return AUTO[device.type] if asked == "auto" else asked
 
 
+# How the host's allocator, the CUDA driver, cuBLAS and cuDNN say it, which torch hands on as plain errors.
+SHORTAGE = re.compile(r"can't allocate memory|CUDA error: out of memory|CU(BLAS|DNN)_STATUS_\w*ALLOC\w*FAILED")
+
+
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether the device, or the host's allocator, had too little memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether the device, a library on it or the host's allocator had too little memory."""
+    return isinstance(error, torch.OutOfMemoryError) or SHORTAGE.search(str(error)) is not None
 
 
 class Pieces:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero import demand, preparation
-from diffzero.experiment import SCENES, Experiment, Scoring
+from diffzero.experiment import SCENES, Experiment, Scoring, weighting_slug
 from diffzero.lewis import LEWIS
 from diffzero.queueing import Queue, end_of
 from diffzero.race import TTest
@@ -34,7 +34,7 @@ DEVICES = {
 }
 BYTES_A_SCORE = 16  # 7 in the store and 8 in the shards of the demo
 NO_PILOT = "the floor: no pilot"
-TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+)")
+TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
 
 
 class PlanError(ValueError):
@@ -117,8 +117,9 @@ def _comparable(race: str, scoring: Scoring) -> int | None:
     match = TTEST.fullmatch(race)
     if not match or scoring.unshared or not isinstance(scoring.policy, TTest):
         return None
-    same = int(match[1]) == scoring.policy.min_scores and float(match[3]) == scoring.policy.cutoff_pval
-    return int(match[2]) if same else None
+    found = int(match[1]), float(match[3]), match[4]
+    own = scoring.policy.min_scores, scoring.policy.cutoff_pval, weighting_slug(scoring.weighting)
+    return int(match[2]) if found == own else None
 
 
 def continued(races: pd.DataFrame, policy: TTest) -> NDArray[np.float64]:

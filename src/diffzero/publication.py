@@ -1,6 +1,7 @@
 """What tables, figures and the report are made of: every result of a run, or only what is there, and how to make the rest."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,17 @@ from diffzero.layout import FORMATS
 
 TABLES = ("table1", "table2", "table4", "transfer", "combined", "variants", "spread", "calibration", "paired", "cost")
 REPLAYED = ("reliability", "timesteps", "frontier", "sensitivity")  # figures of one model's unpruned scores
+
+
+def command_line(files: Sequence[str], overrides: Sequence[str]) -> str:
+    """How a run with these configuration files and `--config` entries is called; targets can be put behind it."""
+    own = list(files) in ([], ["config/config.yaml"])
+    words = ["snakemake", *(["--profile", "slurm"] if own else ["--cores", "all"])]
+    if not own:
+        words += [f"--configfile={files[0]}"] if len(files) == 1 else ["--configfile", *files]
+    words += ["--config", *overrides] if overrides else []
+    # Both options take all that follows: without `--`, a target for one more file or entry.
+    return shlex.join([*words, "--"] if overrides or len(files) > 1 else words)
 
 
 @dataclass(frozen=True)
@@ -181,8 +193,10 @@ class Publication:
         return self.missing("classification", "binding", "lewis", "variants", unpruned=True) + special
 
     def nothing_there(self) -> bool:
-        """Whether not a single result of the run is there."""
-        return not any(result.there for group in self._groups.values() for _, result in group)
+        """Whether not a single result of the run is there, be it predictions, unpruned scores or pictures."""
+        predicted = (result for group in self._groups.values() for _, result in group)
+        unpruned = map(self._unpruned, self.experiment.unpruned)
+        return not any(result.there for result in (*predicted, *unpruned, *self._special.values()))
 
     def variant_rows(self) -> list[dict]:
         """Rows of the tables of variants: every variant, and before the first of each model and data set the plain one."""

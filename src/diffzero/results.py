@@ -38,20 +38,33 @@ def predictions(sources: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     )
 
 
+COSTS = (
+    "model", "dataset", "calls", "seconds", "gpu_hours", "device", "dtype", "batch_size", "calls_at_once", "peak_memory_mb",
+    "peak_gpu_memory_mb",
+)  # fmt: skip
+
+
 def costs(files: Iterable[str]) -> pd.DataFrame:
-    """model, dataset (from the path), calls, seconds, gpu_hours, device, one row a shard: what its scores cost, whenever they were taken.
+    """COSTS, one row a shard: what its scores cost, whenever they were taken. Model and data set are told by the path.
 
     `seconds` is the network's time for the shard's scores, not the job's: a job that found all of them in the store took
-    none. gpu_hours is nan where the device was a CPU.
+    none. The columns from `device` on are those of the job. gpu_hours and peak_gpu_memory_mb are nan where the device was a CPU.
     """
     rows = []
     for file in files:
         model, dataset = Path(file).parts[-5:-3]
         cost = read_json(Path(file))
-        hours = cost["network_seconds"] / 3600 if cost["device"].startswith("cuda") else float("nan")
-        calls = cost["calls"] + cost["reused"]
-        rows.append((model, dataset, calls, cost["network_seconds"], hours, cost["device"]))
-    return pd.DataFrame(rows, columns=["model", "dataset", "calls", "seconds", "gpu_hours", "device"])
+        on_gpu = cost["device"] != "cpu"  # else the name that the GPU gives itself
+        own = {
+            "model": model,
+            "dataset": dataset,
+            "calls": cost["calls"] + cost["reused"],
+            "seconds": cost["network_seconds"],
+        }
+        own["gpu_hours"] = cost["network_seconds"] / 3600 if on_gpu else float("nan")
+        rows.append(cost | own)
+    table = pd.DataFrame(rows, columns=list(COSTS))
+    return table.astype({"peak_gpu_memory_mb": "float64"})  # None, on a CPU
 
 
 def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], tuple[Matrices, Schedule]]:

@@ -40,12 +40,14 @@ class Runner:
             by_image.setdefault(item.image, []).append(item)
         runners = [cls(problem, image, by_image[image], policy, weight) for image in sorted(by_image)]
         if known is not None and len(known):
-            prompt_of = {key: index for index, key in enumerate(problem.prompt_keys)}
-            known = known[known["prompt"].isin(prompt_of)]
-            rows_of = known.groupby("image").indices
+            # Numbers for keys, by way of categories: millions of rows share a few keys.
+            keys = known["prompt"].astype("category").cat
+            number_of = {key: index for index, key in enumerate(problem.prompt_keys)}
+            numbers = np.array([number_of.get(key, -1) for key in keys.categories], dtype=np.int64)
+            known = known.assign(prompt=numbers[keys.codes])
+            rows_of = known.groupby("image", observed=True).indices
             for runner in runners:
-                rows = known.iloc[rows_of.get(problem.image_keys[runner.image], [])]
-                runner.remember(rows.assign(prompt=rows["prompt"].map(prompt_of)))
+                runner.remember(known.iloc[rows_of.get(problem.image_keys[runner.image], [])])
         return runners
 
     def remember(self, known: pd.DataFrame) -> None:

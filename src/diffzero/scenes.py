@@ -35,7 +35,8 @@ COLOURS = tuple(COLOUR_RGB)
 
 VOCABULARY = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MATERIALS}
 # Field of a table column -> attribute of an object.
-FIELDS = {name: name for name in VOCABULARY} | {"x": "pixel_x", "y": "pixel_y", "visible": "visible"}
+FRACTIONS = {"x": "pixel_x", "y": "pixel_y", "visible": "visible"}
+FIELDS = {name: name for name in VOCABULARY} | FRACTIONS
 
 Floats = NDArray[np.float64]
 Pair = tuple[str, str]  # (shape, colour)
@@ -208,6 +209,19 @@ def _place(
     raise ValueError(f"{where}: found no placement in {BATCH * BATCHES} tries; take another index.")
 
 
+def sample_attributes(
+    seed: int, index: int, pairs: Iterable[Pair]
+) -> tuple[np.random.Generator, list[tuple[Pair, str]]]:
+    """The generator of a scene, and the first it gives: ((shape, colour), size) of the left and of the right object."""
+    # Sorted, so that the order in which a caller lists the pairs is no part of the scene's address.
+    couples = _couples(tuple(sorted(set(pairs))))
+    rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))
+    couple = couples[rng.integers(len(couples))]
+    ordered = couple if rng.integers(2) else couple[::-1]
+    # Attributes first and never redrawn: rejecting a whole scene would make large objects rare.
+    return rng, [(pair, SIZES[rng.integers(2)]) for pair in ordered]
+
+
 def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
     """Scene `index` of `seed`, its objects drawn from the allowed (shape, colour) pairs.
 
@@ -216,14 +230,8 @@ def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
     """
     if seed < 0 or index < 0:
         raise ValueError(f"scene {index} of seed {seed}: seed and index must be 0 or more.")
-    # Sorted, so that the order in which a caller lists the pairs is no part of the scene's address.
-    couples = _couples(tuple(sorted(set(pairs))))
-    rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))
-    couple = couples[rng.integers(len(couples))]
-    ordered = couple if rng.integers(2) else couple[::-1]
-    # Attributes first and never redrawn: rejecting a whole scene would make large objects rare.
-    attributes = [(pair, SIZES[rng.integers(2)]) for pair in ordered]
-    materials = [MATERIALS[rng.integers(2)] for _ in ordered]
+    rng, attributes = sample_attributes(seed, index, pairs)
+    materials = [MATERIALS[rng.integers(2)] for _ in attributes]
     view = _view(rng)
     xy, rotation = _place(attributes, view, rng, f"scene {index} of seed {seed}")
     objects = []
@@ -241,24 +249,52 @@ def column(position: str, field: str) -> str:
     return f"{position}_{field}"
 
 
-def scenes_from_frame(frame: pd.DataFrame, unknown: Collection[str] = ()) -> list[SceneRecord]:
+def wrong_cell(where: str, row: int, name: str, found: object, expected: object) -> SceneTableError:
+    """The error for one cell of a scene table; `where` is its file."""
+    return SceneTableError(
+        f"{where}: row {row}, column {name!r}: found {found}, expected {expected}. Mend the file, or delete it if this run rendered it, "
+        "and repeat the command."
+    )
+
+
+def _require_places(frame: pd.DataFrame, where: str) -> None:
+    """Nothing; raises SceneTableError for the first object outside the frame, or not on its side."""
+    for position, field in product(POSITIONS, FRACTIONS):
+        name = column(position, field)
+        for row in np.flatnonzero(~pd.to_numeric(frame[name], errors="coerce").between(0, 1)):
+            raise wrong_cell(where, row, name, repr(frame[name].iloc[row]), "a number from 0 to 1")
+    left, right = (column(position, "x") for position in POSITIONS)
+    for row in np.flatnonzero(frame[left] >= frame[right]):
+        raise wrong_cell(
+            where, row, left, frame[left].iloc[row], f"less than {right!r}, which is {frame[right].iloc[row]}"
+        )
+
+
+def scenes_from_frame(
+    frame: pd.DataFrame, unknown: Collection[str] = (), where: str = "scene table"
+) -> list[SceneRecord]:
     """The scenes of a table as `rendering.render_shard` makes it, in its order; `unknown` attributes become None, whatever the table says.
 
-    Raises SceneTableError naming the column, and the row and value where there is one.
+    Raises SceneTableError naming the table as `where`, the column, and the row and value where there is one: a column is absent, a
+    value is no scene's, the left object is not on the left, or a scene is there twice.
     """
     needed = ["scene", "seed"] + [column(position, field) for position in POSITIONS for field in FIELDS]
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise SceneTableError(
-            f"scene table: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}."
+            f"{where}: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}."
         )
     for position, (field, legal) in product(POSITIONS, VOCABULARY.items()):
         if field in unknown:
             continue
         name = column(position, field)
         for row in np.flatnonzero(~frame[name].isin(legal)):
-            found = frame[name].iloc[row]
-            raise SceneTableError(f"scene table: row {row}, column {name!r}: found {found!r}, expected one of {legal}.")
+            raise wrong_cell(where, row, name, repr(frame[name].iloc[row]), f"one of {legal}")
+    if "position" not in unknown:
+        _require_places(frame, where)
+    for row in np.flatnonzero(frame.duplicated(["seed", "scene"])):
+        scene, seed = frame["scene"].iloc[row], frame["seed"].iloc[row]
+        raise wrong_cell(where, row, "scene", f"scene {scene} of seed {seed} once more", "each scene once")
     return [_record(row, unknown) for row in frame[needed].to_dict("records")]
 
 

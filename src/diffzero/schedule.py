@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 # What a network puts out, by the kind of schedule that it was trained on.
 VARIANCE_PRESERVING = ("epsilon", "v_prediction", "sample")
 FLOW = "flow"
+STEPS = 1000  # where a scheduler's configuration leaves them out: diffusers' own default
 
 
 def share(t: Floats, steps: int) -> NDArray[np.int64]:
@@ -153,7 +154,7 @@ def unscaled_betas(config: dict[str, Any]) -> Floats:
     """The betas [timestep] before rescaling: trained ones, or those of a named schedule."""
     if config.get("trained_betas") is not None:
         return np.asarray(config["trained_betas"], dtype=np.float64)
-    steps, kind = config["num_train_timesteps"], config.get("beta_schedule", "linear")
+    steps, kind = config.get("num_train_timesteps", STEPS), config.get("beta_schedule", "linear")
     start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
     if kind == "linear":
         return np.linspace(start, end, steps)
@@ -176,7 +177,7 @@ def flow(config: dict[str, Any]) -> FlowSchedule:
                 f"scheduler: found {name}: {config[name]}, expected it absent or false. sigma then depends on more than t and "
                 "`shift`; such a schedule needs a class beside diffzero.schedule.FlowSchedule."
             )
-    return FlowSchedule(config["num_train_timesteps"], config.get("shift", 1.0))
+    return FlowSchedule(config.get("num_train_timesteps", STEPS), config.get("shift", 1.0))
 
 
 def variance_preserving(config: dict[str, Any]) -> Schedule:
@@ -185,6 +186,11 @@ def variance_preserving(config: dict[str, Any]) -> Schedule:
     if prediction_type not in VARIANCE_PRESERVING:
         raise ValueError(
             f"scheduler: found prediction_type {prediction_type!r}, expected one of {', '.join(VARIANCE_PRESERVING)}."
+        )
+    if config.get("use_flow_sigmas"):
+        raise ValueError(
+            "scheduler: found use_flow_sigmas, expected it absent or false: the sampler then steps along a rectified flow, which is no "
+            "schedule of betas. Write FlowMatchEulerDiscreteScheduler into the checkpoint's scheduler/scheduler_config.json."
         )
     if prediction_type == "epsilon" and config.get("rescale_betas_zero_snr"):
         raise ValueError(

@@ -1,46 +1,26 @@
 """One scoring job: a shard of a scoring, from its input files to its score table and what it cost."""
 
-import logging
 import resource
-import signal
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 import torch
-from safetensors.numpy import load_file
 from tqdm import tqdm
 
-from diffzero import denoisers, noise, scoring
+from diffzero import checkpoint, denoisers, noise, scoring
 from diffzero.config import Weighting
+from diffzero.inputs import Inputs, read_text, require_finite
 from diffzero.memory import batch_size
 from diffzero.merging import merge
 from diffzero.problem import Problem, items_of, shard_rows
 from diffzero.race import Policy
+from diffzero.stopping import CALL_AGAIN, Stop
 from diffzero.store import Store, key
 from diffzero.weighting import weigh
-
-log = logging.getLogger(__name__)
-CALL_AGAIN = 75  # sysexits' EX_TEMPFAIL: stopped on request, everything scored is stored, the same command continues
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The files of a shard, and which part of them is its own."""
-
-    images: Path
-    items: Path
-    prompts: list[str]
-    crops: Path
-    x: Path
-    text: Path
-    shard: int
-    shards: int
-    first: int | None  # only the first images of the selection
 
 
 @dataclass(frozen=True)
@@ -52,8 +32,7 @@ class Settings:
     unshared: bool
     policy: Policy
     weighting: Weighting
-    folder: Path
-    digest: str
+    weights: checkpoint.Recorded
     dtype: str
     device: str
     batch_size: int | Literal["auto"]
@@ -62,10 +41,12 @@ class Settings:
 
 
 def problem_of(inputs: Inputs, settings: Settings, family: type[denoisers.Denoiser]) -> Problem:
-    """The shard as the engine sees it."""
-    names = pd.read_parquet(inputs.images, columns=["image"])["image"].tolist()[: inputs.first]
-    rows = shard_rows(len(names), inputs.shard, inputs.shards)
-    mine, crops, prompts = names[rows], np.load(inputs.crops, mmap_mode="r"), inputs.prompts
+    """The shard as the engine sees it. Raises InputError for files that do not belong together."""
+    everyone = inputs.names()
+    crops, x = inputs.rows(inputs.crops, everyone), inputs.rows(inputs.x, everyone)
+    rows = shard_rows(len(everyone[: inputs.first]), inputs.shard, inputs.shards)
+    mine, prompts, x = everyone[rows], inputs.prompts, x[rows].copy()
+    require_finite(x, [f"image {name}" for name in mine], str(inputs.x), "VAE")
     return Problem(
         dataset=settings.dataset,
         seed=settings.seed,
@@ -73,16 +54,14 @@ def problem_of(inputs: Inputs, settings: Settings, family: type[denoisers.Denois
         images=mine,
         # The crop's bytes, not x: x is a function of the crop and of weights that the store's identity names, and its
         # last bits may differ between devices.
-        image_keys=[
-            key(settings.dataset, n, crops[k].tobytes()) for k, n in enumerate(names) if rows.start <= k < rows.stop
-        ],
-        x=np.load(inputs.x, mmap_mode="r")[: len(names)][rows].copy(),
+        image_keys=[key(settings.dataset, n, crop.tobytes()) for n, crop in zip(mine, crops[rows], strict=True)],
+        x=x,
         prompts=prompts,
         prompt_keys=[key(prompt) for prompt in prompts],
-        text=load_file(inputs.text),
+        text=read_text(inputs.text, prompts),
         items=items_of(pd.read_parquet(inputs.items), mine),
         # Not a file of the latents' rule: a function of the crop that takes no network, and large at 256 pixels.
-        conditions=family.encode_conditions(settings.folder, crops[: len(names)][rows]),
+        conditions=family.encode_conditions(settings.weights.folder, crops[rows]),
     )
 
 
@@ -93,20 +72,24 @@ def identity(settings: Settings, denoiser: denoisers.Denoiser) -> dict[str, obje
         "address_version": noise.ADDRESS_VERSION,
         "family": type(denoiser).__name__,
         "family_version": denoiser.FAMILY_VERSION,
-        "weights": settings.digest,
+        "weights": settings.weights.digest,
+        # An image's key holds it, too: here it keeps a data set's chunks in a folder of their own, so that no job reads all others'.
+        "dataset": settings.dataset,
         "dtype": settings.dtype,
         "seed": settings.seed,
         "unshared": settings.unshared,
     }
 
 
-def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, dict]:
+def run(inputs: Inputs, settings: Settings, title: str, stop: Stop | None = None) -> tuple[pd.DataFrame, dict]:
     """The shard's scores (columns image, draw, prompt, t, score) and its cost.
 
-    SIGTERM flushes to the store and exits with CALL_AGAIN.
+    When `stop` is asked for, everything scored goes to the store and the process exits with CALL_AGAIN. Raises CheckpointError where
+    the weights are no longer those on record, InputError, ScoreError and StoreError.
     """
-    start = time.monotonic()
-    denoiser = denoisers.load(settings.folder, settings.dtype, settings.device)
+    start, stop = time.monotonic(), stop or Stop()
+    folder = settings.weights.unchanged(checkpoint.SCORES)
+    denoiser = denoisers.load(folder, settings.dtype, settings.device)
     problem, store = problem_of(inputs, settings, type(denoiser)), Store(settings.store, identity(settings, denoiser))
     engine = scoring.Engine(
         denoiser,
@@ -116,18 +99,16 @@ def run(inputs: Inputs, settings: Settings, title: str) -> tuple[pd.DataFrame, d
         batch_size(settings.batch_size, denoiser.device),
         store.read(set(problem.image_keys)),
     )
-    stopped: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     with tqdm(total=len(problem.images), desc=title, unit="image", mininterval=1, file=sys.stderr) as bar:
 
         def report(progress: scoring.Progress) -> None:
             bar.set_postfix_str(f"{progress.calls / max(progress.seconds, 1e-9):.0f} calls/s", refresh=False)
             bar.update(progress.images_done - bar.n)
 
+        stop.gently = True
         try:
-            result = engine.run(store.write, report, lambda: bool(stopped), settings.flush_calls)
+            result = engine.run(store.write, report, lambda: stop.asked, settings.flush_calls)
         except scoring.Interrupted:
-            log.warning("%s: stopped by SIGTERM; everything scored is stored, the same command continues.", title)
             sys.exit(CALL_AGAIN)
     merge(store, set(problem.image_keys))
     spent = {"seconds": time.monotonic() - start, "network_seconds": result.seconds}

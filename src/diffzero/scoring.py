@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from diffzero.batches import Batch, Names
+from diffzero.batches import Batch, Outbox
 from diffzero.denoisers.base import Denoiser
 from diffzero.memory import Pieces
 from diffzero.noise import draw_noise
@@ -96,7 +96,6 @@ class Engine:
         self.text = {name: torch.from_numpy(values).to(denoiser.device) for name, values in problem.text.items()}
         self.conditions = {name: torch.from_numpy(v).to(denoiser.device) for name, v in problem.conditions.items()}
         runners = Runner.of(problem, policy, weight, known)
-        self.image_key, self.prompt_key = Names(problem.image_keys), Names(problem.prompt_keys)
         self.lanes = [runners[0::2], runners[1::2]]
         self.progress = Progress(len(runners))
         self.result = Result()
@@ -111,20 +110,12 @@ class Engine:
         """Race all images to their end.
 
         `record` gets new scores (columns of store.Store) so often that a kill costs no more than `flush_calls` calls (or two batches,
-        if that is more), and at the end, also when an error ends the run.
+        if that is more), and at the end. Also where an error or `stop` ends the run: all that was evaluated, but for a batch with a
+        score that is none.
         Raises ScoreError for a non-finite score, Interrupted when `stop` says so.
         """
-        start, fresh = time.monotonic(), []
+        start, outbox = time.monotonic(), Outbox(self.problem, record)
         flights: list[tuple[Batch, Future] | None] = [None, None]
-
-        def flush() -> None:
-            """Hand over what has been scored since the last time."""
-            if fresh:
-                scores = self.rows(fresh)
-                # Before recording: what failed to be stored is not tried again on the way out, hiding the first error.
-                fresh.clear()
-                record(scores)
-
         with ThreadPoolExecutor(1) as worker:
             try:
                 for lane in itertools.cycle((0, 1)):
@@ -133,11 +124,11 @@ class Engine:
                         scores, seconds = future.result()
                         flights[lane] = None
                         self.enter(batch, scores, seconds)
-                        fresh.append((batch, scores, seconds))
+                        outbox.put(batch, scores, seconds)
                         self.progress.calls += len(scores)
                     # Counting the two batches that may be under way: a kill then costs `flush_calls` calls at the most.
-                    if sum(len(scores) for _, scores, _ in fresh) + 2 * self.batch_size > flush_calls:
-                        flush()
+                    if len(outbox) + 2 * self.batch_size > flush_calls:
+                        outbox.flush()
                     if stop():
                         raise Interrupted
                     batch = self.compose(lane, alone=flights[1 - lane] is None)
@@ -147,7 +138,11 @@ class Engine:
                     if flights == [None, None] and not any(self.lanes):
                         return self.result
             finally:
-                flush()
+                # First without the batch under way: who asked for the end may not wait for it.
+                outbox.flush()
+                for flight in filter(None, flights):
+                    outbox.put_late(*flight)
+                outbox.flush()
 
     def thin(self, lane: int) -> bool:
         """Whether one more draw of all that is unfinished would not fill a batch. Once true it stays so, as classes only ever leave."""
@@ -220,10 +215,7 @@ class Engine:
         t = np.array([draw.t for draw in noise])
         eps = torch.from_numpy(np.stack([draw.eps for draw in noise]))
         x = self.x[torch.from_numpy(np.array([image for image, _, _ in addresses]))]
-        levels = (
-            values(t).astype(np.float32) for values in (self.denoiser.schedule.alpha, self.denoiser.schedule.sigma)
-        )
-        alpha, sigma = (torch.from_numpy(values).view(-1, *[1] * len(shape)) for values in levels)
+        alpha, sigma = self.denoiser.levels(t, self.x.ndim)
         return alpha * x + sigma * eps, t
 
     def evaluate(self, batch: Batch) -> tuple[NDArray[np.float32], float]:
@@ -254,28 +246,19 @@ class Engine:
         """Hand the scores to their runners. Raises ScoreError."""
         bad = np.flatnonzero(~np.isfinite(scores))
         if len(bad):
-            first, problem = bad[0], self.problem
+            first, problem, dtype = bad[0], self.problem, self.denoiser.dtype
+            advice = (
+                f"It ran in {dtype}, the widest there is: compare the files in {self.denoiser.folder} with their source."
+                if dtype == torch.float32
+                else f"It ran in {dtype}: set `dtype: float32` (or bfloat16) in the model's YAML and type the same command again."
+            )
             raise ScoreError(
                 f"data set {problem.dataset}, image {problem.images[batch.image[first]]}, prompt {problem.prompts[batch.prompt[first]]!r}, "
-                f"draw {batch.draw[first]}: found score {scores[first]}, expected a finite number ({len(bad)} of {len(scores)} in this "
-                f"batch). The network ran in {self.denoiser.dtype}: set `dtype: float32` (or bfloat16) in the model's YAML."
+                f"draw {batch.draw[first]}: found score {scores[first]}, expected a finite number from the network "
+                f"({len(bad)} of {len(scores)} in this batch). {advice}"
             )
         for runner, (first, last) in zip(batch.runners, itertools.pairwise(batch.bounds.tolist()), strict=True):
             runner.enter(batch.cell[first:last], scores[first:last], seconds)
-
-    def rows(self, entered: list[tuple[Batch, NDArray[np.float32], float]]) -> pd.DataFrame:
-        """Scores of batches as rows for the store."""
-        batches = [batch for batch, _, _ in entered]
-        counts = [len(scores) for _, scores, _ in entered]
-        return pd.DataFrame(
-            {
-                "image": self.image_key(np.concatenate([batch.image for batch in batches])),
-                "prompt": self.prompt_key(np.concatenate([batch.prompt for batch in batches])),
-                "draw": np.concatenate([batch.draw for batch in batches]).astype(np.int32),
-                "score": np.concatenate([scores for _, scores, _ in entered]),
-                "seconds": np.repeat(np.float32([seconds for _, _, seconds in entered]), counts),
-            }
-        )
 
     def finish(self, runner: Runner) -> None:
         """Take a finished image's scores and outcomes into the result."""

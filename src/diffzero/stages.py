@@ -3,17 +3,17 @@
 import hashlib
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from diffzero import images
-from diffzero.binding import TASKS, askable, example, usable
+from diffzero.binding import TASKS, askable, examples
 from diffzero.config import Dataset
 from diffzero.datasets import registry
-from diffzero.scenes import HELD_OUT, SceneRecord, scenes_from_frame
+from diffzero.scenes import SceneTableError, scenes_from_frame, wrong_cell
 
 log = logging.getLogger(__name__)
 CUES = ["shape_label", "texture_label"]
@@ -119,17 +119,44 @@ def classification_items(table: pd.DataFrame, prompts: dict) -> pd.DataFrame:
     )
 
 
-def scene_images(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The rendered scenes as test images: columns image, bytes, digest, label (-1), and the scene table's own."""
-    scenes = pd.concat(tables, ignore_index=True)
+def scene_images(tables: Mapping[str, pd.DataFrame], unknown: Collection[str] = ()) -> pd.DataFrame:
+    """The scenes of these tables, by file, as test images: columns image, bytes, digest, label (-1), and the scene tables' own.
+
+    `unknown` attributes are those that the source does not tell of its objects.
+
+    Raises SceneTableError, naming file, row and column, for what is no scene table, for a row without a whole picture and for a
+    scene met twice.
+    """
+    if not tables:
+        raise SceneTableError("scene tables: found none, expected at least one file; ask for scenes under `binding`.")
+    for where, table in tables.items():
+        scenes_from_frame(table, unknown, where)
+        _require_pictures(table, where)
+    scenes = pd.concat(tables.values(), ignore_index=True)
+    place = [(where, row) for where, table in tables.items() for row in range(len(table))]
+    for number in np.flatnonzero(scenes.duplicated(["seed", "scene"])):
+        seed, scene = scenes["seed"].iloc[number], scenes["scene"].iloc[number]
+        raise wrong_cell(
+            *place[number], "scene", f"scene {scene} of seed {seed}, which is in another file, too", "each scene once"
+        )
     names = [f"scene-{seed}-{scene}" for seed, scene in zip(scenes["seed"], scenes["scene"], strict=True)]
     digests = [hashlib.sha256(data).hexdigest() for data in scenes["image"]]
     return scenes.rename(columns={"image": "bytes"}).assign(image=names, digest=digests, label=-1)
 
 
-def is_held_out(scene: SceneRecord) -> bool:
-    """Whether an object of the scene is a combination that no mini model has seen."""
-    return any((item.shape, item.colour) in HELD_OUT for item in scene.objects)
+def _require_pictures(table: pd.DataFrame, where: str) -> None:
+    """Nothing; raises SceneTableError for the first row whose `image` cannot be decoded."""
+    if "image" not in table:
+        raise SceneTableError(
+            f"{where}: column 'image' is missing; found {list(table.columns)}, expected a picture in every row."
+        )
+    for row, data in enumerate(table["image"]):
+        if not isinstance(data, bytes) or not data:
+            raise wrong_cell(where, row, "image", "no bytes" if data == b"" else repr(data), "the bytes of a picture")
+        try:
+            images.decode(data, f"of row {row}")
+        except images.ImageError as error:
+            raise wrong_cell(where, row, "image", "no whole picture", "a PNG, JPEG or WebP file") from error
 
 
 def binding_items(
@@ -146,23 +173,16 @@ def binding_items(
         log.info(
             "%d of %d tasks are left out: nobody knows %s", len(TASKS) - len(asked), len(TASKS), ", ".join(unknown)
         )
-    names = dict(zip([scene.index for scene in scenes], table["image"], strict=True))
+    names = {(scene.seed, scene.index): name for scene, name in zip(scenes, table["image"], strict=True)}
+    number = {task.name: k for k, task in enumerate(TASKS)}
     prompts: dict[str, int] = {}
     rows = []
-    for number, task in [(number, task) for number, task in enumerate(TASKS) if task in asked]:
-        chosen = [scene for scene in scenes if usable(task, scene)][:per_task]
-        if len(chosen) < (per_task or 1):
-            raise ValueError(
-                f"task {task.name}: found {len(chosen)} usable scenes, expected {per_task or 'at least 1'}. Render or take more."
-            )
-        for scene in chosen:
-            made = example(task, scene, seed)
-            label = int(
-                np.random.Generator(np.random.Philox(key=[seed, scene.index * len(TASKS) + number])).integers(2)
-            )
-            pair = [made.positive, made.negative] if label == 0 else [made.negative, made.positive]
-            image = names[scene.index]
-            candidates = [prompts.setdefault(text, len(prompts)) for text in pair]
-            rows.append((f"{task.name}/{image}", task.name, image, label, candidates, [0, 1], is_held_out(scene)))
+    for task, scene, made in examples(asked, scenes, seed, per_task):
+        key = [seed, scene.index * len(TASKS) + number[task.name]]
+        label = int(np.random.Generator(np.random.Philox(key=key)).integers(2))
+        pair = [made.positive, made.negative] if label == 0 else [made.negative, made.positive]
+        image = names[scene.seed, scene.index]
+        candidates = [prompts.setdefault(text, len(prompts)) for text in pair]
+        rows.append((f"{task.name}/{image}", task.name, image, label, candidates, [0, 1], scene.held_out))
     columns = ["item", "task", "image", "label", "candidates", "classes", "held_out"]
     return {"prompts": list(prompts)}, pd.DataFrame(rows, columns=columns)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -155,20 +156,31 @@ def clustered_wilson(correct: ArrayLike, clusters: ArrayLike, level: float = 0.9
         # No better than independent decisions: with few clusters the variance is sometimes far too small by chance.
         worth = min(share * (1 - share) / variance if variance else math.inf, values.size) * few**2
     low, high = proportion_confint(share * worth, worth, alpha=1 - level, method="wilson")
-    return share, float(low), float(high)
+    # Rounding leaves a bound of none or all a last bit inside: a bar to it would have a negative length.
+    return share, min(float(low), share), max(float(high), share)
 
 
-def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike, flips: int = 9999, seed: int = 0) -> float:
-    """The two-sided p-value that paired differences [n] have mean 0, by swapping the two sides of whole clusters at random.
+def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike) -> float:
+    """The two-sided exact p-value that paired differences [n] have mean 0, by swapping the two sides of whole clusters.
 
-    What McNemar's test becomes where several items share an image; the observed assignment counts as one of the flips.
+    What McNemar's test becomes where several items share an image. Differences are of right and wrong or of their means over seeds:
+    the sums over clusters are then multiples of a unit, and the distribution of their signed total follows by convolution.
+    Raises ValueError for differences without such a unit.
     """
     differences = np.asarray(differences, dtype=np.float64)
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
     totals = np.bincount(index, weights=differences)
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, len(totals)))
-    as_large = np.abs(signs @ totals) >= abs(totals.sum()) - 1e-9
-    return float((1 + as_large.sum()) / (1 + flips))
+    unit = math.lcm(*(Fraction(total).limit_denominator(1000).denominator for total in np.unique(totals).tolist()))
+    steps = np.rint(totals * min(unit, 1000)).astype(np.int64)
+    if not np.allclose(steps, totals * unit, atol=1e-6):
+        raise ValueError(
+            f"paired differences: found cluster sums such as {totals[0]}, expected means over at most 500 seeds."
+        )
+    chance = np.ones(1)  # [signed total + the largest one]
+    for step in np.abs(steps[steps != 0]):
+        chance = np.pad(chance / 2, (0, 2 * step)) + np.pad(chance / 2, (2 * step, 0))
+    signed = np.arange(len(chance)) - len(chance) // 2
+    return min(float(chance[np.abs(signed) >= abs(steps.sum())].sum()), 1.0)
 
 
 def spread(correct: ArrayLike, subsets: int = 4, seed: int = 0) -> Spread:

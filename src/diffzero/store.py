@@ -1,6 +1,6 @@
 """The score store: raw squared errors in checksummed chunks, addressed by content, outside everything that Snakemake deletes.
 
-    <store>/<context>/identity.json      what all scores of this context share (weights, dtype, seed, versions)
+    <store>/<context>/identity.json      what all scores of this context share (weights, data set, dtype, seed, versions)
     <store>/<context>/<sha256>.parquet   a chunk: columns image, prompt (content keys), draw, score, seconds
 
 A chunk's name is the digest of its bytes, so writing one twice is harmless, and one that was cut or flipped shows itself.
@@ -11,15 +11,22 @@ import hashlib
 import io
 import json
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from diffzero.files import write_atomically
 
 log = logging.getLogger(__name__)
-COLUMNS = ["image", "prompt", "draw", "score", "seconds"]
+KEY = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [("image", KEY), ("prompt", KEY), ("draw", pa.int32()), ("score", pa.float32()), ("seconds", pa.float32())]
+)
+COLUMNS = SCHEMA.names
 
 
 def key(*parts: object) -> str:
@@ -54,18 +61,20 @@ class Store:
                 write_atomically(path, data)
             except OSError as error:
                 raise StoreError(
-                    f"{self.folder}: could not store {len(scores)} scores: {error.strerror}. All earlier chunks are intact. Make room "
-                    "(or set `store:` to a folder on another disk) and type the same command again: only what is not stored is scored."
+                    f"{self.folder}: could not store {len(scores)} scores: {os.strerror(error.errno)}. All earlier chunks are intact. "
+                    "Make room (or set `store:` to a folder on another disk) and type the same command again: only what is not stored is "
+                    "scored."
                 ) from error
         return path
 
     def read(self, images: set[str]) -> pd.DataFrame:
-        """Every stored score of the images with these keys, each (image, prompt, draw) once.
+        """Every stored score of the images with these keys, each (image, prompt, draw) once; COLUMNS, the keys as categories.
 
         A damaged chunk is logged, set aside as `*.damaged` and read as if it were not there. Where two chunks hold one
         score (two workers met), the chunk with the lower name speaks, so that all readers agree.
         """
-        frames = [pd.DataFrame({name: [] for name in COLUMNS})]
+        wanted = pa.array(sorted(images), pa.string())
+        tables = [SCHEMA.empty_table()]
         for path in sorted(self.folder.glob("*.parquet")) if images else []:
             try:
                 data = path.read_bytes()
@@ -74,11 +83,10 @@ class Store:
             if hashlib.sha256(data).hexdigest() != path.stem:
                 self._set_aside(path)
                 continue
-            chunk = pq.read_table(io.BytesIO(data)).to_pandas()
-            chunk = chunk[chunk["image"].isin(images)]
-            if len(chunk):
-                frames.append(chunk.astype({"image": "str", "prompt": "str"}))
-        merged = pd.concat(frames[1:] or frames, ignore_index=True)
+            chunk = pq.read_table(io.BytesIO(data), columns=COLUMNS).cast(SCHEMA)
+            tables.append(chunk.filter(pc.is_in(chunk["image"], wanted)))
+        # Keys stay numbers with a dictionary: as strings, millions of scores would take a gigabyte.
+        merged = pa.concat_tables(tables).unify_dictionaries().to_pandas()
         return merged.drop_duplicates(["image", "prompt", "draw"])
 
     def _set_aside(self, path: Path) -> None:

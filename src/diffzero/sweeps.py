@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero.config import Policy as PolicyBlock
 from diffzero.efficiency import draw_counts
 from diffzero.race import Full, Policy, Stages, TTest
 from diffzero.replay import predictions
@@ -18,11 +17,6 @@ COLUMNS = ("calls_per_class", "accuracy", "low", "high", "n", "undecided")
 CUTOFFS = (2e-4, 2e-3, 2e-2, 1e-1)
 MIN_SCORES = (5, 10, 20)
 RATES = (0.0, 1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
-
-
-def pruning_of(policy: PolicyBlock) -> TTest:
-    """The run's t-test policy; where it has another kind, the same numbers as a t-test's."""
-    return TTest(policy.min_scores, policy.max_scores, policy.cutoff_pval)
 
 
 def replayed(items: pd.DataFrame, scores: pd.DataFrame, policy: Policy, weight: Weight) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -33,9 +34,13 @@ class Interrupted(DownloadError):
 
     final = False
 
+    def __init__(self, message: str, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after  # seconds that the server asks us to wait
+
 
 class NotThere(DownloadError):
-    """The server does not have it (404)."""
+    """The server does not have it (404, 410)."""
 
 
 class Refused(DownloadError):
@@ -70,6 +75,7 @@ class Patience:
 
 
 PROGRESS = 1 << 20
+LONGEST_PAUSE = 300.0  # seconds, whatever a server asks for
 
 
 def shown(url: str) -> str:
@@ -102,9 +108,19 @@ def persistently(act: Callable[[], T], what: str, patience: Patience, progress: 
             best = max(best, progress())
             if failures >= patience.attempts:
                 raise Interrupted(f"{what}: {error}; given up after {failures} attempts in a row") from None
-            pause = patience.pause * 2 ** (failures - 1)
+            pause = max(patience.pause * 2 ** (failures - 1), error.after)
             LOG.warning("%s: %s; attempt %d of %d in %g s", what, error, failures + 1, patience.attempts, pause)
             time.sleep(pause)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a busy server's answer asks us to wait (as a number or a date), at most LONGEST_PAUSE; 0 where it asks for none."""
+    told = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(told) if told.isdigit() else parsedate_to_datetime(told).timestamp() - time.time()
+    except (ValueError, TypeError):
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 def transfer(url: str, part: Path, size: int | None, headers: Mapping[str, str], patience: Patience) -> None:
@@ -140,7 +156,7 @@ def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str],
             total = size if size is not None else have + int(told) if told else None
             if size is None:
                 require_space(part.parent, (total or 0) - have)
-            _write(response.raw, part, have, patience)
+            _write(response.raw, part, have, total, patience)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Interrupted(_in_words(error, patience)) from None
     if total is not None and length(part) != total:
@@ -158,7 +174,7 @@ def _start(response: requests.Response, have: int, part: Path) -> int:
         part.unlink(missing_ok=True)
         raise Interrupted("the server has fewer bytes than were there; starting anew")
     if status in PASSING:
-        raise Interrupted(f"HTTP {status}")
+        raise Interrupted(f"HTTP {status}", retry_after(response.headers))
     if status not in (200, 206):
         raise DownloadError(f"HTTP {status}")
     if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
@@ -167,14 +183,20 @@ def _start(response: requests.Response, have: int, part: Path) -> int:
     return have if status == 206 else 0
 
 
-def _write(stream: urllib3.HTTPResponse, part: Path, have: int, patience: Patience) -> None:
-    """The stream's bytes at the end of the first `have` bytes of `part`, each piece as it arrives: a kill loses none."""
-    start, got = time.monotonic(), 0
+def _write(stream: urllib3.HTTPResponse, part: Path, have: int, total: int | None, patience: Patience) -> None:
+    """The stream's bytes at the end of the first `have` bytes of `part`, each piece as it arrives: a kill loses none.
+
+    Raises DownloadError for more than `total` bytes in all: a server that goes on and on would fill the disk.
+    """
+    start, got, left = time.monotonic(), 0, None if total is None else total - have
     # Unbuffered, so that a full disk shows at the write and what arrived is there whatever comes next.
     with part.open("r+b" if have else "wb", buffering=0) as file:
         file.seek(have)
         file.truncate()
         while piece := stream.read1(CHUNK):
+            if left is not None and (left := left - len(piece)) < 0:
+                file.truncate(0)
+                raise DownloadError(f"found more than {total} bytes, expected {total}")
             view = memoryview(piece)
             try:
                 while view:

@@ -5,32 +5,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from diffzero import checkpoint
-from diffzero.checkpoint import NETWORKS, PARTS, CheckpointError, adapter_of, digest
+from diffzero.checkpoint import (
+    INDEX,
+    NETWORKS,
+    OPEN_CLIP,
+    PARTS,
+    TIMM,
+    CheckpointError,
+    adapter_of,
+    digest,
+    digests,
+    files_of,
+    is_needed,
+)
 from diffzero.config import Clip, Diffusion, Model, Supervised
 from diffzero.downloads import DownloadError, NoSpace, hub_files, hub_sizes, page
 from diffzero.transfers import Patience
 
 LOG = logging.getLogger(__name__)
-OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
-TIMM = ("model.safetensors",)
-TEXTS = (".json", ".txt", ".model")  # configurations and tokenizers
-FLAT = ("*.safetensors", "*.json", "*.txt", "*.model")
-
-
-def is_needed(model: Model, name: str) -> bool:
-    """Whether the model is loaded from this file of a repository, which may hold other precisions, formats and extras."""
-    folder, _, file = name.rpartition("/")
-    if isinstance(model, Clip):
-        return not folder and (name in OPEN_CLIP or name.endswith(TEXTS))
-    if isinstance(model, Supervised):
-        return name in (*TIMM, "config.json")
-    if not folder:
-        return name == "model_index.json"
-    if folder not in (*PARTS, "image_noising_scheduler") and not folder.startswith(("tokenizer", "scheduler")):
-        return False
-    if file.endswith(".safetensors"):
-        return "." not in file.removesuffix(".safetensors")  # model.fp16.safetensors, model.non_ema.safetensors
-    return file.endswith(TEXTS)
 
 
 def places(model: Model) -> list[tuple[str, str]]:
@@ -40,22 +32,43 @@ def places(model: Model) -> list[tuple[str, str]]:
     )
 
 
-def refuse_pickles(model: Model, names: Iterable[str], hub: str, revision: str) -> None:
-    """Raise CheckpointError for a repository without safetensors weights: before anything of it is downloaded."""
+def require_safetensors(model: Model, names: Iterable[str], hub: str, revision: str) -> None:
+    """Raise CheckpointError for a repository of these files that lacks safetensors weights of a part: before anything is downloaded."""
     names = list(names)
-    needed = [name for name in names if is_needed(model, name) and name.endswith(".safetensors")]
-    if any(not isinstance(model, Diffusion) or name.startswith(NETWORKS) for name in needed):
+    lacking = _lacking(model, names)
+    if not lacking:
         return
     pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-    found = f"only pickled weights ({pickled[0]})" if pickled else "no weights"
-    how = ""
-    if pickled and isinstance(model, Diffusion):
-        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion(hub, revision)}"
-    elif pickled:
-        how = f" Download {pickled[0]}, save it as {(OPEN_CLIP if isinstance(model, Clip) else TIMM)[0]} and set `path` to its folder."
-    raise CheckpointError(
-        f"{page(hub, 'model')} at {revision[:12]}: found {found}, expected safetensors; pickles can run any code.{how}"
+    everything = lacking in ("weights", "unet or transformer")
+    mine = pickled if everything else [name for name in pickled if name.startswith(f"{lacking}/")]
+    found = (
+        f"only pickled weights ({mine[0]})"
+        if mine
+        else f"no {lacking}"
+        if lacking not in PARTS
+        else f"no safetensors in {lacking}"
     )
+    expected = "safetensors; pickles can run any code" if mine else "it there, beside safetensors of every part"
+    how = ""
+    if mine and isinstance(model, Diffusion):
+        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion(hub, revision)}"
+    elif mine:
+        how = f" Download {mine[0]}, save it as {(OPEN_CLIP if isinstance(model, Clip) else TIMM)[0]} and set `path` to its folder."
+    raise CheckpointError(f"{page(hub, 'model')} at {revision[:12]}: found {found}, expected {expected}.{how}")
+
+
+def _lacking(model: Model, names: list[str]) -> str:
+    """What a repository with these files lacks to be loaded: a file, or the folder of a part; empty for nothing."""
+    needed = [name for name in names if is_needed(model, name)]
+    weights = {name.rpartition("/")[0] for name in needed if name.endswith(".safetensors")}
+    if not isinstance(model, Diffusion):
+        return "" if weights else "weights"
+    if not weights & set(NETWORKS):
+        return "unet or transformer"
+    if INDEX not in needed:
+        return INDEX
+    parts = {folder for name in names for folder in [name.rpartition("/")[0]] if folder in PARTS}
+    return next((part for part in PARTS if part in parts - weights), "")
 
 
 def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
@@ -66,10 +79,12 @@ def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
     if model.local:
         return root / model.local
     failures = []
+    wanted = lambda name: is_needed(model, name)  # noqa: E731
     for hub, revision in places(model):
         try:
-            refuse_pickles(model, hub_sizes(hub, revision, repo_type="model", patience=patience), hub, revision)
-            return hub_files(hub, revision, lambda name: is_needed(model, name), repo_type="model", patience=patience)
+            names = hub_sizes(hub, revision, wanted, repo_type="model", patience=patience)
+            require_safetensors(model, names, hub, revision)
+            return hub_files(hub, revision, wanted, repo_type="model", patience=patience)
         except NoSpace:
             raise  # another repository's files are no smaller
         except (DownloadError, CheckpointError) as error:
@@ -80,16 +95,15 @@ def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
     )
 
 
-def inspect(model: Model, root: Path) -> dict[str, str]:
-    """Folder, family and digest of a model's checkpoint, for the jobs that use it. Raises CheckpointError or DownloadError."""
+def inspect(model: Model, root: Path) -> dict[str, object]:
+    """Folder, family, digest and the digest of each file of a model's checkpoint, for the jobs that use it.
+
+    Raises CheckpointError or DownloadError.
+    """
     folder = locate(model, root)
     family = require_whole(model, folder)
-    files = checkpoint.IDENTITY if isinstance(model, Diffusion) else FLAT
-    return {
-        "folder": str(folder),
-        "family": family,
-        "digest": digest(folder, files),
-    }
+    files = digests(folder, files_of(folder, lambda name: is_needed(model, name)))
+    return {"folder": str(folder), "family": family, "digest": digest(files), "files": files}
 
 
 def require_whole(model: Model, folder: Path) -> str:

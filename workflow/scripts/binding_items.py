@@ -9,8 +9,9 @@ from diffzero.logs import log_to
 from diffzero.stages import binding_items, scene_images
 
 log_to(snakemake.log[0])
-images = scene_images([pd.read_parquet(path) for path in snakemake.input])
-prompts, items = binding_items(images, snakemake.params.per_task, snakemake.params.seed, snakemake.params.unknown)
+params = snakemake.params
+images = scene_images({path: pd.read_parquet(path) for path in snakemake.input}, params.unknown)
+prompts, items = binding_items(images, params.per_task, params.seed, params.unknown)
 write_parquet(images, Path(snakemake.output.images))
 write_json(prompts, Path(snakemake.output.prompts))
 write_parquet(items, Path(snakemake.output.decisions))

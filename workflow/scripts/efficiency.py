@@ -7,7 +7,7 @@ import pandas as pd
 from diffzero import figures, schedule
 from diffzero.config import Policy, Weighting
 from diffzero.efficiency import curves
-from diffzero.experiment import race_policy
+from diffzero.experiment import pruning_of
 from diffzero.files import read_json, write_atomically
 from diffzero.logs import log_to
 from diffzero.weighting import weigh
@@ -22,7 +22,7 @@ table = curves(
     pd.read_parquet(snakemake.input.decisions),
     shared,
     unshared,
-    race_policy(Policy(**snakemake.params.policy)),
+    pruning_of(Policy(**snakemake.params.policy)),
     weigh(Weighting(**snakemake.params.weighting), noise_schedule),
 )
 write_atomically(Path(snakemake.output.curves), table.to_csv(index=False, float_format="%.6g").encode())

@@ -7,8 +7,9 @@ import torch
 from safetensors.numpy import save
 
 from diffzero import denoisers
+from diffzero.checkpoint import Recorded
 from diffzero.figures.paper import MOST_PROMPTS
-from diffzero.files import read_json, write_atomically
+from diffzero.files import write_atomically
 from diffzero.gpus import own_gpu
 from diffzero.logs import log_to
 from diffzero.problem import read_prompts
@@ -19,7 +20,7 @@ source, params, entry = snakemake.input, snakemake.params, snakemake.params.entr
 prompts = read_prompts(Path(source.prompts))[:MOST_PROMPTS]
 with own_gpu(params.device) as device:
     pictures = sample(
-        Path(read_json(Path(source.weights))["folder"]),
+        Recorded.read(Path(source.weights)).unchanged(),
         prompts,
         entry["images"],
         entry["steps"],

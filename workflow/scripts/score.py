@@ -5,19 +5,21 @@ from pathlib import Path
 
 import torch
 
+from diffzero.checkpoint import Recorded
 from diffzero.config import Weighting
 from diffzero.experiment import policy_of
-from diffzero.files import read_json, write_json, write_parquet
+from diffzero.files import write_json, write_parquet
 from diffzero.gpus import own_gpu
+from diffzero.inputs import Inputs
 from diffzero.lease import lease
 from diffzero.logs import log_to
 from diffzero.problem import read_prompts
-from diffzero.score_job import Inputs, Settings, run
+from diffzero.score_job import Settings, run
+from diffzero.stopping import on_sigterm
 
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-weights = read_json(Path(source.weights))
 inputs = Inputs(
     images=Path(source.images),
     items=Path(source.decisions),
@@ -34,19 +36,16 @@ settings = Settings(
     seed=int(wildcards.seed),
     unshared=params.scoring["unshared"],
     policy=policy_of(params.scoring["policy"]),
-    weighting=Weighting(**params.weighting),
-    folder=Path(weights["folder"]),
-    digest=weights["digest"],
+    weighting=Weighting(**(params.scoring["weighting"] or {})),
+    weights=Recorded.read(Path(source.weights)),
     dtype=params.dtype,
     device=params.device,
     batch_size=params.batch_size,
     flush_calls=params.flush_calls,
     store=Path(params.store),
 )
-scores_file = Path(snakemake.output.scores)
-with lease(scores_file.with_suffix(".lease")), own_gpu(params.device) as device:
-    scores, cost = run(
-        inputs, replace(settings, device=device), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
-    )
+scores_file, title = Path(snakemake.output.scores), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
+with on_sigterm(title) as stop, lease(scores_file.with_suffix(".lease")), own_gpu(params.device) as device:
+    scores, cost = run(inputs, replace(settings, device=device), title, stop)
     write_parquet(scores, scores_file)
     write_json(cost, Path(snakemake.output.cost))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from diffzero import figures, sweeps
 from diffzero.config import Policy, Weighting
+from diffzero.experiment import pruning_of
 from diffzero.files import read_json, write_atomically
 from diffzero.logs import log_to
 from diffzero.results import fixed_weights
@@ -15,7 +16,7 @@ from diffzero.weighting import weigh
 log_to(snakemake.log[0])
 source, output, wildcards = snakemake.params.sources[0], snakemake.output, snakemake.wildcards
 policy, weighting = Policy(**snakemake.params.policy), Weighting(**snakemake.params.weighting)
-pruning, title = sweeps.pruning_of(policy), f"{wildcards.model} on {wildcards.dataset}"
+pruning, title = pruning_of(policy), f"{wildcards.model} on {wildcards.dataset}"
 schedule = read(Path(read_json(Path(source["weights"]))["folder"]))
 items = pd.read_parquet(source["decisions"])
 scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_index=True)

@@ -9,5 +9,6 @@ from diffzero.tables.studies import WANTED_COLUMNS
 
 log_to(snakemake.log[0])
 params, paper = snakemake.params, pd.read_csv(snakemake.input.paper)
-table = tables.variants(predictions(params.sources), pd.DataFrame(params.rows, columns=WANTED_COLUMNS), paper)
+wanted = pd.DataFrame(params.rows, columns=WANTED_COLUMNS)
+table = tables.variants(predictions(params.sources), wanted, paper, params.sizes)
 layout.write(table, tables.layouts_variants(table, paper, params.absent), snakemake.output)

@@ -15,7 +15,7 @@ data = {key: matrices for key, (matrices, _) in found.items()}
 weights = {key: fixed_weights(weighting, schedule) for key, (_, schedule) in found.items()}
 heuristics = {key: fixed["heuristic"] for key, fixed in weights.items()}
 
-table = tables.table4(data, weights, table4)
+table = tables.table4(data, weights, table4, snakemake.params.sizes)
 layout.write(table, [tables.layout4(table, table4, absent)], [output.csv, *output.rest])
 table = tables.transfer(data, heuristics)
 layout.write(table, [tables.layout_transfer(table, absent)], [output.transfer, *output.transfer_rest])

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from diffzero.baselines.decisions import decided
 from diffzero.baselines.network import encode, normalised
-from diffzero.checkpoint import CheckpointError, single
+from diffzero.checkpoint import OPEN_CLIP, CheckpointError, single
 from diffzero.config import Clip
 from diffzero.images import crops
-from diffzero.weights import OPEN_CLIP
 
 
 def load(clip: Clip, folder: Path, device: torch.device) -> tuple[nn.Module, Callable[[list[str]], Tensor]]:

@@ -15,9 +15,8 @@ from torch import nn
 
 from diffzero.baselines.decisions import decided
 from diffzero.baselines.network import encode, normalised
-from diffzero.checkpoint import CheckpointError, single
+from diffzero.checkpoint import TIMM, CheckpointError, single
 from diffzero.images import crops
-from diffzero.weights import TIMM
 
 TOP = 5
 

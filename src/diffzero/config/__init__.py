@@ -4,7 +4,7 @@ from diffzero.config.base import ConfigError
 from diffzero.config.catalogue import Baseline, Clip, Diffusion, Mirror, Model, Supervised
 from diffzero.config.dataset import Archive, Dataset, Digits, Download, Folder, Hub, Parquet, Source, Webdataset
 from diffzero.config.documentation import json_schema, markdown
-from diffzero.config.loading import load_dataset, load_model, load_run
+from diffzero.config.loading import load_block, load_dataset, load_model, load_run
 from diffzero.config.run import (
     Binding,
     Denoised,
@@ -50,6 +50,7 @@ __all__ = [
     "Webdataset",
     "Weighting",
     "json_schema",
+    "load_block",
     "load_dataset",
     "load_model",
     "load_run",

@@ -21,7 +21,7 @@ class Parquet(Closed):
     kind: Literal["parquet"]
     """A Parquet file."""
     path: Text
-    """The file, relative to the root of the repository."""
+    """The file, or a folder of such files, relative to the root of the repository."""
     image: Text
     """Column with the bytes of a PNG, JPEG or WebP, plain or as `{bytes, path}`. A column `image` of names is used where there is one."""
     label: Text
@@ -138,7 +138,7 @@ class Dataset(Closed):
     split_note: str = ""
     """Which images count as the test set, where that needs words."""
     test_size: Count | None = None
-    """Images of the whole test set, as documented. A source that holds another number is used, and the log says so."""
+    """Images of the whole test set, as documented. A source that holds fewer is not used; of one that holds more, the log says so."""
     cues: Text | None = None
     """For cue-conflict images: a regular expression of file names with the groups `shape` and `texture`, both class names."""
     conflict_only: bool = False

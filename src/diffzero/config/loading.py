@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +14,7 @@ from diffzero.config.catalogue import Baseline, Clip, Diffusion, Model, Supervis
 from diffzero.config.dataset import Dataset
 from diffzero.config.run import Run
 
+T = TypeVar("T")
 DOCS = "docs/configuration.md"
 Keys = tuple[str | int, ...]
 # The ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
@@ -71,6 +72,11 @@ def load_model(name: str, root: Path) -> Diffusion | Clip | Supervised:
 def load_dataset(name: str, root: Path) -> Dataset:
     """The data set `name`, from `config/datasets` under `root`. Raises ConfigError."""
     return _load("dataset", name, root)
+
+
+def load_block(block: type[T], values: Mapping[str, Any], where: str) -> T:
+    """One block of a configuration, e.g. Policy, of `values` that come from what messages call `where`. Raises ConfigError."""
+    return _check(TypeAdapter(block), _Document(where, values))
 
 
 def _at(run: Run, keys: Keys) -> list[str]:

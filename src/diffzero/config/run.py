@@ -1,11 +1,14 @@
 """What a run's configuration may hold (config/config.yaml, config/demo.yaml)."""
 
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from diffzero.config.base import DEVICE, RUN_NAME, Closed, Count, Seed, Text
+
+# Learned weights and calibration fit one half of the unpruned images and judge the other.
+Halves = Annotated[int, Field(ge=2)]
 
 
 class Stage(Closed):
@@ -33,7 +36,8 @@ class Policy(Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.max_scores < self.min_scores:
+        # The other kinds do not look at min_scores.
+        if self.kind == "ttest" and self.max_scores < self.min_scores:
             raise ValueError(
                 f"max_scores is {self.max_scores}, expected at least min_scores, which is {self.min_scores}."
             )
@@ -51,7 +55,8 @@ class Policy(Closed):
 
 
 class Weighting(Closed):
-    """How much a draw at time t counts. Changing it costs no call: stored scores are unweighted."""
+    """How much a draw at time t counts. Stored scores are unweighted, so unpruned ones are replayed under another without a call; a race
+    that drops classes (`ttest`, `stages`) drops others, so its tables need the scores that it has not taken yet."""
 
     kind: Literal["heuristic", "simple", "vdm"] = "heuristic"
     """`heuristic` is exp(-rate t), `simple` SNR(t), `vdm` |SNR'(t)|."""
@@ -73,8 +78,10 @@ class Lewis(Closed):
 class Binding(Closed):
     """The attribute-binding tasks on two-object scenes (the paper's Table 3)."""
 
-    scenes: Annotated[int, Field(ge=0)] = 0
-    """Scenes to render; 0 leaves the tasks out. Tasks with Size use those whose objects differ in size: about half."""
+    scenes: Count | None = None
+    """Examples of each task, each about a rendered scene of its own (the paper has 1000). Tasks with Size use scenes whose objects differ
+    in size, about half, so somewhat more than twice as many are rendered. Left out: `lewis` alone is asked about. To leave the tasks
+    out, leave out `binding`."""
     resolution: Count = 512
     """Pixels a side of a rendered scene. At least the `size` of the largest model."""
     samples: Count = 64
@@ -86,11 +93,19 @@ class Binding(Closed):
     models: list[str] | None = None
     """Diffusion models to test; left out: those of the run."""
     baselines: list[str] | None = None
-    """CLIP models to test; left out: those of the run."""
+    """Baselines to test; left out: those of the run. Supervised ones know no sentences and are passed over."""
     policy: Policy = Policy()
     """The policy of these two-class races, which need fewer draws than large class sets."""
     lewis: Lewis | None = None
     """Lewis et al.'s images as a second set of scenes, beside the rendered ones or without them; left out: none."""
+
+    @model_validator(mode="after")
+    def _asks_about_something(self) -> "Binding":
+        if self.scenes is None and self.lewis is None:
+            raise ValueError(
+                "found neither `scenes` nor `lewis`, expected one, e.g. scenes: 1000. To leave the tasks out, leave out `binding`"
+            )
+        return self
 
 
 class Efficiency(Closed):
@@ -100,8 +115,8 @@ class Efficiency(Closed):
     """A model of the run."""
     dataset: str
     """A data set of the run."""
-    images: Count
-    """Images scored without pruning. Calls grow with images x classes x draws, twice."""
+    images: Halves
+    """Images scored without pruning, at least 2. Calls grow with images x classes x draws, twice."""
     draws: Count
     """Draws of every class: where the curves end."""
 
@@ -140,8 +155,8 @@ class Unpruned(Closed):
     """A model of the run."""
     dataset: str
     """A data set of the run."""
-    images: Count
-    """Images scored without pruning. Calls grow with images x classes x draws."""
+    images: Halves
+    """Images scored without pruning, at least 2. Calls grow with images x classes x draws."""
     draws: Count
     """Draws of every class. The paper's learned weighting has about 100 in each of 20 buckets of t: 2000."""
 
@@ -194,7 +209,7 @@ class Run(Closed):
     models: list[str] = Field(min_length=1)
     """Diffusion models: names of files in `config/models`."""
     baselines: list[str] = Field([])
-    """CLIP models: names of files in `config/models`."""
+    """CLIP and supervised models: names of files in `config/models`."""
     datasets: list[str] = Field(min_length=1)
     """Data sets: names of files in `config/datasets`."""
     images: Count = 4096
@@ -217,7 +232,7 @@ class Run(Closed):
     """Calls evaluated at once. `auto`: 32 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
     evaluated in smaller pieces; which calls are made and which classes win do not depend on it."""
     flush_calls: Count = 4096
-    """Calls between two writes to the score store: the most work that a killed job loses."""
+    """Calls between two writes to the score store: the most work that a killed job loses, or two batches if that is more."""
     device: Annotated[str, Field(pattern=DEVICE)] = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`."""
     threads: Count = 1
@@ -246,8 +261,9 @@ class Run(Closed):
             twice = next((value for value in values or [] if values.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"'{key}' holds {twice!r} twice. Remove one.")
-        folder = f"{self.results}/{self.run}"
-        if PurePosixPath(self.store).is_relative_to(folder):
+        folder = Path(self.results, self.run)
+        # Resolved from where Snakemake runs, as both will be used: another spelling is no other place.
+        if Path(self.store).resolve().is_relative_to(folder.resolve()):
             raise ValueError(
                 f"'store' is '{self.store}', inside the run's folder '{folder}'. Deleting a run must not delete "
                 "scores: choose another folder, e.g. 'results/store', or another 'run'."

@@ -1,6 +1,7 @@
 """Test images as the authors of a data set publish them: one function a format, none of which unpickles anything."""
 
 import gzip
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -12,7 +13,7 @@ from scipy.io import loadmat
 from diffzero.config import Archive, Dataset
 from diffzero.datasets import folders
 from diffzero.datasets.pool import SUFFIXES, Classes, Pool, pool
-from diffzero.downloads import plain_file, unpacked
+from diffzero.downloads import Bounds, plain_file, unpacked
 
 
 def load(source: Archive, dataset: Dataset, root: Path) -> Pool:
@@ -87,12 +88,13 @@ def _idx(source: Archive, dataset: Dataset, paths: list[Path]) -> Pool:
 
 
 def _idx_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    magic, *shape = np.frombuffer(data[: 4 + 4 * dimensions], dtype=">u4").tolist()
-    body = data[4 + 4 * dimensions :]
-    if magic != 0x800 + dimensions or len(body) != np.prod(shape):
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        magic, *shape = np.frombuffer(file.read(4 + 4 * dimensions), dtype=">u4").tolist()
+        # No more than the header announces, itself bounded: a small gzip file may unpack to anything.
+        body = file.read(min(math.prod(shape), Bounds.member_bytes) + 1) if magic == 0x800 + dimensions else b""
+    if magic != 0x800 + dimensions or len(body) != math.prod(shape):
         raise ValueError(
-            f"{path}: found magic number {magic:#x}, sizes {shape} and {len(body)} bytes, expected {0x800 + dimensions:#x} "
+            f"{path}: found magic number {magic:#x}, sizes {shape} and {len(body)} or more bytes, expected {0x800 + dimensions:#x} "
             "and a byte a pixel or label."
         )
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)

@@ -1,5 +1,6 @@
 """Test images in a folder, or in an archive, with one sub-folder per class."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -7,27 +8,33 @@ from diffzero.config import Dataset, Folder
 from diffzero.datasets.pool import SUFFIXES, Classes, Pool, pool
 from diffzero.downloads import unpacked
 
+log = logging.getLogger(__name__)
+
 
 def load(source: Folder, dataset: Dataset, root: Path) -> Pool:
-    """Every image of a folder with one sub-folder for each class name, or for each key."""
-    folder = root / source.path
-    vocabularies = [words for words in (dataset.keys, dataset.classnames) if words]
-    names = next((words for words in vocabularies if (folder / words[0]).is_dir()), dataset.classnames)
-    missing = [name for name in names if not (folder / name).is_dir()]
+    """Every image of a folder with one sub-folder for each class name, or for each key. Other sub-folders are told to the log."""
+    folder, classes = root / source.path, Classes(dataset)
+    # Not what macOS and version control put beside the pictures.
+    seen = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".") if folder.is_dir() else []
+    labels = {path: classes.named(path.name) for path in seen}
+    names = dataset.keys or dataset.classnames
+    missing = [name for name in names if classes.named(name) not in labels.values()]
     if missing:
         raise FileNotFoundError(
             f"{folder}: found no sub-folder {missing[0]!r}, expected one for each class name ({len(missing)} missing)."
         )
+    if unknown := [path.name for path, label in labels.items() if label is None]:
+        log.warning("%s: sub-folders %s bear the name of no class and are left out", folder, ", ".join(unknown))
     rows = [
         (path.relative_to(folder).as_posix(), label)
-        for label, name in enumerate(names)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        for label, sub in sorted((label, sub) for sub, label in labels.items() if label is not None)
+        for path in sorted(sub.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and path.is_file()
     ]
     if not rows:
         raise FileNotFoundError(f"{folder}: found no images, expected files ending in {', '.join(sorted(SUFFIXES))}.")
-    images, labels = zip(*rows, strict=True)
-    return pool(images, labels, lambda wanted: {name: (folder / name).read_bytes() for name in wanted})
+    images, numbers = zip(*rows, strict=True)
+    return pool(images, numbers, lambda wanted: {name: (folder / name).read_bytes() for name in wanted})
 
 
 def load_archive(archive: Path, dataset: Dataset) -> Pool:

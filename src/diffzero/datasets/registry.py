@@ -8,6 +8,7 @@ import pandas as pd
 
 from diffzero.config import Archive, Dataset, Digits, Folder, Hub, Parquet, Source, Webdataset
 from diffzero.datasets import archives, digits, folders, shards, tabular
+from diffzero.datasets.places import where
 from diffzero.datasets.pool import Pool, pool
 
 log = logging.getLogger(__name__)
@@ -31,18 +32,6 @@ LOADERS: dict[type, Callable[[Source, Dataset, Path], Pool]] = {
     Webdataset: shards.load,
     Archive: archives.load,
 }
-
-
-def where(source: Source) -> str:
-    """A source in a few words: what a message, a log and the record of the selection call it."""
-    match source:
-        case Digits():
-            return "scikit-learn's digits"
-        case Hub() | Webdataset():
-            return f"{source.repo} at {source.revision[:12]}, {source.split}"
-        case Archive():
-            return ", ".join(file.url for file in source.files)
-    return source.path
 
 
 def load(dataset: Dataset, root: Path, choose: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
@@ -75,9 +64,21 @@ def _from(source: Source, dataset: Dataset, root: Path, choose: Callable[[pd.Dat
         raise ValueError(
             f"{dataset.title}: found image {found.table.loc[twice, 'image'].iloc[0]!r} twice, expected unique names."
         )
-    if dataset.test_size and len(found.table) != dataset.test_size:
-        message = "%s: found %d images in %s; its test set is documented to have %d"
-        log.warning(message, dataset.title, len(found.table), where(source), dataset.test_size)
+    _require_size(len(found.table), dataset, source)
     chosen = choose(found.table)
     pictures = found.read(list(chosen["image"]))
     return chosen.assign(bytes=[pictures[name] for name in chosen["image"]], source=where(source))
+
+
+def _require_size(count: int, dataset: Dataset, source: Source) -> None:
+    """Raise SourceError for a part of the test set, from which another selection would be drawn. More images are told to the log."""
+    if not count:
+        raise SourceError(f"{dataset.title}: found no images in {where(source)}, expected the test set.")
+    if dataset.test_size and count < dataset.test_size:
+        raise SourceError(
+            f"{dataset.title}: found {count} images in {where(source)}, expected the {dataset.test_size} of its test set. Get the others, "
+            "or where these are what you want to classify take `test_size` out of the data set's YAML."
+        )
+    if dataset.test_size and count > dataset.test_size:
+        message = "%s: found %d images in %s; its test set is documented to have %d"
+        log.warning(message, dataset.title, count, where(source), dataset.test_size)

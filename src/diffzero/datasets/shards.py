@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from diffzero.config import Dataset, Webdataset
+from diffzero.datasets.places import is_of
 from diffzero.datasets.pool import SUFFIXES, Classes, Pool, pool
-from diffzero.downloads import hub_file, unpacked
+from diffzero.downloads import hub_file, hub_files, unpacked
 from diffzero.files import sha256_of
 
 
 def load(source: Webdataset, dataset: Dataset, root: Path) -> Pool:
     """Every sample of the split's shards, named by its key. Labels go by `classnames.txt`: sources order their classes differently."""
     count = int(hub_file(source.repo, source.revision, f"{source.split}/nshards.txt").read_text())
+    # All at once, so that a disk too small for them is told before the first.
+    hub_files(source.repo, source.revision, lambda name: is_of(source, name))
     shards = [_shard(source, f"{source.split}/{k}.tar") for k in range(count)]
     classes = Classes(dataset, _class_names(source))
     labels: dict[str, int] = {}

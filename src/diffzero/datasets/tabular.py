@@ -8,27 +8,35 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from diffzero.config import Dataset, Hub, Parquet
+from diffzero.datasets.places import is_of
 from diffzero.datasets.pool import Classes, Pool, pool
-from diffzero.downloads import hub_file, hub_names
+from diffzero.downloads import hub_files, hub_names
 
 
 def load_file(source: Parquet, dataset: Dataset, root: Path) -> Pool:
-    """Every row of a Parquet file; the row number is the image's name where there is no column `image` of names."""
+    """Every row of a Parquet file, or of those in a folder; its number is the image's name where there is no column `image` of names."""
     path = root / source.path
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not there; expected the Parquet file of {dataset.title} (key source.path).")
-    columns = pq.read_schema(path).names
-    if "image" in columns and source.image != "image":
-        names = pd.read_parquet(path, columns=["image"])["image"].astype(str).tolist()
-    else:
-        names = [f"row-{k:07d}" for k in range(pq.read_metadata(path).num_rows)]
-    return _pool([path], [names], source, dataset)
+    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+    if not paths:
+        raise FileNotFoundError(
+            f"{path}: not there; expected the Parquet file of {dataset.title}, or a folder of them (key source.path)."
+        )
+    return _pool(paths, [_names(file, source, path.is_dir()) for file in paths], source, dataset)
+
+
+def _names(path: Path, source: Parquet, one_of_many: bool) -> list[str]:
+    """The names of a file's images."""
+    if "image" in pq.read_schema(path).names and source.image != "image":
+        return pd.read_parquet(path, columns=["image"])["image"].astype(str).tolist()
+    start = f"{path.stem}-" if one_of_many else "row-"
+    return [f"{start}{k:07d}" for k in range(pq.read_metadata(path).num_rows)]
 
 
 def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
     """Every row of the split's Parquet files; names are file and row, so that they do not move with the selection."""
-    files = hub_names(source.repo, source.revision)
-    chosen = sorted(name for name in files if _is_of(source, Path(name)))
+    wanted = lambda name: is_of(source, name)  # noqa: E731
+    files = hub_names(source.repo, source.revision, wanted)
+    chosen = sorted(filter(wanted, files))
     if not chosen:
         raise FileNotFoundError(
             f"{source.repo} at {source.revision}: found no Parquet file of split {source.split!r} among {len(files)} files. "
@@ -39,18 +47,13 @@ def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
         raise ValueError(
             f"{source.repo}: found split {source.split!r} in {', '.join(folders)}, expected one folder. Write `config`."
         )
-    paths = [hub_file(source.repo, source.revision, name) for name in chosen]
+    folder = hub_files(source.repo, source.revision, wanted)
+    paths = [folder / name for name in chosen]
     names = [
         [f"{Path(name).stem}-{row:06d}" for row in range(pq.read_metadata(path).num_rows)]
         for name, path in zip(chosen, paths, strict=True)
     ]
     return _pool(paths, names, source, dataset)
-
-
-def _is_of(source: Hub, name: Path) -> bool:
-    """Whether a file holds rows of the split: `{config}/{split}-00000-of-00001.parquet`, or `{config}/{split}/0000.parquet`."""
-    of_split = name.stem == source.split or name.stem.startswith(f"{source.split}-") or source.split in name.parts[:-1]
-    return name.suffix == ".parquet" and of_split and (source.config is None or source.config in name.parts[:-1])
 
 
 def class_names(path: Path, column: str) -> list[str]:

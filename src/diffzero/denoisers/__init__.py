@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from diffzero.checkpoint import CheckpointError, adapter_of, digest
+from diffzero.checkpoint import CheckpointError, adapter_of
 from diffzero.denoisers.base import Denoiser
 
-__all__ = ["CheckpointError", "Denoiser", "digest", "family", "load", "pick_device"]
+__all__ = ["CheckpointError", "Denoiser", "family", "load", "pick_device"]
 
 
 def family(folder: Path) -> type[Denoiser]:

@@ -69,10 +69,10 @@ class Denoiser(ABC):
         """x [image, *x] as pictures [image, height, width, 3], for figures."""
 
     def levels(self, t: NDArray[np.float64], dimensions: int) -> tuple[Tensor, Tensor]:
-        """alpha(t) and sigma(t) in fp32 on the device, shaped to multiply a batch [batch, *x]."""
+        """alpha(t) and sigma(t) in fp32 in main memory, shaped to multiply a batch [batch, *x]."""
         shape = (-1,) + (1,) * (dimensions - 1)
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        return tuple(torch.from_numpy(v).float().to(self.device).view(shape) for v in (alpha, sigma))
+        return tuple(torch.from_numpy(values).float().view(shape) for values in (alpha, sigma))
 
     def x0(self, x_t: Tensor, t: NDArray[np.float64], text: Tensors) -> Tensor:
         """The prediction x_hat [batch, *x] of x, fp32, from `x_t` [batch, *x] fp32, `t` [batch] in [0, 1] and gathered text.
@@ -86,7 +86,7 @@ class Denoiser(ABC):
             timestep = timestep.float()
         text = {name: values.to(self.dtype) if values.is_floating_point() else values for name, values in text.items()}
         output = self.predict(x_t.to(self.dtype), timestep, text).float()
-        alpha, sigma = self.levels(t, x_t.ndim)
+        alpha, sigma = (values.to(self.device) for values in self.levels(t, x_t.ndim))
         return to_x0(self.schedule.prediction_type, x_t, output, alpha, sigma)
 
 

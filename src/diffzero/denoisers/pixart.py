@@ -30,7 +30,7 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
 
     @classmethod
     def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
-        """T5 reads lower-cased prompts, as in PixArtSigmaPipeline without its optional cleaning."""
+        """T5 reads lower-cased prompts, as in PixArtSigmaPipeline without its cleaning, for the reason given at DeepFloydIF."""
         from diffzero.denoisers import text
 
         lowered = [prompt.lower().strip() for prompt in prompts]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import Transformer2DModel, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
@@ -32,7 +32,7 @@ class Rows:
 
 
 class Reuse:
-    """Gives a Stable Diffusion U-Net's modules a forward that looks at the batch's draws and prompts, inside `of`."""
+    """Gives a U-Net's modules a forward that looks at the batch's draws and prompts, inside `of`. Only where `reads_text_late`."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self.draws: Rows | None = None
@@ -64,6 +64,15 @@ class Reuse:
             return known.once(forward, *arguments, **options)
 
         module.forward = once
+
+
+def reads_text_late(unet: UNet2DConditionModel) -> bool:
+    """Whether the network's first block is Stable Diffusion's: an attention without text, then one with it, and no text in the time."""
+    transformer = next(iter(getattr(unet.down_blocks[0], "attentions", [])), None)
+    if not isinstance(transformer, Transformer2DModel) or unet.config.addition_embed_type is not None:
+        return False
+    first = transformer.transformer_blocks[0]
+    return first.attn2 is not None and not (first.only_cross_attention or first.double_self_attention)
 
 
 def before_text(unet: UNet2DConditionModel) -> list[nn.Module]:

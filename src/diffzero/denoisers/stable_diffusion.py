@@ -8,7 +8,7 @@ from torch import Tensor
 
 from diffzero.denoisers.base import CPU, Arrays, Tensors
 from diffzero.denoisers.latent import LatentDenoiser
-from diffzero.denoisers.reuse import Reuse
+from diffzero.denoisers.reuse import Reuse, reads_text_late
 from diffzero.denoisers.unet import UNetDenoiser
 
 
@@ -17,10 +17,10 @@ class StableDiffusion(LatentDenoiser, UNetDenoiser):
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(folder, dtype, device)
-        self.reuse = Reuse(self.unet)
+        self.reuse = Reuse(self.unet) if reads_text_late(self.unet) else None
 
     def reusing(self, pair: Tensor, prompt: Tensor) -> AbstractContextManager:
-        return self.reuse.of(pair, prompt)
+        return self.reuse.of(pair, prompt) if self.reuse else super().reusing(pair, prompt)
 
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.unet(x_t, timestep, text["states"]).sample

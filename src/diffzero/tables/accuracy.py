@@ -1,16 +1,25 @@
 """Table 1: accuracy of every model on every data set, beside the paper's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from diffzero.layout import MISSING, Layout, agreement, missing_note, number, percent, with_interval
-from diffzero.tables.cells import INTERVAL_NOTE, agrees, costs_of, expected, require, summaries, with_missing
+from diffzero.tables.cells import (
+    INTERVAL_NOTE,
+    agrees,
+    costs_of,
+    expected,
+    paper_examples,
+    require,
+    summaries,
+    with_missing,
+)
 
 COLUMNS = (
     "model", "dataset", "accuracy", "low", "high", "n", "calls_per_image", "calls", "seconds", "gpu_hours", "undecided",
-    "paper", "agrees", "kind",
+    "tied", "paper", "agrees", "kind",
 )  # fmt: skip
 HEADER = (
     "Data set", "Model", "Accuracy (%)", "n", "Calls per image", "Calls", "Seconds", "GPU hours", "Undecided (%)",
@@ -40,28 +49,32 @@ def table1(
     costs: pd.DataFrame,
     paper: pd.DataFrame | None = None,
     wanted: pd.DataFrame | None = None,
+    sizes: Mapping[str, int | None] | None = None,
 ) -> pd.DataFrame:
     """COLUMNS, one row a (data set, model), data set first, in order of appearance in `wanted`, then in `predictions`.
 
     accuracy, low, high (Wilson 95 %), undecided (share of items with several classes left at max_scores) and paper are
-    in [0, 1]; n counts items; calls_per_image is nan for a baseline; calls, seconds and gpu_hours are sums over the
-    shards in `costs`, nan without any. agrees: whether Newcombe's 95 % interval of the difference to the paper, with
-    its 4096 examples, holds 0; NA where the paper has no such cell. A model that skipped a data set has n = 0.
+    in [0, 1]; n counts items, tied the decisions (of all seeds) between classes whose means were equal to the last bit;
+    calls_per_image is nan for a baseline; calls, seconds and gpu_hours are sums over the shards in `costs`, nan without
+    any. agrees: whether Newcombe's 95 % interval of the difference to the paper, with its `paper_examples`, holds 0; NA
+    where the paper has no such cell. A model that skipped a data set has n = 0.
 
     predictions: columns of predictions.parquet, model, dataset, kind ("diffusion" or "baseline"), seed. costs: model,
     dataset, calls, seconds, gpu_hours, one row a shard. paper: model, dataset, accuracy in percent, as reported.
-    wanted: model, dataset, kind of every result that the run asks for, whether it is there or not.
+    wanted: model, dataset, kind of every result that the run asks for, whether it is there or not. sizes: images of whole
+    test sets by data set, None where unknown.
     Raises ValueError for an absent column, an item met twice, or several reported numbers for one cell.
     """
     keys = ["model", "dataset"]
-    require(predictions, ["kind", "seed"], "predictions")
+    require(predictions, ["kind", "seed", "tied"], "predictions")
     names = expected([*keys, "kind"], wanted, predictions)
     levels = {name: list(names[name].unique()) for name in ("dataset", "model")}
     cells = with_missing(summaries(predictions, keys), levels).rename(columns={"calls": "calls_per_image"})
     cells["kind"] = cells["model"].map(names.drop_duplicates("model").set_index("model")["kind"])
-    cells = cells.merge(costs_of(costs), how="left", on=keys)
+    tied = predictions.groupby(keys, as_index=False)["tied"].sum().astype({"tied": "int64"})
+    cells = cells.merge(tied, how="left", on=keys).merge(costs_of(costs), how="left", on=keys)
     cells["paper"] = _reported(cells, paper)
-    agree = [agrees(*cell) for cell in zip(cells["accuracy"], cells["n"], cells["paper"], strict=True)]
+    agree = [agrees(c.accuracy, c.n, c.paper, paper_examples(c.dataset, sizes)) for c in cells.itertuples()]
     cells["agrees"] = pd.array(agree, dtype="boolean")
     return cells[list(COLUMNS)]
 
@@ -109,6 +122,9 @@ def layout1(table: pd.DataFrame, notes: Sequence[str] = (), paper: pd.DataFrame 
     ]
     if table["paper"].notna().any():
         own[0] += " ≠: the 95 % interval of the difference to the paper's accuracy does not hold 0."
+    ties = [f"{c['tied']:.0f} of {c['model']} on {c['dataset']}" for _, c in table[table["tied"] > 0].iterrows()]
+    if ties:
+        own.append(f"Exact ties, decided for the lowest label: {'; '.join(ties)}.")
     absent = table[table["n"] == 0]
     own += missing_note(f"{cell['model']} on {cell['dataset']}" for _, cell in absent.iterrows())
     rows = []

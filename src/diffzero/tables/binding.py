@@ -8,14 +8,15 @@ import pandas as pd
 from diffzero.binding import TASKS
 from diffzero.layout import MISSING, Layout, missing_note, number, percent, with_interval
 from diffzero.statistics import binomial_pvalue, holm
-from diffzero.tables.cells import INTERVAL_NOTE, expected, require, summaries, with_missing
+from diffzero.tables.cells import INTERVAL_NOTE, agrees, expected, require, summaries, with_missing
 
 SIGNIFICANT = 0.01  # the paper's level for Table 3
 SPLITS = ("all", "seen", "held-out")
+PAPER_DECISIONS = 1000  # a task
 REPORTED = {"imagen": "Imagen", "stable-diffusion-v1-4": "SD v1.4", "clip-vit-l-14": "CLIP L/14"}
 COLUMNS = (
     "task", "model", "split", "accuracy", "low", "high", "n", "pvalue", "significant", "significant_holm",
-    "calls_per_item", "calls", "undecided", "undecided_items", *REPORTED,
+    "calls_per_item", "calls", "undecided", "undecided_items", "agrees", *REPORTED,
 )  # fmt: skip
 
 
@@ -33,7 +34,9 @@ def table3(predictions: pd.DataFrame, paper: pd.DataFrame, wanted: pd.DataFrame 
     (Wilson 95 %), undecided and the paper's three columns are in [0, 1]; n counts items; n = 0 where nothing was run;
     calls and undecided_items are those of one seed: the means over seeds, times n.
     pvalue: two-sided exact binomial test against one half, of either direction. significant: p < 0.01, as in the paper.
-    significant_holm: still so after Holm's correction over the tasks of the same model and split.
+    significant_holm: still so after Holm's correction over all tasks and models of the same split.
+    agrees: of "all", whether Newcombe's 95 % interval of the difference to the paper's accuracy of the same model, with its 1000
+    decisions, holds 0; NA elsewhere and where the paper has no such model.
 
     predictions: columns of predictions.parquet with task and held_out, and model. paper: column task and one column a
     model, in percent. wanted: column model, of every model that the run asks for.
@@ -51,13 +54,26 @@ def table3(predictions: pd.DataFrame, paper: pd.DataFrame, wanted: pd.DataFrame 
     successes = (cells["accuracy"].fillna(0) * cells["n"]).round().astype(int)
     cells["pvalue"] = [binomial_pvalue(k, n) for k, n in zip(successes, cells["n"], strict=True)]
     cells["significant"] = cells["pvalue"] < SIGNIFICANT
-    corrected = cells.groupby(["model", "split"])["pvalue"].transform(lambda family: holm(family.to_numpy()))
+    corrected = cells.groupby("split")["pvalue"].transform(lambda family: holm(family.to_numpy()))
     cells["significant_holm"] = corrected < SIGNIFICANT
     reported = paper.set_index("task")[list(REPORTED)] / 100
     cells = cells.rename(columns={"calls": "calls_per_item"}).join(reported, on="task")
     cells["calls"] = cells["calls_per_item"] * cells["n"]
     cells["undecided_items"] = cells["undecided"] * cells["n"]
-    return cells[list(COLUMNS)]
+    said = [
+        row[row["model"]] if row["model"] in REPORTED and row["split"] == "all" else np.nan
+        for _, row in cells.iterrows()
+    ]
+    agree = [agrees(*cell, PAPER_DECISIONS) for cell in zip(cells["accuracy"], cells["n"], said, strict=True)]
+    return cells.assign(agrees=pd.array(agree, dtype="boolean"))[list(COLUMNS)]
+
+
+def _cell(cell: pd.Series) -> str:
+    """Accuracy with its interval and marks, and behind a dot the calls of one decision; a baseline makes none."""
+    text = with_interval(cell["accuracy"], cell["low"], cell["high"], cell["n"])
+    text = f"**{text}**{'†' if cell['significant_holm'] else ''}" if cell["significant"] else text
+    differs = "" if pd.isna(cell["agrees"]) or cell["agrees"] else " ≠"
+    return f"{text}{differs}" + (f" · {number(cell['calls_per_item'], 0)}" if cell["calls_per_item"] > 0 else "")
 
 
 def _task_rows(table: pd.DataFrame, models: Sequence[str]) -> list[list[str]]:
@@ -65,9 +81,7 @@ def _task_rows(table: pd.DataFrame, models: Sequence[str]) -> list[list[str]]:
     rows = []
     for task, cells in table.groupby("task", sort=False):
         row = [str(task)]
-        for _, cell in cells.set_index("model").loc[list(models)].iterrows():
-            text = with_interval(cell["accuracy"], cell["low"], cell["high"], cell["n"])
-            row.append(f"**{text}**{'†' if cell['significant_holm'] else ''}" if cell["significant"] else text)
+        row += [_cell(cell) for _, cell in cells.set_index("model").loc[list(models)].iterrows()]
         counts = sorted(set(cells.loc[cells["n"] > 0, "n"])) or [0]
         row.append("–".join(str(count) for count in sorted({counts[0], counts[-1]})))
         rows.append(row + [number(cells[name].iloc[0], 0, 100) for name in REPORTED])
@@ -103,10 +117,12 @@ def layouts3(table: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
     split_header = ["Model", "Scenes", "Recognition", "Pair", "Binding", "All tasks", "n"]
     note = (
         f"{INTERVAL_NOTE} decisions between a true and a false sentence (chance 50 %). **Bold**: differs from "
-        "chance, two-sided exact binomial test, p < 0.01; †: also after Holm's correction over the model's tasks. "
-        "(reported): the paper's accuracy in %, 1000 decisions a task, on images of its own. Undecided items were "
+        "chance, two-sided exact binomial test, p < 0.01; †: also after Holm's correction over the table. Behind the dot: calls a "
+        "decision. (reported): the paper's accuracy in %, 1000 decisions a task, on images of its own. Undecided items were "
         "still in the race at the largest number of draws."
     )
+    if whole["agrees"].notna().any():
+        note += " ≠: the 95 % interval of the difference to the same model's reported accuracy does not hold 0."
     split_note = (
         "Mean accuracy over tasks in %; n is the number of decisions. Held-out scenes show a combination of shape "
         "and colour that no training image had. No interval: the tasks share scenes, so that their errors are not "

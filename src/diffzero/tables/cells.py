@@ -4,15 +4,14 @@ Seeds redraw the noise, not the images. So an item's seeds are averaged first, n
 of n items: pooling seeds would call the same image several independent ones.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from diffzero.statistics import proportion_difference, wilson
 
-# Test images a data set in the paper's Table 1. It had fewer where a test set is smaller, which its table does not say.
-PAPER_EXAMPLES = 4096
+PAPER_EXAMPLES = 4096  # test images a data set in the paper
 SPENT = ("calls", "seconds", "gpu_hours")
 INTERVAL_NOTE = "Accuracy in % with its Wilson 95 % interval in brackets; n is the number of"
 
@@ -49,6 +48,11 @@ def with_missing(cells: pd.DataFrame, levels: dict[str, Sequence[str]]) -> pd.Da
     """The cells in the order of the levels' product; a cell that nobody ran has n = 0 and nan elsewhere."""
     grid = pd.MultiIndex.from_product(list(levels.values()), names=list(levels)).to_frame(index=False)
     return grid.merge(cells, how="left", on=list(levels)).fillna({"n": 0}).astype({"n": "int64"})
+
+
+def paper_examples(dataset: str, sizes: Mapping[str, int | None] | None) -> int:
+    """Test images behind the paper's accuracy: PAPER_EXAMPLES, or the whole test set where `sizes` knows it to be smaller."""
+    return min(PAPER_EXAMPLES, (sizes or {}).get(dataset) or PAPER_EXAMPLES)
 
 
 def agrees(accuracy: float, n: int, paper: float, examples: int = PAPER_EXAMPLES) -> object:

@@ -15,15 +15,14 @@ PAIR_COLUMNS = (
 )  # fmt: skip
 
 
-def paired(predictions: pd.DataFrame) -> pd.DataFrame:
-    """PAIR_COLUMNS, one row a data set and pair of models, on the items that both have, at the first seed.
+def paired(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """PAIR_COLUMNS, one row a data set and pair of models, on the items that both have, at one seed: the run's first.
 
     difference: accuracy of first minus second in [-1, 1], bootstrap 95 % over images; pvalue: McNemar's exact test, or
-    where several items share an image (the binding tasks) a sign-flip test over images; pvalue_holm: over all rows.
+    where several items share an image (the binding tasks) an exact sign-flip test over images; pvalue_holm: over all rows.
     """
     rows = []
-    first_seed = predictions[predictions["seed"] == predictions["seed"].min()]
-    for dataset, group in first_seed.groupby("dataset", sort=False):
+    for dataset, group in predictions[predictions["seed"] == seed].groupby("dataset", sort=False):
         outcomes = {
             model: mine.set_index("item")["correct"].astype(bool) for model, mine in group.groupby("model", sort=False)
         }
@@ -56,8 +55,8 @@ def layout_paired(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     ]  # fmt: skip
     note = (
         "Two models on the same items (first seed). Difference with its bootstrap 95 % interval over images; p: McNemar's exact two-sided "
-        "test, which looks at the items on which they disagree; of the binding tasks, where several items share an image, a sign-flip test "
-        "over images; Holm p: corrected over all rows of this table. With a handful of images the bootstrap "
+        "test, which looks at the items on which they disagree; of the binding tasks, where several items share an image, an exact "
+        "sign-flip test over images; Holm p: corrected over all rows of this table. With a handful of images the bootstrap "
         "interval is too narrow (none at all where the models never disagree): trust p then."
     )
     return Layout("Paired comparison", header, rows, [note, *absent])
@@ -104,31 +103,54 @@ def layout_calibration(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequenc
 
 
 def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """model, dataset, calls, seconds, gpu_hours, calls_per_second, devices: sums over every scoring of the run."""
+    """Of every scoring of the run: model, dataset, calls, seconds, gpu_hours (sums), calls_per_second, devices, dtypes, batch_sizes
+    (every one that occurs), calls_at_once (the least), peak_memory_mb, peak_gpu_memory_mb (the most of one job).
+    """
     keys = ["model", "dataset"]
     groups = costs.groupby(keys, sort=False)
     table = groups[["calls", "seconds", "gpu_hours"]].sum(min_count=1)
     table["calls_per_second"] = table["calls"] / table["seconds"]
-    table["devices"] = groups["device"].agg(lambda names: ", ".join(sorted(set(names))))
+    for name in ("device", "dtype", "batch_size"):
+        table[f"{name}s"] = groups[name].agg(lambda values: ", ".join(map(str, sorted(set(values)))))
+    table["calls_at_once"] = groups["calls_at_once"].min()
+    table = table.join(groups[["peak_memory_mb", "peak_gpu_memory_mb"]].max())
     return table.reset_index()
 
 
 def _cost_row(c: Mapping[str, Any]) -> list[str]:
     spent = [number(c["calls"], 0), number(c["seconds"], 0), number(c["gpu_hours"], 2)]
-    return [c["model"], c["dataset"], *spent, number(c["calls_per_second"], 0), c["devices"]]
+    sizes = c["batch_sizes"]
+    if sizes and c["calls_at_once"] < min(map(int, sizes.split(", "))):
+        sizes += f" ({c['calls_at_once']} at once)"
+    memory = [number(c["peak_memory_mb"], 0), number(c["peak_gpu_memory_mb"], 0)]
+    return [
+        c["model"],
+        c["dataset"],
+        *spent,
+        number(c["calls_per_second"], 0),
+        c["devices"],
+        c["dtypes"],
+        sizes,
+        *memory,
+    ]
 
 
 def layout_cost(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
-    """What `cost_table` returned, to be read, and the sum of all."""
-    header = ["Model", "Data set", "Calls", "Seconds", "GPU hours", "Calls per second", "Device"]
+    """What `cost_table` returned, to be read, and the sum (of memory, the most) of all."""
+    header = [
+        "Model", "Data set", "Calls", "Seconds", "GPU hours", "Calls per second", "Device", "Precision", "Batch size",
+        "Peak memory (MB)", "Peak GPU memory (MB)",
+    ]  # fmt: skip
     rows = [_cost_row(c) for _, c in table.iterrows()]
     if len(table):
         total = table[["calls", "seconds", "gpu_hours"]].sum(min_count=1).to_dict()
-        speed = total["calls"] / total["seconds"]
-        rows.append(_cost_row({**total, "model": "**all**", "dataset": "", "devices": "", "calls_per_second": speed}))
+        total["calls_per_second"] = total["calls"] / total["seconds"]
+        total |= table[["peak_memory_mb", "peak_gpu_memory_mb"]].max().to_dict()
+        rows.append(_cost_row({**dict.fromkeys(table.columns, ""), "model": "**all**", **total}))
     note = (
         "Summed from the cost files beside the score shards: calls and the network's seconds of every score in them, whenever it was "
         "taken. A score that several scorings share (the same model, prompt, image and draw) is counted in each. GPU hours: the same "
-        "seconds where the device was a GPU; empty on a CPU."
+        "seconds where the device was a GPU; empty on a CPU. Peak memory: the most of any one job, with what it read from the store. "
+        "`at once`: batches did not fit in memory and were evaluated in pieces."
     )
     return Layout("Cost of the scores", header, rows, [note, *absent])

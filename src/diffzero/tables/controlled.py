@@ -17,8 +17,8 @@ def controlled(predictions: pd.DataFrame, wanted: pd.DataFrame | None = None) ->
     """COLUMNS, one row a (kind of task, split, model), n = 0 where nothing was run.
 
     accuracy over all decisions of the kind, its Wilson 95 % interval at as many decisions as their images are worth, and
-    a sign-flip test over images against one half: many decisions share an image, so they are no independent trials.
-    pvalue_holm: over all rows.
+    a sign-flip test over images against one half: many decisions share an image, so they are no independent trials. n counts
+    decisions; their seeds are averaged first. pvalue_holm: over all rows.
     """
     kinds = {task.name: task.kind for task in TASKS}
     found = predictions.assign(kind=predictions["task"].map(kinds))
@@ -29,10 +29,10 @@ def controlled(predictions: pd.DataFrame, wanted: pd.DataFrame | None = None) ->
             for model in models:
                 here = found[(found["model"] == model) & (found["kind"] == kind)]
                 mine = here[here["held_out"].astype(bool) == held_out] if len(here) else here
-                right = mine["correct"].astype(float)
-                cell = clustered_wilson(right, mine["image"])
-                p = sign_flip_pvalue(right - 0.5, mine["image"]) if len(mine) else float("nan")
-                rows.append((kind, split, model, *cell, len(mine), mine["image"].nunique(), p))
+                items = mine.groupby("item").agg(correct=("correct", "mean"), image=("image", "first"))
+                right, image = items["correct"].astype(float), items["image"]
+                p = sign_flip_pvalue(right - 0.5, image) if len(items) else float("nan")
+                rows.append((kind, split, model, *clustered_wilson(right, image), len(items), image.nunique(), p))
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
     return table.assign(pvalue_holm=holm(table["pvalue"].to_numpy()))
 

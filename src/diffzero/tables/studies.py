@@ -1,13 +1,13 @@
 """Section 4.1 (reduced images), the prompt study, and Appendix C (how much an accuracy varies)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from diffzero.layout import MISSING, Layout, agreement, missing_note, number, percent, with_interval
 from diffzero.statistics import bootstrap_interval, mcnemar, spread
-from diffzero.tables.cells import INTERVAL_NOTE, agrees, summaries
+from diffzero.tables.cells import INTERVAL_NOTE, agrees, paper_examples, summaries
 
 VARIANT_COLUMNS = (
     "study", "model", "dataset", "setting", "accuracy", "low", "high", "n", "calls_per_image", "calls", "difference",
@@ -21,6 +21,7 @@ SPREAD_COLUMNS = (
     "accuracy",
     "low",
     "high",
+    "calls",
     "sd_seeds",
     "noise",
     "sampling",
@@ -35,11 +36,14 @@ def _per_item(predictions: pd.DataFrame) -> pd.Series:
     return predictions.groupby("item")["correct"].mean()
 
 
-def variants(predictions: pd.DataFrame, wanted: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+def variants(
+    predictions: pd.DataFrame, wanted: pd.DataFrame, paper: pd.DataFrame, sizes: Mapping[str, int | None] | None = None
+) -> pd.DataFrame:
     """VARIANT_COLUMNS, one row a setting of `wanted` (study, model, dataset, setting, variant), n = 0 where it was not run.
 
     predictions: the plain data sets' and the variants', a variant's `dataset` being its name. difference: to the plain
-    data set on the same images, bootstrap 95 %; pvalue: McNemar's exact test (first seed). paper: the ablations' file.
+    data set on the same images and the same noise: at the variant's seeds, bootstrap 95 %; pvalue: McNemar's exact test
+    at the first of them. paper: the ablations' file. sizes: as `paper_examples` wants them.
     """
     keys = ["model", "dataset"]
     cells = summaries(predictions, keys).set_index(keys)
@@ -54,18 +58,25 @@ def variants(predictions: pd.DataFrame, wanted: pd.DataFrame, paper: pd.DataFram
             rows.append((*head, *[np.nan] * 3, 0, *[np.nan] * 6, value, pd.NA))
             continue
         cell = cells.loc[entry.model, entry.variant]
-        compared = (np.nan,) * 4
-        if plain is not None and entry.variant != entry.dataset:
-            both = pd.concat([_per_item(mine), _per_item(plain)], axis=1, join="inner").to_numpy()
-            first = [
-                frame[frame["seed"] == frame["seed"].min()].set_index("item")["correct"] for frame in (mine, plain)
-            ]
-            aligned = pd.concat(first, axis=1, join="inner").to_numpy()
-            compared = (*bootstrap_interval(both[:, 0] - both[:, 1]), mcnemar(aligned[:, 0], aligned[:, 1]))
-        calls = cell["calls"] * cell["n"]
-        rows.append((*head, cell["accuracy"], cell["low"], cell["high"], int(cell["n"]), cell["calls"], calls, *compared, value,
-                     agrees(cell["accuracy"], int(cell["n"]), value)))  # fmt: skip
+        known = plain is not None and entry.variant != entry.dataset
+        compared = _compared(mine, plain) if known else (np.nan,) * 4
+        n, calls = int(cell["n"]), mine["calls"].sum(min_count=1)
+        agree = agrees(cell["accuracy"], n, value, paper_examples(entry.dataset, sizes))
+        rows.append(
+            (*head, cell["accuracy"], cell["low"], cell["high"], n, cell["calls"], calls, *compared, value, agree)
+        )
     return pd.DataFrame(rows, columns=list(VARIANT_COLUMNS)).astype({"agrees": "boolean"})
+
+
+def _compared(variant: pd.DataFrame, plain: pd.DataFrame) -> tuple[float, float, float, float]:
+    """(difference, low, high, p) of a variant and its plain data set at the variant's seeds: another seed is other noise."""
+    plain = plain[plain["seed"].isin(set(variant["seed"]))]
+    if plain.empty:
+        return (np.nan,) * 4
+    both = pd.concat([_per_item(variant), _per_item(plain)], axis=1, join="inner").to_numpy()
+    first = [frame[frame["seed"] == variant["seed"].iloc[0]].set_index("item")["correct"] for frame in (variant, plain)]
+    aligned = pd.concat(first, axis=1, join="inner").to_numpy()
+    return *bootstrap_interval(both[:, 0] - both[:, 1]), mcnemar(aligned[:, 0], aligned[:, 1])
 
 
 def layouts_variants(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
@@ -110,7 +121,10 @@ def _variant_row(cell: pd.Series) -> list[str]:
 
 
 def spreads(predictions: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """SPREAD_COLUMNS, one row a (model, data set), standard deviations as shares; nan where one seed cannot tell (Appendix C)."""
+    """SPREAD_COLUMNS, one row a (model, data set), standard deviations as shares; nan where one seed cannot tell (Appendix C).
+
+    calls: of all seeds; nan for a baseline.
+    """
     reported = paper[paper["where"] == "appendix C"].set_index("model")["value"] / 100
     rows = []
     cells = summaries(predictions, ["model", "dataset"])
@@ -119,8 +133,9 @@ def spreads(predictions: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         matrix = mine.pivot(index="item", columns="seed", values="correct").dropna().astype(float)
         found = spread(matrix.to_numpy())
         paper_sd = float(reported.get(cell.model.split("@")[0], np.nan))
-        rows.append((cell.model, cell.dataset, matrix.shape[1], cell.n, cell.accuracy, cell.low, cell.high, found.seeds, found.noise,
-                     found.sampling, found.subsets, paper_sd))  # fmt: skip
+        value = (cell.accuracy, cell.low, cell.high, mine["calls"].sum(min_count=1))
+        parts = (found.seeds, found.noise, found.sampling, found.subsets)
+        rows.append((cell.model, cell.dataset, matrix.shape[1], cell.n, *value, *parts, paper_sd))
     return pd.DataFrame(rows, columns=list(SPREAD_COLUMNS))
 
 
@@ -132,6 +147,7 @@ def layout_spread(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
         "Accuracy (%)",
         "n",
         "Seeds",
+        "Calls",
         "SD over seeds",
         "Noise part",
         "Sampling part",
@@ -140,13 +156,15 @@ def layout_spread(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     ]
     rows = [
         [c["model"], c["dataset"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]), str(c["seeds"]),
+         number(c["calls"], 0) or "none",
          *(number(c[name], 2, 100) or MISSING for name in ("sd_seeds", "noise", "sampling", "subsets")), number(c["paper"], 1, 100)]
         for _, c in table.iterrows()
     ]  # fmt: skip
     note = (
-        "Standard deviations of the accuracy in points, for n images. Noise part: what redrawing the noise would change on the same "
-        "images; sampling part: what other images would change; both from the variance within and between images over seeds. SD over "
-        "subsets: from four random parts of the images, scaled to n, both parts together: the paper's random splits, and rough, since "
+        "Standard deviations of the accuracy in points, for n images; calls are those of all seeds. Noise part: what redrawing the "
+        "noise would change on the same images; sampling part: what other images would change; both from the variance within and "
+        "between images over seeds. SD over subsets: from four random parts of the images, scaled to n, both parts together: the "
+        "paper's random splits, and rough, since "
         f"four parts give a standard deviation to about 40 %. {MISSING}: needs a second seed (`seeds: [0, 1]`); a baseline has no noise."
     )
     return Layout("Appendix C: spread over seeds and subsets", header, rows, [note, *absent])

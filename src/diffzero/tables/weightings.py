@@ -11,7 +11,7 @@ from diffzero import learned
 from diffzero.layout import MISSING, Layout, agreement, number, percent, with_interval
 from diffzero.matrices import Matrices
 from diffzero.statistics import wilson
-from diffzero.tables.cells import INTERVAL_NOTE, agrees
+from diffzero.tables.cells import INTERVAL_NOTE, agrees, paper_examples
 
 WEIGHTINGS = ("vdm", "simple", "heuristic", "learned")  # the paper's order
 PAPER_DATASET = "caltech101"
@@ -20,17 +20,27 @@ Data = Mapping[tuple[str, str], Matrices]  # by (model, data set)
 NONE = "No unpruned scores in this run: name a model and a data set under `unpruned`."
 
 
+def _calls(matrices: Matrices) -> int:
+    """Calls behind unpruned scores: every class at every draw of every image."""
+    return matrices.scores.size
+
+
 def _cell(right: NDArray[np.bool_]) -> tuple[float, float, float, int]:
     """accuracy, low, high (Wilson 95 %), n."""
     return float(right.mean()), *wilson(int(right.sum()), len(right)), len(right)
 
 
-def table4(data: Data, weights: Mapping[tuple[str, str], Mapping[str, Weight]], paper: pd.DataFrame) -> pd.DataFrame:
+def table4(
+    data: Data,
+    weights: Mapping[tuple[str, str], Mapping[str, Weight]],
+    paper: pd.DataFrame,
+    sizes: Mapping[str, int | None] | None = None,
+) -> pd.DataFrame:
     """weighting, model, dataset, accuracy, low, high, n, draws, calls, calls_per_image, paper, agrees.
 
     Every class has every draw, so that a weighting alone makes the difference. learned: cross-fitted (not zero-shot).
     `weights[model, dataset]` has the three fixed weightings on the model's schedule. paper: Table 4, in percent; its
-    numbers are for Caltech101 and are set beside ours on that data set alone.
+    numbers are for Caltech101 and are set beside ours on that data set alone. sizes: as `paper_examples` wants them.
     """
     rows = []
     for (model, dataset), matrices in data.items():
@@ -42,23 +52,9 @@ def table4(data: Data, weights: Mapping[tuple[str, str], Mapping[str, Weight]], 
             if dataset == PAPER_DATASET and model in paper:
                 reported = float(paper.set_index("weighting")[model][name]) / 100
             accuracy, low, high, n = _cell(right)
-            calls = draws * classes
-            rows.append(
-                (
-                    name,
-                    model,
-                    dataset,
-                    accuracy,
-                    low,
-                    high,
-                    n,
-                    draws,
-                    n * calls,
-                    calls,
-                    reported,
-                    agrees(accuracy, n, reported),
-                )
-            )
+            cost = draws, _calls(matrices), draws * classes
+            agree = agrees(accuracy, n, reported, paper_examples(dataset, sizes))
+            rows.append((name, model, dataset, accuracy, low, high, n, *cost, reported, agree))
     columns = [
         "weighting",
         "model",
@@ -98,68 +94,66 @@ def layout4(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[str]) -> 
 
 
 def transfer(data: Data, heuristics: Mapping[tuple[str, str], Weight]) -> pd.DataFrame:
-    """model, fitted_on, dataset, accuracy, low, high, n: learned weights of one data set on another.
+    """model, fitted_on, dataset, accuracy, low, high, n, calls: learned weights of one data set on another.
 
-    The diagonal is cross-fitted; fitted_on "nothing" is the heuristic, which needs no labels.
+    The diagonal is cross-fitted; fitted_on "nothing" is the heuristic, which needs no labels. calls: those of the scores tested on,
+    and of the scores fitted on where they are others.
     """
     rows = []
     for (model, target), matrices in data.items():
-        rows.append((model, "nothing", target, *_cell(matrices.correct(heuristics[model, target]))))
+        right = matrices.correct(heuristics[model, target])
+        rows.append((model, "nothing", target, *_cell(right), _calls(matrices)))
         for other, source in data:
             if other != model:
                 continue
+            calls = _calls(matrices)
             if source == target:
                 right = learned.learned_correct(matrices)
             else:
                 origin = data[model, source]
                 right = matrices.correct(learned.weight(learned.fit(learned.bucket_errors(origin), origin.label)))
-            rows.append((model, source, target, *_cell(right)))
-    return pd.DataFrame(rows, columns=["model", "fitted_on", "dataset", "accuracy", "low", "high", "n"])
+                calls += _calls(origin)
+            rows.append((model, source, target, *_cell(right), calls))
+    return pd.DataFrame(rows, columns=["model", "fitted_on", "dataset", "accuracy", "low", "high", "n", "calls"])
 
 
 def layout_transfer(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
     """What `transfer` returned, to be read."""
-    header = ["Model", "Weights fitted on", "Tested on", "Accuracy (%)", "n"]
-    rows = [[c["model"], c["fitted_on"], c["dataset"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"])]
-            for _, c in table.iterrows()]  # fmt: skip
+    header = ["Model", "Weights fitted on", "Tested on", "Accuracy (%)", "n", "Calls"]
+    rows = [[c["model"], c["fitted_on"], c["dataset"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]),
+             number(c["calls"], 0)] for _, c in table.iterrows()]  # fmt: skip
     note = (
-        f"{INTERVAL_NOTE} images. Fitted on the data set tested on: weights of the other half of its images. Fitted on nothing: "
-        "the heuristic exp(-rate t). A row between data sets needs unpruned scores of both."
+        f"{INTERVAL_NOTE} images; calls are those of all scores behind the row. Fitted on the data set tested on: weights of the "
+        "other half of its images. Fitted on nothing: the heuristic exp(-rate t). A row between data sets needs unpruned scores of both."
     )
     return Layout("Transfer of learned weights", header, rows, [note, *([] if len(table) else [NONE]), *absent])
 
 
 def combined(data: Data, heuristics: Mapping[tuple[str, str], Weight]) -> pd.DataFrame:
-    """dataset, models, weights, accuracy, low, high, n: each model alone and every pair joined by 20 weights each (Appendix F)."""
+    """dataset, models, weights, accuracy, low, high, n, calls: each model alone and every pair joined by 20 weights each (Appendix F)."""
     rows = []
     for dataset in dict.fromkeys(dataset for _, dataset in data):
         models = [model for model, other in data if other == dataset]
         for model in models:
-            rows.append((dataset, model, "heuristic", *_cell(data[model, dataset].correct(heuristics[model, dataset]))))
-            rows.append((dataset, model, "20 learned", *_cell(learned.combined_correct([data[model, dataset]]))))
+            mine = data[model, dataset]
+            rows.append((dataset, model, "heuristic", *_cell(mine.correct(heuristics[model, dataset])), _calls(mine)))
+            rows.append((dataset, model, "20 learned", *_cell(learned.combined_correct([mine])), _calls(mine)))
         for pair in combinations(models, 2):
-            if data[pair[0], dataset].images == data[pair[1], dataset].images:
-                right = learned.combined_correct([data[model, dataset] for model in pair])
-                rows.append((dataset, " + ".join(pair), "40 learned", *_cell(right)))
-    return pd.DataFrame(rows, columns=["dataset", "models", "weights", "accuracy", "low", "high", "n"])
+            both = [data[model, dataset] for model in pair]
+            if both[0].images == both[1].images:
+                right = learned.combined_correct(both)
+                rows.append((dataset, " + ".join(pair), "40 learned", *_cell(right), sum(map(_calls, both))))
+    return pd.DataFrame(rows, columns=["dataset", "models", "weights", "accuracy", "low", "high", "n", "calls"])
 
 
 def layout_combined(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[str]) -> Layout:
     """What `combined` returned, to be read, and the paper's number for the super-resolution stage alone."""
-    header = ["Data set", "Models", "Weights", "Accuracy (%)", "n", "Paper (%)"]
-    rows = [[c["dataset"], c["models"], c["weights"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]), ""]
-            for _, c in table.iterrows()]  # fmt: skip
+    header = ["Data set", "Models", "Weights", "Accuracy (%)", "n", "Calls", "Paper (%)"]
+    rows = [[c["dataset"], c["models"], c["weights"], with_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]),
+             number(c["calls"], 0), ""] for _, c in table.iterrows()]  # fmt: skip
     for _, row in paper[paper["where"] == "appendix F"].iterrows():
-        rows.append(
-            [
-                row["dataset"],
-                f"{row['model']} (reported; {row['setting']})",
-                "heuristic",
-                MISSING,
-                "0",
-                f"{row['value']:.1f}",
-            ]
-        )
+        name, blank = f"{row['model']} (reported; {row['setting']})", ["heuristic", MISSING, "0", MISSING]
+        rows.append([row["dataset"], name, *blank, f"{row['value']:.1f}"])
     note = (
         f"{INTERVAL_NOTE} images. Learned weights are cross-fitted: no image is judged by weights that saw its label. "
         "The paper joins Imagen's base and super-resolution stages; here any two models with unpruned scores of the same images are joined."
