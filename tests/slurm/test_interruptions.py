@@ -13,7 +13,6 @@ from slurm.work import (
     CONFIG,
     FLUSH,
     QUICK,
-    SIGNAL,
     TABLE,
     ended,
     environment,
@@ -44,17 +43,18 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
     assert not list((work.root / "logs" / "slurm").glob("rule_weights*"))
 
 
-def test_a_walltime_that_is_exceeded(cluster, work):
-    run = work.start(*QUICK, "--set-resources", "score:runtime=attempt", *SIGNAL, "--config", "flush_calls=100000")
-    wait_for(lambda: len(work.workers()) == 2)
-    logs = lambda: [path.read_text() for path in work.root.glob("logs/slurm/rule_score/**/*.log")]  # noqa: E731
-    wait_for(lambda: sum("calls/s" in text for text in logs()) == 2)
+@pytest.mark.parametrize("state", ["FAILED", "TIMEOUT"], ids=["told before", "at the limit"])
+def test_a_walltime_that_is_exceeded(cluster, work, state):
+    """With the profile's --signal a job ends by itself before the limit; without, SLURM ends it with the signal that it gives all."""
+    asked = ["score:runtime=attempt", "score:slurm_partition=gpu", "score:slurm_extra=--signal=TERM@5"]
+    asked = asked[: 3 if state == "FAILED" else 2]
+    run = work.start(*QUICK, "--set-resources", *asked, "--config", "flush_calls=100000")
+    wait_for(lambda: sum("calls/s" in text for text in work.slurm_logs("score")) == 2)
     stopped = work.workers()
     for worker in stopped:  # as on a disk that hangs; SLURM itself wakes them when their minute is over
         worker.suspend()
-    ended(cluster, work, run, "walltime", len(stopped), 0, 0)
-    assert "SLURM status is: 'TIMEOUT'" in work.log()
-    assert submissions(work.log()) >= 2 + 2 + 2
+    ended(cluster, work, run, f"walltime, {state}", len(stopped), 0, 0)
+    assert f"SLURM status is: '{state}'" in work.log() and submissions(work.log()) >= 6
     assert sum(cost["reused"] for cost in work.costs()) > 0, "with so long a flush interval, only SIGTERM has stored"
 
 

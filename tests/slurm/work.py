@@ -21,8 +21,6 @@ CONFIG = "tests/slurm/config.yaml"
 TABLE = "results/slurm/tables/table1.csv"  # the whole chain; the other tables and figures would be more jobs of the same kind
 FLUSH = 256
 QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--configfile", CONFIG]
-# Dealt out anew: what the command line sets for a rule replaces all that the profile sets for it.
-SIGNAL = ["score:slurm_partition=gpu", "score:slurm_extra=--signal=TERM@5"]
 WHY_NOT = missing()
 
 
@@ -95,6 +93,10 @@ class Work:
         """Snakemake's locks on the folder."""
         return list((self.root / ".snakemake" / "locks").glob("*"))
 
+    def slurm_logs(self, rule: str) -> list[str]:
+        """What SLURM has logged of a rule's jobs in this test."""
+        return [path.read_text() for path in self.root.glob(f"logs/slurm/rule_{rule}/**/*.log")]
+
     def workers(self) -> list[psutil.Process]:
         """The processes that score."""
         scripts = f"{self.root}/.snakemake/scripts/"
@@ -112,7 +114,8 @@ class Work:
         """Forget all scores and what was made from them."""
         for name in ("scores", "predictions", "tables", "samples"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        shutil.rmtree(self.store, ignore_errors=True)
+        for folder in (self.store, self.root / "logs" / "slurm"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def results(self) -> dict[str, bytes]:
         """Predictions and score tables byte for byte, and the table without the column that is a measured time."""
