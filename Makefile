@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 MODEL ?= mini-sd
+DEVICE ?= cpu
 BIN := .venv/bin
 STAMP := .venv/.installed
 UV := 0.13.9
@@ -48,5 +49,5 @@ classify: export CLASSIFY_MODEL = $(value MODEL)
 classify: $(STAMP)  ## one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
 	@$(BIN)/python -m diffzero.classify --image "$$CLASSIFY_IMAGE" --prompts "$$CLASSIFY_PROMPTS" --model "$$CLASSIFY_MODEL"
 
-benchmark: $(STAMP)  ## the engine's speed as ratios, in results/benchmarks/engine.json
-	$(BIN)/python benchmarks/engine.py
+benchmark: $(STAMP)  ## the engine's speed as ratios, in results/benchmarks/engine.json [DEVICE=cuda]
+	$(BIN)/python benchmarks/engine.py --device $(DEVICE)

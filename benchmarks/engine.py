@@ -7,14 +7,17 @@ written to results/benchmarks/engine.json. Absolute numbers are printed too, for
 import argparse
 import functools
 import json
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from contenders import Bookkeeping, literal, stages
+from full_size import full_size
 from numpy.typing import NDArray
 from reuse import reuse_speedup
+from throughput import engine_run, useful_fraction, wait_for
 from workload import Workload, bookkeeping_problem, item_table
 
 from diffzero import denoisers
@@ -23,40 +26,7 @@ from diffzero.memory import batch_size
 from diffzero.race import TTest
 from diffzero.replay import predictions
 from diffzero.scoring import Engine
-
-BATCH_SIZES = (8, 16, 32, 64, 128, 256)
-
-
-def bare_throughput(work: Workload, batch: int, calls: int) -> float:
-    """Calls a second of the network alone: inputs ready, outputs dropped."""
-    x_t, t, text = work.network_inputs(batch)
-    with torch.inference_mode():
-        work.denoiser.x0(x_t, t, text)
-        start = time.perf_counter()
-        for _ in range(calls // batch):
-            work.denoiser.x0(x_t, t, text)
-        return calls // batch * batch / (time.perf_counter() - start)
-
-
-def engine_run(work: Workload, batch: int) -> tuple[float, int, float]:
-    """Seconds, calls and accuracy of the engine."""
-    engine = Engine(work.denoiser, work.problem, work.policy, work.weight, batch)
-    start = time.perf_counter()
-    result = engine.run(lambda scores: None)
-    return time.perf_counter() - start, engine.progress.calls, work.accuracy(result.outcomes)
-
-
-def useful_fraction(work: Workload, turns: int) -> dict:
-    """Engine's calls a second over the bare network's at its best batch size, in turns."""
-    bare = {batch: bare_throughput(work, batch, 512) for batch in BATCH_SIZES}
-    best = max(bare, key=bare.get)
-    ratios = []
-    for _ in range(turns):
-        before = bare_throughput(work, best, 2048)
-        seconds, calls, _ = engine_run(work, batch_size("auto", work.denoiser.device))
-        after = bare_throughput(work, best, 2048)
-        ratios.append(calls / seconds / ((before + after) / 2))
-    return {"useful_fraction": float(np.median(ratios)), "bare_calls_per_s": bare, "best_batch": best, "turns": ratios}
+from diffzero.store import Store
 
 
 def speedups(work: Workload, turns: int) -> dict:
@@ -70,6 +40,7 @@ def speedups(work: Workload, turns: int) -> dict:
         for name, contender in contenders.items():
             start = time.perf_counter()
             outcome = contender(work)
+            wait_for(work.denoiser.device)
             found[name].append(time.perf_counter() - start)
             calls[name], accuracy[name] = outcome.calls, outcome.accuracy
     ratio = {f"speedup_{name}": float(np.median(np.array(found[name]) / found["engine"])) for name in contenders}
@@ -77,22 +48,31 @@ def speedups(work: Workload, turns: int) -> dict:
 
 
 def bookkeeping(turns: int) -> dict:
-    """Scores a second of everything but the network (K = 1000, 64 images, a denoiser that costs nothing), and of replaying them."""
-    problem, policy, live, replayed = bookkeeping_problem(64, 1000), TTest(20, 60, 2e-3), [], []
+    """Scores a second of everything but the network (K = 1000, 64 images, a denoiser that costs nothing), and of replaying them.
+
+    Once with nobody to take the scores, once with a store that writes them to disk.
+    """
+    problem, policy = bookkeeping_problem(64, 1000), TTest(20, 60, 2e-3)
+    rates: dict[str, list[float]] = {"bookkeeping": [], "bookkeeping_stored": [], "replay": []}
     items = item_table(problem)
-    for _ in range(turns):
-        engine = Engine(Bookkeeping(), problem, policy, decay, 4096)
-        start = time.perf_counter()
-        result = engine.run(
-            lambda scores: None, flush_calls=8 * 4096
-        )  # per batch as often as on a GPU, where 512 make one
-        live.append(engine.progress.calls / (time.perf_counter() - start))
-        scores = result.frame()
-        start = time.perf_counter()
-        predictions(items, scores, policy, decay)
-        replayed.append(len(scores) / (time.perf_counter() - start))
-    rates = {"bookkeeping_scores_per_s": live, "replay_scores_per_s": replayed}
-    return {name: float(np.median(values)) for name, values in rates.items()} | {"bookkeeping_turns": rates}
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(turns):
+            # A store of its own a turn: chunks that are there already are not written again.
+            takers = {
+                "bookkeeping": lambda scores: None,
+                "bookkeeping_stored": Store(Path(folder), {"turn": turn}).write,
+            }
+            for name, record in takers.items():
+                engine = Engine(Bookkeeping(), problem, policy, decay, 4096)
+                start = time.perf_counter()
+                result = engine.run(record, flush_calls=8 * 4096)  # per batch as often as on a GPU, where 512 make one
+                rates[name].append(engine.progress.calls / (time.perf_counter() - start))
+            scores = result.frame()
+            start = time.perf_counter()
+            predictions(items, scores, policy, decay)
+            rates["replay"].append(len(scores) / (time.perf_counter() - start))
+    medians = {f"{name}_scores_per_s": float(np.median(values)) for name, values in rates.items()}
+    return medians | {"bookkeeping_turns": rates}
 
 
 def decay(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,19 +85,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--model", type=Path, default=Path("resources/models/mini-sd"))
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu or cuda; with a GPU also Stable Diffusion v1.4's architecture at full size"
+    )
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/engine.json"))
     options = parser.parse_args()
     # One thread: the claims are per core, and the engine's second thread must not borrow one from the network.
     torch.set_num_threads(1)
     denoiser = denoisers.load(options.model, "float32", options.device)
     work = Workload.fashion(denoiser, options.images)
-    report = {"device": options.device, "model": options.model.name, "torch": torch.__version__}
+    name = torch.cuda.get_device_name(denoiser.device) if denoiser.device.type == "cuda" else "cpu"
+    report = {"device": name, "model": options.model.name, "torch": torch.__version__}
     parts = (
-        lambda: useful_fraction(work, options.turns),
+        lambda: useful_fraction(work, options.turns, 2048),
         lambda: speedups(work, options.turns),
         lambda: bookkeeping(options.turns),
         lambda: reuse_speedup(denoiser.device, options.turns),
+        lambda: full_size(denoiser.device, options.turns),
     )
     for part in parts:
         found = part()

@@ -12,7 +12,7 @@ from diffzero import images
 from diffzero.denoisers.base import Denoiser, Tensors
 from diffzero.mini.captions import FASHION
 from diffzero.problem import Item, Problem
-from diffzero.race import Outcome, TTest
+from diffzero.race import Outcome, Policy, TTest
 from diffzero.weighting import heuristic
 
 FASHION_TEST = Path("resources/data/fashion-test.parquet")
@@ -26,7 +26,7 @@ class Workload:
     denoiser: Denoiser
     problem: Problem
     labels: NDArray[np.int64]  # [image]
-    policy: TTest = TTest(20, 200, 2e-3)
+    policy: Policy = TTest(20, 200, 2e-3)
 
     @classmethod
     def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
@@ -57,14 +57,19 @@ class Workload:
         return float((np.array(winners) == self.labels).mean())
 
     def text_of(self, columns: NDArray[np.int64]) -> Tensors:
-        """Text inputs of these prompts, gathered."""
-        return {name: torch.from_numpy(values)[columns] for name, values in self.problem.text.items()}
+        """Text inputs of these prompts, gathered, on the network's device."""
+        device = self.denoiser.device
+        return {name: torch.from_numpy(values)[columns].to(device) for name, values in self.problem.text.items()}
 
     def network_inputs(self, batch: int) -> tuple[torch.Tensor, NDArray[np.float64], Tensors]:
-        """x_t, t and text of one batch."""
+        """x_t, t and text of one batch, tensors on the network's device."""
         rng = np.random.default_rng(0)
         x_t = torch.from_numpy(rng.standard_normal((batch, *self.problem.x.shape[1:]), dtype=np.float32))
-        return x_t, rng.random(batch), self.text_of(rng.integers(len(self.problem.prompts), size=batch))
+        return (
+            x_t.to(self.denoiser.device),
+            rng.random(batch),
+            self.text_of(rng.integers(len(self.problem.prompts), size=batch)),
+        )
 
 
 def bookkeeping_problem(count: int, classes: int) -> Problem:

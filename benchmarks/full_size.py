@@ -1,0 +1,62 @@
+"""The engine on Stable Diffusion v1.4's architecture, with random weights, which change no duration.
+
+One call of it takes seconds on a CPU. There the same code runs on mini-sd's architecture, and what it finds has another name.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from reuse import SD_TOKENS, sd_v1_4
+from throughput import useful_fraction
+from workload import Workload
+
+from diffzero.denoisers.reuse import Reuse
+from diffzero.denoisers.stable_diffusion import StableDiffusion
+from diffzero.mini.architectures import TOKENS, sd_unet
+from diffzero.problem import Item, Problem
+from diffzero.race import Full
+from diffzero.schedule import Schedule, betas
+
+BETAS = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+CLASSES, DRAWS = 10, 20
+IMAGES = {"cpu": 16, "cuda": 64}  # on a GPU 25 batches of 512: fewer would measure the last, half-empty ones
+
+
+class RandomStableDiffusion(StableDiffusion):
+    """The family's adapter around a network that comes from no checkpoint."""
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        self.folder, self.dtype, self.device = Path("random"), unet.dtype, unet.device
+        self.schedule = Schedule(np.cumprod(1 - betas(BETAS)), "epsilon")
+        self.unet, self.reuse = unet, Reuse(unet)
+
+
+def random_work(unet: UNet2DConditionModel, tokens: int, images: int) -> Workload:
+    """Random images and prompts in the shapes that the network takes, scored without pruning."""
+    config, rng, names = unet.config, np.random.default_rng(0), [f"image {k}" for k in range(images)]
+    prompts = [f"prompt {k}" for k in range(CLASSES)]
+    problem = Problem(
+        dataset="random",
+        seed=0,
+        unshared=False,
+        images=names,
+        image_keys=names,
+        x=rng.standard_normal((images, config.in_channels, config.sample_size, config.sample_size), dtype=np.float32),
+        prompts=prompts,
+        prompt_keys=prompts,
+        text={"states": rng.standard_normal((CLASSES, tokens, config.cross_attention_dim), dtype=np.float32)},
+        items=[Item(name, k, np.arange(CLASSES)) for k, name in enumerate(names)],
+    )
+    return Workload(RandomStableDiffusion(unet), problem, np.zeros(images, dtype=np.int64), Full(DRAWS))
+
+
+def full_size(device: torch.device, turns: int, images: int | None = None, calls: int = 2048) -> dict:
+    """`sd_useful_fraction`, speed and peak memory by batch size on a GPU; on a CPU the same of the small network, `small_...`."""
+    images = images or IMAGES[device.type]
+    if device.type == "cuda":
+        return useful_fraction(random_work(sd_v1_4(device), SD_TOKENS, images), turns, calls, "sd_")
+    torch.manual_seed(0)
+    small = sd_unet().to(device).eval().requires_grad_(False)
+    return useful_fraction(random_work(small, TOKENS, images), turns, calls, "small_")

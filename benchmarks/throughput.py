@@ -1,0 +1,91 @@
+"""Calls a second of a network alone and under the engine, on any device."""
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from workload import Workload
+
+from diffzero.memory import batch_size, out_of_memory
+from diffzero.scoring import Engine
+from diffzero.store import Store
+
+# Where a device may be at its best; the engine's own choice is among them.
+BATCH_SIZES = {"cpu": (8, 16, 32, 64, 128, 256), "cuda": (8, 16, 32, 64, 128, 256, 512)}
+LEAST_ROUNDS = 3
+
+
+def wait_for(device: torch.device) -> None:
+    """Nothing; the device has then done all it was given. A GPU is given work and not waited for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def bare_throughput(work: Workload, batch: int, calls: int) -> float:
+    """Calls a second of the network alone, over at least this many: inputs ready, outputs dropped."""
+    x_t, t, text = work.network_inputs(batch)
+    rounds = max(LEAST_ROUNDS, calls // batch)
+    with torch.inference_mode():
+        work.denoiser.x0(x_t, t, text)
+        wait_for(work.denoiser.device)
+        start = time.perf_counter()
+        for _ in range(rounds):
+            work.denoiser.x0(x_t, t, text)
+        wait_for(work.denoiser.device)
+        return rounds * batch / (time.perf_counter() - start)
+
+
+def peak_mb(device: torch.device) -> float:
+    """The largest memory in use: on a GPU since its statistics were reset, on a CPU since the process began."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def by_batch_size(work: Workload, calls: int) -> tuple[dict[int, float], dict[int, float]]:
+    """Calls a second and peak memory (MB) of the bare network at each batch size, up to the largest that fits."""
+    device, speed, memory = work.denoiser.device, {}, {}
+    for batch in BATCH_SIZES[device.type]:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        try:
+            speed[batch] = bare_throughput(work, batch, calls)
+        except RuntimeError as error:
+            if not speed or not out_of_memory(error):
+                raise
+            break
+        memory[batch] = peak_mb(device)
+    return speed, memory
+
+
+def engine_run(work: Workload, batch: int) -> tuple[float, int, float]:
+    """Seconds, calls and accuracy of the engine, what it writes to a store included."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), {"benchmark": work.problem.dataset})
+        engine = Engine(work.denoiser, work.problem, work.policy, work.weight, batch)
+        start = time.perf_counter()
+        result = engine.run(store.write)
+        return time.perf_counter() - start, engine.progress.calls, work.accuracy(result.outcomes)
+
+
+def useful_fraction(work: Workload, turns: int, calls: int, prefix: str = "") -> dict:
+    """Engine's calls a second over the bare network's at its best batch size, in turns; `calls` of the bare network a measurement."""
+    speed, memory = by_batch_size(work, calls // 4)
+    best = max(speed, key=speed.get)
+    ratios = []
+    for _ in range(turns):
+        before = bare_throughput(work, best, calls)
+        seconds, made, _ = engine_run(work, batch_size("auto", work.denoiser.device))
+        after = bare_throughput(work, best, calls)
+        ratios.append(made / seconds / ((before + after) / 2))
+    found = {
+        "useful_fraction": float(np.median(ratios)),
+        "bare_calls_per_s": speed,
+        "peak_memory_mb": memory,
+        "best_batch": best,
+    }
+    return {f"{prefix}{name}": value for name, value in (found | {"turns": ratios}).items()}
