@@ -294,6 +294,8 @@ def test_a_second_course_goes_on_from_the_first_ones_weights(training_set, tmp_p
     for part in ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model"):
         first, second = (load_file(tmp_path / course / f"{part}.safetensors") for course in ("first", "second"))
         assert all(torch.equal(first[name], second[name]) for name in first), part
+    folders = [tmp_path / course / "tokenizer" / "tokenizer.json" for course in ("first", "second")]
+    assert folders[0].read_bytes() == folders[1].read_bytes()
     fresh = mini.sd_unet().state_dict()
     trained = load_file(tmp_path / "first" / "unet" / "diffusion_pytorch_model.safetensors")
     assert any(not torch.equal(fresh[name].half(), trained[name]) for name in trained)

@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, IFPipeline, StableDiffusionP
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import CLIPTokenizer
 
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
@@ -75,15 +76,11 @@ def tokens(tokenizer: Callable, captions: list[str]) -> dict[str, Tensor]:
     return tokenizer(lower, padding="max_length", max_length=mini.TOKENS, truncation=False, return_tensors="pt")
 
 
-def learners(start: Path | None, unet: Callable, encoder: Callable) -> torch.nn.ModuleDict:
-    """A U-Net and its text encoder in fp32: as `unet()` and `encoder()` make them, or with the weights of the folder `start`."""
-    parts = {"unet": unet(), "text_encoder": encoder()}
-    if start:
-        parts = {
-            name: type(part).from_pretrained(start / name, torch_dtype=torch.float32) for name, part in parts.items()
-        }
-        for part in parts.values():
-            part.train()
+def learners(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.Module) -> torch.nn.ModuleDict:
+    """The U-Net and its text encoder in fp32, with the weights of the folder `start` if there is one."""
+    parts = {"unet": unet, "text_encoder": encoder}
+    for name, part in parts.items() if start else ():
+        part.load_state_dict(type(part).from_pretrained(start / name).state_dict())
     return torch.nn.ModuleDict(parts)
 
 
@@ -95,8 +92,10 @@ def train_sd(data: TrainingSet, out: Path, course: Course, start: Path | None, v
     torch.manual_seed(course.seed)
     vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_folder, torch_dtype=torch.float32)
     vae.requires_grad_(False)
-    tokenizer, scheduler = mini.clip_tokenizer(corpus()), mini.sd_scheduler()
-    parts = learners(start, mini.sd_unet, lambda: mini.clip_text_model(tokenizer))
+    # Not fitted again: where two merges are equally frequent, their order is left to chance.
+    tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer") if start else mini.clip_tokenizer(corpus())
+    scheduler = mini.sd_scheduler()
+    parts = learners(start, mini.sd_unet(), mini.clip_text_model(tokenizer))
     with torch.no_grad():
         chunks = [vae.encode(to_tensor(chunk)).latent_dist.mean for chunk in np.array_split(data.pixels, 64)]
     latents = torch.cat(chunks) * vae.config.scaling_factor
@@ -131,7 +130,7 @@ def train_if(data: TrainingSet, out: Path, course: Course, start: Path | None) -
     """
     torch.manual_seed(course.seed)
     tokenizer, scheduler = mini.t5_tokenizer(corpus()), mini.if_scheduler()
-    parts = learners(start, mini.if_unet, lambda: mini.t5_encoder(tokenizer))
+    parts = learners(start, mini.if_unet(), mini.t5_encoder(tokenizer))
     for parameter in parts["unet"].conv_out.parameters():
         parameter.data[3:] = 0
 
