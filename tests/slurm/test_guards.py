@@ -26,7 +26,7 @@ def test_jobs_that_the_plugin_loses_end_in_a_message_and_the_same_command_goes_o
     [
         (["--slurm-status-command", "sacct"], "expected 'squeue'"),
         (["--slurm-array-jobs", "score"], "deletes the output"),
-        (["--slurm-init-seconds-before-status-checks", "200"], "slurm-init-seconds-before-status-checks: 100"),
+        (["--slurm-init-seconds-before-status-checks", "2000"], "slurm-init-seconds-before-status-checks: 1200"),
     ],
     ids=["sacct", "arrays", "polls too rarely"],
 )
