@@ -222,7 +222,8 @@ def test_what_is_needed_of_the_real_repositories():
               "image_noising_scheduler/scheduler_config.json", "transformer/config.json"]  # fmt: skip
     not_needed = ["unet/diffusion_pytorch_model.fp16.safetensors", "text_encoder/model.fp16-00001-of-00002.safetensors",
                   "safety_checker/config.json", "watermarker/diffusion_pytorch_model.safetensors", "v1-4.ckpt", "README.md",
-                  "vae_1_0/config.json", "unet/model.onnx", "sd_xl_base_1.0.safetensors", "a/unet/config.json"]  # fmt: skip
+                  "vae_1_0/config.json", "unet/model.onnx", "tokenizer/old/vocab.json",
+                  "sd_xl_base_1.0.safetensors", "a/unet/config.json"]  # fmt: skip
     assert [name for name in needed + not_needed if is_needed(sd, name)] == needed
     assert is_needed(clip, "open_clip_model.safetensors") and is_needed(clip, "tokenizer.json")
     assert not is_needed(clip, "model.safetensors") and not is_needed(clip, "open_clip_pytorch_model.bin")

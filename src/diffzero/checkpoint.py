@@ -101,11 +101,8 @@ def is_used(name: str) -> bool:
     folder, _, file = name.rpartition("/")
     if not folder:
         return name == INDEX
-    if (
-        folder not in PARTS
-        and not folder.startswith(("tokenizer", "scheduler"))
-        and folder != "image_noising_scheduler"
-    ):
+    numbered = "/" not in folder and folder.startswith(("tokenizer", "scheduler"))  # tokenizer_2, ...
+    if not numbered and folder not in (*PARTS, "image_noising_scheduler"):
         return False
     if file.endswith(".safetensors"):
         return "." not in file.removesuffix(".safetensors")  # model.fp16.safetensors, model.non_ema.safetensors
