@@ -173,7 +173,7 @@ def ended(
     cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int
 ) -> None:
     """The run ends well, with the results of one that nobody disturbed, and hardly a score twice."""
-    assert snakemake.wait(600) == 0, work.log()[-5000:]
+    assert snakemake.wait(900) == 0, work.log()[-5000:]
     same = work.results() == work.expected
     total, twice = work.stored()
     scored = sum(cost["calls"] + cost["reused"] for cost in work.costs())
