@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= logical
 MODEL ?= mini-sd
 DEVICE ?= cpu
 BIN := .venv/bin
@@ -33,8 +34,8 @@ demo: $(STAMP)  ## the whole experiment in miniature; tables and figures in resu
 		'$(UNLOCK)' >&2; exit 1; }
 	@echo "Tables: results/demo/tables/   Figures: results/demo/figures/"
 
-test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## all tests, a file on each core at a time
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -18,6 +18,19 @@ from hub_server import FakeHub, Server
 os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent / "src")
 # Networks this small lose time to threads, and minutes on a busy machine.
 torch.set_num_threads(1)
+# What takes longest begins, or the last worker would end long after the others.
+LONGEST = ("slurm", "test_workflow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each worker of pytest-xdist gets whole files, for their fixtures' sake; the tests on SLURM are one, as they share a cluster."""
+
+    def group(item: pytest.Item) -> str:
+        return "slurm" if item.path.parent.name == "slurm" else item.path.stem
+
+    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ import io
 import logging
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from diffzero.store import COLUMNS, Store
+from diffzero.store import COLUMNS, SCHEMA, Store
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +20,17 @@ def merge(store: Store, images: set[str]) -> None:
     all of its context's. The one is written before the others go: killed in between, a reader finds both, which say the same.
     Raises StoreError when the disk refuses.
     """
-    old, frames = [], []
+    old, tables = [], []
     # In the order in which Store.read lets them speak where two hold one score.
     for path in sorted(store.folder.glob("*.parquet")):
-        if _images(path) <= images and (frame := _whole(path)) is not None:
+        if _images(path) <= images and (table := _whole(path)) is not None:
             old.append(path)
-            frames.append(frame)
+            tables.append(table)
     if len(old) < 2:
         return
-    scores = pd.concat(frames, ignore_index=True).drop_duplicates(["image", "prompt", "draw"])
+    scores = pa.concat_tables(tables).unify_dictionaries().to_pandas().drop_duplicates(["image", "prompt", "draw"])
+    for name in ("image", "prompt"):
+        scores[name] = scores[name].cat.set_categories(sorted(scores[name].cat.categories))
     # Sorted: whatever was merged before, the same scores give the same bytes, and so the same name.
     new = store.write(scores.sort_values(["image", "draw", "prompt"], ignore_index=True))
     for path in set(old) - {new}:
@@ -45,12 +46,12 @@ def _images(path: Path) -> set[str]:
         return {""}
 
 
-def _whole(path: Path) -> pd.DataFrame | None:
-    """A chunk's scores with keys as strings; None if it has just gone, or is damaged."""
+def _whole(path: Path) -> pa.Table | None:
+    """A chunk's scores; None if it has just gone, or is damaged."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     if hashlib.sha256(data).hexdigest() != path.stem:
         return None
-    return pq.read_table(io.BytesIO(data), columns=COLUMNS).to_pandas().astype({"image": "str", "prompt": "str"})
+    return pq.read_table(io.BytesIO(data), columns=COLUMNS).cast(SCHEMA)

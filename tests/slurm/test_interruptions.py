@@ -107,14 +107,18 @@ def test_a_killed_snakemake_started_again_waits_for_the_jobs_it_left_behind(clus
 
 
 def test_two_snakemakes_that_submit_the_same_shards_score_them_once(cluster, work):
-    """--nolock and a wait that does not see the other's jobs: the lease of each shard is the last line."""
+    """--nolock and a wait that does not see the other's jobs: the lease of each shard is the last line.
+
+    The second asks for the shards alone: with one working folder for both, Snakemake itself takes away what the other's later
+    jobs have made before it makes it again.
+    """
     run = work.start(*QUICK)
     first = in_the_middle(cluster, work, run)
     script = [
         sys.executable,
         "-m",
         "snakemake",
-        TABLE,
+        "scores",
         "--cores",
         "2",
         "--configfile",

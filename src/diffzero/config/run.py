@@ -222,11 +222,11 @@ class Run(Closed):
     """The policy of the races on data sets."""
     weighting: Weighting = Weighting()
     """The weighting of the scores."""
-    shard_images: Count = 256
+    shard_images: Count = 1024
     """Images of a cluster job at the most. Results do not depend on it."""
-    shard_calls: Count = 600_000
+    shard_calls: Count = 2_500_000
     """Calls of a cluster job, as expected before anything is measured: with many classes a job has fewer images, at least one. The
-    default is about 90 minutes of Stable Diffusion 1.4 on an A100; lower it for larger models or slower GPUs, so that a job ends well
+    default is about six hours of Stable Diffusion 1.4 on an A100; lower it for larger models or slower GPUs, so that a job ends well
     before the site's time limit. Results do not depend on it."""
     batch_size: Count | Literal["auto"] = "auto"
     """Calls evaluated at once. `auto`: 32 on a CPU; on a GPU 512, or the half, quarter... of it that fits. What does not fit is
