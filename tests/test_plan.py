@@ -147,7 +147,7 @@ def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path
     undecided = everything.groupby("image")["draw"].max().eq(199).mean()
     assert after.undecided == pytest.approx(undecided, abs=0.1)
     text = to_markdown(planned, experiment(tmp_path).run.plan)
-    assert "100 images measured" in text and "**600,000**" in text and "guess" not in text
+    assert "100 images measured" in text and "**2,500,000**" in text and "guess" not in text
 
 
 def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_within_ten_percent(tmp_path):

@@ -287,3 +287,14 @@ def test_report_counts_images_calls_and_reused_scores(toy):
     engine = Engine(toy, classification(), TTEST, weight, 6, pd.concat(recorded))
     engine.run(lambda scores: None)
     assert (engine.progress.calls, engine.progress.reused) == (0, calls)
+
+
+def test_the_cost_of_a_race_does_not_hold_what_the_store_knows_beyond_it(toy):
+    result, alone = score(toy, classification(), TTEST)
+    _, everything = score(toy, classification(), Full(TTEST.max_scores))
+    known = pd.concat(everything)[::2]  # half of what a race without pruning took
+    engine = Engine(toy, classification(), TTEST, weight, 6, known)
+    again = engine.run(lambda scores: None)
+    assert len(known) > engine.progress.reused > 0 and engine.progress.calls > 0
+    assert engine.progress.calls + engine.progress.reused == sum(map(len, alone))
+    pd.testing.assert_frame_equal(again.frame(), result.frame(), check_exact=True)

@@ -29,7 +29,7 @@ class Runner:
         self.w = self.t  # w_t, of the same shape
         self.columns = [np.searchsorted(self.prompts, item.candidates) for item in items]
         self.races = [Race(policy, len(columns), self.reader(columns)) for columns in self.columns]
-        self.reused = 0
+        self.calls = 0  # scores that were evaluated for this runner, not remembered
         self.needed: NDArray[np.int64] | None = None  # what `missing` found, until scores are entered
 
     @classmethod
@@ -57,13 +57,14 @@ class Runner:
             draws, columns = mine["draw"].to_numpy(int), np.searchsorted(self.prompts, mine["prompt"])
             self.reserve(int(draws.max()) + 1)
             self.enter(draws * len(self.prompts) + columns, mine["score"].to_numpy(), mine["seconds"].to_numpy())
-            self.reused = len(mine)
+            self.calls = 0
 
     def enter(self, cells: NDArray[np.int64], scores: NDArray, seconds: NDArray | float) -> None:
         """Take scores, and what each cost; a cell is draw x columns + column."""
         # What is left of a block of draws is known without a look at all of it.
         asked = self.needed is not None and len(self.needed) > len(cells) and self.needed[0] == cells[0]
         self.needed = self.needed[len(cells) :] if asked else None
+        self.calls += len(cells)
         self.scores.reshape(-1)[cells] = scores
         self.seconds.reshape(-1)[cells] = seconds
 

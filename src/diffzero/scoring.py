@@ -42,7 +42,7 @@ class Progress:
     images: int  # in all
     images_done: int = 0
     calls: int = 0
-    reused: int = 0  # scores that came from the store
+    reused: int = 0  # scores of finished images that came from the store, as far as their races used them
     seconds: float = 0.0
 
 
@@ -262,7 +262,7 @@ class Engine:
 
     def finish(self, runner: Runner) -> None:
         """Take a finished image's scores and outcomes into the result."""
-        self.result.scores[self.problem.images[runner.image]] = runner.used()
+        used = self.result.scores[self.problem.images[runner.image]] = runner.used()
         self.result.outcomes |= runner.outcomes()
         self.progress.images_done += 1
-        self.progress.reused += runner.reused
+        self.progress.reused += len(used["draw"]) - runner.calls

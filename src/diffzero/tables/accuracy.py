@@ -117,8 +117,8 @@ def layout1(table: pd.DataFrame, notes: Sequence[str] = (), paper: pd.DataFrame 
     """
     own = [
         f"{INTERVAL_NOTE} test images. A call is one evaluation of the denoiser; a baseline needs none. Calls, seconds and GPU "
-        "hours are those of all stored scores of these images, whenever they were taken, also for a race that asks for more. Undecided: "
-        "several classes were still in the race at the largest number of draws."
+        "hours are those spent on scoring, whenever that was. Undecided: several classes were still in the race at the largest "
+        "number of draws."
     ]
     if table["paper"].notna().any():
         own[0] += " ≠: the 95 % interval of the difference to the paper's accuracy does not hold 0."

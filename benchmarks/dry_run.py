@@ -1,0 +1,66 @@
+"""What a large run costs to plan: the paper's 13 data sets, Cue-Conflict and the twenty binding tasks x 8 models x 3 seeds.
+
+    PYTHONPATH=src .venv/bin/python benchmarks/dry_run.py [--shard-calls N]
+
+Prints the jobs of `snakemake -n`, its seconds (on the clock, and of the processor) and its peak memory.
+"""
+
+import argparse
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+# What names models of the paper's run one by one.
+OF_SOME_MODELS = ("denoised", "efficiency", "unpruned", "variants", "samples")
+
+
+def prepare(root: Path, **changes: object) -> Path:
+    """A copy of the workflow in `root` with eight models; the configuration, big.yaml, as the paper's but for `changes`."""
+    for name in ("rules", "workflow", "src", "config", "envs"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", root)
+    models = [f"model-{k}" for k in range(8)]
+    for name in models:
+        shutil.copy(root / "config" / "models" / "mini-sd.yaml", root / "config" / "models" / f"{name}.yaml")
+    config = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    config |= {"models": models, "seeds": [0, 1, 2], **{key: [] for key in OF_SOME_MODELS}, **changes}
+    (root / "big.yaml").write_text(yaml.safe_dump(config))
+    return root
+
+
+def dry_run(root: Path, *arguments: str) -> str:
+    """What `snakemake -n` prints of the run in `root`."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile=big.yaml", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600, check=True).stdout
+
+
+def jobs(said: str) -> dict[str, int]:
+    """Jobs by rule, and in `total`, of what a dry run printed."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shard-calls", type=int, help="instead of the paper run's")
+    chosen = parser.parse_args().shard_calls
+    with tempfile.TemporaryDirectory() as folder:
+        root = prepare(Path(folder), **({"shard_calls": chosen} if chosen else {}))
+        start = time.monotonic()
+        found = jobs(dry_run(root, "--quiet=rules"))
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(
+            f"{found['total']} jobs, {found['score']} of them score shards: {time.monotonic() - start:.1f} s, "
+            f"{used.ru_utime + used.ru_stime:.1f} s of the processor, {used.ru_maxrss / 1024:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()
