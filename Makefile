@@ -35,7 +35,7 @@ demo: $(STAMP)  ## the whole experiment in miniature; tables and figures in resu
 	@echo "Tables: results/demo/tables/   Figures: results/demo/figures/"
 
 test: $(STAMP)  ## all tests, a file on each core at a time
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -9,6 +9,8 @@ import pytest
 import torch
 from diffusers import IFPipeline, StableDiffusionPipeline
 from huggingface_hub import constants
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
@@ -22,15 +24,25 @@ torch.set_num_threads(1)
 LONGEST = ("slurm", "test_workflow")
 
 
+def group(path: str) -> str:
+    """The tests that one worker of pytest-xdist gets: a file, for its fixtures' sake; those on SLURM are one, as they share a cluster."""
+    return "slurm" if Path(path).parent.name == "slurm" else Path(path).stem
+
+
+class Groups(LoadScopeScheduling):
+    """Deals out whole groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid.split("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups:
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each worker of pytest-xdist gets whole files, for their fixtures' sake; the tests on SLURM are one, as they share a cluster."""
-
-    def group(item: pytest.Item) -> str:
-        return "slurm" if item.path.parent.name == "slurm" else item.path.stem
-
-    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    order = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(group(str(item.path)), len(order)))
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from slurm.work import (
     CONFIG,
     FLUSH,
     QUICK,
-    TABLE,
     ended,
     environment,
     in_the_middle,
