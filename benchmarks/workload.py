@@ -26,7 +26,7 @@ class Workload:
     denoiser: Denoiser
     problem: Problem
     labels: NDArray[np.int64]  # [image]
-    policy: Policy = TTest(20, 200, 2e-3)
+    policy: Policy = TTest(20, 500, 2e-3)  # as many draws at the most as the fixed stages that it is compared with
 
     @classmethod
     def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
