@@ -46,8 +46,8 @@ def start(root: Path, changes: dict[str, str]) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, tiny_sd):
-    """Every command, run once, two at a time."""
+def root(tmp_path_factory, tiny_sd) -> Path:
+    """A folder with models and pictures, as the command finds them."""
     root = tmp_path_factory.mktemp("root")
     (root / "config" / "models").mkdir(parents=True)
     (root / "config" / "models" / "tiny.yaml").write_text(MODEL.format(path=tiny_sd))
@@ -58,22 +58,25 @@ def runs(tmp_path_factory, tiny_sd):
     (root / "photo.png").write_bytes(picture)
     (root / "renamed.png").write_bytes(picture)
     (root / "broken.png").write_bytes(picture[: len(picture) // 2])
-    twice = {"prompts": "a bag,a sneaker,a bag,an ankle boot", "out": "out/twice"}
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(root) -> dict[str, subprocess.CompletedProcess]:
+    """The command in processes of its own, two at a time; of the mistakes, one before and one after the model is loaded."""
     changes = {
         "good": {},
         "renamed": {"image": "renamed.png"},
-        "twice": twice,
-        **{name: change for name, (change, _) in BAD.items()},
+        "twice": {"prompts": "a bag,a sneaker,a bag,an ankle boot", "out": "out/twice"},
+        **{name: BAD[name][0] for name in ("unknown model", "too long")},
     }
     with ThreadPoolExecutor(2) as pool:
-        done = dict(zip(changes, pool.map(lambda change: start(root, change), changes.values()), strict=True))
-    return root, done
+        return dict(zip(changes, pool.map(lambda change: start(root, change), changes.values()), strict=True))
 
 
-def test_the_ranking_is_printed_best_first_and_the_picture_written(runs):
-    root, done = runs
-    assert done["good"].returncode == 0, done["good"].stderr
-    lines = done["good"].stdout.splitlines()
+def test_the_ranking_is_printed_best_first_and_the_picture_written(root, runs):
+    assert runs["good"].returncode == 0, runs["good"].stderr
+    lines = runs["good"].stdout.splitlines()
     assert lines[1].endswith("best") and all("[" in line for line in lines[2:4])
     assert {line.split("  ")[0].strip() for line in lines[1:4]} == {"a sneaker", "a bag", "an ankle boot"}
     calls = int(next(line for line in lines if "calls of the denoiser" in line).split()[0])
@@ -86,33 +89,41 @@ def test_the_ranking_is_printed_best_first_and_the_picture_written(runs):
 
 
 def test_the_result_depends_on_the_picture_not_on_its_name(runs):
-    _, done = runs
-    assert done["renamed"].stdout == done["good"].stdout
+    assert runs["renamed"].stdout == runs["good"].stdout
 
 
 def test_a_prompt_that_is_given_twice_is_scored_once_and_said(runs):
-    _, done = runs
-    assert done["twice"].returncode == 0, done["twice"].stderr
-    lines, plain = (done[name].stdout.splitlines() for name in ("twice", "good"))
+    assert runs["twice"].returncode == 0, runs["twice"].stderr
+    lines, plain = (runs[name].stdout.splitlines() for name in ("twice", "good"))
     assert sorted(lines[1:4]) == sorted(plain[1:4]) and lines[4] == plain[4]
     assert lines[5] == "'a bag' was given 2 times: scored once, tied with itself"
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_told_in_one_clear_line(runs, case):
-    _, done = runs
-    error = done[case].stderr.strip().splitlines()
-    assert done[case].returncode not in (0, None) and not done[case].stdout
+def test_bad_input_is_told_in_one_clear_line(root, case, monkeypatch, capsys):
+    change, words = BAD[case]
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit) as end:
+        classify.main([f"--{name}={value}" for name, value in {**GOOD, **change}.items()])
+    message = str(end.value)
+    assert message.startswith("diffzero: ") and "\n" not in message and not capsys.readouterr().out
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("case", ["unknown model", "too long"])
+def test_a_process_that_meets_bad_input_ends_with_that_line_alone(runs, case):
+    done = runs[case]
+    error = done.stderr.strip().splitlines()
+    assert done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr
     assert len([line for line in error if line.startswith("diffzero: ")]) == 1 and error[-1].startswith("diffzero: ")
-    assert "Traceback" not in done[case].stderr
     assert all(words in error[-1] for words in BAD[case][1]), error[-1]
 
 
-def test_a_memory_too_small_for_one_call_is_told_in_one_clear_line(runs, monkeypatch):
+def test_a_memory_too_small_for_one_call_is_told_in_one_clear_line(root, monkeypatch):
     def shortage(*_, **__):
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.chdir(runs[0])
+    monkeypatch.chdir(root)
     monkeypatch.setattr(UNet2DConditionModel, "forward", shortage)
     with pytest.raises(SystemExit, match="diffzero: memory: not even one call of the network fits"):
         classify.main([f"--{name}={value}" for name, value in GOOD.items()])
