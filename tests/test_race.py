@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from diffzero import paired
 from diffzero.paired import PairedTests
 from diffzero.race import Full, Outcome, Policy, Race, Stages, TTest
 from literal import adaptive_stages, algorithm_1
@@ -131,8 +132,10 @@ def test_the_running_t_statistic_is_scipys_after_every_draw():
     assert compared > 10_000
 
 
-@pytest.mark.parametrize("step", [1, 7, 1000])
-def test_a_race_has_the_same_bits_however_many_draws_it_gets_at_once(step):
+@pytest.mark.parametrize("wide", [1, paired.WIDE], ids=["summed by draw", "summed by class"])
+@pytest.mark.parametrize("step", [7, 1000])
+def test_a_race_has_the_same_bits_however_many_draws_it_gets_at_once(step, wide, monkeypatch):
+    monkeypatch.setattr(paired, "WIDE", wide)
     for kind, scores, weight in cases(70, lambda rng: 150):
         policy, ends = TTest(20, 150, 2e-3), []
         for size in (1, step):

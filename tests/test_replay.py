@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from diffzero.race import Full, Stages, TTest
-from diffzero.replay import NotCovered, predictions
+from diffzero.replay import NotCovered, once_a_draw, predictions
 from diffzero.stages import class_prompts, classification_items
 from toy import POLICIES, Toy, classification, item_table, score, weight
 
@@ -44,6 +44,14 @@ def test_unpruned_scores_replay_any_policy(toy, policy):
 @pytest.mark.parametrize("policy", [TTest(3, 7, 0.05), Full(3), Stages((2,), (1,))], ids=lambda policy: policy.slug)
 def test_pruned_scores_replay_a_policy_that_needs_no_more(toy, policy):
     assert_replays(toy, classification(12), TTest(3, 12, 0.05), policy)
+
+
+@pytest.mark.parametrize("lengths", [[], [1], [3, 1, 4, 4], [1] * 9], ids=str)
+def test_a_weight_that_is_asked_for_once_a_draw_is_that_of_every_score(lengths):
+    t = np.repeat(np.random.default_rng(0).random(len(lengths)), lengths)
+    asked = []
+    np.testing.assert_array_equal(once_a_draw(lambda t: asked.append(len(t)) or weight(t), t), weight(t))
+    assert asked == [len(lengths)]
 
 
 def test_a_score_that_was_never_taken_is_named(toy):

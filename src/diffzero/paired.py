@@ -9,6 +9,7 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 Read = Callable[[int, int], Floats]
+WIDE = 64  # classes from which on sums are faster draw by draw
 LARGEST_BLOCK = 1024  # draws looked at together: one after an event, then doubled while nothing happens
 
 
@@ -108,7 +109,12 @@ def _running(start: Floats, terms: Floats) -> Floats:
     """Sums [draw, class] of `start` and the terms up to each draw, added one after the other."""
     if len(terms) == 1:  # a live race: no need to copy
         return start + terms
-    return np.cumsum(np.concatenate([start[None], terms]), axis=0)[1:]
+    if terms.shape[1] < WIDE:
+        return np.cumsum(np.concatenate([start[None], terms]), axis=0)[1:]
+    sums = np.empty_like(terms)
+    for n, row in enumerate(terms):  # the same additions in the same order; cumsum takes a column at a time
+        start = np.add(start, row, out=sums[n])
+    return sums
 
 
 @functools.cache

@@ -54,7 +54,7 @@ def predictions(
     """
     rows_of = rows_by_image(scores["image"])
     draws, prompts = scores["draw"].to_numpy(), scores["prompt"].to_numpy()
-    weighted = scores["score"].to_numpy(dtype=np.float64) * weight(scores["t"].to_numpy())
+    weighted = scores["score"].to_numpy(dtype=np.float64) * once_a_draw(weight, scores["t"].to_numpy())
     outcomes = []
     for item in items.itertuples(index=False):
         if item.image not in rows_of:
@@ -68,6 +68,12 @@ def predictions(
     kept["prediction"] = np.array(winner, dtype=np.int64)
     kept["correct"] = kept["prediction"] == kept["label"]
     return kept.join(outcome[["calls", "draws", "undecided", "tied"]])
+
+
+def once_a_draw(weight: Callable[[NDArray], NDArray], t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """w_t [score], asked for once where scores next to each other share their t, as those of a shared draw do in shards."""
+    begins = np.flatnonzero(np.concatenate([[True], t[1:] != t[:-1]])[: len(t)])
+    return np.repeat(weight(t[begins]), np.diff(begins, append=len(t)))
 
 
 def rows_by_image(images: pd.Series) -> dict[str, slice | NDArray[np.int64]]:
