@@ -1,6 +1,7 @@
 """The mini models' data, words and sizes: what their accuracy may rest on."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from diffzero.mini.train import truncated_snr
 from diffzero.rendering import render_shard
 from diffzero.scenes import SEEN_PAIRS, sample_scene
 
+MODELS = Path(__file__).parent.parent / "resources" / "models"
 # Literal: a test that read these from the module would believe whatever it says.
 HELD_OUT_NAMES = ("red cube", "cyan cube", "blue sphere", "yellow sphere", "green cylinder", "purple cylinder")
 
@@ -77,6 +79,13 @@ def test_each_word_of_the_corpus_is_one_clip_token(clip_tokenizer):
     words = {word for text in corpus() for word in re.findall(r"[a-z]+|\d", text.lower())}
     assert {"sneaker", "cylinder", "handwritten", "7"} <= words
     assert {word: clip_tokenizer.tokenize(word) for word in words} == {word: [word + "</w>"] for word in words}
+
+
+def test_the_tokenizers_are_fitted_to_the_shipped_ones_every_time(clip_tokenizer, t5_tokenizer):
+    for fitted, model in ((clip_tokenizer, "mini-sd"), (t5_tokenizer, "mini-if")):
+        shipped = type(fitted).from_pretrained(MODELS / model / "tokenizer")
+        mine, theirs = (json.loads(tokenizer.backend_tokenizer.to_str())["model"] for tokenizer in (fitted, shipped))
+        assert mine["vocab"] == theirs["vocab"] and mine.get("merges") == theirs.get("merges")
 
 
 def test_each_word_of_the_corpus_is_one_t5_token(t5_tokenizer):

@@ -19,15 +19,21 @@ IF_PIXELS = 24  # IF sees 64 pixels where Stable Diffusion sees 512: here too th
 
 def clip_tokenizer(corpus: Iterable[str]) -> CLIPTokenizer:
     """CLIP's byte-level BPE with merges fitted to `corpus`: each of its words is one token, any other word still has bytes."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    alphabet, texts = sorted(pre_tokenizers.ByteLevel.alphabet()), [text.lower() for text in corpus]
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
+    # Merges that are equally frequent go by the numbers of their parts. Left alone, the trainer numbers a word's last letters by chance.
+    words = {word for text in texts for word, _ in bpe.pre_tokenizer.pre_tokenize_str(text)}
+    ends = dict.fromkeys(word[-1] + "</w>" for word in sorted(words))
     trainer = trainers.BpeTrainer(
-        vocab_size=2048, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
+        vocab_size=2048,
+        special_tokens=[*alphabet, *ends],
+        end_of_word_suffix="</w>",
+        show_progress=False,
     )
-    bpe.train_from_iterator((text.lower() for text in corpus), trainer)
+    bpe.train_from_iterator(texts, trainer)
     merges = [tuple(merge) for merge in json.loads(bpe.to_str())["model"]["merges"]]
     letters = [*alphabet, *(letter + "</w>" for letter in alphabet)]
     pieces = dict.fromkeys([*letters, *map("".join, merges), "<|startoftext|>", "<|endoftext|>"])

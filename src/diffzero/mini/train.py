@@ -12,7 +12,6 @@ from diffusers import AutoencoderKL, DDPMScheduler, IFPipeline, StableDiffusionP
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import CLIPTokenizer
 
 from diffzero.mini import architectures as mini
 from diffzero.mini.captions import corpus
@@ -92,8 +91,7 @@ def train_sd(data: TrainingSet, out: Path, course: Course, start: Path | None, v
     torch.manual_seed(course.seed)
     vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_folder, torch_dtype=torch.float32)
     vae.requires_grad_(False)
-    # Not fitted again: where two merges are equally frequent, their order is left to chance.
-    tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer") if start else mini.clip_tokenizer(corpus())
+    tokenizer = mini.clip_tokenizer(corpus())
     scheduler = mini.sd_scheduler()
     parts = learners(start, mini.sd_unet(), mini.clip_text_model(tokenizer))
     with torch.no_grad():
