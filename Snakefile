@@ -42,6 +42,7 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/score.smk"

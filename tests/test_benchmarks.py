@@ -1,14 +1,8 @@
 """The parts of the benchmark that only a GPU runs at full size, on the CPU: the same code, a small network."""
 
-import sys
-from pathlib import Path
-
 import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import throughput
+import torch
 from full_size import full_size
 
 

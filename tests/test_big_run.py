@@ -2,15 +2,11 @@
 
 import re
 import resource
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from dry_run import dry_run, jobs, prepare
 
 from diffzero.config import load_run

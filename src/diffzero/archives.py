@@ -130,6 +130,7 @@ class _Metered(io.RawIOBase):
         self.stream, self.left, self.limit = stream, limit, limit
 
     def read(self, size: int = -1) -> bytes:
+        """As a file's. Raises ArchiveError where more comes than is allowed."""
         data = self.stream.read(size if size >= 0 else self.left + 1)
         self.left -= len(data)
         if self.left < 0:

@@ -182,6 +182,7 @@ def asked(ask: Callable[[], T], repo: str, repo_type: str, where: str, patience:
 
 
 def translated(ask: Callable[[], T]) -> T:
+    """What the hub's library answers; its many kinds of errors as DownloadErrors."""
     try:
         return ask()
     except DownloadError:

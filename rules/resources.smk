@@ -1,0 +1,57 @@
+# What rules ask for: minutes and memory of a job, by what it does (diffzero.demand) and by what the site allows.
+import functools
+
+from diffzero import demand, preparation, slurm, slurm_guard
+
+
+def on_slurm():
+    """Whether this Snakemake submits to SLURM (not: runs inside one of its jobs, nor plans without an executor)."""
+    return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+
+
+@functools.cache
+def longest_minutes(rule_name):
+    """What a job may ask for: the profile's walltime_cap (among default-resources) or, if less, its partition's own limit."""
+    everywhere = workflow.resource_settings.default_resources or {}
+    own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
+    site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
+    partition = slurm.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
+    return min(site.get("walltime_cap", demand.LONGEST_MINUTES), partition or demand.LONGEST_MINUTES)
+
+
+def guard_slurm():
+    """Before anything is submitted: settings that hang are refused, jobs that outlived their Snakemake are waited for."""
+    if on_slurm():
+        slurm_guard.guard(workflow)
+
+
+def score_minutes(wildcards, attempt, rulename):
+    calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
+    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
+
+
+def latent_minutes(wildcards, attempt, rulename):
+    gflops = preparation.latents(EXPERIMENT, wildcards.model, wildcards.dataset)
+    return demand.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+
+
+def text_minutes(wildcards, attempt, rulename):
+    gflops = preparation.text(EXPERIMENT, wildcards.model, wildcards.dataset)
+    return demand.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+
+
+def denoiser_memory(wildcards, attempt):
+    return demand.denoiser_memory(EXPERIMENT.model(wildcards.model), attempt)
+
+
+def encoder_memory(wildcards, attempt):
+    return demand.encoder_memory(EXPERIMENT.model(wildcards.model), attempt)
+
+
+def more_memory(megabytes):
+    """The same again with every attempt: a job that was killed for memory gets more."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def more_minutes(minutes):
+    return lambda wildcards, attempt, rulename: min(minutes * attempt, longest_minutes(rulename))
