@@ -48,7 +48,7 @@ classify: export CLASSIFY_IMAGE = $(value IMAGE)
 classify: export CLASSIFY_PROMPTS = $(value PROMPTS)
 classify: export CLASSIFY_MODEL = $(value MODEL)
 classify: $(STAMP)  ## one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
-	@$(BIN)/python -m diffzero.classify --image "$$CLASSIFY_IMAGE" --prompts "$$CLASSIFY_PROMPTS" --model "$$CLASSIFY_MODEL"
+	@$(BIN)/python -m diffzero.cli.classify --image "$$CLASSIFY_IMAGE" --prompts "$$CLASSIFY_PROMPTS" --model "$$CLASSIFY_MODEL"
 
 benchmark: $(STAMP)  ## the engine's speed as ratios, in results/benchmarks/engine.json [DEVICE=cuda]
 	$(BIN)/python benchmarks/engine.py --device $(DEVICE)

@@ -12,10 +12,10 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
-from diffzero import spending
+from diffzero.workflow import cost
 from diffzero.config import ConfigError, load_run
-from diffzero.experiment import LEWIS, SCENES, Experiment
-from diffzero.publication import Publication, command_line
+from diffzero.workflow.experiment import LEWIS, SCENES, Experiment
+from diffzero.workflow.targets import Publication, command_line
 
 # A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
 if "models" not in config:
@@ -74,12 +74,12 @@ onstart:
 onsuccess:
     if not only_asked():
         sys.stderr.write(PUBLISHED.summary())
-        print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
+        print(cost.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
 
 
 onerror:
     if not only_asked():
-        print(spending.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[1])
+        print(cost.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[1])
 
 
 rule all:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from workload import Workload
 
-from diffzero.denoisers.base import Denoiser, Tensors
-from diffzero.noise import draw_noise
-from diffzero.schedule import Schedule, betas
+from diffzero.diffusion.draws import draw_noise
+from diffzero.diffusion.schedule import Schedule, betas
+from diffzero.models.base import Denoiser, Tensors
 
 # Li et al. 2023 for ten classes: 50 draws of all, then 500 in all of the best five.
 STAGES = ((50, 5), (500, 1))

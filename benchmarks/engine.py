@@ -20,13 +20,13 @@ from reuse import reuse_speedup
 from throughput import engine_run, useful_fraction, wait_for
 from workload import Workload, bookkeeping_problem, item_table
 
-from diffzero import denoisers
-from diffzero.files import write_json
-from diffzero.memory import batch_size
-from diffzero.race import TTest
-from diffzero.replay import predictions
-from diffzero.scoring import Engine
-from diffzero.store import Store
+from diffzero import models
+from diffzero.pruning.race import TTest
+from diffzero.pruning.replay import predictions
+from diffzero.scoring.engine import Engine
+from diffzero.scoring.oom import batch_size
+from diffzero.scoring.store import Store
+from diffzero.utils.io import write_json
 
 
 def speedups(work: Workload, turns: int) -> dict:
@@ -92,7 +92,7 @@ def main() -> None:
     options = parser.parse_args()
     # One thread: the claims are per core, and the engine's second thread must not borrow one from the network.
     torch.set_num_threads(1)
-    denoiser = denoisers.load(options.model, "float32", options.device)
+    denoiser = models.load(options.model, "float32", options.device)
     work = Workload.fashion(denoiser, options.images)
     name = torch.cuda.get_device_name(denoiser.device) if denoiser.device.type == "cuda" else "cpu"
     report = {"device": name, "model": options.model.name, "torch": torch.__version__}

@@ -12,12 +12,12 @@ from reuse import SD_TOKENS, sd_v1_4
 from throughput import useful_fraction
 from workload import Workload
 
-from diffzero.denoisers.reuse import Reuse
-from diffzero.denoisers.stable_diffusion import StableDiffusion
-from diffzero.mini.architectures import TOKENS, sd_unet
-from diffzero.problem import Item, Problem
-from diffzero.race import Full
-from diffzero.schedule import Schedule, betas
+from diffzero.diffusion.schedule import Schedule, betas
+from diffzero.models.stable_diffusion import StableDiffusion
+from diffzero.models.unet_cache import Reuse
+from diffzero.pruning.race import Full
+from diffzero.scoring.problem import Item, Problem
+from diffzero.training.nets import TOKENS, sd_unet
 
 BETAS = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 CLASSES, DRAWS = 10, 20

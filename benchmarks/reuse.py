@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from diffzero.denoisers.reuse import Reuse
+from diffzero.models.unet_cache import Reuse
 
 # Stable Diffusion v1.4's published configuration; the weights are random, which changes no duration.
 SD_V1_4 = {

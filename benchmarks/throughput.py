@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from workload import Workload
 
-from diffzero.memory import batch_size, out_of_memory
-from diffzero.scoring import Engine
-from diffzero.store import Store
+from diffzero.scoring.engine import Engine
+from diffzero.scoring.oom import batch_size, out_of_memory
+from diffzero.scoring.store import Store
 
 # Where a device may be at its best; the engine's own choice is among them.
 BATCH_SIZES = {"cpu": (8, 16, 32, 64, 128, 256), "cuda": (8, 16, 32, 64, 128, 256, 512)}

@@ -8,12 +8,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from diffzero import images
-from diffzero.denoisers.base import Denoiser, Tensors
-from diffzero.mini.captions import FASHION
-from diffzero.problem import Item, Problem
-from diffzero.race import Outcome, Policy, TTest
-from diffzero.weighting import heuristic
+from diffzero.data import transforms
+from diffzero.diffusion.weighting import heuristic
+from diffzero.models.base import Denoiser, Tensors
+from diffzero.pruning.race import Outcome, Policy, TTest
+from diffzero.scoring.problem import Item, Problem
+from diffzero.training.captions import FASHION
 
 FASHION_TEST = Path("resources/data/fashion-test.parquet")
 SIZE = 32
@@ -32,7 +32,7 @@ class Workload:
     def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
         """The first `count` Fashion-MNIST test images, ten classes."""
         table = pd.read_parquet(FASHION_TEST).iloc[:count]
-        pixels = np.stack([images.crop(data, str(k), SIZE) for k, data in enumerate(table["bytes"])])
+        pixels = np.stack([transforms.crop(data, str(k), SIZE) for k, data in enumerate(table["bytes"])])
         prompts, names = [f"a photo of a {name}." for name in FASHION], [str(k) for k in range(len(table))]
         problem = Problem(
             dataset="fashion",

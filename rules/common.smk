@@ -1,5 +1,5 @@
-# What rules ask about wildcards; the answers come from diffzero.experiment and diffzero.publication.
-from diffzero.checkpoint import stamps
+# What rules ask about wildcards; the answers come from diffzero.workflow.experiment and diffzero.workflow.targets.
+from diffzero.models.checkpoint import stamps
 
 # Figures join a model and a data set by a hyphen, which names may hold, too.
 FIGURE_MODELS = "|".join(map(re.escape, RUN.models))

@@ -1,7 +1,9 @@
-# What rules ask for: minutes and memory of a job, by what it does (diffzero.demand) and by what the site allows.
+# What rules ask for: minutes and memory of a job, by what it does (diffzero.workflow.resources) and by what the site allows.
 import functools
 
-from diffzero import demand, preparation, slurm, slurm_guard
+from diffzero.cluster.slurm import guard, queue
+from diffzero.workflow import encoder_cost
+from diffzero.workflow import resources as job_resources
 
 
 def on_slurm():
@@ -15,37 +17,37 @@ def longest_minutes(rule_name):
     everywhere = workflow.resource_settings.default_resources or {}
     own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
     site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
-    partition = slurm.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
-    return min(site.get("walltime_cap", demand.LONGEST_MINUTES), partition or demand.LONGEST_MINUTES)
+    partition = queue.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
+    return min(site.get("walltime_cap", job_resources.LONGEST_MINUTES), partition or job_resources.LONGEST_MINUTES)
 
 
 def guard_slurm():
     """Before anything is submitted: settings that hang are refused, jobs that outlived their Snakemake are waited for."""
     if on_slurm():
-        slurm_guard.guard(workflow)
+        guard.guard(workflow)
 
 
 def score_minutes(wildcards, attempt, rulename):
     calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
-    return demand.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
+    return job_resources.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
 
 
 def latent_minutes(wildcards, attempt, rulename):
-    gflops = preparation.latents(EXPERIMENT, wildcards.model, wildcards.dataset)
-    return demand.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+    gflops = encoder_cost.latents(EXPERIMENT, wildcards.model, wildcards.dataset)
+    return job_resources.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
 
 
 def text_minutes(wildcards, attempt, rulename):
-    gflops = preparation.text(EXPERIMENT, wildcards.model, wildcards.dataset)
-    return demand.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+    gflops = encoder_cost.text(EXPERIMENT, wildcards.model, wildcards.dataset)
+    return job_resources.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
 
 
 def denoiser_memory(wildcards, attempt):
-    return demand.denoiser_memory(EXPERIMENT.model(wildcards.model), attempt)
+    return job_resources.denoiser_memory(EXPERIMENT.model(wildcards.model), attempt)
 
 
 def encoder_memory(wildcards, attempt):
-    return demand.encoder_memory(EXPERIMENT.model(wildcards.model), attempt)
+    return job_resources.encoder_memory(EXPERIMENT.model(wildcards.model), attempt)
 
 
 def more_memory(megabytes):

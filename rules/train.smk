@@ -3,7 +3,7 @@
 
 from dataclasses import asdict
 
-from diffzero.mini.recipe import COURSES, SCENE_SEED, SCENE_SHARDS, SCENES_A_SHARD
+from diffzero.training.recipe import COURSES, SCENE_SEED, SCENE_SHARDS, SCENES_A_SHARD
 
 MINI = f"{RUN.results}/mini"
 

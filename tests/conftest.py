@@ -12,8 +12,8 @@ from huggingface_hub import constants
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from diffzero.mini import architectures as mini
-from diffzero.mini.captions import corpus
+from diffzero.training import nets as mini
+from diffzero.training.captions import corpus
 from hub_server import FakeHub, Server
 
 # For the processes that tests start: pytest's own `pythonpath` does not reach them.

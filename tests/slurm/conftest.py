@@ -4,9 +4,8 @@ import subprocess
 import sys
 
 import pytest
-
-from slurm.cluster import Cluster
-from slurm.work import CONFIG, WHY_NOT, Work, environment, jobs, wait_for
+from cluster import Cluster
+from work import CONFIG, WHY_NOT, Work, environment, jobs, wait_for
 
 
 @pytest.fixture(scope="session")

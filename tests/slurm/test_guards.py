@@ -3,9 +3,9 @@
 import time
 
 import pytest
+from work import CONFIG, QUICK, ended, in_the_middle, jobs, needs_slurm, wait_for
 
-from diffzero.slurm_guard import STOP
-from slurm.work import CONFIG, QUICK, ended, in_the_middle, jobs, needs_slurm, wait_for
+from diffzero.cluster.slurm.guard import STOP
 
 needs_slurm()
 

@@ -8,8 +8,7 @@ import sys
 import time
 
 import pytest
-
-from slurm.work import (
+from work import (
     CONFIG,
     FLUSH,
     QUICK,

@@ -13,8 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-
-from slurm.cluster import Cluster, missing
+from cluster import Cluster, missing
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = "tests/slurm/config.yaml"

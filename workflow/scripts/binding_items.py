@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.files import write_json, write_parquet
-from diffzero.logs import log_to
-from diffzero.stages import binding_items, scene_images
+from diffzero.data.selection import binding_items, scene_images
+from diffzero.utils.io import write_json, write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params = snakemake.params

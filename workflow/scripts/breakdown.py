@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import figures
-from diffzero.breakdown import breakdown
-from diffzero.files import read_json, write_atomically
-from diffzero.logs import log_to
-from diffzero.results import predictions
+from diffzero.analysis.binding_errors import breakdown
+from diffzero.analysis.load import predictions
+from diffzero.reporting import figures
+from diffzero.utils.io import read_json, write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 source, output = snakemake.input, snakemake.output

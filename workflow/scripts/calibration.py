@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import layout, tables
-from diffzero.confidences import calibrate
+from diffzero.analysis.confidences import calibrate
+from diffzero.analysis.load import fixed_weights, unpruned
 from diffzero.config import Policy, Weighting
-from diffzero.experiment import race_policy
-from diffzero.files import write_atomically
-from diffzero.logs import log_to
-from diffzero.results import fixed_weights, unpruned
+from diffzero.reporting import table_format, tables
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import race_policy
 
 log_to(snakemake.log[0])
 params, weighting = snakemake.params, Weighting(**snakemake.params.weighting)
@@ -22,5 +22,5 @@ data = {
 table, bins = calibrate(data, policy)
 paper = pd.read_csv(snakemake.input.paper)
 written = [snakemake.output.csv, *snakemake.output.rest]
-layout.write(table, [tables.layout_calibration(table, paper, params.absent)], written)
+table_format.write(table, [tables.layout_calibration(table, paper, params.absent)], written)
 write_atomically(Path(snakemake.output.bins), bins.to_csv(index=False, float_format="%.6g").encode())

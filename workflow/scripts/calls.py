@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from diffzero import figures
-from diffzero.logs import log_to
-from diffzero.results import predictions
+from diffzero.analysis.load import predictions
+from diffzero.reporting import figures
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 figures.save(figures.calls(predictions(snakemake.params.sources)), Path(snakemake.output.svg).with_suffix(""))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from diffzero.check import check, require, to_text
 from diffzero.config import Run
-from diffzero.experiment import Experiment
-from diffzero.logs import log_to
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.preflight import check, require, to_text
 
 log_to(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))

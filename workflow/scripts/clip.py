@@ -6,13 +6,13 @@ import pandas as pd
 import torch
 from pydantic import TypeAdapter
 
-from diffzero import denoisers
+from diffzero import models
 from diffzero.baselines import clip
+from diffzero.cluster.gpu_lock import own_gpu
 from diffzero.config import Clip
-from diffzero.files import read_json, write_parquet
-from diffzero.gpus import own_gpu
-from diffzero.logs import log_to
-from diffzero.problem import read_prompts
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.io import read_json, write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
@@ -22,6 +22,6 @@ images = pd.read_parquet(snakemake.input.images)
 prompts = read_prompts(Path(snakemake.input.prompts))
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
 with own_gpu(snakemake.params.device) as device:
-    similarity = clip.similarities(settings, folder, images, prompts, via, denoisers.pick_device(device))
+    similarity = clip.similarities(settings, folder, images, prompts, via, models.pick_device(device))
 items = pd.read_parquet(snakemake.input.decisions)
 write_parquet(clip.predictions(items, list(images["image"]), similarity), Path(snakemake.output[0]))

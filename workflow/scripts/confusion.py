@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from diffzero import figures
-from diffzero.files import read_json
-from diffzero.logs import log_to
-from diffzero.results import predictions
+from diffzero.analysis.load import predictions
+from diffzero.reporting import figures
+from diffzero.utils.io import read_json
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 wildcards, names = snakemake.wildcards, read_json(Path(snakemake.input.prompts))["classnames"]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import figures, layout, tables
-from diffzero.logs import log_to
-from diffzero.results import BINDING_NOTE, predictions
+from diffzero.analysis.load import BINDING_NOTE, predictions
+from diffzero.reporting import figures, table_format, tables
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params, output = snakemake.params, snakemake.output
 table = tables.controlled(predictions(params.sources), pd.DataFrame(params.wanted))
-layout.write(table, [tables.layout_controlled(table, [*params.absent, BINDING_NOTE])], [output.csv, *output.rest])
+table_format.write(table, [tables.layout_controlled(table, [*params.absent, BINDING_NOTE])], [output.csv, *output.rest])
 figures.save(figures.controlled(table), Path(output.svg).with_suffix(""))

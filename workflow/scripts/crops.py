@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.files import write_npy_rows
-from diffzero.images import each_crop
-from diffzero.logs import log_to
+from diffzero.data.transforms import each_crop
+from diffzero.utils.io import write_npy_rows
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 images, size = pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)

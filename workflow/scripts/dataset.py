@@ -5,9 +5,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from diffzero.config import Dataset
-from diffzero.files import write_json, write_parquet
-from diffzero.logs import log_to
-from diffzero.stages import class_prompts, classification_items, selection, test_images
+from diffzero.data.selection import class_prompts, classification_items, selection, test_images
+from diffzero.utils.io import write_json, write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 dataset = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)

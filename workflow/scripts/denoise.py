@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
-from diffzero import denoisers
-from diffzero.checkpoint import LATENTS, SCORES, Recorded
+from diffzero import models
+from diffzero.cluster.gpu_lock import own_gpu
 from diffzero.config import Weighting
-from diffzero.denoise import denoise
-from diffzero.files import write_atomically
-from diffzero.gpus import own_gpu
-from diffzero.inputs import read_text
-from diffzero.logs import log_to
-from diffzero.problem import read_prompts
-from diffzero.weighting import weigh
+from diffzero.diffusion.weighting import weigh
+from diffzero.models.checkpoint import LATENTS, SCORES, Recorded
+from diffzero.scoring.denoise_figure import denoise
+from diffzero.scoring.inputs import read_text
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
 with own_gpu(params.device) as device:
-    denoiser = denoisers.load(Recorded.read(Path(source.weights)).unchanged((*SCORES, *LATENTS)), params.dtype, device)
+    denoiser = models.load(Recorded.read(Path(source.weights)).unchanged((*SCORES, *LATENTS)), params.dtype, device)
     pictures = denoise(
         denoiser,
         pd.read_parquet(source.decisions).head(params.entry["images"]),

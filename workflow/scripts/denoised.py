@@ -4,9 +4,9 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from diffzero import figures
-from diffzero.files import read_json
-from diffzero.logs import log_to
+from diffzero.reporting import figures
+from diffzero.utils.io import read_json
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 pictures = load_file(snakemake.input[0])

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import figures, schedule
+from diffzero.analysis.efficiency import curves
 from diffzero.config import Policy, Weighting
-from diffzero.efficiency import curves
-from diffzero.experiment import pruning_of
-from diffzero.files import read_json, write_atomically
-from diffzero.logs import log_to
-from diffzero.weighting import weigh
+from diffzero.diffusion import schedule
+from diffzero.diffusion.weighting import weigh
+from diffzero.reporting import figures
+from diffzero.utils.io import read_json, write_atomically
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import pruning_of
 
 log_to(snakemake.log[0])
 noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))

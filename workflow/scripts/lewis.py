@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from diffzero import lewis
-from diffzero.files import write_parquet
-from diffzero.logs import log_to
+from diffzero.binding import lewis
+from diffzero.utils.io import write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 settings = snakemake.params.lewis

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from diffzero.files import write_parquet
-from diffzero.logs import log_to
-from diffzero.mini.recipe import SIZE
-from diffzero.rendering import render_shard
-from diffzero.scenes import SEEN_PAIRS
+from diffzero.binding.render import render_shard
+from diffzero.binding.scenes import SEEN_PAIRS
+from diffzero.training.recipe import SIZE
+from diffzero.utils.io import write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params = snakemake.params

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from diffzero.files import read_json, write_atomically
-from diffzero.logs import log_to
-from diffzero.results import predictions
-from diffzero.tables import model_vs_human
+from diffzero.analysis.load import predictions
+from diffzero.reporting.tables import model_vs_human
+from diffzero.utils.io import read_json, write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 names = read_json(Path(snakemake.input.prompts))["classnames"]

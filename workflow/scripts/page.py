@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from diffzero import report
-from diffzero.files import write_atomically
-from diffzero.logs import log_to
+from diffzero.reporting import html
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
-contents = report.Contents(
+contents = html.Contents(
     facts=params.facts,
     missing=params.missing,
     tables=list(map(Path, source.tables)),
     figures=list(map(Path, source.figures)),
     captions=list(map(Path, source.captions)),
-    provenance=report.provenance(params.facts, map(Path, source.weights), map(Path, source.images)),
+    provenance=html.provenance(params.facts, map(Path, source.weights), map(Path, source.images)),
 )
-write_atomically(Path(snakemake.output[0]), report.page(contents).encode())
+write_atomically(Path(snakemake.output[0]), html.page(contents).encode())

@@ -1,9 +1,9 @@
 """Models compared on the same images."""
 
-from diffzero import layout, tables
-from diffzero.logs import log_to
-from diffzero.results import predictions
+from diffzero.analysis.load import predictions
+from diffzero.reporting import table_format, tables
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 table = tables.paired(predictions(snakemake.params.sources), snakemake.params.seed)
-layout.write(table, [tables.layout_paired(table, snakemake.params.absent)], snakemake.output)
+table_format.write(table, [tables.layout_paired(table, snakemake.params.absent)], snakemake.output)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from diffzero.config import Run
-from diffzero.experiment import Experiment
-from diffzero.files import write_atomically
-from diffzero.logs import log_to
-from diffzero.plan import plan
-from diffzero.plan_text import to_markdown
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.plan import plan
+from diffzero.workflow.plan_report import to_markdown
 
 log_to(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import replay, schedule
 from diffzero.config import Weighting
-from diffzero.experiment import policy_of
-from diffzero.files import read_json, write_parquet
-from diffzero.logs import log_to
-from diffzero.weighting import weigh
+from diffzero.diffusion import schedule
+from diffzero.diffusion.weighting import weigh
+from diffzero.pruning import replay
+from diffzero.utils.io import read_json, write_parquet
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import policy_of
 
 log_to(snakemake.log[0])
 noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from diffzero.files import write_parquet
-from diffzero.logs import log_to
-from diffzero.problem import shard_rows
-from diffzero.rendering import render_shard
+from diffzero.binding.render import render_shard
+from diffzero.scoring.problem import shard_rows
+from diffzero.utils.io import write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params = snakemake.params

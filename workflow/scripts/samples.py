@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from diffzero import denoisers
-from diffzero.checkpoint import Recorded
-from diffzero.figures.paper import MOST_PROMPTS
-from diffzero.files import write_atomically
-from diffzero.gpus import own_gpu
-from diffzero.logs import log_to
-from diffzero.problem import read_prompts
-from diffzero.sampling import sample
+from diffzero import models
+from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.models.checkpoint import Recorded
+from diffzero.models.sampling import sample
+from diffzero.reporting.figures.paper import MOST_PROMPTS
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 source, params, entry = snakemake.input, snakemake.params, snakemake.params.entry
@@ -28,6 +28,6 @@ with own_gpu(params.device) as device:
         params.seed,
         params.size,
         getattr(torch, params.dtype),
-        denoisers.pick_device(device),
+        models.pick_device(device),
     )
 write_atomically(Path(snakemake.output[0]), save({"pictures": np.ascontiguousarray(pictures)}))

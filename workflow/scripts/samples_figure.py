@@ -4,10 +4,10 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from diffzero import figures
-from diffzero.figures.paper import MOST_PROMPTS
-from diffzero.logs import log_to
-from diffzero.problem import read_prompts
+from diffzero.reporting import figures
+from diffzero.reporting.figures.paper import MOST_PROMPTS
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 pictures, entry = load_file(snakemake.input[0])["pictures"], snakemake.params.entry

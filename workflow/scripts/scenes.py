@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import figures
-from diffzero.logs import log_to
+from diffzero.reporting import figures
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 table = pd.read_parquet(snakemake.input[0]).head(snakemake.params.first)

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import torch
 
-from diffzero.checkpoint import Recorded
+from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.signals import on_sigterm
 from diffzero.config import Weighting
-from diffzero.experiment import policy_of
-from diffzero.files import write_json, write_parquet
-from diffzero.gpus import own_gpu
-from diffzero.inputs import Inputs
-from diffzero.lease import lease
-from diffzero.logs import log_to
-from diffzero.problem import read_prompts
-from diffzero.score_job import Settings, run
-from diffzero.stopping import on_sigterm
+from diffzero.models.checkpoint import Recorded
+from diffzero.scoring.inputs import Inputs
+from diffzero.scoring.job import Settings, run
+from diffzero.scoring.problem import read_prompts
+from diffzero.scoring.shard_lock import lease
+from diffzero.utils.io import write_json, write_parquet
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import policy_of
 
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)

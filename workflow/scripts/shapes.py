@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from diffzero import figures
-from diffzero.files import read_json, write_atomically
-from diffzero.logs import log_to
-from diffzero.results import predictions
-from diffzero.tables import by_category
+from diffzero.analysis.load import predictions
+from diffzero.reporting import figures
+from diffzero.reporting.tables import by_category
+from diffzero.utils.io import read_json, write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 output, names = snakemake.output, read_json(Path(snakemake.input.prompts))["classnames"]

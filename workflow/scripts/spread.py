@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from diffzero import layout, tables
-from diffzero.logs import log_to
-from diffzero.results import predictions
+from diffzero.analysis.load import predictions
+from diffzero.reporting import table_format, tables
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 table = tables.spreads(predictions(snakemake.params.sources), pd.read_csv(snakemake.input.paper))
-layout.write(table, [tables.layout_spread(table, snakemake.params.absent)], snakemake.output)
+table_format.write(table, [tables.layout_spread(table, snakemake.params.absent)], snakemake.output)

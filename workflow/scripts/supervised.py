@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from diffzero import denoisers
+from diffzero import models
 from diffzero.baselines import supervised
-from diffzero.files import read_json, write_parquet
-from diffzero.gpus import own_gpu
-from diffzero.logs import log_to
+from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.utils.io import read_json, write_parquet
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
@@ -19,7 +19,7 @@ names = read_json(Path(snakemake.input.prompts))["classnames"]
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
 outputs = supervised.outputs_of(snakemake.params.classes, names)
 with own_gpu(snakemake.params.device) as device:
-    found = supervised.probabilities(folder, images, via, denoisers.pick_device(device))
+    found = supervised.probabilities(folder, images, via, models.pick_device(device))
 items = pd.read_parquet(snakemake.input.decisions)
 table = supervised.predictions(items, list(images["image"]), supervised.of_classes(found, outputs))
 write_parquet(table, Path(snakemake.output[0]))

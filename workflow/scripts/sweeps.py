@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import figures, sweeps
+from diffzero.analysis import sweeps
+from diffzero.analysis.load import fixed_weights
 from diffzero.config import Policy, Weighting
-from diffzero.experiment import pruning_of
-from diffzero.files import read_json, write_atomically
-from diffzero.logs import log_to
-from diffzero.results import fixed_weights
-from diffzero.schedule import read
-from diffzero.weighting import weigh
+from diffzero.diffusion.schedule import read
+from diffzero.diffusion.weighting import weigh
+from diffzero.reporting import figures
+from diffzero.utils.io import read_json, write_atomically
+from diffzero.utils.logging import log_to
+from diffzero.workflow.experiment import pruning_of
 
 log_to(snakemake.log[0])
 source, output, wildcards = snakemake.params.sources[0], snakemake.output, snakemake.wildcards

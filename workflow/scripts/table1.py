@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero import layout, tables
-from diffzero.files import read_json
-from diffzero.logs import log_to
-from diffzero.results import costs, notes, predictions, reported
-from diffzero.tables.top5 import top5_notes
+from diffzero.analysis.load import costs, notes, predictions, reported
+from diffzero.reporting import table_format, tables
+from diffzero.reporting.tables.top5 import top5_notes
+from diffzero.utils.io import read_json
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params = snakemake.params
@@ -16,4 +16,4 @@ found, paper = predictions(params.sources), reported(pd.read_csv(snakemake.input
 table = tables.table1(found, costs(snakemake.input.costs), paper, pd.DataFrame(params.wanted), params.sizes)
 duplicates = {Path(path).parent.name: read_json(Path(path))["duplicates"] for path in snakemake.input.prompts}
 remarks = [*top5_notes(found), *params.absent, *notes(params.trained_on, duplicates)]
-layout.write(table, [tables.layout1(table, remarks, paper)], snakemake.output)
+table_format.write(table, [tables.layout1(table, remarks, paper)], snakemake.output)

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from diffzero import layout, tables
-from diffzero.logs import log_to
-from diffzero.results import predictions
-from diffzero.tables.shapes import with_cues
-from diffzero.tables.top5 import top5_notes
+from diffzero.analysis.load import predictions
+from diffzero.reporting import table_format, tables
+from diffzero.reporting.tables.table2_shape_bias import with_cues
+from diffzero.reporting.tables.top5 import top5_notes
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params, paper = snakemake.params, pd.read_csv(snakemake.input.paper)
@@ -14,4 +14,4 @@ found = predictions(params.sources)
 table = tables.table2(found, paper, with_cues(found, pd.DataFrame(params.wanted), params.cues))
 shown = found[found["dataset"].isin(table["dataset"])]
 notes = [*top5_notes(shown), *params.absent] if len(table) else []
-layout.write(table, [tables.layout2(table, paper, notes)], snakemake.output)
+table_format.write(table, [tables.layout2(table, paper, notes)], snakemake.output)

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from diffzero import layout, tables
-from diffzero.logs import log_to
-from diffzero.results import predictions
+from diffzero.analysis.load import predictions
+from diffzero.reporting import table_format, tables
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params = snakemake.params
 table = tables.table3_lewis(
     predictions(params.sources), pd.read_csv(snakemake.input.paper), pd.DataFrame(params.wanted)
 )
-layout.write(table, [tables.layout_lewis(table, params.absent)], snakemake.output)
+table_format.write(table, [tables.layout_lewis(table, params.absent)], snakemake.output)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from diffzero import figures
+from diffzero.analysis.load import unpruned
+from diffzero.analysis.timesteps import profile
 from diffzero.config import Weighting
-from diffzero.files import write_atomically
-from diffzero.logs import log_to
-from diffzero.results import unpruned
-from diffzero.timesteps import profile
-from diffzero.weighting import weigh
+from diffzero.diffusion.weighting import weigh
+from diffzero.reporting import figures
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 wildcards, output = snakemake.wildcards, snakemake.output

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from diffzero import layout, tables
-from diffzero.logs import log_to
-from diffzero.results import predictions
-from diffzero.tables.studies import WANTED_COLUMNS
+from diffzero.analysis.load import predictions
+from diffzero.reporting import table_format, tables
+from diffzero.reporting.tables.studies import WANTED_COLUMNS
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 params, paper = snakemake.params, pd.read_csv(snakemake.input.paper)
 wanted = pd.DataFrame(params.rows, columns=WANTED_COLUMNS)
 table = tables.variants(predictions(params.sources), wanted, paper, params.sizes)
-layout.write(table, tables.layouts_variants(table, paper, params.absent), snakemake.output)
+table_format.write(table, tables.layouts_variants(table, paper, params.absent), snakemake.output)

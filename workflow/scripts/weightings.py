@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from diffzero import layout, tables
+from diffzero.analysis.load import fixed_weights, unpruned
 from diffzero.config import Weighting
-from diffzero.logs import log_to
-from diffzero.results import fixed_weights, unpruned
+from diffzero.reporting import table_format, tables
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 output, absent, weighting = snakemake.output, snakemake.params.absent, Weighting(**snakemake.params.weighting)
@@ -16,8 +16,8 @@ weights = {key: fixed_weights(weighting, schedule) for key, (_, schedule) in fou
 heuristics = {key: fixed["heuristic"] for key, fixed in weights.items()}
 
 table = tables.table4(data, weights, table4, snakemake.params.sizes)
-layout.write(table, [tables.layout4(table, table4, absent)], [output.csv, *output.rest])
+table_format.write(table, [tables.layout4(table, table4, absent)], [output.csv, *output.rest])
 table = tables.transfer(data, heuristics)
-layout.write(table, [tables.layout_transfer(table, absent)], [output.transfer, *output.transfer_rest])
+table_format.write(table, [tables.layout_transfer(table, absent)], [output.transfer, *output.transfer_rest])
 table = tables.combined(data, heuristics)
-layout.write(table, [tables.layout_combined(table, ablations, absent)], [output.combined, *output.combined_rest])
+table_format.write(table, [tables.layout_combined(table, ablations, absent)], [output.combined, *output.combined_rest])

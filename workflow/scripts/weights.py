@@ -5,9 +5,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from diffzero.config import Model
-from diffzero.files import write_json
-from diffzero.logs import log_to
-from diffzero.weights import inspect
+from diffzero.models.download import inspect
+from diffzero.utils.io import write_json
+from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 model = TypeAdapter(Model).validate_python(snakemake.params.model)

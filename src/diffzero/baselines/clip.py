@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from diffzero.baselines.base import encode, normalised
 from diffzero.baselines.decisions import decided
-from diffzero.baselines.network import encode, normalised
-from diffzero.checkpoint import OPEN_CLIP, CheckpointError, single
 from diffzero.config import Clip
-from diffzero.images import crops
+from diffzero.data.transforms import crops
+from diffzero.models.checkpoint import OPEN_CLIP, CheckpointError, single
 
 
 def load(clip: Clip, folder: Path, device: torch.device) -> tuple[nn.Module, Callable[[list[str]], Tensor]]:

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from timm.data import resolve_model_data_config
 from torch import nn
 
+from diffzero.baselines.base import encode, normalised
 from diffzero.baselines.decisions import decided
-from diffzero.baselines.network import encode, normalised
-from diffzero.checkpoint import TIMM, CheckpointError, single
-from diffzero.images import crops
+from diffzero.data.transforms import crops
+from diffzero.models.checkpoint import TIMM, CheckpointError, single
 
 TOP = 5
 

@@ -5,17 +5,17 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from diffzero.config import catalogue, dataset, run
+from diffzero.config import datasets, models, run
 from diffzero.config.base import Closed
 
 _RUN = (
     *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding, run.Lewis),
     *(run.Efficiency, run.Unpruned, run.Variant, run.Denoised, run.Samples, run.Plan),
 )
-_MODEL = (catalogue.Diffusion, catalogue.Mirror, catalogue.Clip, catalogue.Supervised)
+_MODEL = (models.Diffusion, models.Mirror, models.Clip, models.Supervised)
 _DATASET = (
-    *(dataset.Dataset, dataset.Digits, dataset.Parquet, dataset.Folder),
-    *(dataset.Hub, dataset.Webdataset, dataset.Archive, dataset.Download),
+    *(datasets.Dataset, datasets.Digits, datasets.Parquet, datasets.Folder),
+    *(datasets.Hub, datasets.Webdataset, datasets.Archive, datasets.Download),
 )
 _CHAPTERS: tuple[tuple[str, tuple[type[Closed], ...]], ...] = (
     ("A run: config/config.yaml, config/demo.yaml", _RUN),

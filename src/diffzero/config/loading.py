@@ -10,8 +10,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from diffzero.config.base import IN_WORDS, ConfigError, did_you_mean, nearest_first
-from diffzero.config.catalogue import Baseline, Clip, Diffusion, Model, Supervised
-from diffzero.config.dataset import Dataset
+from diffzero.config.datasets import Dataset
+from diffzero.config.models import Baseline, Clip, Diffusion, Model, Supervised
 from diffzero.config.run import Run
 
 T = TypeVar("T")

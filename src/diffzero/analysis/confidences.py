@@ -1,0 +1,71 @@
+"""Figure 5: both confidences of every image of unpruned scores, fitted on one half and judged on the other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from diffzero.analysis import calibration
+from diffzero.analysis.learned_weighting import folds
+from diffzero.analysis.score_array import UNKNOWN, Matrices
+from diffzero.pruning.race import Full, Policy, Stages, TTest
+from diffzero.pruning.replay import replay
+
+SOFTMAX, CALLS = "temperature softmax of weighted scores", "Platt-scaled number of model calls"
+COLUMNS = ("model", "dataset", "confidence", "ece", "accuracy", "n", "fitted", "calls")
+
+Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def cut_off(policy: Policy, draws: int) -> Policy:
+    """The policy, where it would go on longer ended after `draws` draws: of the classes still racing the lowest mean wins."""
+    if policy.max_scores <= draws:
+        return policy
+    if isinstance(policy, TTest):
+        return replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
+    if isinstance(policy, Stages):
+        before = [(n, k) for n, k in zip(policy.draws, policy.keep, strict=True) if n < draws]
+        return Stages((*(n for n, _ in before), draws), (*(k for _, k in before), 1))
+    return Full(draws)
+
+
+def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Calls [image] and whether right [image] of the policy replayed on unpruned scores, cut off where they end."""
+    policy = cut_off(policy, data.t.shape[1])
+    weighted = data.scores * weight(data.t)[..., None]  # [image, draw, class]
+    classes = list(range(data.scores.shape[2]))
+    outcomes = [replay(policy, mine, name, classes) for mine, name in zip(weighted, data.images, strict=True)]
+    calls = np.array([outcome.calls for outcome in outcomes], dtype=np.float64)
+    return calls, np.array([outcome.winner for outcome in outcomes]) == data.label
+
+
+def calibrate(
+    data: Mapping[tuple[str, str], tuple[Matrices, Weight]], policy: Policy
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """COLUMNS, two rows a (model, data set); and the bins: model, dataset, confidence_kind, then calibration.BIN_COLUMNS.
+
+    A random half of the images fits the temperature and Platt's two numbers; the other is judged.
+    """
+    rows, bins = [], []
+    for (model, dataset), (matrices, weight) in data.items():
+        known = matrices.take(np.flatnonzero(matrices.label != UNKNOWN))
+        fitted, judged = folds(len(known.label))
+        means, (calls, raced) = known.means(weight), races(known, policy, weight)
+        temperature = calibration.fit_temperature(means[fitted], known.label[fitted])
+        platt = calibration.fit_platt(calls[fitted], raced[fitted])
+        full = known.scores.shape[1] * known.scores.shape[2]
+        confidences = (
+            (SOFTMAX, calibration.softmax_confidence(means, temperature), known.correct(weight), full),
+            (CALLS, platt.confidence(calls), raced, calls[judged].mean()),
+        )
+        for name, confidence, right, cost in confidences:
+            mine = confidence[judged], right[judged]
+            ece = calibration.expected_calibration_error(*mine)
+            rows.append((model, dataset, name, ece, mine[1].mean(), len(judged), len(fitted), float(cost)))
+            bins.append(calibration.reliability(*mine).assign(model=model, dataset=dataset, confidence_kind=name))
+    keys = ["model", "dataset", "confidence_kind"]
+    empty = pd.DataFrame(columns=[*keys, *calibration.BIN_COLUMNS])
+    table = pd.concat(bins, ignore_index=True)[empty.columns] if bins else empty
+    return pd.DataFrame(rows, columns=list(COLUMNS)), table

@@ -1,0 +1,152 @@
+"""Pictures of two-object scenes, rendered physically with Mitsuba 3."""
+
+import functools
+import io
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffzero.binding.scenes import (
+    COLOUR_RGB,
+    CYLINDER_RADIUS,
+    FIELDS,
+    FRAME_WIDTH,
+    PAIRS,
+    RADIUS,
+    Pair,
+    Scene,
+    SceneObject,
+    column,
+    height,
+    sample_scene,
+)
+
+FLOOR_REFLECTANCE = 0.42
+
+
+@functools.cache
+def _mitsuba() -> Any:
+    # Imported here: tables and prompts need the scenes' vocabulary, not a renderer.
+    import mitsuba
+
+    mitsuba.set_variant("scalar_rgb")
+    # Quiet about rounding the number of samples up to a full grid, once a picture.
+    mitsuba.set_log_level(mitsuba.LogLevel.Error)
+    return mitsuba
+
+
+def _linear(colour: str) -> list[float]:
+    """Linear RGB reflectance of a colour's sRGB bytes (IEC 61966-2-1)."""
+    value = np.array(COLOUR_RGB[colour]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).tolist()
+
+
+def _surface(colour: str, material: str) -> dict[str, Any]:
+    rgb = {"type": "rgb", "value": _linear(colour)}
+    if material == "rubber":
+        return {"type": "diffuse", "reflectance": rgb}
+    return {"type": "principled", "base_color": rgb, "metallic": 0.35, "roughness": 0.28, "specular": 0.9}
+
+
+def _solids(item: SceneObject) -> list[dict[str, Any]]:
+    """Mitsuba shapes of one object."""
+    mi = _mitsuba()
+    radius, rise = RADIUS[item.size], height(item.shape, item.size)
+    surface = _surface(item.colour, item.material)
+    centre = mi.ScalarTransform4f().translate([item.x, item.y, rise])
+    if item.shape == "sphere":
+        return [{"type": "sphere", "center": [item.x, item.y, rise], "radius": radius, "bsdf": surface}]
+    if item.shape == "cube":
+        turned = centre @ mi.ScalarTransform4f().rotate([0, 0, 1], item.rotation).scale(rise)
+        return [{"type": "cube", "to_world": turned, "bsdf": surface}]
+    width = CYLINDER_RADIUS * radius
+    # Mitsuba's cylinder is an open tube: the disk is its lid.
+    tube = {"type": "cylinder", "p0": [item.x, item.y, 0], "p1": [item.x, item.y, 2 * rise], "radius": width}
+    lid = mi.ScalarTransform4f().translate([item.x, item.y, 2 * rise]).scale([width, width, 1])
+    return [tube | {"bsdf": surface}, {"type": "disk", "to_world": lid, "bsdf": surface}]
+
+
+def block_size(resolution: int) -> int:
+    """Pixels a side of the blocks that Mitsuba renders, a power of two.
+
+    Left alone it shrinks them until every thread has one, and as noise is seeded by block, a machine with more cores would make
+    another picture.
+    """
+    return 1 << min(5, max(resolution // 2, 1).bit_length() - 1)
+
+
+def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
+    """Mitsuba's description of a scene: floor, key area light, constant fill light, camera and the objects it has."""
+    mi = _mitsuba()
+    transform = mi.ScalarTransform4f()
+    origin, axes = scene.view.axes()
+    camera = transform.look_at(origin=origin.tolist(), target=(origin + axes[2]).tolist(), up=[0, 0, 1])
+    lamp = transform.look_at(origin=list(scene.view.light), target=[0, 0, 0], up=[0, 0, 1]).scale([0.9, 0.9, 1])
+    grey = {"type": "rgb", "value": FLOOR_REFLECTANCE}
+    world: dict[str, Any] = {
+        "type": "scene",
+        # Direct light alone: a second bounce off metal speckles the floor (caustics), whatever count one can afford.
+        "integrator": {"type": "path", "max_depth": 2, "block_size": block_size(resolution)},
+        "sensor": {
+            "type": "perspective",
+            "fov": math.degrees(2 * math.atan(FRAME_WIDTH / (2 * scene.view.distance))),
+            "to_world": camera,
+            "film": {"type": "hdrfilm", "width": resolution, "height": resolution, "rfilter": {"type": "box"}},
+            "sampler": {"type": "multijitter", "sample_count": samples},
+        },
+        "floor": {
+            "type": "rectangle",
+            "to_world": transform.scale([40, 40, 1]),
+            "bsdf": {"type": "diffuse", "reflectance": grey},
+        },
+        "key": {
+            "type": "rectangle",
+            "to_world": lamp,
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": 36.0}},
+        },
+        "fill": {"type": "constant", "radiance": {"type": "rgb", "value": 0.75}},
+    }
+    for item in scene.objects:
+        world |= {f"{item.position}{k}": solid for k, solid in enumerate(_solids(item))}
+    return world
+
+
+def render(scene: Scene, resolution: int, samples: int) -> NDArray[np.uint8]:
+    """Picture [resolution, resolution, 3], uint8 sRGB.
+
+    `samples` are paths a pixel, rounded up to a full grid; 32 leave about 2 grey levels of noise at 32 x 32. The same
+    arguments give the same bytes: the sampler is seeded by the scene's address.
+    """
+    mi = _mitsuba()
+    noise = int(np.random.SeedSequence((scene.seed, scene.index)).generate_state(1)[0])
+    linear = np.array(mi.render(mi.load_dict(description(scene, resolution, samples)), seed=noise))[..., :3]
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(255 * encoded).astype(np.uint8)
+
+
+def render_shard(
+    seed: int, indices: Iterable[int], resolution: int, samples: int, pairs: Iterable[Pair] = PAIRS
+) -> pd.DataFrame:
+    """One row a scene: scene, seed, held_out, image (PNG bytes), `column(position, field)` of each object and field.
+
+    `x` and `y` are fractions of the frame. Raises ValueError for no scenes and for what `sample_scene` refuses.
+    """
+    allowed = tuple(pairs)
+    rows = []
+    for index in indices:
+        scene = sample_scene(seed, index, allowed)
+        png = io.BytesIO()
+        Image.fromarray(render(scene, resolution, samples)).save(png, format="PNG")
+        row = {"scene": index, "seed": seed, "held_out": scene.held_out, "image": png.getvalue()}
+        for item in scene.objects:
+            row |= {column(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
+        rows.append(row)
+    if not rows:
+        raise ValueError("indices: found no scene to render, expected at least one, e.g. indices=range(100).")
+    return pd.DataFrame(rows)

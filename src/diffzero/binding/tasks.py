@@ -1,0 +1,147 @@
+"""The twenty attribute-binding tasks of Clark & Jaini (2023), Table 3, and their prompts.
+
+Each example is a true and a false sentence about one two-object scene. Its random choices have the address
+`(seed, task name, scene index)`, so neither the other tasks nor the other scenes move them.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from diffzero.binding.scenes import COLOURS, POSITIONS, SHAPES, SIZES, ObjectRecord, SceneRecord
+
+Kind = Literal["recognition", "pair", "binding"]
+FIELD = {"Shape": "shape", "Color": "colour", "Size": "size", "Position": "position"}
+# In the order in which the paper prefers them for putting the two objects of a pair prompt in order, each with its
+# values in the order of the paper's appendix: left before right, cube before sphere, blue before cyan.
+ORDER = {"Position": POSITIONS, "Shape": SHAPES, "Color": COLOURS, "Size": SIZES}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of Table 3. A binding task's first attribute is the one its negative gets wrong."""
+
+    name: str
+    kind: Kind
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A true and a false sentence, and which object (0 left, 1 right) they are about; None where it is both."""
+
+    positive: str
+    negative: str
+    object_index: int | None
+
+
+def _all_tasks() -> tuple[Task, ...]:
+    """The tasks in the order of Table 3: each pair of attributes as pair task, then bound either way."""
+    tasks = [Task(name, "recognition", (name,)) for name in ("Shape", "Color")]
+    for first, second in combinations(FIELD, 2):
+        tasks += [
+            Task(f"{first},{second}", "pair", (first, second)),
+            Task(f"{first}|{second}", "binding", (first, second)),
+            Task(f"{second}|{first}", "binding", (second, first)),
+        ]
+    return tuple(tasks)
+
+
+TASKS: tuple[Task, ...] = _all_tasks()
+
+
+def askable(unknown: Collection[str]) -> list[Task]:
+    """The tasks that name none of these attributes of an object (shape, colour, size, position)."""
+    return [task for task in TASKS if not {FIELD[name] for name in task.attributes} & set(unknown)]
+
+
+def usable(task: Task, scene: SceneRecord) -> bool:
+    """Whether the scene can be asked about: every attribute of the task is known of both objects, and different in pair and binding tasks.
+
+    In scenes that `sample_scene` makes, only sizes may be equal.
+    """
+    for name in task.attributes:
+        left, right = (getattr(item, FIELD[name]) for item in scene.objects)
+        if None in (left, right) or (left == right and task.kind != "recognition"):
+            return False
+    return True
+
+
+def describe(item: ObjectRecord, attributes: Sequence[str]) -> str:
+    """The sentence about one object that mentions these attributes and no others."""
+    opening = f"On the {item.position} is a " if "Position" in attributes else "A "
+    size = f"{item.size} " if "Size" in attributes else ""
+    colour = f"{item.colour} " if "Color" in attributes else ""
+    noun = item.shape if "Shape" in attributes else "object"
+    return f"{opening}{size}{colour}{noun}."
+
+
+def describe_both(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> str:
+    """The sentence about two objects, in the paper's order of preference."""
+    key = next(name for name in ORDER if name in attributes)
+    first, second = sorted(items, key=lambda item: ORDER[key].index(getattr(item, FIELD[key])))
+    second_sentence = describe(second, attributes)
+    return f"{describe(first, attributes).removesuffix('.')} and {second_sentence[0].lower()}{second_sentence[1:]}"
+
+
+def _generator(seed: int, task: Task, scene: SceneRecord) -> np.random.Generator:
+    # A digest and not hash(): Python salts the hash of a string anew in every process.
+    name = int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "big")
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, name, scene.seed, scene.index))))
+
+
+def _with_other(item: ObjectRecord, attribute: str, value: str) -> ObjectRecord:
+    return replace(item, **{FIELD[attribute]: value})
+
+
+def example(task: Task, scene: SceneRecord, seed: int) -> Example:
+    """The task's example for this scene.
+
+    Raises ValueError where the objects of a pair or binding task share one of its attributes: swapping the other
+    attribute, or this one, would then give a false sentence that is true.
+    """
+    for name in task.attributes if task.kind != "recognition" else ():
+        shared = {getattr(item, FIELD[name]) for item in scene.objects}
+        if len(shared) == 1:
+            raise ValueError(
+                f"task {task.name!r}, scene {scene.index}: found {name} {shared.pop()!r} on both objects, expected two "
+                "different values; leave the scene out, e.g. filter by usable(task, scene)."
+            )
+    changed = task.attributes[0]
+    values = [getattr(item, FIELD[changed]) for item in scene.objects]
+    if task.kind == "pair":
+        left, right = scene.objects
+        swapped = [_with_other(left, changed, values[1]), _with_other(right, changed, values[0])]
+        return Example(describe_both(scene.objects, task.attributes), describe_both(swapped, task.attributes), None)
+    rng = _generator(seed, task, scene)
+    index = int(rng.integers(2))
+    if task.kind == "binding":
+        wrong = values[1 - index]
+    else:
+        absent = [value for value in ORDER[changed] if value not in values]
+        wrong = absent[rng.integers(len(absent))]
+    item = scene.objects[index]
+    false_item = _with_other(item, changed, wrong)
+    return Example(describe(item, task.attributes), describe(false_item, task.attributes), index)
+
+
+def examples(
+    tasks: Iterable[Task], scenes: Sequence[SceneRecord], seed: int, per_task: int | None = None
+) -> Iterator[tuple[Task, SceneRecord, Example]]:
+    """For each task the examples of the first `per_task` scenes it can use (all, if None).
+
+    Raises ValueError when a task finds fewer usable scenes than asked for.
+    """
+    for task in tasks:
+        chosen = [scene for scene in scenes if usable(task, scene)][:per_task]
+        if not chosen or (per_task is not None and len(chosen) < per_task):
+            raise ValueError(
+                f"task {task.name!r}: found {len(chosen)} usable scenes among {len(scenes)}, expected "
+                f"{per_task or 'at least 1'}; render more scenes (about twice as many for tasks with Size)."
+            )
+        for scene in chosen:
+            yield task, scene, example(task, scene, seed)

@@ -1,0 +1,1 @@
+"""SLURM, GPU assignment and signals."""

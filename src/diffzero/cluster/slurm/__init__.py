@@ -1,0 +1,1 @@
+"""Guards around Snakemake's SLURM executor plugin."""

@@ -1,0 +1,1 @@
+"""Test images, labels and prompts."""

@@ -1,0 +1,27 @@
+"""One adapter per model family; the checkpoint's own model_index.json says which."""
+
+import importlib
+from pathlib import Path
+
+import torch
+
+from diffzero.models.base import Denoiser
+from diffzero.models.checkpoint import CheckpointError, adapter_of
+
+__all__ = ["CheckpointError", "Denoiser", "family", "load", "pick_device"]
+
+
+def family(folder: Path) -> type[Denoiser]:
+    """The adapter of the checkpoint in `folder`; only its own family's libraries are imported. Raises CheckpointError."""
+    module, name = adapter_of(folder)
+    return getattr(importlib.import_module(f"diffzero.models.{module}"), name)
+
+
+def pick_device(device: str) -> torch.device:
+    """The device to use; "auto" takes a GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+
+
+def load(folder: Path, dtype: str, device: str) -> Denoiser:
+    """The denoiser of a checkpoint on `device`, its network in `dtype`."""
+    return family(folder)(folder, getattr(torch, dtype), pick_device(device))

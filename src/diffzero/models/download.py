@@ -1,0 +1,117 @@
+"""Where a model's weights are, checked before anything is computed with them."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from diffzero.config import Clip, Diffusion, Model, Supervised
+from diffzero.download.http import Patience
+from diffzero.download.url import DownloadError, NoSpace, hub_files, hub_sizes, page
+from diffzero.models import checkpoint
+from diffzero.models.checkpoint import (
+    INDEX,
+    NETWORKS,
+    OPEN_CLIP,
+    PARTS,
+    TIMM,
+    CheckpointError,
+    adapter_of,
+    digest,
+    digests,
+    files_of,
+    is_needed,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+def places(model: Model) -> list[tuple[str, str]]:
+    """The repositories and commits of a model, in the order in which they are tried."""
+    return (
+        [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)] if model.hub else []
+    )
+
+
+def require_safetensors(model: Model, names: Iterable[str], hub: str, revision: str) -> None:
+    """Raise CheckpointError for a repository of these files that lacks safetensors weights of a part: before anything is downloaded."""
+    names = list(names)
+    lacking = _lacking(model, names)
+    if not lacking:
+        return
+    pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    everything = lacking in ("weights", "unet or transformer")
+    mine = pickled if everything else [name for name in pickled if name.startswith(f"{lacking}/")]
+    found = (
+        f"only pickled weights ({mine[0]})"
+        if mine
+        else f"no {lacking}"
+        if lacking not in PARTS
+        else f"no safetensors in {lacking}"
+    )
+    expected = "safetensors; pickles can run any code" if mine else "it there, beside safetensors of every part"
+    how = ""
+    if mine and isinstance(model, Diffusion):
+        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion(hub, revision)}"
+    elif mine:
+        how = f" Download {mine[0]}, save it as {(OPEN_CLIP if isinstance(model, Clip) else TIMM)[0]} and set `path` to its folder."
+    raise CheckpointError(f"{page(hub, 'model')} at {revision[:12]}: found {found}, expected {expected}.{how}")
+
+
+def _lacking(model: Model, names: list[str]) -> str:
+    """What a repository with these files lacks to be loaded: a file, or the folder of a part; empty for nothing."""
+    needed = [name for name in names if is_needed(model, name)]
+    weights = {name.rpartition("/")[0] for name in needed if name.endswith(".safetensors")}
+    if not isinstance(model, Diffusion):
+        return "" if weights else "weights"
+    if not weights & set(NETWORKS):
+        return "unet or transformer"
+    if INDEX not in needed:
+        return INDEX
+    parts = {folder for name in names for folder in [name.rpartition("/")[0]] if folder in PARTS}
+    return next((part for part in PARTS if part in parts - weights), "")
+
+
+def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
+    """The checkpoint folder of a model: its local path, else the first of its repositories that gives it, downloaded.
+
+    Raises CheckpointError, which says why each repository did not, or NoSpace.
+    """
+    if model.local:
+        return root / model.local
+    failures = []
+    wanted = lambda name: is_needed(model, name)  # noqa: E731
+    for hub, revision in places(model):
+        try:
+            names = hub_sizes(hub, revision, wanted, repo_type="model", patience=patience)
+            require_safetensors(model, names, hub, revision)
+            return hub_files(hub, revision, wanted, repo_type="model", patience=patience)
+        except NoSpace:
+            raise  # another repository's files are no smaller
+        except (DownloadError, CheckpointError) as error:
+            LOG.warning("%s: %s", model.title, error)
+            failures.append(f"{len(failures) + 1}. {error}")
+    raise CheckpointError(
+        f"{model.title}: no source gave the weights. Tried: {' '.join(failures)} Or download them by hand and set `path` in its YAML."
+    )
+
+
+def inspect(model: Model, root: Path) -> dict[str, object]:
+    """Folder, family, digest and the digest of each file of a model's checkpoint, for the jobs that use it.
+
+    Raises CheckpointError or DownloadError.
+    """
+    folder = locate(model, root)
+    family = require_whole(model, folder)
+    files = digests(folder, files_of(folder, lambda name: is_needed(model, name)))
+    return {"folder": str(folder), "family": family, "digest": digest(files), "files": files}
+
+
+def require_whole(model: Model, folder: Path) -> str:
+    """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
+    if isinstance(model, Diffusion):
+        return adapter_of(folder)[1]
+    checkpoint.single(folder, OPEN_CLIP if isinstance(model, Clip) else TIMM)
+    config = "config.json" if isinstance(model, Supervised) else None if model.named else "open_clip_config.json"
+    if config and not (folder / config).is_file():
+        raise CheckpointError(f"{folder}: found no {config}, expected it beside the weights.")
+    return "open_clip" if isinstance(model, Clip) else "timm"

@@ -1,0 +1,1 @@
+"""Pruning policies, races and their replay."""

@@ -1,0 +1,1 @@
+"""The scoring engine and the score store."""

@@ -1,0 +1,73 @@
+"""Captions of the mini models' training images: one grammar for all three models."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from diffzero.binding.scenes import COLOURS, HELD_OUT, SHAPES, SIZES
+from diffzero.training.recipe import Mixture
+
+FASHION = (
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+# The first form of each list is the prompt of the demo's data sets; the others keep a model from learning one sentence by heart.
+FASHION_FORMS = ("a photo of a {name}.", "a photo of the {name}.", "{a_name}", "a picture of {a_name}.", "{name}")
+DIGIT_FORMS = (
+    'a photo of the number: "{name}".',
+    "the number {name}.",
+    "a handwritten {name}.",
+    "the digit {name}",
+    "{name}",
+)
+POSITIONS = ("left", "right")
+
+
+def class_caption(form: str, name: str) -> str:
+    """One caption of a class; `{a_name}` in the form is the name behind its indefinite article."""
+    return form.format(name=name, a_name=f"an {name}" if name[0] in "aeiou" else f"a {name}")
+
+
+def describe(obj: dict[str, str], attributes: set[str]) -> str:
+    """One object in the words of the binding tasks (paper, appendix on attribute binding), without a full stop."""
+    start = f"On the {obj['position']} is a " if "position" in attributes else "A "
+    words = [obj[name] for name in ("size", "colour") if name in attributes]
+    return start + " ".join([*words, obj["shape"] if "shape" in attributes else "object"])
+
+
+def mentioned(mixture: Mixture, rng: np.random.Generator) -> set[str]:
+    """Which attributes a caption mentions: one, two or more."""
+    number = rng.choice([1, 2, 3, 4], p=mixture.attributes)
+    return set(rng.choice(["shape", "colour", "size", "position"], number, replace=False, p=mixture.words))
+
+
+def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mixture: Mixture, rng: np.random.Generator) -> str:
+    """One caption of a two-object scene: one object or both, in either order, with any of their attributes."""
+    first, second = objects if rng.random() < 0.5 else objects[::-1]
+    attributes = mentioned(mixture, rng)
+    if rng.random() < mixture.one_object:
+        return describe(first, attributes) + "."
+    other = describe(second, attributes)
+    return f"{describe(first, attributes)} and {other[0].lower()}{other[1:]}."
+
+
+def corpus() -> Iterator[str]:
+    """Every word and form that a caption can hold, for fitting the tokenizers; held-out pairs stay out."""
+    for form, name in product(FASHION_FORMS, FASHION):
+        yield class_caption(form, name)
+    for form, digit in product(DIGIT_FORMS, range(10)):
+        yield class_caption(form, str(digit))
+    for shape, colour, size, position in product(SHAPES, COLOURS, SIZES, POSITIONS):
+        if (shape, colour) not in HELD_OUT:
+            obj = {"shape": shape, "colour": colour, "size": size, "position": position}
+            everything = describe(obj, {"shape", "colour", "size", "position"})
+            yield f"{describe(obj, {'size'})} and {everything[0].lower()}{everything[1:]}."

@@ -1,0 +1,76 @@
+"""The mini models' training set: real digits, real fashion photographs, rendered scenes; identical for all three models."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from diffzero.data import transforms
+from diffzero.data.sources.digits import digit_png, test_rows
+from diffzero.training.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
+from diffzero.training.recipe import SIZE, Mixture
+
+EMPTY_CAPTIONS = 0.1  # share of captions left empty, so that samples can be drawn with classifier-free guidance
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """All training images and, per image, what its captions may say."""
+
+    pixels: NDArray[np.uint8]  # [image, SIZE, SIZE, 3]
+    facts: list  # (forms, name) of a class, or the two objects of a scene
+    domains: dict[str, NDArray[np.int64]]  # row numbers by domain
+    mixture: Mixture
+
+    def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.uint8], list[str]]:
+        """Images [size, SIZE, SIZE, 3] and captions of one training step: addressed by (seed, step), so a run can stop anywhere."""
+        rng = np.random.Generator(np.random.Philox(key=[seed, step]))
+        shares = self.mixture.domains
+        domains = rng.choice(list(shares), size, p=list(shares.values()))
+        rows = np.array([rng.choice(self.domains[domain]) for domain in domains])
+        return self.pixels[rows], [self.caption(row, rng) for row in rows]
+
+    def caption(self, row: int, rng: np.random.Generator) -> str:
+        """One caption of image `row`; empty for a tenth of them."""
+        if rng.random() < EMPTY_CAPTIONS:
+            return ""
+        fact = self.facts[row]
+        if isinstance(fact[0], dict):
+            return scene_caption(fact, self.mixture, rng)
+        forms, name = fact
+        return class_caption(forms[rng.integers(len(forms))], name)
+
+
+def scene_objects(row: pd.Series) -> tuple[dict[str, str], dict[str, str]]:
+    """The two objects of one row of a scene table as captions need them."""
+    names = ("shape", "colour", "size")
+    left, right = ({"position": side} | {name: row[f"{side}_{name}"] for name in names} for side in ("left", "right"))
+    return left, right
+
+
+def load(fashion: Path, scenes: list[Path], mixture: Mixture) -> TrainingSet:
+    """The training set from the shipped fashion Parquet, the rendered scenes and scikit-learn's digits less the test rows."""
+    digits = load_digits()
+    rows = np.setdiff1d(np.arange(len(digits.target)), test_rows())
+    fashion_table, scene_table = pd.read_parquet(fashion), pd.concat([pd.read_parquet(path) for path in scenes])
+    if scene_table["held_out"].any():
+        raise ValueError(
+            f"{scenes}: holds scenes with held-out pairs, which a mini model must never see. Render them with `snakemake train_mini`."
+        )
+    sources = {
+        "digits": ([digit_png(digits.images[i]) for i in rows], [(DIGIT_FORMS, str(digits.target[i])) for i in rows]),
+        "fashion": (
+            list(fashion_table["bytes"]),
+            [(FASHION_FORMS, FASHION[label]) for label in fashion_table["label"]],
+        ),
+        "scenes": (list(scene_table["image"]), [scene_objects(row) for _, row in scene_table.iterrows()]),
+    }
+    pixels, facts, domains = [], [], {}
+    for domain, (pngs, what) in sources.items():
+        domains[domain] = np.arange(len(facts), len(facts) + len(what))
+        pixels += [transforms.crop(data, f"{domain} {i}", SIZE) for i, data in enumerate(pngs)]
+        facts += what
+    return TrainingSet(np.stack(pixels), facts, domains, mixture)

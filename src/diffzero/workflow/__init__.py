@@ -1,0 +1,1 @@
+"""What the Snakemake rules ask about a run."""

@@ -1,0 +1,96 @@
+"""Confidences against statsmodels, by recovery of known parameters, and ECE by hand."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy.special import expit, softmax
+
+from diffzero.analysis import calibration, confidences, learned_weighting
+from diffzero.analysis.score_array import Matrices
+from diffzero.pruning.race import Full, Stages, TTest
+
+
+def test_platt_is_statsmodels_logistic_regression_on_platts_targets() -> None:
+    rng = np.random.default_rng(0)
+    calls = rng.integers(200, 2000, 500).astype(float)
+    correct = rng.random(500) < expit(3 - calls / 400)
+    right, wrong = correct.sum(), (~correct).sum()
+    target = np.where(correct, (right + 1) / (right + 2), 1 / (wrong + 2))
+    reference = sm.GLM(target, sm.add_constant(calls), family=sm.families.Binomial()).fit().params
+    found = calibration.fit_platt(calls, correct)
+    assert (found.beta, found.slope) == pytest.approx(tuple(reference), rel=1e-3)
+    assert found.slope == pytest.approx(-1 / 400, rel=0.25) and found.beta == pytest.approx(3, rel=0.25)
+
+
+def test_platt_is_finite_where_nothing_was_wrong_or_calls_decide() -> None:
+    always = calibration.fit_platt(np.array([20.0, 40.0, 60.0]), np.ones(3, dtype=bool))
+    assert always.confidence(np.array([20.0, 60.0])) == pytest.approx([0.8, 0.8], abs=1e-3)
+    split = calibration.fit_platt(np.array([10.0, 20.0, 30.0, 40.0]), np.array([True, True, False, False]))
+    assert np.isfinite(split).all() and split.slope < 0
+    assert np.isfinite(calibration.fit_platt(np.full(3, 20.0), np.array([True, False, True]))).all()
+
+
+@pytest.mark.parametrize("temperature", [0.02, 1.0, 300.0])
+def test_the_temperature_is_found_again_whatever_the_unit_of_the_scores(temperature: float) -> None:
+    rng = np.random.default_rng(1)
+    means = 5 * temperature * rng.random((20_000, 6))
+    chance = softmax(-means / temperature, axis=1)
+    label = (chance.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    found = calibration.fit_temperature(means, label)
+    assert found == pytest.approx(temperature, rel=0.05)
+    confidence = calibration.softmax_confidence(means, found)
+    assert calibration.expected_calibration_error(confidence, means.argmin(axis=1) == label) < 0.02
+
+
+def test_ece_by_hand() -> None:
+    confidence, correct = np.array([0.95, 0.95, 0.55, 0.65]), np.array([True, False, True, False])
+    # Bins 0.9-1 (|0.5 - 0.95|, two images), 0.5-0.6 (|1 - 0.55|), 0.6-0.7 (|0 - 0.65|).
+    assert calibration.expected_calibration_error(confidence, correct) == pytest.approx((2 * 0.45 + 0.45 + 0.65) / 4)
+    table = calibration.reliability(confidence, correct)
+    assert table["n"].tolist() == [1, 1, 2] and table["low_edge"].tolist() == pytest.approx([0.5, 0.6, 0.9])
+    assert calibration.reliability(np.array([1.0]), np.array([True]))["high_edge"].tolist() == [1.0]
+
+
+def hard_and_easy(images: int = 80) -> Matrices:
+    """Half the images easy, half hard: their races take few and many calls, and are right and wrong."""
+    rng = np.random.default_rng(3)
+    easy, label = np.arange(images) % 4 < 2, rng.integers(0, 3, images)
+    scores = rng.normal(10, 1, (images, 40, 3))
+    scores -= np.where(easy, 3.0, 0.0)[:, None, None] * (np.arange(3) == label[:, None])[:, None]
+    return Matrices([str(k) for k in range(images)], scores.astype(np.float32), rng.random((images, 40)), label)
+
+
+def test_few_calls_make_a_confident_prediction() -> None:
+    flat = {("m", "d"): (hard_and_easy(), np.ones_like)}
+    table, bins = confidences.calibrate(flat, TTest(10, 2000, 0.002))
+    assert table["confidence"].tolist() == [confidences.SOFTMAX, confidences.CALLS]
+    assert (table["n"] == 40).all() and (table["fitted"] == 40).all()
+    assert table["calls"].tolist()[0] == 120 and table["calls"].tolist()[1] < 100
+    mine = bins[bins["confidence_kind"] == confidences.CALLS]
+    assert mine["accuracy"].iloc[-1] > 0.9 and mine["accuracy"].iloc[0] < 0.7
+    assert (table["ece"] < 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "least", "most"),
+    # Of 40 draws of three classes: all; what the t-test leaves; three classes to 10 and two to 40; three to 40.
+    [(Full(500), 120, 120), (TTest(10, 500), 30, 120), (Stages((10, 500), (2, 1)), 90, 90), (Stages((50, 90), (2, 1)), 120, 120)],
+)  # fmt: skip
+def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
+    data = hard_and_easy(8)
+    calls, right = confidences.races(data, policy, np.ones_like)
+    assert least <= calls.min() and calls.max() <= most
+    if not isinstance(policy, TTest):
+        assert right.tolist() == data.correct(np.ones_like).tolist()
+
+
+def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
+    data = hard_and_easy(2)
+    table, _ = confidences.calibrate({("m", "d"): (data, np.ones_like)}, TTest(10, 2000, 0.002))
+    assert table["n"].tolist() == table["fitted"].tolist() == [1, 1]
+    assert len(learned_weighting.learned_correct(data)) == len(learned_weighting.combined_correct([data, data])) == 2
+
+
+def test_without_unpruned_scores_there_is_no_row() -> None:
+    table, bins = confidences.calibrate({}, TTest())
+    assert table.empty and bins.empty and "ece" in table

@@ -1,0 +1,111 @@
+"""Replays of unpruned scores: matrices, frontier, sensitivity, and where in t the decision is made."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from diffzero.analysis import sweeps
+from diffzero.analysis.efficiency import curves
+from diffzero.analysis.score_array import UNKNOWN, matrices
+from diffzero.analysis.timesteps import profile
+from diffzero.config import Policy
+from diffzero.pruning.race import Full, TTest
+from diffzero.pruning.replay import NotCovered, predictions
+from diffzero.workflow.experiment import pruning_of
+
+CLASSES, DRAWS, IMAGES = 4, 24, 6
+
+
+def stored(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Items and unpruned scores as the workflow stores them: the true class is better at t > 0.5 alone."""
+    rng = np.random.default_rng(seed)
+    label, rows = rng.integers(0, CLASSES, IMAGES), []
+    for image in range(IMAGES):
+        for draw in range(DRAWS):
+            t, common = rng.random(), rng.normal(20, 3)
+            for k in range(CLASSES):
+                lead = 4 * (t > 0.5) * (k == label[image])
+                rows.append((f"i{image}", draw, k, t, common + rng.normal() - lead))
+    scores = pd.DataFrame(rows, columns=["image", "draw", "prompt", "t", "score"]).astype({"score": "float32"})
+    names = [f"i{k}" for k in range(IMAGES)]
+    each = [list(range(CLASSES))] * IMAGES
+    items = {"item": names, "task": "classify", "image": names, "label": label, "candidates": each, "classes": each}
+    return pd.DataFrame(items), scores
+
+
+def flat(t: np.ndarray) -> np.ndarray:
+    return np.ones_like(t)
+
+
+def test_matrices_decide_as_the_replay_of_a_race_without_pruning() -> None:
+    items, scores = stored()
+    shuffled = scores.sample(frac=1, random_state=0)
+    data, late = matrices(items, shuffled), lambda t: np.exp(-7 * t)
+    for weight in (flat, late):
+        replayed = predictions(items, scores, Full(DRAWS), weight)
+        assert data.correct(weight).tolist() == replayed["correct"].tolist()
+    assert data.scores.shape == (IMAGES, DRAWS, CLASSES) and data.take(np.array([2])).images == ["i2"]
+
+
+def test_matrices_refuse_scores_with_a_hole_and_know_labels_without_a_prompt() -> None:
+    items, scores = stored()
+    with pytest.raises(NotCovered, match="i3 lacks draw 5 of class 2"):
+        matrices(items, scores[~((scores["image"] == "i3") & (scores["draw"] == 5) & (scores["prompt"] == 2))])
+    with pytest.raises(NotCovered, match="found no image"):
+        matrices(items, scores.assign(image="other"))
+    shared = items.assign(classes=[[0, 1, 2, 9]] * IMAGES, label=[3] * IMAGES)
+    assert (matrices(shared, scores).label == UNKNOWN).all()
+
+
+def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
+    items, scores = stored()
+    table = sweeps.frontier(items, scores, TTest(5, 2000, 0.002), {"flat": flat, "early": lambda t: np.exp(-7 * t)})
+    assert set(table["family"]) == {"no pruning", "stages", *(f"t-test p < {p:g}" for p in sweeps.CUTOFFS)}
+    for point in table[table["efficient"]].itertuples():
+        cheaper = table[(table["calls_per_class"] <= point.calls_per_class) & (table.index != point.Index)]
+        assert not (cheaper["accuracy"] > point.accuracy).any()
+    for point in table[~table["efficient"]].itertuples():
+        better = table[(table["calls_per_class"] <= point.calls_per_class) & (table["accuracy"] >= point.accuracy)]
+        assert len(better) > 1
+    full = table[(table["family"] == "no pruning") & (table["weighting"] == "flat")]
+    assert full["calls_per_class"].max() == DRAWS
+
+
+def test_sensitivity_holds_the_runs_own_policy_and_costs_less_with_a_laxer_cutoff() -> None:
+    items, scores = stored()
+    own = TTest(5, 2000, 0.002)
+    table = sweeps.sensitivity(items, scores, own, 7.0, lambda rate: lambda t: np.exp(-rate * t))
+    same = table[(table["min_scores"] == 5) & (table["max_scores"] == DRAWS) & (table["rate"] == 7.0)]
+    assert same.sort_values("cutoff_pval")["calls_per_class"].is_monotonic_decreasing
+    row = same[same["cutoff_pval"] == 0.002].iloc[0]
+    replayed = predictions(items, scores, TTest(5, DRAWS, 0.002), lambda t: np.exp(-7 * t))
+    assert row["accuracy"] == replayed["correct"].mean()
+    assert row["calls_per_class"] == pytest.approx(replayed["calls"].mean() / CLASSES)
+    assert set(table["rate"]) == set(sweeps.RATES) and not table.duplicated().any()
+
+
+def test_a_run_without_t_test_is_swept_with_the_same_numbers() -> None:
+    assert pruning_of(Policy(kind="full", max_scores=50)) == TTest(20, 50, 0.002)
+
+
+STAGES = [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [Policy(min_scores=5), Policy(kind="full", min_scores=5), Policy(kind="stages", min_scores=5, stages=STAGES)],
+)
+def test_the_efficiency_curves_of_a_run_of_any_policy_show_what_pruning_saves(policy: Policy) -> None:
+    items, scores = stored()
+    table = curves(items, scores, scores, pruning_of(policy), flat)
+    last = table.groupby("variant")["calls_per_class"].max()
+    assert last["shared + pruning"] < last["shared"] == last["unshared"] == DRAWS
+
+
+def test_the_decision_is_found_where_it_was_put() -> None:
+    items, scores = stored()
+    table = profile(matrices(items, scores), flat)
+    early, late = table[table["t"] < 0.5], table[table["t"] > 0.5]
+    assert late["weighted"].min() > early["weighted"].abs().max()
+    assert (late["weighted_low"] > 0).sum() >= 4 and (early["weighted_low"] < 0).sum() >= 4
+    assert (late["rival"] > late["true"]).all()

@@ -1,0 +1,197 @@
+"""The CLIP baseline: open_clip's own numbers on square images, the protocol's crop on others."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from diffzero.baselines import base, clip
+from diffzero.config import Clip, load_model
+from diffzero.data.transforms import png
+from diffzero.models.checkpoint import CheckpointError
+from diffzero.models.download import locate
+from diffzero.training.nets import CLIP_CONFIG
+from hub_server import REVISION
+
+PROMPTS = ["a photo of a bag.", "the number 3.", "a red cube."]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory) -> Clip:
+    folder = tmp_path_factory.mktemp("tiny-clip")
+    (folder / "open_clip_config.json").write_text(json.dumps(CLIP_CONFIG))
+    torch.manual_seed(3)
+    model = open_clip.CLIP(**CLIP_CONFIG["model_cfg"])
+    state = {name: values.contiguous() for name, values in model.state_dict().items()}
+    save_file(state, folder / "open_clip_model.safetensors")
+    return Clip(kind="clip", title="tiny", licence="MIT", architecture=f"local-dir:{folder}")
+
+
+def folder_of(settings: Clip) -> Path:
+    return locate(settings, Path())
+
+
+def pictures(*sizes: tuple[int, int]) -> pd.DataFrame:
+    """Random pictures of these heights and widths."""
+    rng = np.random.default_rng(4)
+    data = [png(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in sizes]
+    return pd.DataFrame({"image": [f"picture {k}" for k in range(len(data))], "bytes": data})
+
+
+def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
+    table = pictures((32, 32), (50, 50), (97, 97), (20, 20))
+    model, _, preprocess = open_clip.create_model_and_transforms(tiny_clip.architecture)
+    tokens, files = open_clip.get_tokenizer(tiny_clip.architecture)(PROMPTS), []
+    for row in table.itertuples():
+        files.append(tmp_path / f"{row.image}.png")
+        files[-1].write_bytes(row.bytes)
+    with torch.inference_mode():
+        model.eval()
+        images = model.encode_image(torch.stack([preprocess(Image.open(file)) for file in files]))
+        text = model.encode_text(tokens)
+        expected = torch.nn.functional.cosine_similarity(images[:, None], text[None], dim=-1)
+    found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    assert np.ptp(found) > 1e-3  # the images and prompts are told apart at all
+
+
+def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):
+    table, rng = pictures((64, 64), (64, 64)), np.random.default_rng(8)
+    direct, reduced = (
+        clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, via, CPU) for via in (None, 8)
+    )
+    assert np.abs(direct - reduced).max() > 1e-4
+    small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    already = pd.DataFrame({"image": ["small"], "bytes": [png(small)]})
+    one, other = (clip.similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, via, CPU) for via in (None, 8))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_an_oblong_image_is_its_central_square(tiny_clip):
+    rng = np.random.default_rng(6)
+    pixels = rng.integers(0, 256, (40, 80, 3), dtype=np.uint8)
+    table = pd.DataFrame({"image": ["a", "b"], "bytes": [png(pixels), png(np.ascontiguousarray(pixels[:, 20:60]))]})
+    oblong, square = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    np.testing.assert_allclose(oblong, square, atol=1e-6)
+
+
+def test_more_images_than_a_batch_give_the_same_similarities(tiny_clip):
+    table = pictures(*[(32, 32)] * (base.BATCH + 3))
+    found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    np.testing.assert_allclose(
+        found[-2:], clip.similarities(tiny_clip, folder_of(tiny_clip), table.tail(2), PROMPTS, None, CPU), atol=1e-5
+    )
+
+
+def test_the_nearest_prompt_wins_and_a_tie_goes_to_the_lowest_label():
+    items = pd.DataFrame(
+        {
+            "item": ["i", "j", "k"],
+            "task": "classify",
+            "image": ["b", "a", "b"],
+            "label": [5, 7, 7],
+            "candidates": [[0, 1, 2], [0, 1, 2], [2, 1]],
+            "classes": [[4, 5, 7], [4, 5, 7], [6, 7]],
+        }
+    )
+    similarity = np.array([[0.1, 0.2, 0.3], [0.1, 0.4, 0.4]])  # of images a, b
+    found = clip.predictions(items, ["a", "b"], similarity)
+    assert list(found["prediction"]) == [5, 7, 6]
+    assert list(found["tied"]) == [True, False, True]
+    assert list(found["correct"]) == [True, True, False]
+    assert found["calls"].isna().all() and (found["draws"] == 0).all() and not found["undecided"].any()
+
+
+def test_a_named_architecture_takes_its_weights_from_the_folder_and_its_pictures_statistics_too(tiny_clip, tmp_path):
+    """As configured for OpenAI's weights: open_clip's own architecture, weights by repository."""
+    folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
+    architecture = json.loads((folder / "open_clip_config.json").read_text())
+    (tmp_path / "Tiny-1.json").write_text(json.dumps(architecture["model_cfg"]))
+    open_clip.add_model_config(tmp_path / "Tiny-1.json")
+    table, named = (
+        pictures((32, 32), (40, 40)),
+        tiny_clip.model_copy(update={"architecture": "Tiny-1", "path": str(folder)}),
+    )
+    expected = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    np.testing.assert_allclose(clip.similarities(named, folder, table, PROMPTS, None, CPU), expected, atol=1e-6)
+    statistics = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}
+    (folder / "open_clip_config.json").write_text(json.dumps({**architecture, "preprocess_cfg": statistics}))
+    model, _ = clip.load(named, folder, CPU)
+    assert list(model.visual.image_mean) == statistics["mean"] and list(model.visual.image_std) == statistics["std"]
+    (folder / "open_clip_config.json").unlink()
+    assert clip.load(named, folder, CPU)[0].visual.image_mean == open_clip.OPENAI_DATASET_MEAN
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"quick_gelu": True}}))
+    with pytest.raises(CheckpointError, match="Write 'Tiny-1-quickgelu'"):
+        clip.load(named, folder, CPU)
+    unknown = named.model_copy(update={"architecture": "Tiny-9"})
+    with pytest.raises(CheckpointError, match="'Tiny-9': unknown to open_clip"):
+        clip.load(unknown, folder, CPU)
+
+
+def test_the_shipped_clip_is_built_with_quick_gelu():
+    """On the meta device: the architecture of the paper's baseline, with the activation of its weights."""
+    settings = load_model("clip-vit-l-14", Path(__file__).parents[2])
+    config = open_clip.get_model_config(settings.named)
+    assert config["quick_gelu"] and not open_clip.get_model_config("ViT-L-14").get("quick_gelu")
+    with torch.device("meta"):
+        model = open_clip.CLIP(**config)
+    assert {type(block.mlp.gelu).__name__ for block in model.visual.transformer.resblocks} == {"QuickGELU"}
+    assert sum(parameter.numel() for parameter in model.parameters()) == 427_616_513
+    assert open_clip.get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == settings.hub
+
+
+def test_a_clip_from_the_hub_is_that_of_its_folder(tiny_clip, fake_hub):
+    folder = folder_of(tiny_clip)
+    fake_hub.repositories["models", "owner/clip"] = {p.name: p.read_bytes() for p in folder.iterdir()} | {
+        "open_clip_pytorch_model.bin": b"never asked for", "model.safetensors": b"nor this"}  # fmt: skip
+    settings = Clip(kind="clip", title="C", licence="MIT", hub="owner/clip", revision=REVISION)
+    found = locate(settings, Path())
+    table = pictures((32, 32))
+    np.testing.assert_array_equal(
+        clip.similarities(settings, found, table, PROMPTS, None, CPU),
+        clip.similarities(tiny_clip, folder, table, PROMPTS, None, CPU),
+    )
+    assert not fake_hub.asked("open_clip_pytorch_model.bin") and not fake_hub.asked("/model.safetensors")
+
+
+def test_pickled_weights_are_never_opened_not_even_where_open_clip_prefers_them(tiny_clip, tmp_path, monkeypatch):
+    folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
+    (folder / "open_clip_pytorch_model.bin").write_bytes(b"no pickle at all")
+    monkeypatch.setattr(torch, "load", None)
+    settings = tiny_clip.model_copy(update={"architecture": None, "path": str(folder)})
+    clip.load(settings, folder, CPU)
+    (folder / "open_clip_model.safetensors").rename(
+        folder / "model.safetensors"
+    )  # open_clip itself would now take the .bin
+    with pytest.raises(CheckpointError, match=r"found open_clip_pytorch_model.bin and no open_clip_model.safetensors"):
+        clip.load(settings, folder, CPU)
+
+
+def test_weights_that_do_not_fit_are_named(tiny_clip, tmp_path):
+    folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
+    save_file({"a": torch.zeros(1)}, folder / "open_clip_model.safetensors")
+    with pytest.raises(CheckpointError, match="open_clip_model.safetensors: does not fit"):
+        clip.load(tiny_clip, folder, CPU)
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ({"architecture": "ViT-L-14", "pretrained": "openai"}, "Write 'ViT-L-14-quickgelu'"),
+        ({"architecture": "ViT-B-32", "pretrained": "laion2b_s34b_b79k"}, "Write 'hub' and 'revision' instead"),
+        ({"architecture": "ViT-L-14", "hub": "timm/x.openai", "revision": REVISION}, "Write 'ViT-L-14-quickgelu'"),
+        ({"architecture": "ViT-L-14"}, "neither 'path' nor 'hub'"),
+        ({"hub": "a/b"}, "'hub' and 'revision' go together"),
+    ],
+)
+def test_a_block_without_pinned_weights_is_refused(block, words):
+    with pytest.raises(ValueError, match=words):
+        Clip.model_validate({"kind": "clip", "title": "C", "licence": "MIT", **block})

@@ -1,0 +1,317 @@
+"""Lewis et al.'s images: a folder in their layout becomes scenes like ours, and what it does not tell is never asked."""
+
+import csv
+import hashlib
+import io
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw
+
+from diffzero.binding.lewis import UNKNOWN, LewisError, load
+from diffzero.binding.scenes import COLOUR_RGB, SceneTableError, scenes_from_frame
+from diffzero.binding.tasks import TASKS, usable
+from diffzero.config import ConfigError, load_run
+from diffzero.data.selection import binding_items, scene_images
+from diffzero.data.transforms import ImageError
+from diffzero.reporting.table_format import to_markdown
+from diffzero.reporting.tables import layout_lewis, table3_lewis
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.preflight import MISSING, THERE, check
+from diffzero.workflow.targets import Publication
+from sentences import is_true
+from workflow_copy import copy, literal_accuracy_and_calls, snakemake
+
+__all__ = ["copy"]  # a fixture
+
+ROOT = Path(__file__).resolve().parents[2]
+FIVE = {"Shape", "Color", "Shape,Color", "Shape|Color", "Color|Shape"}
+OBJECTS = [
+    ("red cube", "blue sphere"),  # held out, twice
+    ("gray cube", "green sphere"),
+    ("brown cylinder", "yellow cube"),
+    ("purple sphere", "cyan cylinder"),
+    ("green cube", "red cylinder"),
+    ("yellow sphere", "purple cylinder"),  # held out, twice
+]
+
+
+def picture(objects: tuple[str, str], seed: int) -> bytes:
+    """A PNG of 48 x 36 pixels with two coloured patches and some noise: no two are alike."""
+    image = Image.fromarray(np.random.default_rng(seed).integers(90, 110, (36, 48, 3), dtype=np.uint8))
+    for text, left in zip(objects, (6, 28), strict=True):
+        box = (left, 10, left + 14, 24)
+        draw = ImageDraw.Draw(image)
+        (draw.rectangle if "cube" in text else draw.ellipse)(box, fill=COLOUR_RGB[text.split()[0]])
+    data = io.BytesIO()
+    image.save(data, format="PNG")
+    return data.getvalue()
+
+
+def negatives(one: str, other: str) -> list[str]:
+    """Four false labels: both swaps, and two that share nothing with the object."""
+    (colour, shape), (other_colour, other_shape) = one.split(), other.split()
+    third = next(name for name in ("cube", "sphere", "cylinder") if name not in (shape, other_shape))
+    free = [name for name in COLOUR_RGB if name not in (colour, other_colour)]
+    return [f"{other_colour} {shape}", f"{colour} {other_shape}", f"{free[0]} {third}", f"{free[1]} {third}"]
+
+
+def labelled(objects: list[tuple[str, str]]) -> list[list[str]]:
+    """The rows of a CSV in which both objects of every picture are named."""
+    rows = []
+    for k, (one, other) in enumerate(objects):
+        name = f"CLEVR_new_{k:06d}.png"
+        rows += [[name, one, *negatives(one, other)], [name, other, *negatives(other, one)]]
+    return rows
+
+
+def publish(folder: Path, rows: list[list[str]], objects: list[tuple[str, str]] = OBJECTS, split: str = "gen") -> Path:
+    """The folder in Lewis et al.'s layout, with a picture for each couple of objects."""
+    pictures = folder / "two_object" / "images" / split
+    pictures.mkdir(parents=True, exist_ok=True)
+    for k, couple in enumerate(objects):
+        (pictures / f"CLEVR_new_{k:06d}.png").write_bytes(picture(couple, k))
+    with (folder / "two_object" / f"{split}.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file_name", "pos", *(f"neg_{k}" for k in range(4))], *rows])
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return publish(tmp_path, labelled(OBJECTS))
+
+
+def said(table: pd.DataFrame) -> dict[str, set[str]]:
+    """The two objects of each picture in the table's words."""
+    return {
+        row["file"].split("/")[1]: {f"{row[f'{side}_colour']} {row[f'{side}_shape']}" for side in ("left", "right")}
+        for row in table.to_dict("records")
+    }
+
+
+def test_two_labels_of_a_picture_are_its_two_objects_and_the_picture_is_the_files(folder):
+    table = load(folder, "gen", 100, 0)
+    assert said(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
+    for row in table.itertuples():
+        assert row.image == (folder / "two_object" / "images" / row.file).read_bytes()
+    assert set(table[table["held_out"]]["file"]) == {"gen/CLEVR_new_000000.png", "gen/CLEVR_new_000005.png"}
+
+
+def test_the_table_is_read_like_one_of_rendered_scenes_with_its_gaps(folder, tmp_path):
+    load(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
+    table = scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN)
+    assert table["image"].is_unique and list(table["digest"]) == [hashlib.sha256(b).hexdigest() for b in table["bytes"]]
+    for scene, row in zip(scenes_from_frame(table, UNKNOWN), table.itertuples(), strict=True):
+        assert (scene.index, scene.seed, scene.held_out) == (row.scene, 7, row.held_out)
+        assert {(item.size, item.material, item.position) for item in scene.objects} == {(None, None, None)}
+    with pytest.raises(SceneTableError, match=r"row 0, column 'left_size': found (None|nan), expected one of"):
+        scenes_from_frame(table)
+
+
+def test_the_order_is_that_of_seed_and_names_whatever_the_csvs(folder):
+    whole = load(folder, "gen", 100, 0)
+    for seed in range(3):
+        rows = labelled(OBJECTS)
+        np.random.default_rng(seed).shuffle(rows)
+        pd.testing.assert_frame_equal(load(publish(folder, rows), "gen", 100, 0), whole)
+    pd.testing.assert_frame_equal(load(folder, "gen", 4, 0), whole.iloc[:4])
+    orders = {tuple(load(folder, "gen", 100, seed)["file"]) for seed in range(5)}
+    assert len(orders) > 1
+    # The number is the picture's own, in another order and in another split, too.
+    publish(folder, labelled(OBJECTS), split="val")
+    numbers = load(folder, "val", 3, 4)
+    known = dict(zip(whole["file"].str.removeprefix("gen/"), whole["scene"], strict=True))
+    assert [known[name] for name in numbers["file"].str.removeprefix("val/")] == list(numbers["scene"])
+
+
+def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder):
+    table = scene_images({"gen.csv": load(folder, "gen", 100, 0)}, UNKNOWN)
+    prompts, items = binding_items(table, None, 0, UNKNOWN)
+    scenes = dict(zip(table["image"], scenes_from_frame(table, UNKNOWN), strict=True))
+    assert items.groupby("task").size().to_dict() == dict.fromkeys(FIVE, len(OBJECTS))
+    for row in items.itertuples():
+        texts = [prompts["prompts"][k] for k in row.candidates]
+        assert is_true(texts[row.label], scenes[row.image]) and not is_true(texts[1 - row.label], scenes[row.image])
+        assert not re.search("small|large|left|right", " ".join(texts))
+    assert 0 < items["label"].mean() < 1
+
+
+def test_a_picture_of_two_cubes_is_asked_for_what_can_be_told(folder):
+    objects = [*OBJECTS, ("green cube", "red cube"), ("gray sphere", "gray cube")]
+    table = scene_images({"gen.csv": load(publish(folder, labelled(objects), objects), "gen", 100, 0)}, UNKNOWN)
+    of_picture = dict(zip(table["file"], scenes_from_frame(table, UNKNOWN), strict=True))
+    for name in ("gen/CLEVR_new_000006.png", "gen/CLEVR_new_000007.png"):  # one shape, one colour
+        assert {task.name for task in TASKS if usable(task, of_picture[name])} == {"Shape", "Color"}
+    _, items = binding_items(table, None, 0, UNKNOWN)
+    counts = items.groupby("task").size()
+    assert counts["Shape"] == counts["Color"] == 8 and counts["Shape|Color"] == counts["Shape,Color"] == 6
+
+
+def lone(rows: list[list[str]], *pictures: int) -> list[list[str]]:
+    """The rows without the second label of these pictures."""
+    return [row for k, row in enumerate(rows) if not (k % 2 and k // 2 in pictures)]
+
+
+def test_a_lone_label_tells_the_other_object_through_the_false_ones(folder, caplog):
+    caplog.set_level(logging.INFO)
+    table = load(publish(folder, lone(labelled(OBJECTS), 1, 3)), "gen", 100, 0)
+    assert said(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
+    assert (
+        "6 images of Lewis et al.: both objects labelled in 4, one inferred from the false labels in 2" in caplog.text
+    )
+
+
+def test_a_lone_label_that_fits_several_objects_leaves_its_picture_out_and_counts_it(folder, caplog):
+    rows = lone(labelled(OBJECTS), 1, 3)
+    rows[2][4] = "purple cube"  # of CLEVR_new_000001: another colour that the gray cube might get from its neighbour
+    table = load(publish(folder, rows), "gen", 100, 0)
+    assert "CLEVR_new_000001.png" not in said(table) and len(table) == 5
+    assert "left out as one is unknown: 1" in caplog.text
+
+
+@pytest.mark.parametrize("known", ["contradict", "none"])
+def test_nothing_is_inferred_unless_pictures_with_both_labels_bear_it_out(folder, known):
+    rows = lone(labelled(OBJECTS), 1)
+    if known == "contradict":
+        # The false labels of picture 0 now point at an object that its other label denies.
+        rows[0][2:4] = ["green cube", "red cylinder"]
+        assert "CLEVR_new_000001.png" not in said(load(publish(folder, rows), "gen", 100, 0))
+    else:
+        with pytest.raises(LewisError, match="gen.csv: found no picture with two known objects"):
+            load(publish(folder, lone(labelled(OBJECTS), *range(6))), "gen", 100, 0)
+
+
+@pytest.mark.parametrize("missing", ["two_object", "two_object/gen.csv", "two_object/images/gen"])
+def test_a_missing_folder_or_file_is_named_with_where_to_get_it(folder, missing):
+    (folder / missing).rename(folder / "away")
+    with pytest.raises(LewisError, match=rf"{missing}: not there; expected.*binding\.lewis\.path") as error:
+        load(folder, "gen", 100, 0)
+    assert "https://" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("pos", "crimson cube", r"gen\.csv:4, column 'pos': found 'crimson cube', expected a colour and a shape"),
+        ("pos", "cube red", "found 'cube red'"),
+        ("pos", "a red cube", "found 'a red cube'"),
+        ("pos", "Red cube", "found 'Red cube'"),
+        ("pos", "", "found ''"),
+        ("neg_2", "red pyramid", r"gen\.csv:4, column 'neg_2': found 'red pyramid'"),
+        ("file_name", "gone.png", r"gen\.csv:4: .*images/gen/gone\.png is not there"),
+        ("file_name", "CLEVR_new_000000.png", r"gen\.csv:4: found a third object in CLEVR_new_000000\.png, .* line 2"),
+    ],
+)
+def test_a_wrong_row_is_named_by_file_line_and_value(folder, column, value, words):
+    rows = labelled(OBJECTS)
+    rows[2][["file_name", "pos", "neg_0", "neg_1", "neg_2", "neg_3"].index(column)] = value
+    with pytest.raises(LewisError, match=words):
+        load(publish(folder, rows), "gen", 100, 0)
+
+
+def test_a_missing_column_a_short_row_and_a_broken_picture_are_named(folder):
+    labels = folder / "two_object" / "gen.csv"
+    whole = labels.read_text()
+    labels.write_text(whole.replace("neg_3", "negative_3"))
+    with pytest.raises(LewisError, match=r"gen\.csv, line 1: column 'neg_3' is missing; found \['file_name'"):
+        load(folder, "gen", 100, 0)
+    labels.write_text(whole + "CLEVR_new_000000.png,red cube\n")
+    with pytest.raises(LewisError, match=r"gen\.csv:14, column 'neg_0': found None"):
+        load(folder, "gen", 100, 0)
+    labels.write_text("\ufeff" + whole, encoding="utf-8")  # a spreadsheet's mark at the start is no part of a name
+    assert len(load(folder, "gen", 100, 0)) == 6
+    (folder / "two_object" / "images" / "gen" / "CLEVR_new_000003.png").write_bytes(picture(OBJECTS[3], 3)[:90])
+    with pytest.raises(ImageError, match=r"image gen/CLEVR_new_000003\.png"):
+        load(folder, "gen", 100, 0)
+
+
+def experiment(folder: Path | str, root: Path = ROOT, **changes) -> Experiment:
+    lewis = {"path": str(folder), "images": 4}
+    binding = {"lewis": lewis, "baselines": [], "policy": {"max_scores": 20}, **changes.pop("binding", {})}
+    run = {"run": "tiny", "models": ["mini-sd"], "baselines": ["mini-clip"], "datasets": ["digits"], "binding": binding}
+    return Experiment(load_run(run | changes, root), root)
+
+
+def test_both_sets_of_scenes_are_scored_and_published_apart(tmp_path):
+    both = experiment("lewis", binding={"scenes": 2, "baselines": ["mini-clip"]}, results=str(tmp_path))
+    assert both.scene_sets == ["scenes", "lewis"] and (both.tasks("scenes"), both.tasks("lewis")) == (20, 5)
+    lewis = next(s for s in both.main if s.dataset == "lewis")
+    assert both.image_count(lewis) == 4 and lewis.policy.max_scores == 20
+    published = Publication(both, lambda: False, "snakemake")
+    for group, name in (("binding", "scenes"), ("lewis", "lewis")):
+        assert {(s["model"], s["dataset"]) for s in published.sources(group)} == {
+            (model, name) for model in ("mini-sd", "mini-clip", "mini-clip@24")
+        }
+    assert {s["dataset"] for s in published.sources("classification")} == {"digits"}
+    alone = Publication(experiment("lewis", results=str(tmp_path)), lambda: False, "snakemake")
+    tables = {Path(path).stem for path in alone.tables()}
+    assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in tables)
+    assert "table3-lewis" in tables and not {"table3", "controlled"} & tables
+    assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.stems())
+
+
+def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
+    (tmp_path / "config" / "datasets").mkdir(parents=True)
+    for name, source in (("lewis", "digits"), ("digits", "digits")):
+        text = (ROOT / "config" / "datasets" / f"{source}.yaml").read_text()
+        (tmp_path / "config" / "datasets" / f"{name}.yaml").write_text(text)
+    (tmp_path / "config" / "models").symlink_to(ROOT / "config" / "models")
+    with pytest.raises(ConfigError, match=r"'datasets' holds 'lewis'.*Rename config/datasets/lewis\.yaml"):
+        experiment("x", tmp_path, datasets=["digits", "lewis"])
+
+
+def test_check_says_whether_the_images_are_there_and_where_they_are_to_be_had(folder, tmp_path):
+    need = {need.name: need for need in check(experiment(folder))}["lewis"]
+    files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
+    assert (need.state, need.bytes) == (THERE, sum(file.stat().st_size for file in files))
+    need = {need.name: need for need in check(experiment(folder / "gone"))}["lewis"]
+    assert need.state == MISSING and need.source.startswith("https://") and "not stated" in need.licence
+    assert "gone/two_object: not there" in need.reasons[0]
+
+
+def test_table_of_these_images_has_the_tasks_that_can_be_asked_and_no_splits():
+    rows = {"model": "mini-sd", "dataset": "lewis", "seed": 0, "kind": "diffusion", "calls": 40.0, "undecided": False}
+    frames = [
+        pd.DataFrame(
+            {"task": task, "item": [f"{task}/{k}" for k in range(8)], "correct": [True] * right + [False] * (8 - right)}
+        ).assign(held_out=[True] * 4 + [False] * 4, **rows)
+        for task, right in (("Shape", 6), ("Color|Shape", 4))
+    ]
+    paper = pd.read_csv(ROOT / "config" / "paper" / "table3.csv")
+    table = table3_lewis(pd.concat(frames), paper, pd.DataFrame({"model": ["mini-sd"]}))
+    assert list(table["task"]) == [task.name for task in TASKS if task.name in FIVE] and set(table["split"]) == {"all"}
+    assert table.set_index("task")["n"].to_dict() == {**dict.fromkeys(FIVE, 0), "Shape": 8, "Color|Shape": 8}
+    assert table.set_index("task").loc["Shape", "accuracy"] == 0.75
+    text = to_markdown([layout_lewis(table, ["Not there yet: x."])])
+    assert "| Shape | 75.0 [" in text and "15 tasks with size or position cannot be asked" in text
+    assert text.endswith("Not there yet: x.\n")
+
+
+def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
+    binding = {"lewis": {"path": str(publish(tmp_path, labelled(OBJECTS))), "images": 4}, "policy": {"max_scores": 20}}
+    config = {"run": "tiny", "models": ["mini-sd"], "baselines": ["mini-clip"], "datasets": ["digits"], "images": 2}
+    config |= {"device": "cpu", "shard_images": 3, "binding": binding}
+    planned = snakemake(copy, "-n", config=config)
+    rules = set(re.findall(r"^(\w+) +\d+$", planned.stdout + planned.stderr, flags=re.MULTILINE))
+    assert planned.returncode == 0, planned.stderr[-3000:]
+    assert {"lewis", "binding_items", "table3_lewis"} <= rules
+    assert not {"render", "scene_sheet", "controlled", "table3"} & rules
+    done = snakemake(copy, "results/tiny/tables/table3-lewis.csv", config=config)
+    assert done.returncode == 0, done.stderr[-4000:]
+    table = pd.read_csv(copy / "results" / "tiny" / "tables" / "table3-lewis.csv")
+    assert set(table["model"]) == {"mini-sd", "mini-clip", "mini-clip@24"} and set(table["n"]) == {4}
+    accuracy, calls = literal_accuracy_and_calls(copy, "lewis", 20)
+    mine = table[table["model"] == "mini-sd"]
+    assert (mine["accuracy"].mean(), mine["calls_per_item"].mean()) == pytest.approx((accuracy, calls), rel=1e-5)
+    assert len(list((copy / "results" / "tiny" / "scores" / "mini-sd" / "lewis").rglob("*-of-2.parquet"))) == 2
+
+
+def test_the_workflow_says_what_is_wrong_with_the_folder(copy, tmp_path):
+    config = {"run": "gone", "models": ["mini-sd"], "datasets": ["digits"], "binding": {"lewis": {"path": "nowhere"}}}
+    done = snakemake(copy, "results/gone/data/lewis/images.parquet", config=config)
+    assert done.returncode != 0 and "diffzero: LewisError: nowhere/two_object: not there" in done.stderr
+    assert "Traceback (most recent call last)" not in done.stderr

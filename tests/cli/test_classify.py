@@ -1,0 +1,156 @@
+"""`python -m diffzero.cli.classify`: a ranking and a picture, or one clear line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from PIL import Image
+
+from diffzero.cli import classify
+from diffzero.data.transforms import png
+
+SRC = Path(__file__).parents[2] / "src"
+MODEL = "kind: diffusion\ntitle: tiny\nlicence: MIT\nsize: 32\ndtype: float32\npath: {path}\n"
+GOOD = {"image": "photo.png", "prompts": "a sneaker, a bag,an ankle boot", "model": "tiny", "max-scores": "30"}
+GOOD |= {"out": "out/race"}
+BAD = {  # what is wrong, and the words that the one line must hold
+    "no such image": ({"image": "nowhere.png"}, ("nowhere.png", "make classify")),
+    "undecodable": ({"image": "broken.png"}, ("broken.png", "cannot be decoded")),
+    "one prompt": ({"prompts": "a sneaker,"}, ("at least two different", "a sneaker")),
+    "one prompt, twice": ({"prompts": "a bag,a bag"}, ("found ['a bag', 'a bag']", "at least two different ones")),
+    "no draws": ({"max-scores": "0"}, ("command line: 'max_scores': found 0", "greater than or equal to 2")),
+    "one draw": ({"min-scores": "1"}, ("'min_scores': found 1", "greater than or equal to 2")),
+    "fewer than the least": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
+    "no probability": ({"cutoff-pval": "5"}, ("'cutoff_pval': found 5.0", "less than 1")),
+    "a negative rate": ({"rate": "-5"}, ("'rate': found -5.0", "greater than 0")),
+    "too long": ({"prompts": "a bag," + "very " * 60 + "long"}, ("tokens", "expected at most 24")),
+    "unknown model": ({"model": "tinny"}, ("unknown model 'tinny'", "Did you mean 'tiny'?")),
+    "a CLIP model": ({"model": "clip"}, ("kind clip", "expected a diffusion model")),
+    "no weights": ({"model": "empty"}, ("no checkpoint there",)),
+}
+
+
+def start(root: Path, changes: dict[str, str]) -> subprocess.CompletedProcess:
+    options = [f"--{name}={value}" for name, value in {**GOOD, **changes}.items()]
+    command = [sys.executable, "-m", "diffzero.cli.classify", *options]
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, tiny_sd) -> Path:
+    """A folder with models and pictures, as the command finds them."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "config" / "models").mkdir(parents=True)
+    (root / "config" / "models" / "tiny.yaml").write_text(MODEL.format(path=tiny_sd))
+    (root / "config" / "models" / "empty.yaml").write_text(MODEL.format(path="nothing/here"))
+    clip = "kind: clip\ntitle: c\nlicence: MIT\narchitecture: local-dir:nothing\n"
+    (root / "config" / "models" / "clip.yaml").write_text(clip)
+    picture = png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    (root / "photo.png").write_bytes(picture)
+    (root / "renamed.png").write_bytes(picture)
+    (root / "broken.png").write_bytes(picture[: len(picture) // 2])
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(root) -> dict[str, subprocess.CompletedProcess]:
+    """The command in processes of its own, two at a time; of the mistakes, one before and one after the model is loaded."""
+    changes = {
+        "good": {},
+        "renamed": {"image": "renamed.png"},
+        "twice": {"prompts": "a bag,a sneaker,a bag,an ankle boot", "out": "out/twice"},
+        **{name: BAD[name][0] for name in ("unknown model", "too long")},
+    }
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(changes, pool.map(lambda change: start(root, change), changes.values()), strict=True))
+
+
+def test_the_ranking_is_printed_best_first_and_the_picture_written(root, runs):
+    assert runs["good"].returncode == 0, runs["good"].stderr
+    lines = runs["good"].stdout.splitlines()
+    assert lines[1].endswith("best") and all("[" in line for line in lines[2:4])
+    assert {line.split("  ")[0].strip() for line in lines[1:4]} == {"a sneaker", "a bag", "an ankle boot"}
+    calls = int(next(line for line in lines if "calls of the denoiser" in line).split()[0])
+    draws = [int(line.split("  best")[0].split("+")[0].split()[-1]) for line in lines[1:4]]
+    assert sum(draws) == calls and max(draws) == draws[0] <= 30 and min(draws) >= 20
+    assert "out/race.png" in lines[-1]
+    with Image.open(root / "out" / "race.png") as image:
+        assert min(image.size) > 200
+    assert (root / "out" / "race.svg").is_file()
+
+
+def test_the_result_depends_on_the_picture_not_on_its_name(runs):
+    assert runs["renamed"].stdout == runs["good"].stdout
+
+
+def test_a_prompt_that_is_given_twice_is_scored_once_and_said(runs):
+    assert runs["twice"].returncode == 0, runs["twice"].stderr
+    lines, plain = (runs[name].stdout.splitlines() for name in ("twice", "good"))
+    assert sorted(lines[1:4]) == sorted(plain[1:4]) and lines[4] == plain[4]
+    assert lines[5] == "'a bag' was given 2 times: scored once, tied with itself"
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_told_in_one_clear_line(root, case, monkeypatch, capsys):
+    change, words = BAD[case]
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit) as end:
+        classify.main([f"--{name}={value}" for name, value in {**GOOD, **change}.items()])
+    message = str(end.value)
+    assert message.startswith("diffzero: ") and "\n" not in message and not capsys.readouterr().out
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("case", ["unknown model", "too long"])
+def test_a_process_that_meets_bad_input_ends_with_that_line_alone(runs, case):
+    done = runs[case]
+    error = done.stderr.strip().splitlines()
+    assert done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr
+    assert len([line for line in error if line.startswith("diffzero: ")]) == 1 and error[-1].startswith("diffzero: ")
+    assert all(words in error[-1] for words in BAD[case][1]), error[-1]
+
+
+def test_a_memory_too_small_for_one_call_is_told_in_one_clear_line(root, monkeypatch):
+    def shortage(*_, **__):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(UNet2DConditionModel, "forward", shortage)
+    with pytest.raises(SystemExit, match="diffzero: memory: not even one call of the network fits"):
+        classify.main([f"--{name}={value}" for name, value in GOOD.items()])
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a 12" ruler,a bag',
+        "a girl's shoe,a bag",
+        "$(touch ran),a bag",
+        "$(shell touch ran),`touch ran`",
+        "$5,$PATH,a;b #c",
+    ],
+)
+def test_make_hands_prompts_on_as_they_were_typed(tmp_path, text):
+    """The real recipe, with a Python of ours in the place of the environment's."""
+    shutil.copy(SRC.parent / "Makefile", tmp_path)
+    (tmp_path / "bin").mkdir()
+    echo = tmp_path / "bin" / "python"
+    echo.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    echo.chmod(0o755)
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / "stamp").touch()
+    command = ["make", "-s", "classify", "BIN=bin", "STAMP=stamp", f"IMAGE={text}.png", f"PROMPTS={text}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    words = ["-m", "diffzero.cli.classify", "--image", f"{text}.png", "--prompts", text, "--model", "mini-sd"]
+    assert json.loads(done.stdout) == words and not (tmp_path / "ran").exists()

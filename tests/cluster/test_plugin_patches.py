@@ -1,0 +1,144 @@
+"""The plugin's own code, driven with our corrections: what it makes of squeue's answers, and how rarely it looks."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import snakemake_executor_plugin_slurm as plugin
+
+from diffzero.cluster.slurm import plugin_patches, queue
+
+HERE = Path(__file__).parent
+RUN_ID = "diffzero_01234567-89ab-cdef-0123-456789abcdef"
+
+
+class Unlimited:
+    async def __aenter__(self):
+        pass
+
+    async def __aexit__(self, *_):
+        pass
+
+
+class Executor(plugin.Executor):
+    """The plugin's, without a workflow; it notes what it reports."""
+
+    status_rate_limiter = Unlimited()
+
+    def __init__(self) -> None:
+        self.logger, self.run_uuid, self.reported = logging.getLogger(__name__), RUN_ID, []
+        self._next_seconds_between_status_checks, self._preemption_warning = 40, False
+        self._status_query_calls, self._status_query_failures, self._status_query_cycle_rows = 0, 0, []
+        self._status_query_total_seconds, self._status_query_min_seconds, self._status_query_max_seconds = 0, None, 0
+        settings = {"init_seconds_before_status_checks": 40, "status_attempts": 2, "status_command": "squeue"}
+        self.workflow = SimpleNamespace(executor_settings=SimpleNamespace(**settings, keep_successful_logs=True))
+
+    def report_job_error(self, job, **_) -> None:
+        self.reported.append(job.external_jobid)
+
+    def look(self, *jobs: SimpleNamespace) -> list[str]:
+        """The jobs that the plugin goes on waiting for."""
+
+        async def active() -> list[str]:
+            return [job.external_jobid async for job in self.check_active_jobs(list(jobs))]
+
+        return asyncio.run(active())
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """A squeue that says what it is told to, and a scontrol whose MinJobAge is 120 s."""
+    said = tmp_path / "said"
+    for name, text in (("squeue", f'cat "{said}"'), ("scontrol", "echo 'MinJobAge = 120 sec'")):
+        (tmp_path / name).write_text(
+            f'#!/bin/sh\n[ "{name}" = scontrol ] || printf "%s\\n" "$*" > "{tmp_path}/asked"\n{text}\n'
+        )
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    # What the corrections replace comes back after each test.
+    monkeypatch.setattr(plugin, "get_min_job_age", plugin.get_min_job_age)
+    monkeypatch.setattr(plugin, "query_job_status", plugin.query_job_status)
+    pause = plugin.Executor.next_seconds_between_status_checks
+    monkeypatch.setattr(plugin.Executor, "next_seconds_between_status_checks", pause)
+    return said
+
+
+JOB = SimpleNamespace(external_jobid="7", aux={})
+
+
+def test_the_plugin_looks_thrice_before_slurm_forgets_a_job_however_long_nothing_ends(squeue):
+    squeue.write_text("7|RUNNING\n")
+    age = plugin_patches.survive_an_absent_controller()
+    plugin_patches.look_at_least_every(age // 3)
+    executor, pauses = Executor(), []
+    for _ in range(20):
+        assert executor.look(JOB) == ["7"]
+        pauses.append(executor.next_seconds_between_status_checks)
+    assert age == 120 and max(pauses) == 40
+
+
+@pytest.mark.parametrize("state", ["PREEMPTED", "REVOKED"])
+def test_a_job_that_stays_preempted_is_submitted_anew_and_one_that_comes_back_is_not(squeue, state):
+    plugin_patches.hear_of_preempted_jobs()
+    executor = Executor()
+    for states, waited_for in ((state, ["7"]), ("PENDING", ["7"]), (state, ["7"]), (state, [])):
+        squeue.write_text(f"7|{states}\n")
+        assert executor.look(JOB) == waited_for
+    assert executor.reported == ["7"]
+
+
+def test_a_question_that_fails_at_once_does_not_use_up_the_attempts_at_once(squeue):
+    (squeue.parent / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    plugin_patches.hear_of_preempted_jobs(question_seconds=0.5)
+    before = asyncio.new_event_loop().time()
+    Executor().look(JOB)
+    assert asyncio.new_event_loop().time() - before >= 2 * 0.5
+
+
+def line(state: str = "PENDING", reason: str = "(Resources)", name: str = RUN_ID, comment: str = "rule_score") -> str:
+    return "\t".join(["7", state, name, comment, str(HERE), reason]) + "\n"
+
+
+def test_the_jobs_of_a_folder_are_known_by_their_run_and_asked_for_by_number(squeue, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "somebody")
+    squeue.write_text(line(comment="(null)") + line(name="rule_score") + line(name=RUN_ID.removeprefix("diffzero_")))
+    assert [job.comment for job in queue.jobs_of(HERE)] == ["(null)", "rule_score"]
+    assert f"--user {os.getuid()}" in (squeue.parent / "asked").read_text()
+    assert queue.jobs_of(HERE.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "is_held", "is_hopeless"),
+    [
+        ("PENDING", "(Resources)", False, False),
+        ("PENDING", "(AssocGrpGRES)", False, False),
+        ("PENDING", "(QOSMaxCpuPerUserLimit)", False, False),
+        ("PENDING", "(launch failed requeued held)", True, False),
+        ("PENDING", "(JobHeldAdmin)", True, False),
+        ("REQUEUE_HOLD", "(JobHeldUser)", True, False),
+        ("SPECIAL_EXIT", "(None)", True, False),
+        ("PENDING", "(QOSMaxCpuPerJobLimit)", False, True),
+        ("PENDING", "(QOSMaxGRESPerJob)", False, True),
+        ("PENDING", "(AssocMaxMemPerJob)", False, True),
+        ("PENDING", "(QOSMinGRES)", False, True),
+        ("PENDING", "(PartitionTimeLimit)", False, True),
+        ("RUNNING", "held-back-node", False, False),
+    ],
+)
+def test_jobs_that_wait_for_a_word_and_jobs_that_wait_in_vain_are_told_apart(
+    squeue, state, reason, is_held, is_hopeless
+):
+    squeue.write_text(line(state, reason))
+    jobs = queue.jobs_of(HERE)
+    assert ("scontrol release 7" in (queue.held(jobs) or "")) == is_held
+    assert ("can never start" in (queue.hopeless(jobs) or "")) == is_hopeless
+
+
+def test_of_several_partitions_the_shortest_limit_counts(tmp_path, monkeypatch):
+    (tmp_path / "sinfo").write_text("#!/bin/sh\nprintf '%s\\n' infinite 1-00:00:00 02:00:00\n")
+    (tmp_path / "sinfo").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert queue.partition_minutes("a,b,c") == 120

@@ -1,0 +1,322 @@
+"""Configuration: what is shipped loads, what is wrong is named together with what would be right."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from diffzero.config import Clip, ConfigError, Hub, json_schema, load_dataset, load_model, load_run, markdown
+from diffzero.workflow.experiment import Experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+REGENERATE = "run `PYTHONPATH=src python -m diffzero.config` in the root of the repository"
+MODELS = sorted(path.stem for path in (ROOT / "config/models").glob("*.yaml"))
+DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
+CLASSES = {
+    "cifar10": 10, "cifar100": 100, "stl10": 10, "mnist": 10, "dtd": 47, "camelyon": 2, "svhn": 10, "svhn_digits": 10, "eurosat": 10,
+    "cars": 196, "imagenet": 1000, "caltech101": 102, "pets": 37, "food101": 101, "digits": 10, "fashion": 10,
+    "cue_conflict": 16,
+}  # fmt: skip
+
+
+def demo(**changes):
+    """The demo's configuration as Snakemake hands it over, with some keys replaced."""
+    return copy.deepcopy(yaml.safe_load((ROOT / "config/demo.yaml").read_text())) | changes
+
+
+def refusal(**changes) -> str:
+    with pytest.raises(ConfigError) as error:
+        load_run(demo(**changes), ROOT, where="config/demo.yaml")
+    return str(error.value)
+
+
+def workspace(folder: Path, model: str = "", dataset: str = "") -> Path:
+    """A root with one model `m` and one data set `d` of these contents."""
+    for kind, name, text in (("models", "m", model), ("datasets", "d", dataset)):
+        (folder / "config" / kind).mkdir(parents=True)
+        (folder / "config" / kind / f"{name}.yaml").write_text(text)
+    return folder
+
+
+DATASET = """title: Two
+source: {kind: digits}
+licence: none
+templates: ["a {}."]
+classnames: [cat, dog]
+"""
+MODEL = "kind: diffusion\ntitle: M\nlicence: MIT\nsize: 8\ndtype: float32\n"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_shipped_model_loads(name):
+    assert load_model(name, ROOT).title
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_shipped_dataset_loads_with_its_number_of_classes(name):
+    assert len(load_dataset(name, ROOT).classnames) == CLASSES[name]
+
+
+@pytest.mark.parametrize("name", ["config", "demo"])
+def test_shipped_runs_load_the_same_from_file_and_from_dictionary(name):
+    path = Path(f"config/{name}.yaml")
+    assert load_run(path, ROOT) == load_run(yaml.safe_load((ROOT / path).read_text()), ROOT)
+
+
+@pytest.mark.parametrize("written_out", [True, False])
+def test_the_paper_s_numbers_are_in_config_yaml_and_are_the_defaults(written_out):
+    names = {"run": "paper", "models": ["stable-diffusion-v1-4"], "datasets": ["mnist"]}
+    run = load_run("config/config.yaml" if written_out else names, ROOT)
+    assert (run.policy.kind, run.policy.min_scores, run.policy.max_scores) == ("ttest", 20, 2000)
+    assert (run.policy.cutoff_pval, run.images) == (0.002, 4096)
+    assert (run.weighting.kind, run.weighting.rate) == ("heuristic", 7)
+
+
+def test_imagenet_uses_the_template_of_the_paper():
+    imagenet = load_dataset("imagenet", ROOT)
+    assert imagenet.templates[imagenet.template] == "A bad photo of a {}."
+    assert imagenet.classnames.count("missile") == imagenet.classnames.count("sunglasses") == 2
+
+
+def test_food101_follows_the_label_order_of_its_first_source():
+    food = load_dataset("food101", ROOT)
+    assert isinstance(food.places[0], Hub) and food.places[0].repo == "ethz/food101"
+    assert food.classnames[16:18] == ["cheesecake", "cheese plate"]
+
+
+def test_openai_clip_runs_with_quickgelu(tmp_path):
+    clip = load_model("clip-vit-l-14", ROOT)
+    assert isinstance(clip, Clip) and clip.architecture == "ViT-L-14-quickgelu" and clip.via == [64, None]
+    wrong = "kind: clip\ntitle: M\nlicence: MIT\narchitecture: ViT-L-14\npretrained: openai\n"
+    with pytest.raises(ConfigError, match="Write 'ViT-L-14-quickgelu'"):
+        load_model("m", workspace(tmp_path, model=wrong))
+
+
+def test_binding_takes_the_models_of_the_run_unless_it_names_its_own():
+    binding = {"scenes": 4, "models": ["mini-if"]}
+    run = load_run(demo(binding=binding), ROOT)
+    assert (run.binding.models, run.binding.baselines) == (["mini-if"], ["mini-clip"])
+    assert load_run(demo(binding=None), ROOT).binding is None
+
+
+def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
+    lines = (ROOT / "config" / "config.yaml").read_text().splitlines()
+    seeds = next(line for line in lines if line.startswith("# seeds:")).removeprefix("# ")
+    first = lines.index("# run: appendix-f")
+    block = [line.removeprefix("# ") for line in lines[first : first + 7]]
+    run = load_run(yaml.safe_load("\n".join([seeds, *block])), ROOT)
+    assert len(run.seeds) > 1
+    scorings = Experiment(run, ROOT).unpruned
+    assert {(s.model, s.dataset, s.first, s.policy.max_scores) for s in scorings} == {
+        (model, "imagenet", 64, 500) for model in ("deepfloyd-if-i-xl", "deepfloyd-if-ii")
+    }
+
+
+def test_binding_without_a_scene_or_with_colours_of_its_own_is_refused():
+    assert refusal(binding={"scenes": 0}).startswith(
+        "config/demo.yaml: 'binding.scenes': found 0, expected greater than or equal to 1."
+    )
+    assert "unknown key 'colours' in 'binding'" in refusal(binding={"scenes": 4, "colours": 9})
+
+
+@pytest.mark.parametrize("key", ["efficiency", "unpruned"])
+def test_a_single_unpruned_image_has_no_other_half_and_is_refused(key):
+    entry = {"model": "mini-sd", "dataset": "digits", "images": 1, "draws": 5}
+    assert f"'{key}[0].images': found 1, expected greater than or equal to 2" in refusal(**{key: [entry]})
+
+
+def test_misspelt_key_names_the_nearest_the_file_and_the_legal_ones():
+    assert refusal(policy={"max_score": 5}) == (
+        "config/demo.yaml: unknown key 'max_score' in 'policy'. Did you mean 'max_scores'? "
+        "Legal keys: kind, min_scores, max_scores, cutoff_pval, stages."
+    )
+    assert "unknown key 'modells'. Did you mean 'models'?" in refusal(modells=["mini-sd"])
+    assert "unknown key 'keeps' in 'policy.stages[0]'" in refusal(policy={"stages": [{"draws": 3, "keeps": 1}]})
+
+
+def test_mistake_in_a_file_names_its_line(tmp_path):
+    root = workspace(tmp_path, dataset=DATASET.replace("digits}", "digits, pth: x}"))
+    with pytest.raises(ConfigError, match="^config/datasets/d.yaml, line 2: unknown key 'pth' in 'source'"):
+        load_dataset("d", root)
+    (root / "run.yaml").write_text("run: x\nmodels: [m]\ndatasets:\n  - e\n")
+    (root / "config/models/m.yaml").write_text(MODEL + "path: x\n")
+    with pytest.raises(ConfigError, match="^run.yaml, line 4: unknown dataset 'e'"):
+        load_run("run.yaml", root)
+
+
+def test_every_mistake_is_reported_at_once():
+    assert len(refusal(images=0, device="gpu", policy={"min_scores": 1}).splitlines()) == 3
+
+
+def test_unknown_model_lists_the_known_ones_nearest_first_and_where_to_add_it():
+    message = refusal(models=["mini-ds"])
+    assert "unknown model 'mini-ds'. Did you mean 'mini-sd'?" in message
+    assert "nearest first: mini-sd, " in message and all(name in message for name in MODELS)
+    assert "write config/models/mini-ds.yaml" in message
+
+
+def test_unknown_dataset_lists_the_known_ones():
+    message = refusal(datasets=["fasion"])
+    assert "unknown dataset 'fasion'. Did you mean 'fashion'?" in message and "mnist" in message
+
+
+def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
+    message = refusal(models=["mini-sd", "mini-if", "mini-clip"], baselines=[])
+    assert "'mini-clip' in 'models' is a clip model. List it under 'baselines'." in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"images": "many"}, "'images': found 'many', expected integer"),
+        ({"images": True}, "'images': found True, expected integer"),
+        ({"models": "mini-sd"}, "'models': found 'mini-sd', expected a list. Write e.g. [mini-sd]"),
+        ({"models": []}, "'models': found [], expected at least 1 entry"),
+        ({"baselines": None}, "'baselines': found nothing, expected a list"),
+        ({"datasets": [7]}, "'datasets[0]': found 7, expected text. Put it in quotes"),
+        ({"run": "My Run"}, "'run': found 'My Run', expected lower-case letters, digits and hyphens"),
+        ({"device": "gpu"}, "'device': found 'gpu', expected auto, cpu, cuda or cuda:N"),
+        ({"policy": 3}, "'policy': found 3, expected a block of keys"),
+        ({"policy": {"kind": "ttests"}}, "expected ttest or full or stages. Did you mean 'ttest'?"),
+        ({"policy": {"cutoff_pval": 1.0}}, "'policy.cutoff_pval': found 1.0, expected less than 1"),
+        ({"policy": {"min_scores": 1}}, "'policy.min_scores': found 1, expected greater than or equal to 2"),
+        ({"policy": {"max_scores": 19}}, "max_scores is 19, expected at least min_scores, which is 20"),
+        ({"weighting": {"kind": "simpel"}}, "Did you mean 'simple'?"),
+        ({"seeds": [1, 1]}, "'seeds' holds 1 twice"),
+        ({"models": ["mini-sd", "mini-sd"]}, "'models' holds 'mini-sd' twice"),
+        ({"models": ["mini-sd"]}, "'denoised[1].model' is 'mini-if', expected one of 'models': mini-sd."),
+        ({"images": 10}, "'efficiency[0].images' is 16, expected at most 'images', which is 10"),
+        ({"binding": {"scenes": 2, "models": ["mini-x", "mini-x"]}}, "'binding.models' holds 'mini-x' twice"),
+        ({"binding": {"samples": 4}}, "'binding': found neither `scenes` nor `lewis`, expected one"),
+        ({"run": "store"}, "'store' is 'results/store', inside the run's folder 'results/store'"),
+        ({"store": "results/../results/demo/s"}, "inside the run's folder 'results/demo'"),
+        ({"store": str(Path("results/demo/s").resolve())}, "inside the run's folder 'results/demo'"),
+        ({"results": str(Path("results").resolve()), "store": "./results/demo"}, "inside the run's folder '/"),
+        ({"denoised": [{"model": "mini-sd", "images": 1}]}, "key 'dataset' is missing in 'denoised[0]'"),
+    ],
+)
+def test_wrong_values_are_named_with_what_is_expected(changes, expected):
+    assert expected in refusal(**changes)
+
+
+def test_missing_key_is_named():
+    content = demo()
+    del content["datasets"]
+    with pytest.raises(ConfigError, match="^configuration: key 'datasets' is missing. Add it"):
+        load_run(content, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"kind": "stages"}, "kind is 'stages' with 0 stages. List them"),
+        ({"kind": "ttest", "stages": [(5, 1)]}, "kind is 'ttest' with 1 stages. Remove them"),
+        ({"kind": "stages", "stages": [(5, 3), (5, 1)]}, "draws [5, 5], expected rising"),
+        ({"kind": "stages", "stages": [(5, 3), (2001, 1)]}, "up to max_scores, 2000"),
+        ({"kind": "stages", "stages": [(5, 3), (9, 3), (12, 1)]}, "keep [3, 3, 1], expected falling"),
+        ({"kind": "stages", "stages": [(5, 3), (9, 2)]}, "that end with 1"),
+    ],
+)
+def test_stages_are_for_kind_stages_and_go_one_way(policy, expected):
+    stages = [{"draws": draws, "keep": keep} for draws, keep in policy.get("stages", [])]
+    message = refusal(policy=policy | {"stages": stages})
+    assert message.startswith("config/demo.yaml: 'policy': ") and expected in message
+
+
+def test_a_policy_that_never_looks_at_min_scores_is_not_held_to_it():
+    assert load_run(demo(policy={"kind": "full", "max_scores": 10}), ROOT).policy.max_scores == 10
+    stages = {"kind": "stages", "max_scores": 8, "stages": [{"draws": 8, "keep": 1}]}
+    assert load_run(demo(policy=stages), ROOT).policy.stages[0].draws == 8
+
+
+def test_legal_stages_are_accepted():
+    stages = [{"draws": 5, "keep": 3}, {"draws": 50, "keep": 1}]
+    assert len(load_run(demo(policy={"kind": "stages", "stages": stages}), ROOT).policy.stages) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[cat, dog]", "[cat]", "'classnames': found 1 class names, expected at least 2"),
+        ("[cat, dog]", "[no, yes]", "'classnames[0]': found False, expected text. Put it in quotes"),
+        ("a {}.", "a photo.", "found 'a photo.', expected exactly one {}"),
+        ("a {}.", "{} or {}", "found '{} or {}', expected exactly one {}"),
+        ("a {}.", "{name} {}", "no other braces"),
+        ("classnames", "template: 1\nclassnames", "'template' is 1, expected 0 to 0"),
+        ("classnames", "trained_on: [n]\nclassnames", "line 5: unknown model 'n'"),
+        ("kind: digits", "kind: parket", "'source.kind': found 'parket', expected digits or parquet or folder or hub"),
+        ("kind: digits", "kind: folder", "line 2: key 'path' is missing in 'source'"),
+        ("kind: digits", "path: x", "line 2: key 'kind' is missing in 'source'"),
+        (
+            "kind: digits",
+            "kind: webdataset, repo: a/b, revision: main",
+            "'source.revision': found 'main', expected the 40",
+        ),
+        (
+            "source: {kind: digits}",
+            "source: {kind: digits}\nsources: [{kind: digits}]",
+            "found both of 'source' and 'sources'",
+        ),
+        ("source: {kind: digits}\n", "", "found neither of 'source' and 'sources'"),
+        ("source: {kind: digits}", "sources: [{kind: digits}, {kind: tar}]", "'sources[1].kind': found 'tar'"),
+        (
+            "kind: digits",
+            "kind: archive, layout: idx, files: [{url: 'http://x/y'}]",
+            "layout 'idx' with 1 files, expected 2",
+        ),
+        (
+            "kind: digits",
+            "kind: archive, layout: listed, files: [{url: 'http://x/y'}]",
+            "'listing' and layout 'listed'",
+        ),
+        ("kind: digits", "kind: archive, layout: svhn, files: [{url: 'ftp://x'}]", "an address that starts with http"),
+        ("kind: digits", "kind: archive, layout: svhn, files: [{url: 'http://x', digest: md4}]", "sha256: or md5:"),
+        ("classnames", "keys: [a, a]\nclassnames", "found 1 different keys, expected one for each of the 2"),
+        ("classnames", "paper_template: 3\nclassnames", "'paper_template' is 3, expected 0 to 0"),
+        ("classnames", "cues: '(x'\nclassnames", "which is no regular expression"),
+        ("classnames", "cues: '(?P<shape>x)'\nclassnames", "expected the groups (?P<shape>...) and (?P<texture>...)"),
+        ("classnames", "conflict_only: true\nclassnames", "'conflict_only' needs 'cues'"),
+        ("title: Two", "title: Two\ntitle: Three", "line 2: 'title' is also on line 1"),
+        ("title: Two", "title: [", "config/datasets/d.yaml: is not YAML"),
+    ],
+)
+def test_wrong_dataset_is_refused(tmp_path, old, new, expected):
+    with pytest.raises(ConfigError) as error:
+        load_dataset("d", workspace(tmp_path, dataset=DATASET.replace(old, new, 1)))
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "config/models/m.yaml: found nothing, expected lines of the form 'key: value'"),
+        (MODEL, "config/models/m.yaml: neither 'path' nor 'hub' is given"),
+        (MODEL + "hub: a/b\n", "'hub' and 'revision' go together"),
+        (MODEL + "hub: a/b\nrevision: main\n", "line 7: 'revision': found 'main', expected the 40 hexadecimal digits"),
+        (MODEL + "pth: x\n", "line 6: unknown key 'pth'. Did you mean 'path'?"),
+        (MODEL.replace("diffusion", "gan"), "line 1: 'kind': found 'gan', expected diffusion or clip"),
+        (
+            MODEL.replace("float32", "float8"),
+            "line 5: 'dtype': found 'float8', expected float32 or bfloat16 or float16",
+        ),
+    ],
+)
+def test_wrong_model_is_refused(tmp_path, text, expected):
+    with pytest.raises(ConfigError) as error:
+        load_model("m", workspace(tmp_path, model=text))
+    assert expected in str(error.value)
+
+
+def test_missing_file_is_named():
+    with pytest.raises(ConfigError, match="^config/no.yaml: cannot be read"):
+        load_run("config/no.yaml", ROOT)
+
+
+def test_schema_matches_the_code():
+    assert json.loads((ROOT / "config/schema.json").read_text()) == json_schema(), REGENERATE
+
+
+def test_documentation_matches_the_code():
+    assert (ROOT / "docs/configuration.md").read_text() == markdown(), REGENERATE

@@ -1,0 +1,251 @@
+"""The data sets as their authors publish them: every layout from small files in the true format, through a local server."""
+
+import gzip
+import hashlib
+import io
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from data_server import DataServer
+from diffzero.config import Archive, Dataset, Download, load_dataset
+from diffzero.data.selection import test_images
+from diffzero.data.sources.formats import _idx_array, pixmap
+from diffzero.data.transforms import decode, png
+
+ROOT = Path(__file__).parents[2]
+test_images.__test__ = False  # a stage, not a test
+RANDOM = np.random.default_rng(5)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with DataServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFZERO_CACHE", str(tmp_path / "cache"))
+
+
+def load(server: DataServer, name: str, *files: bytes, count: int = 100) -> pd.DataFrame:
+    """The images of a shipped data set from its authors' archive, whose files are these instead."""
+    dataset = load_dataset(name, ROOT)
+    archive = next(source for source in dataset.places if isinstance(source, Archive))
+    downloads = []
+    for file, data in zip(archive.files, files, strict=True):
+        path = f"{name}/{hashlib.sha256(data).hexdigest()[:8]}/{file.url.rsplit('/', 1)[1]}"
+        server.plain[path] = data
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}" if file.digest else None
+        downloads.append(Download(url=f"{server.url}/{path}", digest=digest))
+    changed = {"sources": [], "source": archive.model_copy(update={"files": downloads}), "test_size": None}
+    return test_images(dataset.model_copy(update=changed), count, 0, ROOT)
+
+
+def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def pixels_of(found: pd.DataFrame) -> dict[str, np.ndarray]:
+    return {row.image: np.asarray(decode(row.bytes, row.image)) for row in found.itertuples()}
+
+
+def labels_of(found: pd.DataFrame) -> dict[str, int]:
+    return dict(zip(found["image"], found["label"], strict=True))
+
+
+def jpeg(number: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (9, 7), (number, 0, 0)).save(stream, format="JPEG")
+    return stream.getvalue()
+
+
+def lines(names: list[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "file", "meta", "coarse"),
+    [
+        ("cifar10", "cifar-10-batches-bin", "test_batch.bin", "batches.meta.txt", b""),
+        ("cifar100", "cifar-100-binary", "test.bin", "fine_label_names.txt", b"\x07"),
+    ],
+)
+def test_cifar_is_a_label_and_three_planes_and_cifar100s_second_label_is_the_fine_one(
+    server, name, folder, file, meta, coarse
+):
+    images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    labels = [9, 0, 4]
+    records = b"".join(
+        coarse + bytes([k]) + image.transpose(2, 0, 1).tobytes() for k, image in zip(labels, images, strict=True)
+    )
+    names = lines([n.replace(" ", "_") for n in load_dataset(name, ROOT).classnames]) + b"\n"
+    members = {
+        f"{folder}/data_batch_1.bin": records[:1],
+        f"{folder}/train.bin": b"",
+        f"{folder}/{file}": records,
+        f"{folder}/{meta}": names,
+    }
+    found = load(server, name, tar(members))
+    assert labels_of(found) == {f"test-{k:06d}": label for k, label in enumerate(labels)}
+    assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
+    with pytest.raises(ValueError, match=f"found {len(records) - 1} bytes, expected a multiple of"):
+        load(server, name, tar({**members, f"{folder}/{file}": records[:-1]}))
+    with pytest.raises(ValueError, match=f"found no member ending in .*{meta}"):
+        load(server, name, tar({f"{folder}/{file}": records}))
+
+
+def idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">I{array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
+
+
+def test_mnist_is_idx_big_endian_and_grey(server):
+    images = RANDOM.integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    labels = np.array([7, 2, 1, 0], np.uint8)
+    found = load(server, "mnist", gzip.compress(idx(images)), gzip.compress(idx(labels)))
+    assert labels_of(found) == {f"test-{k:06d}": label for k, label in enumerate(labels)}
+    assert all(np.array_equal(pixels[..., 0], images[int(key[5:])]) for key, pixels in pixels_of(found).items())
+    with pytest.raises(ValueError, match="found 4 images and 3 labels"):
+        load(server, "mnist", gzip.compress(idx(images)), gzip.compress(idx(labels[:3])))
+    with pytest.raises(ValueError, match="magic number 0x801, .* expected 0x803"):
+        load(server, "mnist", gzip.compress(idx(labels)), gzip.compress(idx(images)))
+
+
+def test_a_broken_file_is_named_with_its_layout(server):
+    whole = gzip.compress(idx(np.zeros((4, 28, 28), np.uint8)))
+    with pytest.raises(ValueError, match="t10k-images-idx3-ubyte.gz.*cannot be read as idx"):
+        load(server, "mnist", whole[:-20], whole)
+
+
+def test_stl10_is_stored_by_columns_and_counts_from_one(server):
+    images = RANDOM.integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
+    names = load_dataset("stl10", ROOT).classnames
+    members = {
+        "stl10_binary/class_names.txt": lines(names), "stl10_binary/train_X.bin": b"", "stl10_binary/train_y.bin": b"",
+        "stl10_binary/test_X.bin": images.transpose(0, 3, 2, 1).tobytes(), "stl10_binary/test_y.bin": bytes([1, 10, 5]),
+    }  # fmt: skip
+    found = load(server, "stl10", tar(members))
+    assert labels_of(found) == {"test-000000": 0, "test-000001": 9, "test-000002": 4}
+    assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
+
+
+def test_the_class_names_of_stl10_are_those_whose_digest_is_known():
+    """The md5 of class_names.txt that a public record of the archive gives: the label order is proven."""
+    names = "\n".join(load_dataset("stl10", ROOT).classnames)
+    assert "6de44d022411c4d5cda4673b7f147c3f" in {
+        hashlib.md5(text.encode()).hexdigest() for text in (names, names + "\n")
+    }
+
+
+def test_svhns_ten_is_a_zero(server, tmp_path):
+    images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    savemat(tmp_path / "test.mat", {"X": images.transpose(1, 2, 3, 0), "y": np.array([[10], [1], [9]], np.uint8)})
+    found = load(server, "svhn", (tmp_path / "test.mat").read_bytes())
+    assert labels_of(found) == {"test-000000": 0, "test-000001": 1, "test-000002": 9}
+    assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
+
+
+def test_dtd_takes_the_images_that_its_first_test_list_names(server):
+    listed = ["banded/banded_0002.jpg", "zigzagged/zigzagged_0119.jpg"]
+    members = {f"dtd/images/{name}": jpeg(k) for k, name in enumerate([*listed, "banded/banded_0004.jpg"])}
+    members |= {"dtd/labels/test1.txt": lines(listed), "dtd/labels/test10.txt": b"banded/banded_0004.jpg\n"}
+    found = load(server, "dtd", tar(members))
+    assert labels_of(found) == {listed[0]: 0, listed[1]: 46}
+    assert {row.image: row.bytes for row in found.itertuples()} == {name: jpeg(k) for k, name in enumerate(listed)}
+    with pytest.raises(ValueError, match="found no image banded/banded_0002.jpg, which its list names"):
+        load(server, "dtd", tar({"dtd/labels/test1.txt": lines(listed), "dtd/images/x.jpg": b""}))
+
+
+def test_food101s_list_has_no_endings_and_its_labels_go_by_folder(server):
+    listed = ["cheese_plate/1", "cheesecake/2", "apple_pie/1"]
+    members = {f"food-101/images/{name}.jpg": jpeg(k) for k, name in enumerate([*listed, "waffles/9"])}
+    found = load(
+        server,
+        "food101",
+        tar({**members, "food-101/meta/test.txt": lines(listed), "food-101/meta/train.txt": b"waffles/9\n"}),
+    )
+    names = load_dataset("food101", ROOT).classnames
+    assert {key: names[label] for key, label in labels_of(found).items()} == {
+        "cheese_plate/1": "cheese plate", "cheesecake/2": "cheesecake", "apple_pie/1": "apple pie",
+    }  # fmt: skip
+    assert {row.image: row.bytes for row in found.itertuples()} == {name: jpeg(k) for k, name in enumerate(listed)}
+
+
+def test_pets_class_ids_count_from_one_and_must_agree_with_the_names(server):
+    names = {"Abyssinian_201": 0, "yorkshire_terrier_9": 36, "american_bulldog_100": 1, "Bengal_3": 5}
+    members = {f"images/{name}.jpg": jpeg(k) for k, name in enumerate([*names, "Birman_1"])}
+    members |= {"images/._Bengal_3.jpg": b"what another system leaves behind"}
+    text = "#Image CLASS-ID SPECIES BREED ID\n" + "".join(f"{name} {label + 1} 1 1\n" for name, label in names.items())
+    annotations = {"annotations/test.txt": text.encode(), "annotations/trainval.txt": b"Birman_1 7 1 3\n"}
+    found = load(server, "pets", tar(members), tar(annotations))
+    assert labels_of(found) == names
+    assert {row.image: row.bytes for row in found.itertuples()} == {name: jpeg(k) for k, name in enumerate(names)}
+    with pytest.raises(ValueError, match="found class id 2 for Abyssinian_201, expected 1"):
+        load(server, "pets", tar(members), tar({"annotations/test.txt": b"Abyssinian_201 2 1 1\n"}))
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_an_archive_of_class_folders_names_its_images_as_the_folder_does(server, kind, tmp_path):
+    dataset = load_dataset("cue_conflict", ROOT)
+    sample = ROOT / "tests/files/cue-conflict"
+    members = {
+        f"cue-conflict/{path.relative_to(sample).as_posix()}": path.read_bytes()
+        for path in sorted(sample.rglob("*.png"))
+    }
+    if kind == "zip":
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        data = stream.getvalue()
+    else:
+        data = tar({**members, "cue-conflict/README": b"no image"})
+    found = load(server, "cue_conflict", data)
+    from_folder = dataset.model_copy(
+        update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)}), "test_size": None}
+    )
+    expected = test_images(from_folder, 100, 0, ROOT)
+    pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
+
+
+def test_wrong_bytes_are_not_used(server):
+    dataset = load_dataset("cue_conflict", ROOT)
+    server.plain["wrong.tar.gz"] = tar({"bear/bear1-cat1.png": png(np.zeros((4, 4), np.uint8))})
+    files = [Download(url=f"{server.url}/wrong.tar.gz", digest=f"sha256:{'0' * 64}")]
+    source = dataset.places[1].model_copy(update={"files": files})
+    with pytest.raises((OSError, ValueError), match="wrong.tar.gz.*0000000000"):
+        test_images(Dataset.model_copy(dataset, update={"sources": [], "source": source}), 5, 0, ROOT)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
+def test_a_pixmap_keeps_every_pixel(shape):
+    pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    found = np.asarray(Image.open(io.BytesIO(pixmap(pixels))))
+    assert np.array_equal(found, pixels)
+
+
+def test_a_small_gzip_file_is_unpacked_no_further_than_its_header_says(tmp_path):
+    with gzip.open(tmp_path / "bomb.gz", "wb") as file:
+        file.write(idx(np.zeros((1, 4, 4), np.uint8)))
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"bomb.gz: found magic number 0x803, sizes \[1, 4, 4\] and 17 or more bytes"):
+        _idx_array(tmp_path / "bomb.gz", 3)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()

@@ -1,0 +1,323 @@
+"""The stages before scoring: which images, which prompts, which decisions, and what a wrong source is told."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffzero.binding.scenes import SceneTableError, sample_scene
+from diffzero.binding.tasks import TASKS
+from diffzero.config import Dataset
+from diffzero.data.selection import (
+    binding_items,
+    class_prompts,
+    classification_items,
+    scene_images,
+    select,
+    selection,
+    test_images,
+)
+from diffzero.data.transforms import ImageError, crops, png
+
+NAMES = ["cat", "dog", "owl"]
+FIRST = ["test-007084", "test-002775", "test-003221", "test-004242"]
+WHOLE = "83b16047bf6fc322ca3fc755b6293795666d761b86a0ad0f7566ca30aee45d37"
+test_images.__test__ = False  # a stage, not a test
+
+
+def picture(seed: int) -> bytes:
+    return png(np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8))
+
+
+def dataset(**source) -> Dataset:
+    values = {"title": "Animals", "classnames": NAMES, "templates": ["a photo of a {}."], "licence": "MIT"}
+    return Dataset.model_validate({**values, "source": source})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine pictures, three a class, in a folder of folders."""
+    for k in range(9):
+        path = tmp_path / "animals" / NAMES[k % 3] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(k))
+    (tmp_path / "animals" / "cat" / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    rows = {"photo": [picture(k) for k in range(9)], "class": [k % 3 for k in range(9)]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "animals.parquet")
+    return tmp_path
+
+
+PARQUET = {"kind": "parquet", "path": "animals.parquet", "image": "photo", "label": "class"}
+FOLDER = {"kind": "folder", "path": "animals"}
+
+
+def test_selection_depends_on_names_and_seed_not_on_the_tables_order():
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(50)], "label": range(50)})
+    chosen = select(table, 12, 3)
+    for order in range(3):
+        pd.testing.assert_frame_equal(select(table.sample(frac=1, random_state=order), 12, 3), chosen)
+    assert list(select(table, 12, 4)["image"]) != list(chosen["image"])
+    assert list(chosen["label"]) != sorted(chosen["label"])
+
+
+def test_a_smaller_selection_is_the_start_of_a_larger_one():
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(50)]})
+    whole = select(table, 1000, 0)["image"].tolist()
+    assert sorted(whole) == sorted(table["image"])
+    assert all(select(table, count, 0)["image"].tolist() == whole[:count] for count in (1, 7, 49))
+
+
+def test_the_selection_is_the_same_on_every_machine():
+    """Stored: a hash of seed and name decides, no generator's state."""
+    table = pd.DataFrame({"image": [f"test-{k:06d}" for k in range(10000)], "label": 0})
+    chosen = select(table, 4096, 0)["image"]
+    assert list(chosen[:4]) == FIRST and len(chosen) == 4096
+    assert hashlib.sha256("\n".join(chosen).encode()).hexdigest() == WHOLE
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 80))
+def test_a_stratified_selection_keeps_the_classes_shares_at_every_length(labels, count):
+    table = pd.DataFrame({"image": [f"image {k}" for k in range(len(labels))], "label": labels})
+    chosen = select(table, count, 0, stratified=True)
+    pd.testing.assert_frame_equal(select(table.sample(frac=1, random_state=1), count, 0, stratified=True), chosen)
+    whole = select(table, len(labels), 0, stratified=True)
+    assert whole["image"].tolist()[: len(chosen)] == chosen["image"].tolist()
+    assert sorted(whole["image"]) == sorted(table["image"])
+    share = len(chosen) / len(labels)
+    for label, size in table["label"].value_counts().items():
+        # Within one image of the share, and another where several classes are due at once.
+        assert abs((chosen["label"] == label).sum() - share * size) <= 1 + table["label"].nunique() / 2
+
+
+def test_the_choice_is_written_down_with_ids_and_digests(folder):
+    chosen = test_images(dataset(**FOLDER), 4, 0, folder)
+    record = selection(chosen, 0, False)
+    assert record["source"] == "animals" and (record["seed"], record["stratified"], record["count"]) == (0, False, 4)
+    for entry in record["images"]:
+        data = (folder / "animals" / entry["image"]).read_bytes()
+        assert entry["sha256"] == hashlib.sha256(data).hexdigest() and NAMES[entry["label"]] in entry["image"]
+    assert [entry["image"] for entry in record["images"]] == list(chosen["image"])
+
+
+@pytest.mark.parametrize(("source", "where"), [(FOLDER, "folder"), (PARQUET, "parquet")])
+def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, where, request):
+    table = test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
+    assert len(table) == 9 and table["image"].is_unique
+    number = {picture(k): k for k in range(9)}
+    for row in table.itertuples():
+        assert row.label == number[row.bytes] % 3
+        assert row.digest == hashlib.sha256(row.bytes).hexdigest()
+
+
+def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
+    with pytest.raises(FileNotFoundError, match="elsewhere: found no sub-folder 'cat'"):
+        test_images(dataset(kind="folder", path="elsewhere"), 5, 0, folder)
+    with pytest.raises(FileNotFoundError, match="elsewhere.parquet: not there"):
+        test_images(dataset(**{**PARQUET, "path": "elsewhere.parquet"}), 5, 0, parquet)
+    for key in ("image", "label"):
+        with pytest.raises(ValueError, match=r"found columns \['photo', 'class'\], expected 'nothing'"):
+            test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
+
+
+def test_sub_folders_match_as_class_names_do_and_others_are_told(folder, caplog):
+    before = test_images(dataset(**FOLDER), 100, 0, folder)
+    (folder / "animals" / NAMES[0]).rename(folder / "animals" / f"{NAMES[0].upper()}_")
+    (folder / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
+    for name in (".git", "__MACOSX", "unicorn"):
+        (folder / "animals" / name).mkdir()
+        (folder / "animals" / name / "1.png").write_bytes(picture(0))
+    found = test_images(dataset(**FOLDER), 100, 0, folder)
+    assert set(zip(found["label"], found["bytes"], strict=True)) == set(
+        zip(before["label"], before["bytes"], strict=True)
+    )
+    assert len(found) == len(before) == 9
+    assert "sub-folders __MACOSX, unicorn bear the name of no class" in caplog.text
+
+
+def test_a_folder_of_parquet_files_with_labels_in_words(tmp_path):
+    for part in range(2):
+        rows = {"photo": [picture(3 * part + k) for k in range(3)], "class": NAMES}
+        (tmp_path / "many").mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_parquet(tmp_path / "many" / f"part-{part}.parquet")
+    found = test_images(dataset(**{**PARQUET, "path": "many"}), 100, 0, tmp_path)
+    assert sorted(found["image"]) == [f"part-{part}-{k:07d}" for part in range(2) for k in range(3)]
+    assert dict(zip(found["bytes"], found["label"], strict=True)) == {picture(k): k % 3 for k in range(6)}
+
+
+def test_a_source_without_any_image_is_refused(tmp_path):
+    pd.DataFrame({"photo": [], "class": []}).to_parquet(tmp_path / "animals.parquet")
+    source = {**PARQUET, "path": "animals.parquet"}
+    with pytest.raises(OSError, match="found no images in animals.parquet, expected the test set"):
+        test_images(dataset(**source), 100, 0, tmp_path)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    for name in NAMES:
+        (tmp_path / "animals" / name).mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="found no images"):
+        test_images(dataset(**FOLDER), 5, 0, tmp_path)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(folder):
+    (folder / "animals" / "owl" / "2.png").write_bytes(picture(2)[:60])
+    with pytest.raises(ImageError, match="owl/2.png"):
+        test_images(dataset(**FOLDER), 100, 0, folder)
+
+
+def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
+    rows = {"photo": [{"bytes": picture(k), "path": f"{k}.png"} for k in range(3)], "class": ["Owl", "cat", "dog"]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "animals.parquet")
+    table = test_images(dataset(**PARQUET), 5, 0, tmp_path).set_index("image")
+    assert [table.loc[f"row-{k:07d}", "label"] for k in range(3)] == [2, 0, 1]
+    assert [table.loc[f"row-{k:07d}", "bytes"] for k in range(3)] == [picture(k) for k in range(3)]
+
+
+@pytest.mark.parametrize("labels", [["owl", "eagle"], [0, None], [0, 1.5]])
+def test_a_label_that_is_no_class_is_named(tmp_path, labels):
+    pd.DataFrame({"photo": [picture(0), picture(1)], "class": labels}).to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match="Animals: found label (eagle|nan|None|1.5), expected"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_label_without_a_class_name_is_named(tmp_path, label):
+    frame = pd.DataFrame({"photo": [picture(0), picture(1)], "class": [0, label]})
+    frame.to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match=rf"found label {label}, expected 0\.\.2"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    frame = pd.DataFrame({"image": ["same", "same"], "photo": [picture(0), picture(1)], "class": [0, 1]})
+    frame.to_parquet(tmp_path / "animals.parquet")
+    with pytest.raises(ValueError, match="'same' twice"):
+        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+
+
+def test_classes_of_one_name_share_a_prompt_and_are_listed():
+    prompts = class_prompts("a {}.", ["owl", "missile", "cat", "missile", "owl", "missile"])
+    assert prompts["prompts"] == ["a owl.", "a missile.", "a cat."]
+    assert prompts["class_prompt"] == [0, 1, 2, 1, 0, 1]
+    assert prompts["duplicates"] == [[0, 4], [1, 3, 5]]
+    items = classification_items(pd.DataFrame({"image": ["i", "j"], "label": [4, 2]}), prompts)
+    assert list(items["candidates"]) == [[0, 1, 2]] * 2 and list(items["classes"]) == [[0, 1, 2]] * 2
+    assert list(items["label"]) == [4, 2]
+
+
+def test_fewer_than_two_different_prompts_are_refused():
+    with pytest.raises(ValueError, match="at least two different"):
+        class_prompts("a {}.", ["owl", "owl"])
+
+
+def scene_table(count: int, seed: int = 1) -> pd.DataFrame:
+    """A scene table as rendering writes it, with some small picture in every row."""
+    rows = []
+    for index in range(count):
+        scene = sample_scene(seed, index)
+        row = {"scene": index, "seed": seed, "image": picture(index), "held_out": scene.held_out}
+        for place, thing in zip(("left", "right"), scene.objects, strict=True):
+            row |= {
+                f"{place}_{name}": getattr(thing, name) for name in ("shape", "colour", "size", "material", "visible")
+            }
+            row |= {f"{place}_x": thing.pixel_x, f"{place}_y": thing.pixel_y}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def scenes(count: int) -> pd.DataFrame:
+    """The test images of two files."""
+    table = scene_table(count)
+    return scene_images({"1-of-2.parquet": table[: count // 2], "2-of-2.parquet": table[count // 2 :]})
+
+
+def changed(column: str, value: object) -> pd.DataFrame:
+    """Three scenes, the second with another value."""
+    table = scene_table(3)
+    return table.assign(**{column: [value if row == 1 else old for row, old in enumerate(table[column])]})
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (changed("image", None), "row 1, column 'image': found None, expected the bytes of a picture"),
+        (changed("image", b""), "row 1, column 'image': found no bytes, expected the bytes of a picture"),
+        (changed("image", picture(1)[:60]), "row 1, column 'image': found no whole picture, expected a PNG"),
+        (scene_table(3).drop(columns="image"), "column 'image' is missing"),
+        (scene_table(3).drop(columns="left_colour"), "column 'left_colour' is missing"),
+        (changed("right_colour", "pink"), "row 1, column 'right_colour': found 'pink', expected one of"),
+        (changed("left_x", np.nan), "row 1, column 'left_x': found .*nan.*, expected a number from 0 to 1"),
+        (changed("left_x", 0.999), "row 1, column 'left_x': found 0.999, expected less than 'right_x', which is 0."),
+        (changed("scene", 0), "row 1, column 'scene': found scene 0 of seed 1 once more, expected each scene once"),
+    ],
+    ids=["None", "empty", "half", "no images", "no attribute", "unknown", "NaN", "left right of right", "twice"],
+)  # fmt: skip
+def test_a_bad_scene_table_is_refused_by_file_row_and_column(table, words):
+    with pytest.raises(SceneTableError, match=f"^bad.parquet: {words}"):
+        scene_images({"good.parquet": scene_table(2, seed=2), "bad.parquet": table})
+
+
+def test_a_scene_in_two_files_and_no_file_at_all_are_refused():
+    with pytest.raises(
+        SceneTableError, match=r"^b.parquet: row 2, column 'scene': found scene 2 of seed 1, which is in another"
+    ):
+        scene_images({"a.parquet": scene_table(4)[2:], "b.parquet": scene_table(3)})
+    with pytest.raises(SceneTableError, match="found none"):
+        scene_images({})
+
+
+def test_binding_items_name_the_right_scenes_and_sentences():
+    table = scenes(60)
+    prompts, items = binding_items(table, 20, 0)
+    assert items["item"].is_unique and len(items) == 20 * len(TASKS) == 400
+    assert len(set(prompts["prompts"])) == len(prompts["prompts"])
+    for row in items.itertuples():
+        scene = table[table["image"] == row.image].iloc[0]
+        true, false = (prompts["prompts"][row.candidates[k]] for k in (row.label, 1 - row.label))
+        if row.task == "Shape":
+            here = {scene["left_shape"], scene["right_shape"]}
+            assert any(shape in true for shape in here) and not any(shape in false for shape in here)
+        if row.task == "Color|Shape":
+            colours = {scene[f"{place}_shape"]: scene[f"{place}_colour"] for place in ("left", "right")}
+            shape = next(shape for shape in colours if shape in true)
+            assert colours[shape] in true and colours[shape] not in false and shape in false
+        assert row.held_out == scene["held_out"]
+        assert row.classes == [0, 1]
+
+
+def test_the_true_sentence_stands_on_either_side_whatever_the_task():
+    _, items = binding_items(scenes(60), 20, 0)
+    assert 0.4 < items["label"].mean() < 0.6
+    assert all(0 < share < 1 for share in items.groupby("task")["label"].mean())
+    # The side says nothing about the scene either: no image has its truth on one side in every task.
+    assert items.groupby("image")["label"].mean().between(0.05, 0.95).mean() > 0.9
+
+
+def test_more_scenes_extend_the_items():
+    small, large = binding_items(scenes(60), 8, 0), binding_items(scenes(60), 16, 0)
+    merged = small[1].merge(large[1], on="item", suffixes=("", "_large"))
+    assert len(merged) == len(small[1])
+    for row in merged.itertuples():
+        texts = [
+            [p["prompts"][k] for k in c] for p, c in ((small[0], row.candidates), (large[0], row.candidates_large))
+        ]
+        assert texts[0] == texts[1] and row.label == row.label_large
+
+
+def test_too_few_usable_scenes_are_counted():
+    with pytest.raises(ValueError, match=r"task 'Shape': found 5 usable scenes among 5, expected 6"):
+        binding_items(scenes(5), 6, 0)
+
+
+def test_crops_are_in_the_tables_order():
+    table = pd.DataFrame({"image": list("abc"), "bytes": [png(np.full((9, 12), 60 * k, np.uint8)) for k in range(3)]})
+    found = crops(table, 6)
+    assert found.shape == (3, 6, 6, 3) and [int(found[k].mean()) for k in range(3)] == [0, 60, 120]

@@ -1,0 +1,93 @@
+"""The shipped data sets' facts: label order, prompts, sources. Wrong ones give near-chance accuracy without any error."""
+
+from pathlib import Path
+
+import pytest
+
+from diffzero.config import Archive, Hub, Webdataset, load_dataset
+
+ROOT = Path(__file__).parents[2]
+PAPER = [
+    "cifar10", "cifar100", "stl10", "mnist", "dtd", "camelyon", "svhn", "eurosat", "cars", "imagenet", "caltech101", "pets", "food101",
+]  # fmt: skip
+# Test images and the template that the paper used (SVHN: not known).
+FACTS = {
+    "cifar10": (10000, "a photo of a {}."),
+    "cifar100": (10000, "a photo of a {}."),
+    "stl10": (8000, "a photo of a {}."),
+    "mnist": (10000, 'a photo of the number: "{}".'),
+    "dtd": (1880, "a photo of a {} texture."),
+    "camelyon": (32768, "this is a photo of {}"),
+    "eurosat": (5400, "a centered satellite photo of {}."),
+    "cars": (8041, "a photo of a {}."),
+    "imagenet": (50000, "A bad photo of a {}."),
+    "caltech101": (6084, "a photo of a {}."),
+    "pets": (3669, "a photo of a {}, a type of pet."),
+    "food101": (25250, "a photo of {}, a type of food."),
+}
+# (label, key, class name) where OpenAI's list, or another source, has another order
+ORDER = {
+    "eurosat": [
+        (0, "AnnualCrop", "annual crop land"),
+        (2, "HerbaceousVegetation", "brushland or shrubland"),
+        (3, "Highway", "highway or road"),
+        (5, "Pasture", "pasture land"),
+        (6, "PermanentCrop", "permanent crop land"),
+        (9, "SeaLake", "lake or sea"),
+    ],
+    "caltech101": [(0, "accordion", "accordion"), (1, "airplanes", "airplane"), (4, "background_google", "background")],
+    "imagenet": [(0, "n01440764", "tench"), (657, "n03773504", "missile"), (744, "n04008634", "missile")],
+    "camelyon": [(1, "1", "lymph node containing metastatic tumor tissue")],
+    "svhn": [(0, "0", "zero"), (9, "9", "nine")],
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_template_and_size_are_the_papers(name):
+    dataset = load_dataset(name, ROOT)
+    if name == "svhn":
+        assert dataset.paper_template is None and dataset.test_size == 26032
+        return
+    assert dataset.paper_template == dataset.template
+    assert (dataset.test_size, dataset.templates[dataset.template]) == FACTS[name]
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_names_stand_in_the_order_of_the_labels(name):
+    dataset = load_dataset(name, ROOT)
+    for label, key, classname in ORDER[name]:
+        assert (dataset.keys[label], dataset.classnames[label]) == (key, classname)
+
+
+def test_svhns_other_prompts_are_of_the_same_images():
+    words, digits = load_dataset("svhn", ROOT), load_dataset("svhn_digits", ROOT)
+    assert digits.places == words.places and digits.test_size == words.test_size
+    assert digits.classnames == words.keys and digits.paper_template is None
+    assert digits.templates == ['a street sign of the number: "{}".', 'a photo of the number: "{}".']
+
+
+def test_pets_are_in_the_order_of_their_class_ids_not_cats_first():
+    names = load_dataset("pets", ROOT).classnames
+    assert names[:6] == [
+        "Abyssinian",
+        "american bulldog",
+        "american pit bull terrier",
+        "basset hound",
+        "beagle",
+        "Bengal",
+    ]
+    assert names == sorted(names, key=str.lower)
+
+
+@pytest.mark.parametrize("name", [*PAPER, "cue_conflict"])
+def test_every_source_of_the_network_is_pinned(name):
+    dataset = load_dataset(name, ROOT)
+    assert dataset.licence and any(isinstance(source, Hub | Webdataset | Archive) for source in dataset.places)
+    for source in dataset.places:
+        if isinstance(source, Archive) and name != "cue_conflict":  # whose release has no published digest
+            assert all(file.digest for file in source.files)
+
+
+def test_no_repository_of_tar_shards_is_read_as_parquet():
+    for name in PAPER:
+        assert not [s for s in load_dataset(name, ROOT).places if isinstance(s, Hub) and "wds_" in s.repo]

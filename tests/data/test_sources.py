@@ -1,0 +1,315 @@
+"""The shipped data sets from the hub, through its own library: small files in the true format, from a local server.
+
+The hub's address is read when its library is imported, so one process of its own loads everything, and the tests look at what it got.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from data_server import DataServer
+from diffzero.config import Dataset, Hub, Webdataset, load_dataset
+from diffzero.data.transforms import decode
+from diffzero.utils.io import sha256_of, write_atomically
+
+ROOT = Path(__file__).parents[2]
+LOAD = """
+import json, logging, sys
+from pathlib import Path
+from pydantic import TypeAdapter
+from diffzero.config import Dataset
+from diffzero.data.selection import test_images
+logging.basicConfig(level=logging.WARNING)
+for name, settings in json.loads(Path(sys.argv[1]).read_text()).items():
+    out = Path(sys.argv[2], name)
+    try:
+        test_images(TypeAdapter(Dataset).validate_python(settings), 200, 0, Path()).to_parquet(f"{out}.parquet")
+    except (OSError, ValueError) as error:
+        Path(f"{out}.txt").write_text(f"{type(error).__name__}: {error}")
+"""
+# The orders in which sources are known to keep their classes.
+FOOD_WDS = ("cheese plate", "cheesecake")  # 16 and 17 of torchvision's order
+EUROSAT_OPENAI = [
+    "forest",
+    "permanent crop land",
+    "residential buildings or homes or apartments",
+    "river",
+    "pasture land",
+    "lake or sea",
+]
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """A colour by which a class can be told: pictures in these files show nothing else."""
+    return number % 256, 7 * number % 256, 255 - number % 256
+
+
+def picture(number: int, kind: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (12, 9), colour(number)).save(
+        stream, format=kind, **({"lossless": True} if kind == "WEBP" else {})
+    )
+    return stream.getvalue()
+
+
+def parquet(image: str, label: str, rows: list[tuple[int, int]], names: list[str] | None, **columns: list) -> bytes:
+    """A Parquet file as the `datasets` library writes it: the picture a struct, class names in its metadata. rows: picture, label."""
+    cells = [{"bytes": picture(number), "path": None} for number, _ in rows]
+    table = pa.table({image: cells, label: pa.array([k for _, k in rows], pa.int64()), **columns})
+    if names is not None:
+        features = {image: {"_type": "Image"}, label: {"names": names, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    stream = io.BytesIO()
+    pq.write_table(table, stream, row_group_size=3)
+    return stream.getvalue()
+
+
+def shards(
+    names: list[str] | None, *parts: list[tuple[int, int]], kind: str = "webp", split: str = "test"
+) -> dict[str, bytes]:
+    """A repository of tar shards as CLIP_benchmark writes them. parts: a shard each of (picture, label)."""
+    files, number = {f"{split}/nshards.txt": str(len(parts)).encode()}, 0
+    if names is not None:
+        files["classnames.txt"] = "\n".join(names).encode()
+    for shard, rows in enumerate(parts):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            for shown, label in rows:
+                format = {"webp": "WEBP", "jpg": "JPEG", "png": "PNG"}[kind]
+                for name, data in (
+                    (f"s{number:07d}.cls", str(label).encode()),
+                    (f"s{number:07d}.{kind}", picture(shown, format)),
+                ):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+                number += 1
+        files[f"{split}/{shard}.tar"] = stream.getvalue()
+    return files
+
+
+def by_class(found: pd.DataFrame, dataset: Dataset) -> dict[str, int]:
+    """Which picture number each class name's image shows."""
+    known = {colour(number): number for number in range(256)}
+    rows = [(row, np.asarray(decode(row.bytes, row.image))[4, 4].tolist()) for row in found.itertuples()]
+    return {dataset.classnames[row.label]: known[tuple(shown)] for row, shown in rows}
+
+
+def only(name: str, kind: type) -> dict:
+    """A shipped data set with its sources of one kind alone; here, a few images are the whole test set."""
+    dataset = load_dataset(name, ROOT)
+    return dataset.model_copy(
+        update={"source": None, "sources": [s for s in dataset.places if isinstance(s, kind)], "test_size": None}
+    ).model_dump(mode="json")
+
+
+def whole(name: str, **changes: object) -> dict:
+    """A shipped data set; here, a few images are the whole test set."""
+    return {**load_dataset(name, ROOT).model_dump(mode="json"), "test_size": None, **changes}
+
+
+def repository(name: str, kind: type) -> str:
+    return next(source.repo for source in load_dataset(name, ROOT).places if isinstance(source, kind))
+
+
+def serve(server: DataServer) -> dict[str, dict]:
+    """The files of the server, and what is to be loaded: name -> settings of a data set."""
+    repositories, asked = server.repositories, {}
+    food = load_dataset("food101", ROOT).classnames
+    other = [*food[:16], *FOOD_WDS, *food[18:]]
+    keys = [name.replace(" ", "_") for name in food]
+    # Picture k shows the food that classnames[k] names; in the tar shards 16 and 17 bear each other's label.
+    rows = [(k, k) for k in (3, 16, 17, 100)]
+    repositories[repository("food101", Hub)] = {
+        "data/train-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], keys),
+        "data/validation-00000-of-00002.parquet": parquet("image", "label", rows[:2], keys),
+        "data/validation-00001-of-00002.parquet": parquet("image", "label", rows[2:], keys),
+    }
+    repositories[repository("food101", Webdataset)] = shards(other, [(3, 3), (16, 17), (17, 16), (100, 100)])
+    asked |= {"food-hub": only("food101", Hub), "food-shards": only("food101", Webdataset)}
+
+    fine = [name.replace(" ", "_") for name in load_dataset("cifar100", ROOT).classnames]
+    fine[26] = "cra"
+    table = parquet("img", "fine_label", [(k, k) for k in (0, 26, 99)], fine, coarse_label=[9, 9, 9])
+    repositories[repository("cifar100", Hub)] = {"cifar100/test-00000-of-00001.parquet": table}
+    asked["cifar100"] = whole("cifar100")
+
+    digits = [str(k) for k in range(10)]
+    repositories[repository("svhn", Hub)] = {
+        "cropped_digits/extra-00000-of-00001.parquet": parquet("image", "label", [(90, 9)], digits),
+        "cropped_digits/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0), (9, 9)], digits),
+        "full_numbers/test-00000-of-00001.parquet": parquet("image", "label", [(91, 9)], digits),
+    }
+    asked["svhn"] = whole("svhn")
+    mixed = {**only("svhn", Hub)["sources"][0], "config": None}
+    asked["mixed"] = whole("svhn", sources=[], source=mixed)
+
+    eurosat = load_dataset("eurosat", ROOT)
+    order = [*EUROSAT_OPENAI, *(name for name in eurosat.classnames if name not in EUROSAT_OPENAI)]
+    repositories[repository("eurosat", Webdataset)] = shards(
+        order, [(eurosat.classnames.index(n), k) for k, n in enumerate(order)]
+    )
+    folders = ["Annual Crop", *eurosat.keys[1:]]
+    repositories[repository("eurosat", Hub)] = {
+        "data/test-00000-of-00001.parquet": parquet("image", "label", [(k, k) for k in range(10)], folders)
+    }
+    asked |= {"eurosat-shards": only("eurosat", Webdataset), "eurosat-hub": only("eurosat", Hub)}
+
+    pets = load_dataset("pets", ROOT).classnames
+    # Title Case, as CLIP_benchmark has it; OpenAI's order, cats first
+    cats_first = sorted(
+        (name.title() for name in pets),
+        key=lambda name: (name.lower() not in {p.lower() for p in pets if p[0].isupper()}, name),
+    )
+    at = {name.lower(): k for k, name in enumerate(pets)}
+    repositories[repository("pets", Webdataset)] = shards(
+        cats_first, [(at[n.lower()], k) for k, n in enumerate(cats_first)], kind="jpg"
+    )
+    asked["pets"] = whole("pets")
+
+    caltech = load_dataset("caltech101", ROOT)
+    upper = ["background_google", "faces", "faces_easy", "leopards", "motorbikes"]
+    ascii_order = [name.capitalize() for name in upper] + [key for key in caltech.keys if key not in upper]
+    rows = [(caltech.keys.index(name.lower()), k) for k, name in enumerate(ascii_order)]
+    repositories[repository("caltech101", Webdataset)] = shards(ascii_order, rows[:50], rows[50:])
+    asked["caltech101"] = whole("caltech101")
+
+    camelyon = load_dataset("camelyon", ROOT)
+    repositories[camelyon.places[1].repo] = shards(camelyon.classnames, [(0, 0), (1, 1)])
+    asked["camelyon"] = whole("camelyon", test_size=1)  # the first source answers 404
+    asked["part"] = whole("camelyon", test_size=3)
+
+    imagenet = load_dataset("imagenet", ROOT).classnames
+    repositories[repository("imagenet", Webdataset)] = shards(
+        imagenet, [(k % 256, k) for k in (0, 657, 744, 999)], kind="jpg"
+    )
+    asked["imagenet"] = whole("imagenet")
+
+    asked["nothing"] = whole("cars")
+    names = load_dataset("stl10", ROOT).classnames
+    repositories[repository("stl10", Hub)] = {
+        "data/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], ["house", *names[:9]])
+    }
+    repositories[repository("stl10", Webdataset)] = shards(names, [(4, 4)], kind="png")
+    asked["stl10"] = whole("stl10")  # the first source has a class that is none of ours
+    repositories["owner/broken"] = shards(names, [(0, 0)], [(1, 1)])
+    broken = {"kind": "webdataset", "repo": "owner/broken", "revision": "0" * 40}
+    asked["digest"] = whole("stl10", sources=[], source={**broken, "digests": {"test/1.tar": f"sha256:{'0' * 64}"}})
+    repositories["owner/short"] = {**shards(names, [(0, 0)]), "test/nshards.txt": b"2"}
+    asked["short"] = whole("stl10", sources=[], source={**broken, "repo": "owner/short"})
+    repositories["owner/beyond"] = shards(names, [(0, 10)])
+    asked["beyond"] = whole("stl10", sources=[], source={**broken, "repo": "owner/beyond"})
+    return asked
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory) -> Path:
+    """The folder of what was loaded: name.parquet, or name.txt with the error; and log.txt."""
+    folder = tmp_path_factory.mktemp("loaded")
+    with DataServer() as server:
+        write_atomically(folder / "asked.json", json.dumps(serve(server)).encode())
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "DIFFZERO_"))}
+        environment |= {
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(folder / "home"),
+            "DIFFZERO_CACHE": str(folder / "cache"),
+        }
+        environment |= {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
+        command = [sys.executable, "-c", LOAD, str(folder / "asked.json"), str(folder)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "log.txt").write_text(done.stderr)
+    return folder
+
+
+def table(loaded: Path, name: str) -> pd.DataFrame:
+    path = loaded / f"{name}.parquet"
+    assert path.is_file(), (loaded / f"{name}.txt").read_text()
+    return pd.read_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["food-hub", "food-shards"])
+def test_food101_labels_go_by_name_though_its_sources_swap_two(loaded, name):
+    dataset = load_dataset("food101", ROOT)
+    expected = {dataset.classnames[k]: k for k in (3, 16, 17, 100)}
+    assert by_class(table(loaded, name), dataset) == expected
+    assert expected["cheesecake"] == 16 and expected["cheese plate"] == 17
+
+
+@pytest.mark.parametrize("name", ["eurosat-hub", "eurosat-shards", "caltech101"])
+def test_classes_in_another_order_are_put_right(loaded, name):
+    dataset = load_dataset(name.split("-")[0], ROOT)
+    assert by_class(table(loaded, name), dataset) == {n: k for k, n in enumerate(dataset.classnames)}
+
+
+def test_pets_in_title_case_and_cats_first_are_put_right(loaded):
+    dataset = load_dataset("pets", ROOT)
+    found = table(loaded, "pets")
+    assert len(found) == 37 and found["label"].nunique() == 37
+    shown = [
+        np.asarray(decode(row.bytes, row.image))[4, 4].astype(int) for row in found.itertuples()
+    ]  # JPEG: nearly the colour
+    assert max(np.abs(pixel - colour(label)).max() for pixel, label in zip(shown, found["label"], strict=True)) < 6
+    assert len(dataset.classnames) == 37
+
+
+def test_cifar100_takes_fine_labels_and_survives_the_misspelt_crab(loaded):
+    dataset = load_dataset("cifar100", ROOT)
+    assert by_class(table(loaded, "cifar100"), dataset) == {"apple": 0, "crab": 26, "worm": 99}
+
+
+def test_svhn_takes_the_cropped_digits_of_the_test_split(loaded):
+    assert by_class(table(loaded, "svhn"), load_dataset("svhn", ROOT)) == {"zero": 0, "nine": 9}
+    assert "in cropped_digits, full_numbers, expected one folder. Write `config`" in (loaded / "mixed.txt").read_text()
+
+
+def test_imagenets_equal_names_keep_their_own_labels(loaded):
+    assert sorted(table(loaded, "imagenet")["label"]) == [0, 657, 744, 999]
+
+
+def test_the_next_source_is_tried_and_the_log_says_why(loaded):
+    dataset = load_dataset("camelyon", ROOT)
+    found = table(loaded, "camelyon")
+    assert set(found["source"]) == {f"{dataset.places[1].repo} at {dataset.places[1].revision[:12]}, test"}
+    log = (loaded / "log.txt").read_text()
+    assert f"source 1. {dataset.places[0].repo}" in log and f"Next: {dataset.places[1].repo}" in log
+    assert "its test set is documented to have 1" in log
+
+
+def test_a_part_of_the_test_set_is_not_taken_for_the_whole(loaded):
+    message = (loaded / "part.txt").read_text()
+    assert "SourceError" in message and "found 2 images in" in message and "expected the 3 of its test set" in message
+
+
+def test_a_source_with_a_class_that_is_none_of_ours_is_not_taken(loaded):
+    assert by_class(table(loaded, "stl10"), load_dataset("stl10", ROOT)) == {"deer": 4}
+    assert "found a class 'house' in the source" in (loaded / "log.txt").read_text()
+
+
+def test_when_every_source_fails_each_reason_is_told(loaded):
+    message = (loaded / "nothing.txt").read_text()
+    assert message.startswith("SourceError: ") and "none of its 2 sources" in message and "kind: folder" in message
+    assert all(source.repo in message for source in load_dataset("cars", ROOT).places)
+
+
+def test_a_wrong_digest_a_missing_shard_and_a_label_beyond_the_names_are_named(loaded):
+    assert "owner/broken, test/1.tar: found sha256:" in (loaded / "digest.txt").read_text()
+    assert "test/1.tar" in (loaded / "short.txt").read_text()
+    assert "found label 10, expected 0..9" in (loaded / "beyond.txt").read_text()
+
+
+def test_images_and_digests_are_those_of_the_files(loaded, tmp_path):
+    for row in table(loaded, "camelyon").itertuples():
+        (tmp_path / "x").write_bytes(row.bytes)
+        assert row.digest == sha256_of(tmp_path / "x") and row.image.startswith("s000000")

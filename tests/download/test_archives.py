@@ -1,0 +1,193 @@
+"""Archives: the wanted members in memory, and everything that an honest archive does not hold refused."""
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from diffzero.download.archives import LONGEST_HEADER, ArchiveError, Bounds, unpacked
+
+FILES = {"a/1.png": b"one" * 100, "a/2.png": b"two" * 100, "notes.txt": b"no"}
+
+
+def is_png(name: str) -> bool:
+    return name.endswith(".png")
+
+
+def everything(name: str) -> bool:
+    return True
+
+
+def member(name: str, data: bytes = b"x", **values) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in values.items():
+        setattr(info, key, value)
+    return info, data
+
+
+def tar(path: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:
+        for info, data in members:
+            archive.addfile(info, io.BytesIO(data) if info.isreg() else None)
+    return path
+
+
+def zipped(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2", "tar.xz", "zip"])
+def test_the_wanted_members_come_in_order(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    if kind == "zip":
+        zipped(path, *FILES.items())
+    else:
+        tar(path, *(member(name, data) for name, data in FILES.items()), mode=f"w:{kind.partition('.')[2]}")
+    assert list(unpacked(path, is_png)) == [(name, FILES[name]) for name in ("a/1.png", "a/2.png")]
+    assert set(tmp_path.iterdir()) == {path}
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "..", "a\\..\\x", "\\x", "C:x", "a/../x"])
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_name_that_leads_outside_is_refused_wanted_or_not(tmp_path, kind, name):
+    path = tmp_path / "x"
+    (tar(path, member("ok.png"), member(name)) if kind == "tar" else zipped(path, ("ok.png", b""), (name, b"x")))
+    for wanted in (everything, is_png):
+        with pytest.raises(ArchiveError, match="leads outside the archive") as error:
+            list(unpacked(path, wanted))
+        assert str(path) in str(error.value) and repr(name) in str(error.value)
+    assert set(tmp_path.iterdir()) == {path}
+
+
+@pytest.mark.parametrize("type", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "a/../../../x"])
+def test_a_link_that_leads_outside_is_refused(tmp_path, type, target):
+    path = tar(tmp_path / "x.tar", member("a/1.png"), member("a/link", b"", type=type, linkname=target))
+    with pytest.raises(ArchiveError, match=r"'a/link', a link to .* outside"):
+        list(unpacked(path, is_png))
+
+
+def test_a_link_inside_is_passed_over_unless_it_is_wanted(tmp_path):
+    link = member("a/link.png", b"", type=tarfile.SYMTYPE, linkname="1.png")
+    path = tar(tmp_path / "x.tar", member("a/1.png"), link)
+    assert [name for name, _ in unpacked(path, lambda name: name == "a/1.png")] == ["a/1.png"]
+    with pytest.raises(ArchiveError, match=r"a link to '1.png', expected a file"):
+        list(unpacked(path, is_png))
+
+
+def zip_special(name: str, mode: int, data: bytes) -> tuple[zipfile.ZipInfo, bytes]:
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, (mode | 0o644) << 16
+    return info, data
+
+
+def test_links_and_devices_of_a_zip_are_refused_too(tmp_path):
+    out = zipped(tmp_path / "1", zip_special("a/link", stat.S_IFLNK, b"../../etc/passwd"))
+    device = zipped(tmp_path / "2", zip_special("dev", stat.S_IFCHR, b""))
+    with pytest.raises(ArchiveError, match="outside the archive"):
+        list(unpacked(out, is_png))
+    with pytest.raises(ArchiveError, match="a device or pipe"):
+        list(unpacked(device, is_png))
+
+
+@pytest.mark.parametrize("type", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_devices_and_pipes_are_refused(tmp_path, type):
+    path = tar(tmp_path / "x.tar", member("dev/null", b"", type=type, devmajor=1, devminor=3))
+    with pytest.raises(ArchiveError, match="'dev/null', a device or pipe"):
+        list(unpacked(path, is_png))
+
+
+def test_too_many_members(tmp_path):
+    files = [(f"{k}.txt", b"") for k in range(12)]
+    for path in (tar(tmp_path / "1", *(member(*file) for file in files)), zipped(tmp_path / "2", *files)):
+        assert list(unpacked(path, is_png, Bounds(members=12))) == []
+        with pytest.raises(ArchiveError, match=r"found (12|more than 11) members"):
+            list(unpacked(path, is_png, Bounds(members=11)))
+
+
+def test_a_member_that_declares_too_much(tmp_path):
+    for path in (
+        tar(tmp_path / "1", member("a.png", b"x" * 2000)),
+        zipped(tmp_path / "2", ("a.png", os.urandom(2000))),
+    ):
+        assert len(next(unpacked(path, is_png, Bounds(member_bytes=2000)))[1]) == 2000
+        with pytest.raises(ArchiveError, match="'a.png' of 2000 bytes, expected at most 1999"):
+            list(unpacked(path, is_png, Bounds(member_bytes=1999)))
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_a_bomb_is_stopped_wherever_it_lies(tmp_path, kind):
+    """40 MB of zeros in 40 kB: neither wanted nor anywhere near the bound of a single member."""
+    path, zeros = tmp_path / f"x.{kind}", bytes(40 << 20)
+    if kind == "zip":
+        zipped(path, ("bomb.txt", zeros), ("a.png", b"x"))
+    else:
+        tar(path, member("bomb.txt", zeros), member("a.png"), mode="w:gz")
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ArchiveError, match=r"found (more than )?\d+ bytes"):
+        list(unpacked(path, is_png))
+
+
+def test_a_zip_that_declares_less_than_it_holds(tmp_path):
+    path = zipped(tmp_path / "x.zip", ("a.png", b"z" * 5000))
+    data = path.read_bytes()
+    path.write_bytes(data.replace((5000).to_bytes(4, "little"), (50).to_bytes(4, "little")))
+    with pytest.raises(ArchiveError, match=r"x.zip: "):
+        list(unpacked(path, is_png))
+
+
+def test_a_header_that_would_fill_the_memory(tmp_path):
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, LONGEST_HEADER + 1
+    path = tmp_path / "x.tar"
+    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(4096))
+    with pytest.raises(ArchiveError, match=f"header of {LONGEST_HEADER + 1} bytes"):
+        list(unpacked(path, is_png))
+
+
+def test_a_name_that_comes_twice(tmp_path):
+    path = tar(tmp_path / "x.tar", member("a.png", b"1"), member("./a.png", b"2"))
+    with pytest.raises(ArchiveError, match="'a.png' twice"):
+        list(unpacked(path, is_png))
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"\x1f\x8bnonsense", b"PK\x03\x04", bytes(100)])
+def test_what_is_no_archive_is_named(tmp_path, data):
+    (tmp_path / "x.tar").write_bytes(data)
+    with pytest.raises(ArchiveError, match=r"x.tar: .*Delete the file"):
+        list(unpacked(tmp_path / "x.tar", is_png))
+
+
+@pytest.mark.parametrize("kind", ["w:gz", "w"])
+def test_half_an_archive_is_named_after_what_came_whole(tmp_path, kind):
+    path = tar(tmp_path / "x.tar", *(member(f"{k}.png", os.urandom(20_000)) for k in range(9)), mode=kind)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(ArchiveError, match="x.tar: "):
+        list(unpacked(path, is_png))
+
+
+def test_an_encrypted_member_is_named(tmp_path):
+    path = zipped(tmp_path / "x.zip", ("a.png", b"x"))
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + offset] |= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ArchiveError, match="encrypted"):
+        list(unpacked(path, is_png))
+
+
+def test_a_sparse_member_is_refused_though_the_archive_is_small(tmp_path):
+    info, data = member("a.png", b"1234")
+    info.pax_headers = {"GNU.sparse.map": "0,4", "GNU.sparse.size": str(1 << 29), "GNU.sparse.numblocks": "1"}
+    path = tar(tmp_path / "x.tar", (info, data), member("b.png"))
+    with pytest.raises(ArchiveError, match="'a.png', a sparse file"):
+        list(unpacked(path, is_png))
+    assert [name for name, _ in unpacked(path, lambda name: name == "b.png")] == ["b.png"]

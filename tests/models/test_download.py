@@ -1,0 +1,246 @@
+"""Weights from a hub that misbehaves, mirrors in their order, and nothing that would have to be unpickled."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+
+from checkpoints import digest_of
+from diffzero.config import Clip, Diffusion, Supervised
+from diffzero.download import url
+from diffzero.download.http import Patience
+from diffzero.download.url import NoSpace
+from diffzero.models import download, load
+from diffzero.models.checkpoint import OPEN_CLIP, TIMM, CheckpointError, is_needed, stamps
+from diffzero.models.download import inspect, locate
+from hub_server import REVISION, Fault
+
+QUICK = Patience(timeout=1, attempts=2, pause=0.01)
+OTHER = {"hub": "mirror/sd", "revision": REVISION}
+
+
+def diffusion(**changes) -> Diffusion:
+    values = {"kind": "diffusion", "title": "SD", "licence": "MIT", "hub": "owner/sd", "revision": REVISION, "size": 32}
+    return Diffusion.model_validate({**values, "dtype": "float32", **changes})
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+@pytest.fixture
+def served(fake_hub, tiny_sd):
+    """A repository as the real ones are: other precisions, formats and extras beside what is used."""
+    files = files_of(tiny_sd)
+    extras = ["unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors"]
+    extras += [
+        "unet/diffusion_pytorch_model.bin",
+        "sd-v1-4.ckpt",
+        "sd-v1-4.safetensors",
+        "safety_checker/model.safetensors",
+    ]
+    extras += ["README.md", "vae/flax_model.msgpack", "unet/config.json.orig"]
+    fake_hub.repositories["models", "owner/sd"] = files | dict.fromkeys(extras, b"not asked for")
+    return fake_hub
+
+
+def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny_sd):
+    folder = locate(diffusion(), Path(), QUICK)
+    assert set(files_of(folder)) == set(files_of(tiny_sd))
+    load(folder, "float32", "cpu")
+    asked = len(served.seen)
+    assert locate(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
+    assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
+    found = inspect(diffusion(), Path())
+    assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
+    assert set(found["files"]) == set(files_of(tiny_sd)) and found["digest"] == digest_of(tiny_sd)
+
+
+def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_of_it(served, tmp_path):
+    for name, data in served.repositories["models", "owner/sd"].items():
+        (tmp_path / "whole" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "whole" / name).write_bytes(data)
+    whole = inspect(diffusion(path=str(tmp_path / "whole")), Path())
+    assert whole["digest"] == inspect(diffusion(), Path())["digest"]
+
+
+@pytest.mark.parametrize("status", [404, 401, 403])
+def test_mirrors_are_tried_in_their_order_and_the_first_good_one_is_taken(served, status, caplog):
+    served.repositories["models", "mirror/sd"] = served.repositories.pop(("models", "owner/sd"))
+    served.faults["owner/sd/tree"] = [Fault(status=status, code="GatedRepo" if status != 404 else "RepoNotFound")]
+    gone = {"hub": "gone/sd", "revision": REVISION}
+    folder = locate(diffusion(mirrors=[gone, OTHER]), Path(), QUICK)
+    assert "mirror--sd" in str(folder)
+    trees = [seen.path.split("/tree/")[0] for seen in served.seen if "/tree/" in seen.path]
+    assert list(dict.fromkeys(trees)) == ["api/models/owner/sd", "api/models/gone/sd", "api/models/mirror/sd"]
+    assert "owner/sd" in caplog.text and "gone/sd" in caplog.text
+
+
+def test_when_none_gives_them_every_source_and_its_reason_is_named(served):
+    served.repositories.clear()
+    served.faults["mirror/sd/tree"] = [Fault(status=403, code="GatedRepo")]
+    with pytest.raises(CheckpointError) as error:
+        locate(diffusion(mirrors=[OTHER], gated=True), Path(), QUICK)
+    text = str(error.value)
+    assert text.index(f"1. {served.url}/owner/sd at 0123456789ab: HTTP 404") < text.index(f"2. {served.url}/mirror/sd")
+    assert "HF_TOKEN" in text and "set `path`" in text and f"Accept the licence on {served.url}/mirror/sd" in text
+
+
+def test_a_full_disk_is_no_reason_to_try_a_mirror(served, monkeypatch):
+    monkeypatch.setattr("diffzero.download.http.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
+    with pytest.raises(NoSpace, match="needs .* found 10 B free"):
+        locate(diffusion(mirrors=[OTHER]), Path(), QUICK)
+    assert not [seen for seen in served.seen if "mirror" in seen.path]
+
+
+def test_a_broken_transfer_of_one_file_of_a_model_goes_on(served, tiny_sd):
+    size = (tiny_sd / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
+    served.faults["unet/diffusion_pytorch_model.safetensors"] = [Fault(cut=size // 3)]
+    locate(diffusion(), Path(), QUICK)
+    assert served.sent("unet/diffusion_pytorch_model.safetensors") == size
+
+
+def test_offline_names_all_files_that_are_lacking_at_once(served, monkeypatch):
+    folder = locate(diffusion(), Path(), QUICK)
+    for name in ("unet/config.json", "vae/diffusion_pytorch_model.safetensors"):
+        (folder / name).unlink()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        CheckpointError, match=r"2 of \d+ files .*unet/config.json, vae/diffusion_pytorch_model.safetensors"
+    ):
+        locate(diffusion(), Path(), QUICK)
+
+
+def pickle_only(served, *names: str) -> None:
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "owner/sd"] = {
+        name: data for name, data in files.items() if not name.endswith(".safetensors")
+    } | dict.fromkeys(names, b"")
+
+
+def test_a_repository_of_pickles_is_refused_before_anything_is_downloaded(served):
+    pickle_only(served)
+    with pytest.raises(CheckpointError) as error:
+        locate(diffusion(), Path(), QUICK)
+    text = str(error.value)
+    assert "only pickled weights (" in text and "expected safetensors" in text
+    assert f"P.from_pretrained('owner/sd', revision='{REVISION}', safety_checker=None).save_pretrained(" in text
+    assert not [seen for seen in served.seen if "/resolve/" in seen.path]
+
+
+def test_a_repository_that_lacks_a_part_as_safetensors_is_passed_over_for_its_mirror(served, caplog):
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "mirror/sd"] = dict(files)
+    del files["text_encoder/model.safetensors"]
+    for extra, said in (
+        ({"text_encoder/pytorch_model.bin": b""}, "only pickled weights (text_encoder/pytorch_model.bin)"),
+        (
+            {"text_encoder/model.fp16.safetensors": b""},
+            "found no safetensors in text_encoder",
+        ),  # another precision is not used
+    ):
+        served.repositories["models", "owner/sd"] = files | extra
+        shutil.rmtree(url.cache(), ignore_errors=True)
+        assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+        assert said in caplog.text
+    assert not [seen for seen in served.seen if "owner/sd/resolve" in seen.path]
+
+
+def test_a_repository_without_a_model_index_is_passed_over_for_its_mirror(served, caplog):
+    files = served.repositories["models", "owner/sd"]
+    served.repositories["models", "mirror/sd"] = dict(files)
+    del files["model_index.json"]
+    assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+    assert "found no model_index.json, expected it there" in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Clip, "open_clip_pytorch_model.bin"), (Supervised, "pytorch_model.bin")])
+def test_a_baseline_of_pickles_is_refused_before_anything_is_downloaded(served, kind, name):
+    pickle_only(served, name)
+    values = {"title": "B", "licence": "MIT", "hub": "owner/sd", "revision": REVISION}
+    values |= {"kind": "clip"} if kind is Clip else {"kind": "supervised", "classes": {"imagenet": "outputs"}}
+    with pytest.raises(CheckpointError, match=r"only pickled weights .*save it as .*model.safetensors"):
+        locate(kind.model_validate(values), Path(), QUICK)
+
+
+class Bomb:
+    """Unpickling it leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "model.pt", "weights.pth", "x.ckpt"])
+def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_path, name):
+    bomb = tmp_path / "bomb"
+    bomb.mkdir()
+    (bomb / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
+    with pytest.raises(CheckpointError, match="Pickled weights are refused"):
+        download.require_whole(Clip(kind="clip", title="C", licence="MIT", path=str(bomb)), bomb)
+    assert not (tmp_path / "mark").exists()
+    torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, bomb / name)
+    with pytest.raises(CheckpointError) as error:
+        download.checkpoint.single(bomb, OPEN_CLIP)
+    command = str(error.value).partition('python -c "')[2].removesuffix('"')
+    subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
+    assert download.checkpoint.single(bomb, OPEN_CLIP).name == "open_clip_model.safetensors"
+
+
+def test_a_folder_without_anything_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        download.checkpoint.single(tmp_path / "gone", TIMM)
+    with pytest.raises(CheckpointError, match="found no weights, expected model.safetensors"):
+        download.checkpoint.single(tmp_path, TIMM)
+
+
+def test_no_loading_of_a_diffusion_model_unpickles(tiny_sd, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("unpickled")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    denoiser = load(tiny_sd, "float32", "cpu")
+    denoiser.encode_text(tiny_sd, ["a bag"])
+    denoiser.decode(torch.randn(1, denoiser.unet.config.in_channels, 8, 8))
+
+
+def test_what_is_needed_of_the_real_repositories():
+    sd, clip = diffusion(), Clip(kind="clip", title="C", licence="MIT", path="x")
+    needed = ["model_index.json", "unet/diffusion_pytorch_model-00001-of-00002.safetensors", "tokenizer_2/merges.txt",
+              "text_encoder/model.safetensors.index.json", "scheduler/scheduler_config.json", "tokenizer/spiece.model",
+              "image_noising_scheduler/scheduler_config.json", "transformer/config.json"]  # fmt: skip
+    not_needed = ["unet/diffusion_pytorch_model.fp16.safetensors", "text_encoder/model.fp16-00001-of-00002.safetensors",
+                  "safety_checker/config.json", "watermarker/diffusion_pytorch_model.safetensors", "v1-4.ckpt", "README.md",
+                  "vae_1_0/config.json", "unet/model.onnx", "tokenizer/old/vocab.json",
+                  "sd_xl_base_1.0.safetensors", "a/unet/config.json"]  # fmt: skip
+    assert [name for name in needed + not_needed if is_needed(sd, name)] == needed
+    assert is_needed(clip, "open_clip_model.safetensors") and is_needed(clip, "tokenizer.json")
+    assert not is_needed(clip, "model.safetensors") and not is_needed(clip, "open_clip_pytorch_model.bin")
+
+
+def test_the_folder_of_a_model_by_its_path_costs_no_request(served, tiny_sd):
+    assert locate(diffusion(path=str(tiny_sd)), Path()) == tiny_sd and not served.seen
+    assert json.loads((tiny_sd / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
+
+
+def test_another_size_or_time_of_a_local_file_is_another_list_of_stamps_and_an_unused_file_is_none(tiny_sd, tmp_path):
+    folder = shutil.copytree(tiny_sd, tmp_path / "weights")
+    model, path = diffusion(path=str(folder)), folder / "unet" / "diffusion_pytorch_model.safetensors"
+    before = stamps(model, Path())
+    (folder / "README.md").write_text("A model.")
+    assert stamps(model, Path()) == before and len(before) == len(files_of(tiny_sd))
+    # An older file, as a copy with its old time is, counts as well as a newer one.
+    os.utime(path, ns=(0, path.stat().st_mtime_ns - 1))
+    assert stamps(model, Path()) != before
+    assert stamps(diffusion(), Path()) == stamps(diffusion(path=str(tmp_path / "gone")), Path()) == []

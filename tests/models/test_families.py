@@ -1,0 +1,240 @@
+"""Every family against diffusers' own pipeline, on tiny random checkpoints in the true layout."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import IFSuperResolutionPipeline, UNet2DConditionModel
+from PIL import Image
+from safetensors.torch import save_file
+
+from deviations import deviations, relative, text_of
+from diffzero.data import transforms
+from diffzero.diffusion.draws import draw_noise
+from diffzero.models import family, load
+from diffzero.models.base import Denoiser
+from diffzero.models.checkpoint import FAMILIES as ADAPTERS
+from diffzero.models.checkpoint import PARTS, CheckpointError, conversion
+from diffzero.models.deepfloyd_if import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
+from diffzero.models.latent import ENCODE_BATCH, encode_batch
+from diffzero.pruning.race import Full
+from diffzero.scoring.engine import Engine
+from diffzero.scoring.problem import Item, Problem
+from families import FAMILIES, written
+
+every = pytest.mark.parametrize("name", FAMILIES)
+# Theirs are fp32 tables of alpha_bar: off by up to 6e-5 where IF's beta is 0.999. Seen: 6.6e-6 for IF, 5.4e-7 for the others.
+BOUNDS = {"x0": 2e-5, "x0 clipped": 2e-5, "text": 1e-6, "latents": 1e-6}
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("families")
+    return {name: written(name, root / str(number)) for number, name in enumerate(FAMILIES)}
+
+
+def inputs(denoiser: Denoiser, name: str, batch: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Random x_t and the text of `batch` prompts."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (3, 24, 24) if "DeepFloyd" in name else (8, 8, 8)
+    text = text_of(denoiser, ["a photo of a bag.", "a red cube.", "the number 3."][:batch])
+    if name == "DeepFloyd IF-II":
+        text["small"] = torch.randn(batch, *shape, generator=generator)
+    return torch.randn(batch, *shape, generator=generator), text
+
+
+def test_every_adapter_is_among_the_families(folders):
+    pipelines = {json.loads((folder / "model_index.json").read_text())["_class_name"] for folder in folders.values()}
+    assert pipelines == set(ADAPTERS)
+
+
+@every
+def test_predictions_texts_and_latents_are_the_pipelines(name, folders):
+    for what, deviation in deviations(folders[name]).items():
+        assert deviation <= BOUNDS[what], what
+
+
+@every
+def test_a_wrong_text_time_or_condition_would_show(name, folders):
+    """The bound above means something: these networks, small and random as they are, look at all that they are given."""
+    denoiser = load(folders[name], "float32", "cpu")
+    x_t, text = inputs(denoiser, name, 2)
+    with torch.inference_mode():
+        right = Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text)
+        timestep = torch.from_numpy(denoiser.schedule.timestep(np.array([0.4, 0.4]))).float()
+        output = denoiser.predict(x_t, timestep, text)
+        changed = {"time": relative(denoiser.predict(x_t, timestep + 1, text), output)}
+        for part, values in text.items():
+            other = {part: torch.ones_like(values) if part == "mask" else values.flip(0)}
+            changed[part] = relative(Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text | other), right)
+    assert {part: share for part, share in changed.items() if share < 10 * BOUNDS["x0"]} == {}
+
+
+@every
+def test_x_does_not_depend_on_the_images_encoded_beside_it(name, folders):
+    folder = folders[name]
+    pixels = np.random.default_rng(4).integers(0, 256, (ENCODE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
+    together = family(folder).encode_images(folder, pixels)
+    alone = np.concatenate([family(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
+    assert together.dtype == np.float32
+    assert relative(torch.from_numpy(together), torch.from_numpy(alone)) < 1e-5
+
+
+def test_large_images_are_encoded_a_few_at_a_time():
+    assert [encode_batch(side, side) for side in (32, 512, 1024, 2048)] == [ENCODE_BATCH, 4, 1, 1]
+
+
+def test_sdxl_is_told_the_size_of_the_crop(folders):
+    denoiser = load(folders["Stable Diffusion XL"], "float32", "cpu")
+    assert denoiser.time_ids(torch.zeros(2, 8, 8, 8)).tolist() == [[32, 32, 0, 0, 32, 32]] * 2
+
+
+@every
+def test_a_batch_of_mixed_times_is_its_single_calls(name, folders):
+    denoiser, times = load(folders[name], "float32", "cpu"), np.array([0.0, 0.5, 1.0])
+    x_t, text = inputs(denoiser, name, 3)
+    with torch.inference_mode():
+        together = Denoiser.x0(denoiser, x_t, times, text)
+        for row in range(3):
+            rows = slice(row, row + 1)
+            single = Denoiser.x0(denoiser, x_t[rows], times[rows], {part: v[rows] for part, v in text.items()})
+            assert relative(single, together[rows]) < 1e-5
+
+
+@every
+def test_half_precision_touches_the_networks_input_alone(name, folders):
+    full = load(folders[name], "float32", "cpu")
+    x_t, text = inputs(full, name, 2)
+    with torch.inference_mode():
+        half = load(folders[name], "bfloat16", "cpu").x0(x_t, np.array([0.0, 0.3]), text)
+        assert half.dtype == torch.float32
+        assert relative(half, full.x0(x_t, np.array([0.0, 0.3]), text)) < 0.05
+
+
+@every
+def test_decoding_is_the_image_again_or_the_vaes_picture(name, folders):
+    denoiser = load(folders[name], "float32", "cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    x = torch.from_numpy(denoiser.encode_images(folders[name], pixels))
+    pictures = denoiser.decode(x)
+    assert pictures.shape == pixels.shape and pictures.dtype == np.uint8
+    if "DeepFloyd" in name:
+        assert np.array_equal(pictures, pixels)
+
+
+def test_scoring_needs_the_network_alone(folders, tmp_path):
+    """Neither text encoder nor VAE is imported or read: their weights and tokenizers are gone, and no module of theirs is loaded."""
+    work = []
+    for number, (name, folder) in enumerate(folders.items()):
+        copy = shutil.copytree(folder, tmp_path / str(number))
+        x_t, text = inputs(load(copy, "float32", "cpu"), name, 1)
+        save_file({"x_t": x_t, **text}, tmp_path / f"{number}.safetensors")
+        for part in PARTS[2:]:
+            for file in (copy / part).glob("*.safetensors"):
+                file.write_bytes(b"")
+        for tokenizer in copy.glob("tokenizer*"):
+            shutil.rmtree(tokenizer)
+        work.append((str(copy), str(tmp_path / f"{number}.safetensors")))
+    code = (
+        "import sys, numpy; from pathlib import Path; from safetensors.torch import load_file\n"
+        "from diffzero import denoisers, score_job\n"
+        f"for folder, file in {work!r}:\n"
+        "    text = load_file(file); x_t = text.pop('x_t')\n"
+        "    x = denoisers.load(Path(folder), 'float32', 'cpu').x0(x_t, numpy.array([0.3]), text)\n"
+        "    assert x.shape == x_t.shape and x.isfinite().all()\n"
+        "print(*(m for m in sys.modules if 'modeling_clip' in m or 'modeling_t5' in m or m == 'diffzero.models.text_encoders'"
+        " or 'autoencoder_kl' in m))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr[-2000:]
+
+
+def test_if_2_sees_the_small_image_as_the_pipeline_prepares_it(folders):
+    """The pipeline's own preparation, with our addressed noise in the place of its generator's."""
+    pipe = IFSuperResolutionPipeline.from_pretrained(folders["DeepFloyd IF-II"])
+    pixels = np.random.default_rng(2).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
+    found = DeepFloydIFSuperResolution.encode_conditions(folders["DeepFloyd IF-II"], pixels)["small"]
+    small = [Image.fromarray(transforms.reduced(crop, 64)) for crop in pixels]
+    upscaled = torch.nn.functional.interpolate(
+        pipe.preprocess_image(small, 1, "cpu"), (256, 256), mode="bilinear", align_corners=True
+    )
+    noise = torch.from_numpy(np.stack([crop_noise(crop) for crop in pixels]))
+    level = torch.tensor([NOISE_LEVEL] * 2)
+    assert found.dtype == np.float32
+    assert relative(torch.from_numpy(found), pipe.image_noising_scheduler.add_noise(upscaled, noise, level)) < 1e-5
+
+
+def test_the_noise_of_a_small_image_belongs_to_its_crop():
+    one, other = np.random.default_rng(2).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    assert np.array_equal(crop_noise(one), crop_noise(one.copy()))
+    assert abs(np.corrcoef(crop_noise(one).ravel(), crop_noise(other).ravel())[0, 1]) < 0.05
+    assert abs(crop_noise(one).std() - 1) < 0.02
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
+def test_a_checkpoint_with_pickled_weights_is_refused_with_a_command_that_converts_it(part, folders, tmp_path):
+    folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
+    (weights,) = (folder / part).glob("*.safetensors")
+    kind = UNet2DConditionModel if part == "unet" else None
+    if kind:
+        torch.save(kind.from_pretrained(folder, subfolder=part).state_dict(), weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(CheckpointError, match=rf"{part}: found no safetensors.*\.bin.*save_pretrained") as refusal:
+        family(folder)
+    assert conversion(folder) in str(refusal.value)
+    if kind:
+        code = conversion(folder).removeprefix('python -c "').removesuffix('"')
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        load(Path(f"{folder}-safetensors"), "float32", "cpu")
+
+
+def test_a_safety_checker_in_any_format_does_no_harm(folders, tmp_path):
+    folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
+    assert family(folder).__name__ == "StableDiffusion"
+
+
+def test_a_checkpoint_without_a_network_is_named(folders, tmp_path):
+    folder = shutil.copytree(folders["PixArt-Sigma"], tmp_path / "copy")
+    shutil.rmtree(folder / "transformer")
+    with pytest.raises(CheckpointError, match="found no unet or transformer"):
+        family(folder)
+
+
+def test_the_engine_hands_every_image_its_own_condition(folders):
+    """Scores of IF-II in any batch are those of the adapter image by image, and another image's condition would show."""
+    folder = folders["DeepFloyd IF-II"]
+    denoiser, prompts = load(folder, "float32", "cpu"), ["a bag", "a red cube."]
+    pixels = np.random.default_rng(3).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    text, conditions = denoiser.encode_text(folder, prompts), denoiser.encode_conditions(folder, pixels)
+    problem = Problem(
+        dataset="enlarged", seed=0, unshared=False, images=["a", "b", "c"], image_keys=["A", "B", "C"],
+        x=denoiser.encode_images(folder, pixels), prompts=prompts, prompt_keys=prompts, text=text,
+        items=[Item(name, k, np.arange(2)) for k, name in enumerate("abc")], conditions=conditions,
+    )  # fmt: skip
+    one, many = (Engine(denoiser, problem, Full(2), np.ones_like, b).run(lambda s: None).frame() for b in (1, 7))
+    np.testing.assert_allclose(one["score"], many["score"], rtol=1e-5)
+    moved = []
+    for row in many.itertuples():
+        image, draw = "abc".index(row.image), draw_noise(0, "enlarged", row.image, row.draw, problem.x.shape[1:])
+        level = [
+            values(np.array([draw.t])).astype(np.float32)
+            for values in (denoiser.schedule.alpha, denoiser.schedule.sigma)
+        ]
+        x_t = torch.from_numpy(level[0] * problem.x[image] + level[1] * draw.eps)[None]
+
+        def error(condition: int, x_t=x_t, image=image, draw=draw, row=row) -> float:
+            inputs = {"states": text["states"][[row.prompt]], "small": conditions["small"][[condition]]}
+            x_hat = denoiser.x0(x_t, np.array([draw.t]), {name: torch.from_numpy(v) for name, v in inputs.items()})
+            return float((x_hat - torch.from_numpy(problem.x[image])).square().sum())
+
+        with torch.inference_mode():
+            assert row.score == pytest.approx(error(image), rel=1e-5)
+            moved.append(abs(error((image + 1) % 3) / row.score - 1))
+    assert max(moved) > 1e-3

@@ -1,0 +1,91 @@
+"""Replay: what a live run would have predicted and called, from its recorded scores alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from diffzero.data.selection import class_prompts, classification_items
+from diffzero.pruning.race import Full, Stages, TTest
+from diffzero.pruning.replay import NotCovered, once_a_draw, predictions
+from toy import POLICIES, Toy, classification, item_table, score, weight
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return Toy(tmp_path_factory.mktemp("toy"))
+
+
+def assert_replays(toy, problem, recording, policy) -> pd.DataFrame:
+    """Replaying `policy` from the scores of `recording` equals a live run of `policy`."""
+    frame, live = score(toy, problem, recording)[0].frame(), score(toy, problem, policy)[0].outcomes
+    table = predictions(item_table(problem), frame.sample(frac=1, random_state=2), policy, weight)
+    for row in table.itertuples():
+        expected = live[row.item]
+        found = (row.prediction, row.draws, row.calls, row.undecided, row.tied)
+        assert found == (expected.winner, expected.draws, expected.calls, expected.undecided, expected.tied)
+        assert row.correct == (row.prediction == row.label)
+    return table
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.slug)
+@pytest.mark.parametrize("unshared", [False, True], ids=["shared", "unshared"])
+def test_replay_is_the_live_run(toy, policy, unshared):
+    table = assert_replays(toy, classification(12, 5, unshared), policy, policy)
+    assert table["correct"].sum() > 3  # the labels and predictions speak of the same classes
+
+
+@pytest.mark.parametrize(
+    "policy", [*POLICIES[:2], TTest(5, 11, 0.2), Full(3), Stages((4, 12), (1, 1))], ids=lambda policy: policy.slug
+)
+def test_unpruned_scores_replay_any_policy(toy, policy):
+    assert_replays(toy, classification(12), Full(12), policy)
+
+
+@pytest.mark.parametrize("policy", [TTest(3, 7, 0.05), Full(3), Stages((2,), (1,))], ids=lambda policy: policy.slug)
+def test_pruned_scores_replay_a_policy_that_needs_no_more(toy, policy):
+    assert_replays(toy, classification(12), TTest(3, 12, 0.05), policy)
+
+
+@pytest.mark.parametrize("lengths", [[], [1], [3, 1, 4, 4], [1] * 9], ids=str)
+def test_a_weight_that_is_asked_for_once_a_draw_is_that_of_every_score(lengths):
+    t = np.repeat(np.random.default_rng(0).random(len(lengths)), lengths)
+    asked = []
+    np.testing.assert_array_equal(once_a_draw(lambda t: asked.append(len(t)) or weight(t), t), weight(t))
+    assert asked == [len(lengths)]
+
+
+def test_a_score_that_was_never_taken_is_named(toy):
+    problem, recording = classification(6), TTest(3, 12, 0.05)
+    frame = score(toy, problem, recording)[0].frame()
+    first = next(item for item in problem.items if len(frame[frame["image"] == problem.images[item.image]]) < 60)
+    taken = frame[frame["image"] == problem.images[first.image]].pivot(index="draw", columns="prompt", values="score")
+    draw, column = np.argwhere(taken.reindex(range(12)).isna().to_numpy())[0]
+    with pytest.raises(NotCovered, match=f"item {first.name}: .* draw {draw} of class {column}, .*never scored"):
+        predictions(item_table(problem), frame, Full(12), weight)
+
+
+def test_an_image_without_scores_is_named(toy):
+    problem = classification(4)
+    frame = score(toy, problem, Full(3))[0].frame()
+    with pytest.raises(NotCovered, match="item of picture 2"):
+        predictions(item_table(problem), frame[frame["image"] != "picture 2"], Full(3), weight)
+
+
+def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
+    names = ["bird", "missile", "cat", "missile", "dog", "bird"]
+    prompts = class_prompts("{}", names)
+    problem = classification(8, len(prompts["prompts"]))
+    table = pd.DataFrame({"image": problem.images, "label": [0, 1, 2, 4, 5, 3, 2, 4]})
+    frame = score(toy, problem, Full(12))[0].frame()
+    found = predictions(classification_items(table, prompts), frame, Full(12), weight)
+    winners = [score(toy, problem, Full(12))[0].outcomes[item.name].winner for item in problem.items]
+    assert list(found["prediction"]) == [names.index(prompts["prompts"][winner]) for winner in winners]
+    assert not set(found["prediction"]) & {3, 5} and set(found["prediction"]) & {0, 1}
+    assert (found["calls"] == 4 * 12).all()  # four prompts for six classes
+
+
+def test_other_columns_of_the_items_are_kept(toy):
+    problem = classification(3)
+    items = item_table(problem).assign(held_out=[True, False, True])
+    found = predictions(items, score(toy, problem, Full(3))[0].frame(), Full(3), weight)
+    assert list(found["held_out"]) == [True, False, True] and list(found["item"]) == list(items["item"])

@@ -1,0 +1,250 @@
+"""Figures: files come out whole and the same each time, and what a reader needs is in them."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from diffzero.analysis.timesteps import COLUMNS
+from diffzero.reporting import figures
+from diffzero.reporting.figures.decisions import permuted_accuracy
+from diffzero.reporting.figures.style import spread
+from small_figures import confusion, paired
+
+DRAWS = list(range(1, 61))
+
+
+def efficiency() -> Figure:
+    rows = [(variant, calls, 0.5, 0.4, 0.6, 100) for variant in figures.VARIANTS for calls in (1.0, 10.0, 100.0)]
+    curves = pd.DataFrame(rows, columns=["variant", "calls_per_class", "accuracy", "low", "high", "n"])
+    return figures.efficiency(curves, "mini-sd", "digits")
+
+
+def denoised() -> Figure:
+    picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    errors = np.array([[3.25, 1.5], [12345.6, 20000.0]])
+    return figures.denoised([picture] * 2, ["a bag", "a boot"], [picture] * 2, [[picture] * 2] * 2, [0, 1], errors)
+
+
+def race(classes: int = 3) -> Figure:
+    noise = np.random.default_rng(0).exponential(size=(len(DRAWS), 1))
+    means = np.cumsum(noise * (1 + 0.1 * np.arange(classes)), axis=0) / np.array(DRAWS)[:, None]
+    means[25:, 1] = np.nan
+    pruned_at = np.full(classes, np.nan)
+    pruned_at[1] = 25
+    return figures.race(means, [f"class {index}" for index in range(classes)], pruned_at, DRAWS)
+
+
+def binding() -> Figure:
+    rows = [
+        (task, model, split, 0.8, 0.7, 0.9, 50)
+        for task in ("Shape", "Shape,Color", "Shape|Color")
+        for model in ("mini-sd", "mini-if")
+        for split in ("all", "seen", "held-out")
+    ]
+    return figures.binding(pd.DataFrame(rows, columns=["task", "model", "split", "accuracy", "low", "high", "n"]))
+
+
+def calls() -> Figure:
+    rows = {
+        "model": ["mini-sd", "mini-if"] * 10,
+        "dataset": "digits",
+        "calls": range(20, 40),
+        "correct": [True, False] * 10,
+    }
+    return figures.calls(pd.DataFrame(rows))
+
+
+def controlled() -> Figure:
+    rows = [
+        (kind, split, model, 0.7, 0.6, 0.8, 40, 10)
+        for kind in ("recognition", "pair", "binding")
+        for split in ("seen", "held-out")
+        for model in ("mini-sd", "mini-clip")
+    ]
+    columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
+    return figures.controlled(pd.DataFrame(rows, columns=columns))
+
+
+def shapes() -> Figure:
+    rows = [
+        (model, category, 0.5, 0.4, 0.6, 80, 40, 20, 15, bias, 0.3, 0.9, 60 if bias else 0)
+        for model in ("mini-sd", "mini-clip@64")
+        for category, bias in (("bear", 0.7), ("truck", np.nan), ("all", 0.6))
+    ]
+    names = ["accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n"]
+    return figures.shapes(pd.DataFrame(rows, columns=["model", "category", *names]), "cue_conflict")
+
+
+def breakdown() -> Figure:
+    shapes = pd.DataFrame(
+        [("m", "cube", "sphere", 0.9, 0.7, 1.0, 20)], columns=["model", "true", "false", "accuracy", "low", "high", "n"]
+    )
+    larger = pd.DataFrame(
+        [("m", "colour", 0.8, 0.6, 0.9, 20)], columns=["model", "attribute", "share", "low", "high", "n"]
+    )
+    return figures.breakdown(shapes, larger)
+
+
+def reliability() -> Figure:
+    bins = [("a", 0.9, 0.8, 0.6, 0.9, 20), ("b", 0.5, 0.6, 0.4, 0.8, 20)]
+    table = pd.DataFrame([("a", 0.1, 20, 30), ("b", 0.05, 20, 30)], columns=["confidence", "ece", "n", "fitted"])
+    names = ["confidence_kind", "confidence", "accuracy", "low", "high", "n"]
+    return figures.reliability(pd.DataFrame(bins, columns=names), table, "mini-sd on digits")
+
+
+def timesteps() -> Figure:
+    rows = [(t, 10 * t, 11 * t, 0.1, 0.0, 0.2, t, t - 0.1, t + 0.1, 20) for t in (0.25, 0.75)]
+    return figures.timesteps(pd.DataFrame(rows, columns=list(COLUMNS)), "mini-sd on digits")
+
+
+def frontier() -> Figure:
+    rows = [
+        (weighting, family, "p", calls, 0.5, 0.4, 0.6, 20, 0.0, calls == 2.0)
+        for weighting in ("heuristic", "simple", "vdm")
+        for family in ("no pruning", "t-test p < 0.002", "stages")
+        for calls in (2.0, 20.0)
+    ]
+    names = [
+        "weighting",
+        "family",
+        "policy",
+        "calls_per_class",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "undecided",
+        "efficient",
+    ]
+    return figures.frontier(pd.DataFrame(rows, columns=names), "mini-sd on digits")
+
+
+def sensitivity() -> Figure:
+    grid = [(p, m, n, 7.0) for p in (0.002, 0.02) for m in (5, 10) for n in (20, 40)]
+    grid += [(0.002, 10, 40, rate) for rate in (0.0, 3.0)]
+    rows = [(*setting, 10.0, 0.5, 0.4, 0.6, 20, 0.1) for setting in grid]
+    names = [
+        "cutoff_pval",
+        "min_scores",
+        "max_scores",
+        "rate",
+        "calls_per_class",
+        "accuracy",
+        "low",
+        "high",
+        "n",
+        "undecided",
+    ]
+    return figures.sensitivity(pd.DataFrame(rows, columns=names), 7.0, "mini-sd on digits")
+
+
+def samples() -> Figure:
+    pictures = np.zeros((3, 2, 4, 4, 3), dtype=np.uint8)
+    return figures.samples(pictures, ["a photo of the number: 0", "one", "two"], "mini-sd: 4 steps")
+
+
+WANTED = {
+    confusion: ["accuracy 75.0 %", "if classes were renamed", "Predicted class", "dress"],
+    calls: ["Calls per item (denoiser evaluations)", "mini-if on digits", "wrong"],
+    paired: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
+    controlled: ["seen combinations (10 scenes)", "held-out combinations (10 scenes)", "recognition", "chance"],
+    shapes: ["Shape accuracy, cue_conflict", "Shape bias", "truck", "all", "mini-clip@64", "shape as often as texture"],
+    breakdown: ["cube, not sphere", "its colour", "Does the larger object win?"],
+    reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
+    timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],
+    frontier: ["Calls per class and image (log scale)", "t-test p < 0.002", "best for its cost,"],
+    sensitivity: ["cutoff_pval 0.02", "max_scores", "Calls per class", "rate of exp(-rate t)"],
+    samples: ["a photo of the", "mini-sd: 4 steps"],
+    efficiency: ["Accuracy (%)", "Denoiser calls per class and image (log scale)", "shared + pruning"],
+    denoised: ["a bag", "a boot", "3.25", "12,346", "noised"],
+    race: ["Draws (log scale", "Mean weighted score (squared error)", "class 1 (25)", "Best (thick line): class 0"],
+    binding: ["Accuracy (%), only seen combinations", "Shape|Color", "mini-if", "chance"],
+}
+
+
+@pytest.mark.parametrize("draw", WANTED, ids=lambda draw: draw.__name__)
+def test_files_are_whole_labelled_and_the_same_again(draw: Callable[[], Figure], tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        figures.save(draw(), tmp_path / folder / "figure.v1")
+    for name in ("figure.v1.svg", "figure.v1.png"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    svg = ElementTree.parse(tmp_path / "first" / "figure.v1.svg").getroot()
+    text = " ".join("".join(element.itertext()) for element in svg.iter("{http://www.w3.org/2000/svg}text"))
+    assert [wanted for wanted in WANTED[draw] if wanted not in text] == []
+    with Image.open(tmp_path / "first" / "figure.v1.png") as image:
+        image.verify()
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+
+
+@pytest.mark.parametrize("draw", WANTED, ids=lambda draw: draw.__name__)
+def test_no_text_is_cut_off(draw: Callable[[], Figure]) -> None:
+    figure = draw()
+    figure.draw_without_rendering()
+    needed = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    slack = 0.02  # inches, less than the width of a letter's stroke
+    assert needed.x0 > -slack and needed.y0 > -slack
+    assert needed.x1 < width + slack and needed.y1 < height + slack
+
+
+def test_right_prompt_is_framed_and_lowest_error_is_bold() -> None:
+    axes = denoised().axes  # row by row: image, noised, two prompts
+    framed = [index for index, each in enumerate(axes) if each.spines["left"].get_visible()]
+    bold = [index for index, each in enumerate(axes) if each.xaxis.label.get_weight() == "bold"]
+    assert framed == [2, 7]
+    assert bold == [3, 6]
+
+
+def test_race_of_many_classes_names_the_last_in_a_legend() -> None:
+    legend = race(classes=30).axes[0].get_legend()
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["class 0", *(f"class {index}" for index in range(2, 11)), "the other 20"]
+
+
+def test_race_of_a_single_draw_can_be_drawn(tmp_path: Path) -> None:
+    figures.save(figures.race(np.array([[2.0, 1.0]]), ["a", "b"], np.array([np.nan, np.nan]), [1]), tmp_path / "race")
+    assert "Best (thick line): b" in (tmp_path / "race.svg").read_text()
+
+
+def test_binding_draws_the_split_it_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="found no decision on the split 'unseen'"):
+        figures.binding(pd.DataFrame({"split": ["seen"], "n": [5], "task": ["Shape"], "model": ["m"]}), "unseen")
+
+
+def test_efficiency_refuses_a_variant_it_does_not_know() -> None:
+    with pytest.raises(ValueError, match="found variant 'pruned'"):
+        figures.efficiency(pd.DataFrame({"variant": ["pruned"]}), "mini-sd", "digits")
+
+
+def test_labels_are_spread_without_changing_their_order() -> None:
+    assert spread([1, 1, 1, 5], 1) == pytest.approx([0, 1, 2, 5])
+    assert spread([0, 3, 2.9], 1) == pytest.approx([0, 3.45, 2.45])
+    assert spread([], 1) == []
+
+
+def test_a_wrong_order_of_class_names_shows_in_the_confusion_matrix() -> None:
+    assert permuted_accuracy(np.array([[0, 9, 1], [8, 2, 0], [0, 0, 10]])) == pytest.approx(27 / 30)
+
+
+def test_paired_differences_are_filled_where_they_are_sure() -> None:
+    marks = [line for line in paired().axes[0].get_lines() if line.get_marker() == "o"]
+    assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True, False]
+
+
+def test_a_split_without_a_decision_leaves_its_panel_empty() -> None:
+    columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
+    rows = [("pair", "seen", "m", 0.7, 0.6, 0.8, 40, 10), ("pair", "held-out", "m", np.nan, np.nan, np.nan, 0, 0)]
+    titles = [axes.get_title(loc="left") for axes in figures.controlled(pd.DataFrame(rows, columns=columns)).axes]
+    assert titles == ["seen combinations (10 scenes)", "held-out combinations (0 scenes)"]
+
+
+def test_a_breakdown_without_a_decision_says_so() -> None:
+    empty = pd.DataFrame(columns=["model", "true", "false", "accuracy", "low", "high", "n"])
+    figure = figures.breakdown(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no such decision in this run"] * 2

@@ -1,0 +1,87 @@
+"""Numbers that others reported: in the tables, marked as such, never in a column of measured ones."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from diffzero.analysis.load import reported
+from diffzero.reporting.table_format import MISSING, Layout
+from diffzero.reporting.tables import layout1, layout2, table1, table2
+from diffzero.reporting.tables.comparison import layout_calibration
+from diffzero.reporting.tables.table4_weighting import layout4, layout_combined, table4
+from diffzero.reporting.tables.top5 import top5_notes
+
+PAPER = Path(__file__).parents[2] / "config" / "paper"
+NONE = pd.DataFrame(columns=["model", "dataset", "calls", "seconds", "gpu_hours"])
+
+
+def predictions(model: str, dataset: str, **columns) -> pd.DataFrame:
+    frame = {
+        "model": model,
+        "dataset": dataset,
+        "kind": "baseline",
+        "seed": 0,
+        "item": ["a", "b"],
+        "correct": [True, False],
+    }
+    return pd.DataFrame(frame | {"calls": math.nan, "undecided": False, "tied": False} | columns)
+
+
+def marked(layout: Layout, measured: str) -> dict[str, list[str]]:
+    """The reported rows by the model's cell, each without anything under the measured column."""
+    column = layout.header.index(measured)
+    rows = {
+        next(cell for cell in row if "(reported" in cell): row
+        for row in layout.rows
+        if any("(reported" in c for c in row)
+    }
+    assert rows and all(row[column] == MISSING for row in rows.values())
+    return rows
+
+
+def test_table_1_shows_imagen_beside_what_was_measured():
+    paper = reported(pd.read_csv(PAPER / "table1.csv"))
+    table = table1(predictions("clip-vit-l-14", "mnist"), NONE, paper)
+    rows = marked(layout1(table, paper=paper), "Accuracy (%)")
+    assert set(rows) == {"imagen (reported)", "stable-diffusion-v1-4 (reported)", "clip-vit-l-14@64 (reported)"}
+    assert "79.2" in rows["imagen (reported)"] and rows["imagen (reported)"][0] == "mnist"
+    assert set(table["model"]) == {"clip-vit-l-14"}  # the CSV holds measured rows alone
+    assert len({len(row) for row in layout1(table, paper=paper).rows}) == 1
+
+
+def test_a_run_on_other_data_sets_shows_nothing_of_the_paper():
+    paper = reported(pd.read_csv(PAPER / "table1.csv"))
+    layout = layout1(table1(predictions("mini-clip", "digits"), NONE, paper), paper=paper)
+    assert "Paper (%)" not in layout.header and len(layout.rows) == 1
+
+
+def test_table_2_shows_vit_22b_as_reported_by_others():
+    paper = pd.read_csv(PAPER / "table2.csv")
+    cues = {"shape_label": [0, 1], "texture_label": [1, 0], "prediction": [0, 0]}
+    table = table2(predictions("resnet50", "cue-conflict", **cues), paper)
+    rows = marked(layout2(table, paper), "Shape accuracy (%)")
+    assert "vit-22b (reported; reported by others; weights not public)" in rows and "imagen (reported)" in rows
+    # The paper's ResNet is top-5: another number than our row, and never set beside it as the same.
+    assert "resnet50-supervised (reported; top-5 accuracy; supervised)" in rows
+    assert table.set_index("model")["paper"].isna().all()
+
+
+def test_the_other_tables_mark_them_too():
+    paper = pd.read_csv(PAPER / "table4.csv")
+    assert len(marked(layout4(table4({}, {}, paper), paper, []), "Accuracy (%)")) == 2
+    ablations = pd.read_csv(PAPER / "ablations.csv")
+    empty = pd.DataFrame(columns=["dataset", "models", "weights", "accuracy", "low", "high", "n"])
+    assert "imagen-sr-64-256 (reported; super-resolution model alone)" in marked(
+        layout_combined(empty, ablations, []), "Accuracy (%)"
+    )
+    empty = pd.DataFrame(columns=["confidence", "model", "dataset", "ece", "n", "fitted", "accuracy", "calls"])
+    assert "imagen (reported)" in marked(layout_calibration(empty, ablations, []), "ECE")
+
+
+def test_top_5_stands_in_a_note_with_its_interval():
+    both = pd.concat([predictions("resnet50", "imagenet", top5=[True, True]), predictions("clip", "imagenet")])
+    assert top5_notes(both) == [
+        "resnet50 on imagenet: top-5 accuracy 100.0 [34.2, 100.0] % of 2 images. Its row above, like all others, is top-1."
+    ]
+    assert top5_notes(predictions("clip", "imagenet")) == []

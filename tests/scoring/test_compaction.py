@@ -1,0 +1,90 @@
+"""Merged chunks say what the many said, at every moment, to every reader, whoever merges."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from diffzero.scoring.compaction import merge
+from diffzero.scoring.store import COLUMNS, Store
+
+IDENTITY = {"weights": "a"}
+MERGE = """
+import sys
+from pathlib import Path
+from diffzero.scoring.compaction import merge
+from diffzero.scoring.store import Store
+merge(Store(Path(sys.argv[1]), {"weights": "a"}), {"one", "two"})
+"""
+
+
+def chunk(image: str, first: int, draws: int = 4, seed: int = 0) -> pd.DataFrame:
+    draw = np.repeat(np.arange(first, first + draws), 3).astype(np.int32)
+    rows = {"image": pd.Categorical([image] * len(draw)), "prompt": [f"p{k % 3}" for k in range(len(draw))]}
+    score = np.random.default_rng([first, seed]).random(len(draw), dtype=np.float32)
+    return pd.DataFrame({**rows, "draw": draw, "score": score, "seconds": np.float32(0.5)})
+
+
+def filled(root: Path) -> Store:
+    """Chunks of two images, one chunk twice over with other last bits, and one that another image shares."""
+    store = Store(root, IDENTITY)
+    for image in ("one", "two"):
+        for first in range(0, 20, 4):
+            store.write(chunk(image, first))
+    store.write(chunk("one", 4, seed=1))
+    store.write(pd.concat([chunk("two", 20), chunk("three", 0)]))
+    return store
+
+
+def read(store: Store) -> pd.DataFrame:
+    found = store.read({"one", "two", "three"}).astype({"image": "str", "prompt": "str"})
+    return found.sort_values(["image", "prompt", "draw"], ignore_index=True)[COLUMNS]
+
+
+def test_a_merged_store_reads_as_before_and_holds_one_chunk_of_what_was_merged(tmp_path):
+    store = filled(tmp_path)
+    before = read(store)
+    merge(store, {"one", "two"})
+    pd.testing.assert_frame_equal(read(store), before, check_exact=True)
+    names = set(store.folder.glob("*.parquet"))
+    assert len(names) == 2, "the merged one, and the one that another image shares"
+    merge(store, {"one", "two"})
+    assert set(store.folder.glob("*.parquet")) == names
+
+
+def test_a_damaged_chunk_is_left_where_it_is_for_a_reader_to_set_aside(tmp_path, caplog):
+    store = filled(tmp_path)
+    bad = store.write(chunk("one", 40))
+    bad.write_bytes(bad.read_bytes()[:-20])
+    merge(store, {"one", "two"})
+    assert bad.exists()
+    read(store)
+    assert not bad.exists() and "set aside" in caplog.text
+
+
+def test_killed_between_the_new_chunk_and_the_end_of_the_old_ones_nothing_reads_differently(tmp_path, monkeypatch):
+    store = filled(tmp_path)
+    before = read(store)
+    command = MERGE.replace(
+        "merge(Store",
+        "import os, signal\nPath.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\nmerge(Store",
+    )
+    dead = subprocess.run([sys.executable, "-c", command, str(tmp_path)], timeout=60)
+    assert dead.returncode == -signal.SIGKILL and len(list(store.folder.glob("*.parquet"))) > 10
+    pd.testing.assert_frame_equal(read(store), before, check_exact=True)
+    merge(store, {"one", "two"})
+    assert len(list(store.folder.glob("*.parquet"))) == 2
+    pd.testing.assert_frame_equal(read(store), before, check_exact=True)
+
+
+def test_two_that_merge_at_once_and_one_that_reads_meanwhile_lose_nothing(tmp_path):
+    store = filled(tmp_path)
+    before = read(store)
+    workers = [subprocess.Popen([sys.executable, "-c", MERGE, str(tmp_path)]) for _ in range(2)]
+    while any(worker.poll() is None for worker in workers):
+        pd.testing.assert_frame_equal(read(store), before, check_exact=True)
+    assert [worker.returncode for worker in workers] == [0, 0]
+    pd.testing.assert_frame_equal(read(store), before, check_exact=True)

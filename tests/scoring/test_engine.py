@@ -1,0 +1,301 @@
+"""The engine: the triples and predictions of the algorithm run image by image, in any batches, after any interruption."""
+
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from diffzero import models
+from diffzero.data import transforms
+from diffzero.pruning.race import Full, TTest
+from diffzero.scoring.engine import Engine, Interrupted, ScoreError
+from diffzero.scoring.problem import Item, Problem
+from toy import KEYS, POLICIES, Toy, classification, one_score, race_literally, score, triples, weight
+
+MINI_SD = Path(__file__).parents[2] / "resources" / "models" / "mini-sd"
+every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.slug)
+TTEST = POLICIES[0]
+
+
+@pytest.fixture(scope="module")
+def toy_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("toy")
+
+
+@pytest.fixture
+def toy(toy_folder):
+    return Toy(toy_folder)
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Equal to the last bit, types included."""
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    return True
+
+
+def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
+    """The engine against the literal algorithm; returns how often each number of draws ended a race."""
+    result, recorded = score(denoiser, problem, policy, batch_size)
+    evaluated, ends = set(), Counter()
+    for item in problem.items:
+        expected, wanted = race_literally(denoiser, problem, policy, item)
+        assert result.outcomes[item.name] == expected
+        evaluated |= wanted
+        ends[expected.draws] += 1
+    assert sorted(triples(recorded, problem)) == sorted(evaluated)  # all of them, none twice, no other
+    assert len(result.frame()) == len(evaluated)
+    return ends
+
+
+@every_policy
+@pytest.mark.parametrize("unshared", [False, True], ids=["shared", "unshared"])
+@pytest.mark.parametrize("classes", [3, 6])
+def test_triples_and_predictions_are_those_of_the_literal_algorithm(toy, policy, unshared, classes):
+    assert_literal(toy, classification(8, classes, unshared), policy, 7)
+
+
+def test_the_toy_problem_prunes_early_late_and_never(toy):
+    ends = assert_literal(toy, classification(16, 5), TTEST, 11)
+    assert len(ends) > 2 and ends[TTEST.max_scores] and ends[TTEST.max_scores] < 16
+
+
+def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
+    torch.set_num_threads(1)
+    denoiser, prompts = models.load(tiny_sd, "float32", "cpu"), ["a bag", "a red cube.", "the number 3."]
+    x = np.random.default_rng(5).normal(size=(3, 8, 8, 8)).astype(np.float32)
+    problem = Problem(
+        dataset="real",
+        seed=0,
+        unshared=False,
+        images=["a", "b", "c"],
+        image_keys=["A", "B", "C"],
+        x=x,
+        prompts=prompts,
+        prompt_keys=prompts,
+        text=models.family(tiny_sd).encode_text(tiny_sd, prompts),
+        items=[Item(name, k, np.arange(3)) for k, name in enumerate("abc")],
+    )
+    assert_literal(denoiser, problem, TTest(3, 6, 0.1), 8)
+    frame = score(denoiser, problem, TTest(3, 6, 0.1), 8)[0].frame()
+    for row in frame.head(12).itertuples():
+        t, expected = one_score(denoiser, problem, "abc".index(row.image), row.draw, row.prompt)
+        assert row.t == t and row.score == pytest.approx(expected, rel=1e-4)
+
+
+def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
+    """Trained weights, real photographs, pruning: the races end at different draws."""
+    torch.set_num_threads(1)
+    denoiser, prompts = (
+        models.load(MINI_SD, "float32", "cpu"),
+        ["a photo of a sneaker.", "a photo of a bag.", "a photo of a shirt."],
+    )
+    pngs = pd.read_parquet(MINI_SD.parents[1] / "data" / "fashion-test.parquet")["bytes"].head(6)
+    names = [f"{k}" for k in range(len(pngs))]
+    pixels = np.stack([transforms.crop(png, name, 32) for png, name in zip(pngs, names, strict=True)])
+    problem = Problem(
+        dataset="fashion",
+        seed=0,
+        unshared=False,
+        images=names,
+        image_keys=names,
+        x=models.family(MINI_SD).encode_images(MINI_SD, pixels),
+        prompts=prompts,
+        prompt_keys=prompts,
+        text=models.family(MINI_SD).encode_text(MINI_SD, prompts),
+        items=[Item(name, k, np.arange(3)) for k, name in enumerate(names)],
+    )
+    assert len(assert_literal(denoiser, problem, TTest(4, 24, 0.02), 16)) > 2
+
+
+def test_memory_grows_with_the_scores_and_not_with_their_square(toy):
+    """Bytes a score, at four times the draws: the same, as nothing goes through all draws again or keeps them twice."""
+
+    def bytes_a_score(draws: int) -> float:
+        engine = Engine(toy, classification(4, 50), Full(draws), weight, 64)
+        tracemalloc.start()
+        engine.run(lambda scores: None, flush_calls=256)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak / engine.progress.calls
+
+    few, many = bytes_a_score(100), bytes_a_score(400)
+    assert many < 1.1 * few
+
+
+@every_policy
+def test_scores_depend_neither_on_the_batch_size_nor_on_the_shards(toy, policy):
+    whole = score(toy, classification(), policy, 6)[0].frame()
+    for batch_size in (1, 2, 5, 64, 1000):
+        assert same(score(toy, classification(), policy, batch_size)[0].frame(), whole)
+    shards = [classification(rows=rows) for rows in (slice(0, 1), slice(1, 6), slice(6, 8))]
+    parts = [score(toy, shard, policy, 4)[0].frame() for shard in shards]
+    assert same(pd.concat(parts).sort_values(["image", "draw", "prompt"], ignore_index=True), whole)
+
+
+def test_a_shard_without_images_has_an_empty_table_of_the_same_columns(toy):
+    frame = score(toy, classification(rows=slice(0, 0)), TTEST)[0].frame()
+    assert len(frame) == 0 and toy.calls == 0
+    assert list(frame.columns) == list(score(toy, classification(), TTEST)[0].frame().columns)
+
+
+@every_policy
+def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_nothing(toy_folder, policy):
+    problem, whole = classification(6, 4), score(Toy(toy_folder), classification(6, 4), policy)[0].frame()
+    stops = 0
+    while True:
+        recorded, left = [], stops
+
+        def stop() -> bool:
+            nonlocal left
+            left -= 1
+            return left < 0
+
+        toy = Toy(toy_folder)
+        try:
+            Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_calls=13)
+        except Interrupted:
+            known = pd.concat(recorded) if recorded else None
+            assert sum(map(len, recorded)) == toy.calls, stops
+            result, rest = score(toy, problem, policy, known=known)
+            assert same(result.frame(), whole), stops
+            assert max(Counter(triples([*recorded, *rest], problem)).values()) == 1
+            assert len(pd.concat([*recorded, *rest])) == len(whole)
+            stops += 1
+            continue
+        break
+    assert stops > 10
+
+
+def test_a_run_killed_anywhere_repeats_the_very_batches_that_it_lost(toy_folder):
+    first, problem = Toy(toy_folder), classification()
+    result, chunks = score(first, problem, TTEST, flush_calls=1)
+    assert len(chunks) == len(first.batches)
+    for kept in range(len(chunks)):
+        again = Toy(toy_folder)
+        resumed, _ = score(again, problem, TTEST, known=pd.concat(chunks[:kept]) if kept else None)
+        assert Counter(again.batches) == Counter(first.batches[kept:]), kept
+        assert same(resumed.frame(), result.frame())
+
+
+@every_policy
+def test_known_scores_beyond_the_policys_need_change_nothing(toy_folder, policy):
+    everything = pd.concat(score(Toy(toy_folder), classification(), Full(12))[1])
+    fresh = score(Toy(toy_folder), classification(), policy)[0]
+    for share in (1.0, 0.5):
+        toy = Toy(toy_folder)
+        known = everything.sample(frac=share, random_state=1)
+        result, recorded = score(toy, classification(), policy, known=known)
+        assert same(result.frame(), fresh.frame()) and result.outcomes == fresh.outcomes
+        assert (toy.calls == 0) == (share == 1.0)
+        assert not set(triples(recorded, classification())) & set(triples([known], classification()))
+
+
+def test_scores_of_other_images_and_prompts_are_not_taken_for_known(toy):
+    known = pd.concat(score(toy, classification(), TTEST)[1])
+    stranger = pd.concat([known.assign(image="another image"), known.assign(prompt="another prompt")])
+    result, _ = score(toy, classification(), TTEST, known=stranger.assign(score=np.float32(0)))
+    assert same(result.frame(), score(toy, classification(), TTEST)[0].frame())
+
+
+class Watched(Engine):
+    """Remembers of every batch: lane, calls, images in it, images waiting in the lane, and the width of all unfinished work before it."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.seen = []
+
+    def compose(self, lane, alone):
+        width = sum(runner.width for runner in (*self.lanes[0], *self.lanes[1]))
+        batch = super().compose(lane, alone)
+        if batch:
+            self.seen.append((lane, len(batch.draw), len(batch.runners), len(self.lanes[lane]), width))
+        return batch
+
+
+@every_policy
+def test_every_batch_is_full_until_too_few_images_are_left_to_fill_it(toy, policy):
+    engine = Watched(toy, classification(60), policy, weight, 16)
+    engine.run(lambda scores: None)
+    assert all(size <= 16 for _, size, _, _, _ in engine.seen)
+    # A batch with room left holds all that the lane's unfinished images need.
+    assert all(size == 16 or transforms == waiting for _, size, transforms, waiting, _ in engine.seen)
+    short = [number for number, (_, size, _, _, _) in enumerate(engine.seen) if size < 16]
+    # Before the tail there is none, but for a draw begun in the batch before; the tail has one batch a draw, of all images at once.
+    assert all(width < 3 * 16 for *_, width in [engine.seen[number] for number in short])
+    assert len(short) <= policy.max_scores + 2 < len(engine.seen)
+
+
+def test_thin_lanes_are_joined_and_then_one_batch_holds_what_both_need(toy):
+    engine = Watched(toy, classification(12), TTEST, weight, 16)
+    engine.run(lambda scores: None)
+    lanes = [lane for lane, *_ in engine.seen]
+    joined = next(k for k in range(len(lanes)) if len(set(lanes[k:])) == 1)
+    assert set(lanes[:joined]) == {0, 1} and joined < len(lanes) - 3
+    assert all(size >= min(16, width) / 2 for _, size, _, _, width in engine.seen[joined:])
+
+
+def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothing_before(toy):
+    problem = classification()
+    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noised([(5, 2, None)])
+    toy.poison, recorded = x_t[0], []
+    with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
+        Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
+    assert "toy" in str(error.value) and f"in {toy.folder} with their source" in str(error.value)
+    rows = pd.concat(recorded)
+    assert len(rows) and np.isfinite(rows["score"]).all()
+    # Also what was under way in the other lane: the batch with the bad score is all that is lost.
+    assert toy.calls - len(rows) <= 6
+    toy.poison = None
+    result, rest = score(toy, problem, TTEST, known=rows)
+    assert same(result.frame(), score(toy, problem, TTEST)[0].frame())
+    assert not rows[KEYS].merge(pd.concat(rest)[KEYS]).size
+
+
+def test_a_wider_precision_is_advised_only_where_there_is_one(toy):
+    toy.dtype = torch.float16
+    x_t, _ = Engine(toy, classification(), TTEST, weight, 6).noised([(5, 2, None)])
+    toy.poison = x_t[0].half()
+    with pytest.raises(ScoreError, match=r"ran in torch.float16: set `dtype: float32` .*same command again"):
+        score(toy, classification(), TTEST)
+
+
+def test_a_prediction_of_the_wrong_shape_is_refused(toy):
+    toy.lose_a_channel, recorded = True, []
+    with pytest.raises(ScoreError, match=r"found predictions \(6, 1, 1, 1\), expected \(6, 2, 1, 1\)"):
+        Engine(toy, classification(), TTEST, weight, 6).run(recorded.append)
+    assert not recorded
+
+
+def test_items_of_one_image_that_share_a_prompt_evaluate_it_once(toy):
+    base = classification(4, 6)
+    pairs = [(image, pair) for image in range(4) for pair in ((0, 1), (1, 2), (5, 0), (3, 4))]
+    items = [Item(f"{image} {pair}", image, np.array(pair)) for image, pair in pairs]
+    problem = Problem(**{**vars(base), "items": items})
+    assert_literal(toy, problem, TTEST, 5)
+    calls = sum(outcome.calls for outcome in score(toy, problem, TTEST)[0].outcomes.values())
+    assert len(score(toy, problem, TTEST)[0].frame()) < calls
+
+
+def test_report_counts_images_calls_and_reused_scores(toy):
+    seen = []
+    _, recorded = score(toy, classification(), TTEST, report=lambda p: seen.append((p.images, p.images_done, p.calls)))
+    calls = sum(map(len, recorded))
+    assert seen[-1] == (8, 8, calls) and sorted(seen) == seen
+    engine = Engine(toy, classification(), TTEST, weight, 6, pd.concat(recorded))
+    engine.run(lambda scores: None)
+    assert (engine.progress.calls, engine.progress.reused) == (0, calls)
+
+
+def test_the_cost_of_a_race_does_not_hold_what_the_store_knows_beyond_it(toy):
+    result, alone = score(toy, classification(), TTEST)
+    _, everything = score(toy, classification(), Full(TTEST.max_scores))
+    known = pd.concat(everything)[::2]  # half of what a race without pruning took
+    engine = Engine(toy, classification(), TTEST, weight, 6, known)
+    again = engine.run(lambda scores: None)
+    assert len(known) > engine.progress.reused > 0 and engine.progress.calls > 0
+    assert engine.progress.calls + engine.progress.reused == sum(map(len, alone))
+    pd.testing.assert_frame_equal(again.frame(), result.frame(), check_exact=True)

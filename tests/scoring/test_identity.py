@@ -1,0 +1,184 @@
+"""What a stored score belongs to: a change that gives another score never meets it, any other change always does."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from checkpoints import on_record
+from diffzero import models
+from diffzero.config import Weighting
+from diffzero.data.selection import class_prompts, classification_items
+from diffzero.data.sources import digits
+from diffzero.data.transforms import crops
+from diffzero.models.checkpoint import CheckpointError
+from diffzero.pruning.race import Full, TTest
+from diffzero.scoring.inputs import Inputs, text_bytes
+from diffzero.scoring.job import Settings, run
+from diffzero.utils.io import write_npy, write_parquet
+
+CALLS = 2 * 3 * 6  # images x classes x draws
+
+
+@pytest.fixture
+def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
+    """Two digits, three classes, six draws each, already scored once."""
+    torch.set_num_threads(1)
+    table, pixels = digits.load().head(2), crops(digits.load().head(2), 32)
+    prompts = class_prompts("the number {}.", ["0", "1", "2"])
+    write_parquet(table, tmp_path / "images.parquet")
+    write_parquet(classification_items(table, prompts), tmp_path / "items.parquet")
+    inputs = Inputs(
+        images=tmp_path / "images.parquet",
+        items=tmp_path / "items.parquet",
+        prompts=prompts["prompts"],
+        crops=tmp_path / "crops.npy",
+        x=tmp_path / "x.npy",
+        text=tmp_path / "text.safetensors",
+        shard=1,
+        shards=1,
+        first=None,
+    )
+    settings = Settings(
+        dataset="digits",
+        seed=0,
+        unshared=False,
+        policy=Full(6),
+        weighting=Weighting(),
+        weights=on_record(tiny_sd, tmp_path / "tiny-sd.json"),
+        dtype="float32",
+        device="cpu",
+        batch_size=8,
+        flush_calls=100,
+        store=tmp_path / "store",
+    )
+    encode(inputs, tiny_sd, pixels)
+    assert cost(inputs, settings) == (CALLS, 0)
+    return inputs, settings
+
+
+def encode(inputs: Inputs, folder: Path, pixels: np.ndarray) -> None:
+    """Write what the job reads: crops, latents and text."""
+    family = models.family(folder)
+    write_npy(pixels, inputs.crops)
+    write_npy(family.encode_images(folder, pixels), inputs.x)
+    inputs.text.write_bytes(text_bytes(family.encode_text(folder, inputs.prompts), inputs.prompts))
+
+
+def cost(inputs: Inputs, settings: Settings) -> tuple[int, int]:
+    """Calls made and scores reused."""
+    spent = run(inputs, settings, "a job")[1]
+    return spent["calls"], spent["reused"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"dtype": "bfloat16"}, {"unshared": True}, {"dataset": "other"}], ids=str
+)
+def test_another_seed_dtype_noise_or_dataset_never_meets_a_score(job, change):
+    inputs, settings = job
+    assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
+
+
+def change_a_bit(folder: Path) -> None:
+    """One bit of one weight of the U-Net."""
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
+    bits[0] ^= 1
+    save_file(weights, path)
+
+
+def test_one_changed_bit_of_the_weights_never_meets_a_score(job, tmp_path):
+    inputs, settings = job
+    shutil.copytree(settings.weights.folder, tmp_path / "weights")
+    change_a_bit(tmp_path / "weights")
+    changed = replace(settings, weights=on_record(tmp_path / "weights", tmp_path / "changed.json"))
+    assert cost(inputs, changed) == (CALLS, 0)
+
+
+def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_nothing_is_stored(job, tmp_path):
+    inputs, settings = job
+    shutil.copytree(settings.weights.folder, tmp_path / "weights")
+    record = on_record(tmp_path / "weights", tmp_path / "weights.json")
+    assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
+    change_a_bit(tmp_path / "weights")
+    with pytest.raises(CheckpointError) as error:
+        run(inputs, replace(settings, weights=record, seed=1), "a job")
+    text = str(error.value)
+    assert "unet/diffusion_pytorch_model.safetensors: found sha256 " in text and f"on record in {record.record}" in text
+    assert f"Delete {record.record} and type the same command again" in text
+    assert len(list(settings.store.glob("*"))) == 1
+
+
+def test_a_changed_image_or_prompt_never_meets_a_score_and_leaves_the_others_theirs(job):
+    inputs, settings = job
+    pixels = np.load(inputs.crops)
+    pixels[1, 5, 5] ^= 1
+    encode(inputs, settings.weights.folder, pixels)
+    assert cost(inputs, settings) == (CALLS // 2, CALLS // 2)
+    inputs = replace(inputs, prompts=[*inputs.prompts[:2], "the number 2!"])
+    encode(inputs, settings.weights.folder, pixels)
+    assert cost(inputs, settings) == (CALLS // 3, 2 * CALLS // 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 5},
+        {"batch_size": "auto"},
+        {"flush_calls": 1},
+        {"policy": Full(4)},
+        {"weighting": Weighting(kind="simple")},
+    ],
+    ids=str,
+)
+def test_batch_size_flush_interval_policy_and_weighting_always_meet_the_scores(job, change):
+    inputs, settings = job
+    calls, reused = cost(inputs, replace(settings, **change))
+    assert calls == 0 and reused >= 2 * 3 * 4
+
+
+def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_path):
+    inputs, settings = job
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
+    shutil.copytree(settings.weights.folder, elsewhere / "weights")
+    paths = {name: elsewhere / getattr(inputs, name).name for name in ("images", "items", "crops", "x", "text")}
+    weights = on_record(elsewhere / "weights", elsewhere / "weights.json")
+    moved = replace(settings, weights=weights, store=elsewhere / "store")
+    for shard in (1, 2):
+        assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)
+    # Prompts in another order: the scores are known by their text, not by their number.
+    order = replace(inputs, prompts=inputs.prompts[::-1], text=tmp_path / "order.safetensors")
+    encode(order, settings.weights.folder, np.load(inputs.crops))
+    scores = run(inputs, settings, "a job")[0]
+    assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
+
+
+def test_a_policy_that_needs_more_draws_takes_the_missing_ones_alone(job):
+    inputs, settings = job
+    assert cost(inputs, replace(settings, policy=TTest(7, 7, 1e-9))) == (CALLS // 6, CALLS)
+
+
+def test_what_a_job_cost_is_on_record(job):
+    inputs, settings = job
+    fresh = run(inputs, replace(settings, seed=5), "a job")[1]
+    again = run(inputs, replace(settings, seed=5), "a job")[1]
+    assert (fresh["calls"], fresh["batch_size"], fresh["device"], fresh["dtype"]) == (CALLS, 8, "cpu", "float32")
+    assert 0 < fresh["network_seconds"] <= fresh["seconds"] and fresh["calls_per_s"] > 0
+    assert fresh["peak_memory_mb"] > 100 and fresh["peak_gpu_memory_mb"] is None
+    # The network's time belongs to the scores, whoever took them.
+    assert again["network_seconds"] == pytest.approx(fresh["network_seconds"]) and again["calls_per_s"] is None
+
+
+def test_stored_rows_are_the_scores_of_the_table(job):
+    inputs, settings = job
+    table = run(inputs, settings, "a job")[0]
+    chunks = pd.concat(pd.read_parquet(path) for path in settings.store.glob("*/*.parquet"))
+    assert len(chunks) == len(table) == CALLS
+    assert sorted(chunks["score"]) == sorted(table["score"])

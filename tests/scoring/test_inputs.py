@@ -1,0 +1,101 @@
+"""Files that do not belong together, or hold what is no number, are named before anything is computed with them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from checkpoints import on_record
+from diffzero.config import Weighting
+from diffzero.data.selection import classification_items
+from diffzero.models import family
+from diffzero.pruning.race import Full
+from diffzero.scoring.inputs import InputError, Inputs, read_text, text_bytes
+from diffzero.scoring.job import Settings, problem_of
+from diffzero.utils.io import write_npy, write_parquet
+
+PROMPTS = ["a cat", "a dog", "a bird"]
+NAMES = ["one", "two", "three", "four"]
+
+
+@pytest.fixture
+def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
+    """Four images among three prompts, in two shards."""
+    rng, files = np.random.default_rng(0), {name: tmp_path / name for name in ("images", "items", "crops", "x", "text")}
+    images = pd.DataFrame({"image": NAMES, "label": [0, 1, 2, 0]})
+    write_parquet(images, files["images"])
+    prompts = {"prompts": PROMPTS, "class_prompt": [0, 1, 2]}
+    write_parquet(classification_items(images, prompts), files["items"])
+    write_npy(rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8), files["crops"])
+    write_npy(rng.normal(size=(4, 2, 4, 4)).astype(np.float32), files["x"])
+    text = {"states": rng.normal(size=(3, 5)).astype(np.float32), "mask": np.ones((3, 5), dtype=np.int64)}
+    files["text"].write_bytes(text_bytes(text, PROMPTS))
+    inputs = Inputs(**files, prompts=PROMPTS, shard=2, shards=2, first=None)
+    weights = on_record(tiny_sd, tmp_path / "weights.json")
+    settings = Settings("pets", 0, False, Full(2), Weighting(), weights, "float32", "cpu", 8, 100, tmp_path / "store")
+    return inputs, settings
+
+
+def refusal(job: tuple[Inputs, Settings]) -> str:
+    inputs, settings = job
+    with pytest.raises(InputError) as error:
+        problem_of(inputs, settings, family(settings.weights.folder))
+    return str(error.value)
+
+
+def test_a_shard_is_read_from_its_own_rows(job):
+    inputs, settings = job
+    problem = problem_of(inputs, settings, family(settings.weights.folder))
+    assert problem.images == NAMES[2:] and [item.image for item in problem.items] == [0, 1]
+    assert (problem.x == np.load(inputs.x)[2:]).all() and len(set(problem.image_keys)) == 2
+    first = problem_of(replace(inputs, first=2, shard=1), settings, family(settings.weights.folder))
+    assert first.images == NAMES[:1]
+
+
+@pytest.mark.parametrize("name", ["crops", "x"])
+@pytest.mark.parametrize("rows", [3, 5])
+def test_too_few_or_too_many_images_in_a_file_are_told(job, name, rows):
+    path: Path = getattr(job[0], name)
+    write_npy(np.resize(np.load(path), (rows, *np.load(path).shape[1:])), path)
+    assert refusal(job).startswith(
+        f"{path}: found {rows} images, expected 4, as in {job[0].images}. Delete it and type the"
+    )
+
+
+def test_two_images_of_one_name_are_told(job):
+    write_parquet(pd.DataFrame({"image": ["one", "two", "two", "four"]}), job[0].images)
+    assert "images: found 'two' as the name of several images (2 rows share names), expected one each" in refusal(job)
+
+
+def test_prompts_in_another_order_are_not_taken_for_those_of_the_text(job):
+    inputs, settings = job
+    text = refusal((replace(inputs, prompts=PROMPTS[::-1]), settings))
+    assert text.startswith(f"{inputs.text}: found the text of other prompts, or of these in another order")
+    assert "expected that of 3 prompts from 'a bird' to 'a cat'" in text
+
+
+def test_text_with_too_few_rows_is_told(job):
+    job[0].text.write_bytes(text_bytes({"states": np.zeros((2, 5), np.float32)}, PROMPTS))
+    assert refusal(job).startswith(f"{job[0].text}, states: found 2 prompts, expected 3")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_latent_that_is_no_number_is_told_with_its_image_and_file_where_it_is_of_the_shard(job, value):
+    inputs, settings = job
+    x = np.load(inputs.x)
+    x[3, 1, 2, 0] = value
+    write_npy(x, inputs.x)
+    text = refusal(job)
+    assert (
+        text.startswith(f"{inputs.x}: found NaN or infinity for image four (1 of 2 rows)") and "VAE's weights" in text
+    )
+    problem_of(replace(inputs, shard=1), settings, family(settings.weights.folder))
+
+
+def test_text_that_is_no_number_is_told_with_its_prompt(job):
+    states = read_text(job[0].text, PROMPTS)["states"].copy()
+    states[1, 4] = np.inf
+    job[0].text.write_bytes(text_bytes({"states": states}, PROMPTS))
+    assert refusal(job).startswith(f"{job[0].text}, states: found NaN or infinity for prompt 'a dog' (1 of 3 rows)")

@@ -1,0 +1,25 @@
+"""Checkpoints as `rule weights` puts them on record, without a run."""
+
+from pathlib import Path
+
+from diffzero.config import Diffusion
+from diffzero.models.checkpoint import Recorded
+from diffzero.models.download import inspect
+from diffzero.utils.io import write_json
+
+
+def model(folder: Path) -> Diffusion:
+    """The settings of a model in a local folder."""
+    settings = {"kind": "diffusion", "title": "M", "licence": "MIT", "size": 32, "dtype": "float32"}
+    return Diffusion(**settings, path=str(folder.resolve()))
+
+
+def on_record(folder: Path, record: Path) -> Recorded:
+    """The checkpoint in `folder`, written to the file `record` and read again."""
+    write_json(inspect(model(folder), Path()), record)
+    return Recorded.read(record)
+
+
+def digest_of(folder: Path) -> str:
+    """What stands for the checkpoint in a score's identity."""
+    return inspect(model(folder), Path())["digest"]

@@ -1,0 +1,129 @@
+"""A denoiser that costs nothing, a problem for it, and the same scores one triple at a time, image by image."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from diffzero.diffusion.draws import draw_noise
+from diffzero.models.base import Denoiser
+from diffzero.pruning.race import Full, Outcome, Policy, Stages, TTest
+from diffzero.scoring.engine import Engine
+from diffzero.scoring.problem import Item, Problem
+from literal import adaptive_stages, algorithm_1, mean
+
+POLICIES = [TTest(3, 12, 0.05), Stages((2, 5, 9), (3, 2, 1)), Full(5)]
+KEYS = ["image", "prompt", "draw"]
+Triple = tuple[int, int, int]  # image, draw, prompt
+
+
+class Toy(Denoiser):
+    """Pulls x_t towards the prompt's centre. A score is a sum of two numbers: exact in any order, whatever the batch."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "scheduler").mkdir(parents=True, exist_ok=True)
+        schedule = {"num_train_timesteps": 1000, "beta_schedule": "linear", "prediction_type": "sample"}
+        (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(schedule))
+        super().__init__(folder, torch.float32, torch.device("cpu"))
+        self.batches: list[bytes] = []
+        self.calls = 0
+        self.poison: torch.Tensor | None = None  # the x_t at which the network breaks
+        self.lose_a_channel = False
+
+    def predict(self, x_t, timestep, text):
+        self.batches.append(x_t.numpy().tobytes() + text["centre"].numpy().tobytes())
+        self.calls += len(x_t)
+        output = x_t * 0.5 + text["centre"] * 0.5
+        if self.poison is not None:
+            output[(x_t == self.poison).flatten(1).all(dim=1)] = float("nan")
+        return output[:, :1] if self.lose_a_channel else output
+
+    encode_text = encoded = decode = None  # a problem brings its own
+
+
+def weight(t):
+    return np.exp(-2 * t)
+
+
+def classification(images: int = 8, classes: int = 5, unshared: bool = False, rows: slice = slice(None)) -> Problem:
+    """Images around the centres of their classes; `rows` cuts a shard out."""
+    rng = np.random.default_rng(7)
+    centres = rng.normal(size=(classes, 2, 1, 1)).astype(np.float32)
+    x = centres[np.arange(images) % classes] + 0.2 * rng.normal(size=(images, 2, 1, 1)).astype(np.float32)
+    names = [f"picture {k}" for k in range(images)][rows]
+    return Problem(
+        dataset="toy",
+        seed=3,
+        unshared=unshared,
+        images=names,
+        image_keys=[f"key of {name}" for name in names],
+        x=x[rows],
+        prompts=[f"prompt {k}" for k in range(classes)],
+        prompt_keys=[f"key of prompt {k}" for k in range(classes)],
+        text={"centre": centres},
+        items=[Item(f"item of {name}", k, np.arange(classes)) for k, name in enumerate(names)],
+    )
+
+
+def item_table(problem: Problem) -> pd.DataFrame:
+    """The problem's items as the workflow stores them; labels in the order of the images."""
+    return pd.DataFrame(
+        {
+            "item": [item.name for item in problem.items],
+            "task": "classify",
+            "image": [problem.images[item.image] for item in problem.items],
+            "label": [k % len(problem.prompts) for k, _ in enumerate(problem.items)],
+            "candidates": [item.candidates.tolist() for item in problem.items],
+            "classes": [list(range(len(item.candidates))) for item in problem.items],
+        }
+    )
+
+
+def score(denoiser: Denoiser, problem: Problem, policy: Policy, batch_size: int = 6, known=None, **options):
+    """The engine's result, and what it recorded, chunk by chunk."""
+    recorded: list[pd.DataFrame] = []
+    result = Engine(denoiser, problem, policy, weight, batch_size, known).run(recorded.append, **options)
+    return result, recorded
+
+
+def triples(recorded: Iterable[pd.DataFrame], problem: Problem) -> list[Triple]:
+    """What was evaluated, by number."""
+    images, prompts = problem.image_keys, problem.prompt_keys
+    return [(images.index(r.image), r.draw, prompts.index(r.prompt)) for chunk in recorded for r in chunk.itertuples()]
+
+
+@torch.inference_mode()
+def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, prompt: int) -> tuple[float, float]:
+    """t and ||x - x_hat||^2 of one triple, from the address alone."""
+    x, own = torch.from_numpy(problem.x[image]), problem.prompts[prompt] if problem.unshared else None
+    noise = draw_noise(problem.seed, problem.dataset, problem.images[image], draw, tuple(x.shape), own)
+    t = np.array([noise.t])
+    x_t = float(denoiser.schedule.alpha(t)[0]) * x + float(denoiser.schedule.sigma(t)[0]) * torch.from_numpy(noise.eps)
+    text = {name: torch.from_numpy(values[prompt : prompt + 1]) for name, values in problem.text.items()}
+    difference = x - denoiser.x0(x_t[None], t, text)[0]
+    return noise.t, float((difference * difference).sum())
+
+
+def race_literally(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
+    """One item's race as printed in the papers: its outcome (`tied` left out) and the triples that it evaluated."""
+    scores = np.array(
+        [[one_score(denoiser, problem, item.image, n, k) for k in item.candidates] for n in range(policy.max_scores)]
+    )
+    matrix = weight(scores[:, :, 0]) * scores[:, :, 1].astype(np.float32).astype(np.float64)
+    everyone = tuple(range(len(item.candidates)))
+    if isinstance(policy, TTest):
+        raced = algorithm_1(matrix, policy.min_scores, policy.max_scores, policy.cutoff_pval)
+    elif isinstance(policy, Stages):
+        raced = adaptive_stages(matrix, policy.draws, policy.keep)
+    else:
+        raced = None
+    history = raced.history if raced else [(policy.max_scores, everyone)]
+    winner = raced.prediction if raced else min(everyone, key=lambda k: mean(matrix[:, k]))
+    evaluated, alive, start = set(), everyone, 0
+    for n, survivors in history:
+        evaluated |= {(item.image, draw, int(item.candidates[k])) for draw in range(start, n) for k in alive}
+        alive, start = survivors, n
+    return Outcome(winner, start, len(evaluated), undecided=len(alive) > 1, tied=False), evaluated

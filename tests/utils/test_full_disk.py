@@ -1,0 +1,71 @@
+"""A full disk is told with the file that found no room and what to do; nothing half-written stays, and all goes on once there is room."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from diffzero.scoring.shard_lock import lease
+from diffzero.scoring.store import Store
+from diffzero.utils.io import DiskFull, write_atomically
+from workflow_copy import copy, refused, snakemake
+
+__all__ = ["copy"]
+ADVICE = (
+    r"No space left on device: found 0 bytes free .*expected [\d,]+\. Make room there, .*type the same command again"
+)
+
+
+@pytest.fixture
+def full(small_disk: Path) -> Path:
+    fill(small_disk)
+    return small_disk
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all room that is left."""
+    ballast = disk / "ballast"
+    with pytest.raises(OSError, match="No space left"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
+def test_a_file_without_room_is_named_and_leaves_no_part(full):
+    with pytest.raises(DiskFull, match=f"^{full}/table.csv: {ADVICE}"):
+        write_atomically(full / "table.csv", b"x" * 10_000)
+    assert [path.name for path in full.iterdir()] == ["ballast"]
+
+
+def test_a_store_without_room_for_its_identity_is_told(full):
+    with pytest.raises(DiskFull, match=f"^{full}/store/[0-9a-f]+/identity.json: {ADVICE}"):
+        Store(full / "store", {"weights": "a"})
+
+
+def test_a_lease_without_room_leaves_nothing_that_the_next_worker_would_wait_for(full):
+    with pytest.raises(DiskFull, match=f"^{full}/shard.lease: {ADVICE}"), lease(full / "shard.lease"):
+        pass
+    (full / "ballast").unlink()
+    before = time.monotonic()
+    with lease(full / "shard.lease") as waited:
+        assert not waited and time.monotonic() - before < 1
+
+
+def test_a_run_whose_disk_is_full_says_so_in_one_message_and_goes_on_once_there_is_room(copy, small_disk):
+    folder = small_disk / "results"
+    config = {"run": "full", "models": ["mini-sd"], "datasets": ["digits"], "images": 2, "device": "cpu"}
+    config |= {"policy": {"kind": "full", "max_scores": 2}, "results": str(folder), "store": str(small_disk / "store")}
+    inputs = [str(folder / "full" / "inputs" / "mini-sd" / "digits" / name) for name in ("x.npy", "text.safetensors")]
+    done = snakemake(copy, *inputs, config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    ballast = fill(small_disk)
+    message = refused(snakemake(copy, "scores", config=config))
+    assert (
+        message.startswith(f"diffzero: DiskFull: {folder}/full/scores/mini-sd/digits/")
+        and ".lease: No space left" in message
+    )
+    assert not list(folder.rglob("*.lease"))
+    ballast.unlink()
+    done = snakemake(copy, "scores", config=config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(list((folder / "full" / "scores").rglob("*.parquet"))) == 1

@@ -1,0 +1,85 @@
+"""A file is whole or not there, whatever happens while it is written."""
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from diffzero.utils import io
+
+
+def test_writes_the_bytes_and_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "data.bin"
+    io.write_atomically(path, b"one")
+    io.write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [found.name for found in path.parent.iterdir()] == ["data.bin"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    path = tmp_path / "data.bin"
+    io.write_atomically(path, b"old")
+
+    def fail(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[step], fail)
+    with pytest.raises(OSError, match="No space left"):
+        io.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_results_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    io.write_atomically(tmp_path / "atomic", b"")
+    assert stat.S_IMODE((tmp_path / "atomic").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_parquet_json_and_arrays_come_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"image": ["a", "b"], "score": np.array([1.5, 2.5], np.float32)}, index=[7, 9])
+    io.write_parquet(frame, tmp_path / "scores.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), frame.reset_index(drop=True))
+    io.write_json({"prompt": "é", "memory": None}, tmp_path / "cost.json")
+    assert io.read_json(tmp_path / "cost.json") == {"prompt": "é", "memory": None}
+    io.write_npy(frame["score"].to_numpy(), tmp_path / "scores.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), frame["score"])
+
+
+def test_json_refuses_what_json_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        io.write_json({"seconds": float("nan")}, tmp_path / "cost.json")
+    with pytest.raises(TypeError):
+        io.write_json({"path": tmp_path}, tmp_path / "cost.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_digest_is_sha256(tmp_path: Path) -> None:
+    content = json.dumps(list(range(100_000))).encode()
+    (tmp_path / "large").write_bytes(content)
+    assert io.sha256_of(tmp_path / "large") == hashlib.sha256(content).hexdigest()
+    (tmp_path / "empty").write_bytes(b"")
+    assert io.sha256_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_rows_written_part_by_part_are_the_file_of_the_whole_array(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).normal(size=(7, 3, 2)).astype(np.float32)
+    io.write_npy(whole, tmp_path / "whole.npy")
+    io.write_npy_rows((whole[k : k + 3] for k in (0, 3, 6)), 7, tmp_path / "rows.npy")
+    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "parts", [[np.ones((2, 3))], [], [np.ones((2, 3)), np.ones((2, 4))], [np.ones((2, 3)), np.ones((2, 3), int)]]
+)
+def test_rows_that_are_not_those_announced_leave_no_file(tmp_path: Path, parts: list) -> None:
+    with pytest.raises(ValueError, match=r"rows.npy: found .* expected"):
+        io.write_npy_rows(parts, 4, tmp_path / "rows.npy")
+    assert not list(tmp_path.iterdir())

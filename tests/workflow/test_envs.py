@@ -1,0 +1,163 @@
+"""Environments, rules and scripts: pins agree with the lock file, every rule can be watched, every script is thin."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / "requirements.lock").read_text()
+PIN = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^]]*])?==([^\s;\\]+)")
+NEEDED = ("message", "log", "benchmark", "conda", "resources")
+
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(lines) -> dict[str, str]:
+    """Versions by normalised name."""
+    found = (PIN.match(line) for line in lines)
+    return {normal(match[1]): match[2] for match in found if match}
+
+
+def rules() -> dict[str, set[str]]:
+    """The directives of every rule, by file and name."""
+    found = {}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+            name = re.match(r"rule (\w+):", block)[1]
+            found[f"{path.name}:{name}"] = set(re.findall(r"^ {4}(\w+):", block, flags=re.MULTILINE))
+    return found
+
+
+def environments() -> dict[str, set[Path]]:
+    """The scripts of the rules by the environment that they run in."""
+    found: dict[str, set[Path]] = {path.stem: set() for path in (ROOT / "envs").glob("*.yaml")}
+    for path in (ROOT / "rules").glob("*.smk"):
+        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+            env, script = (
+                re.search(r'"\.\./envs/(\w+)\.yaml"', block),
+                re.search(r'"\.\./(workflow/scripts/\w+\.py)"', block),
+            )
+            if env and script:
+                found[env[1]].add(ROOT / script[1])
+    return found
+
+
+def installed(env: str) -> set[str]:
+    """The normalised names of what an environment holds: its pins, and what those need."""
+    dependencies = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())["dependencies"]
+    listed = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    found, todo = set(), list(pins(listed))
+    while todo:
+        name = normal(todo.pop())
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            needed = [Requirement(text) for text in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:  # of another platform
+            continue
+        todo += [r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return found
+
+
+def working_rules() -> list[str]:
+    """Rules that make something; the others only name targets."""
+    return [name for name, directives in rules().items() if "output" in directives]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_environment_pins_the_versions_of_the_lock_file(path):
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    listed = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    found, locked = pins(listed), pins(LOCK.splitlines())
+    assert len(found) == len(listed)
+    assert found == {name: locked.get(name) for name in found}
+
+
+def test_the_lock_file_holds_hashes_and_no_address():
+    lines = [line for line in LOCK.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert not [
+        line for line in lines if "://" in line or line.lstrip().startswith(("-i", "--index", "--extra", "--find"))
+    ]
+    blocks = re.split(r"^(?=\S)", "\n".join(lines), flags=re.MULTILINE)[1:]
+    assert len(blocks) > 50 and all(PIN.match(block) for block in blocks)
+    assert not [block for block in blocks if "--hash=sha256:" not in block]
+
+
+def test_the_projects_own_pins_are_in_the_lock_file():
+    listed = re.findall(r'^\s*"([A-Za-z0-9_-]+==[^"]+)"', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    found = pins(listed)
+    assert len(found) > 20 and found.items() <= pins(LOCK.splitlines()).items()
+
+
+# What an environment does not hold is not found here, though this one holds everything.
+WITHOUT = """
+import json, sys, traceback
+from importlib.machinery import PathFinder
+missing, scripts = json.loads(sys.stdin.read())
+class Held(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] in missing else PathFinder.find_spec(name, path, target)
+sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not PathFinder] + [Held]
+for script, imports in scripts.items():
+    try:
+        exec(imports, {})
+    except ImportError:
+        print(script, traceback.format_exc())
+"""
+
+
+@pytest.mark.parametrize("env", sorted(environments()))
+def test_every_script_imports_with_what_its_environment_holds(env):
+    held = installed(env)
+    modules = metadata.packages_distributions().items()
+    missing = [name for name, owners in modules if not {normal(owner) for owner in owners} & held]
+    scripts = {}
+    for path in sorted(environments()[env]):
+        nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        scripts[path.name] = "\n".join(map(ast.unparse, nodes))
+    assert scripts
+    command = [sys.executable, "-c", WITHOUT]
+    done = subprocess.run(
+        command, input=json.dumps([missing, scripts]), capture_output=True, text=True, cwd=ROOT, timeout=300
+    )
+    assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("rule", working_rules())
+def test_every_rule_says_what_it_does_where_it_logs_and_what_it_needs(rule):
+    assert not set(NEEDED) - rules()[rule]
+
+
+def test_rules_without_output_only_name_targets_or_report():
+    without = {name: directives for name, directives in rules().items() if "output" not in directives}
+    # Plan and check look anew whenever they are asked, so nothing may say that they are already there.
+    for name in ("plan.smk:plan", "check.smk:check"):
+        assert without.pop(name) >= {"message", "log", "conda", "resources", "script"}
+    assert all(directives <= {"input", "message"} for directives in without.values())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_every_script_is_thin_logs_first_and_belongs_to_a_rule(path):
+    text = path.read_text()
+    assert len(text.splitlines()) < 60
+    assert "log_to(snakemake.log[0])" in text
+    assert any(f"workflow/scripts/{path.name}" in other.read_text() for other in (ROOT / "rules").glob("*.smk"))
+
+
+def test_every_script_of_a_rule_and_every_environment_exists():
+    for path in (ROOT / "rules").glob("*.smk"):
+        for relative in re.findall(r'"(\.\./[^"]+)"', path.read_text()):
+            assert (path.parent / relative).is_file(), f"{path.name}: {relative}"

@@ -1,0 +1,258 @@
+"""`snakemake check`: everything that a run needs from outside, told at once, before anything expensive starts."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import timm
+import yaml
+from huggingface_hub import constants
+from timm.models import save_for_hf
+
+from diffzero.config import load_run
+from diffzero.download.http import Interrupted, NotThere, Offline
+from diffzero.download.url import hub_files, plain_file
+from diffzero.workflow import preflight
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.preflight import DOWNLOAD, MISSING, THERE, Missing, require, to_text
+from hub_server import REVISION, Fault
+
+ROOT = Path(__file__).resolve().parents[2]
+SD = {"kind": "diffusion", "title": "S", "licence": "OpenRAIL", "size": 32, "dtype": "float32", "revision": REVISION}
+DATASET = {"title": "D", "classnames": ["cat", "dog"], "templates": ["a {}."], "licence": "CC BY 4.0"}
+HUB = {"kind": "hub", "repo": "owner/pets", "revision": REVISION, "split": "test", "image": "i", "label": "l"}
+BIG = b"x" * 2_000_000
+
+
+def write(root: Path, kind: str, name: str, block: dict) -> None:
+    path = root / "config" / kind / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(block))
+
+
+@pytest.fixture
+def root(tmp_path, fake_hub) -> Path:
+    """A root with models and data sets there, to be downloaded, gated, gone and broken."""
+    root = tmp_path / "root"
+    shutil.copytree(ROOT / "resources" / "models" / "mini-sd", root / "mini")
+    write(root, "models", "local", SD | {"path": "mini", "revision": None})
+    write(root, "models", "gone", SD | {"path": "no-such-folder", "revision": None})
+    write(root, "models", "open", SD | {"hub": "owner/open"})
+    write(root, "models", "gated", SD | {"hub": "owner/gated", "gated": True})
+    write(
+        root, "models", "mirrored", SD | {"hub": "owner/away", "mirrors": [{"hub": "owner/open", "revision": REVISION}]}
+    )
+    write(root, "models", "pickled", SD | {"hub": "owner/pickled"})
+    write(
+        root,
+        "models",
+        "clip",
+        {"kind": "clip", "title": "C", "licence": "MIT", "hub": "owner/clip", "revision": REVISION},
+    )
+    (root / "pictures" / "cat").mkdir(parents=True)
+    (root / "pictures" / "cat" / "1.png").write_bytes(b"12345")
+    write(root, "datasets", "mine", DATASET | {"source": {"kind": "folder", "path": "pictures"}})
+    write(root, "datasets", "nowhere", DATASET | {"source": {"kind": "folder", "path": "no-pictures"}})
+    write(root, "datasets", "pets", DATASET | {"source": HUB})
+    weights = {"model_index.json": b"{}", "unet/model.safetensors": BIG, "unet/model.fp16.safetensors": BIG}
+    fake_hub.repositories |= {
+        ("models", "owner/open"): weights,
+        ("models", "owner/pickled"): {"model_index.json": b"{}", "unet/model.bin": BIG},
+        ("models", "owner/clip"): {"open_clip_model.safetensors": BIG},
+        ("datasets", "owner/pets"): {"data/test-00000-of-00001.parquet": BIG, "data/train-00000-of-00001.parquet": BIG},
+    }
+    fake_hub.faults["owner/gated/tree"] = [Fault(status=401, code="GatedRepo")]
+    return root
+
+
+def needs(root: Path, models: list[str], datasets: tuple[str, ...] = ("mine",), **more) -> dict[str, preflight.Need]:
+    run = load_run({"run": "x", "models": models, "datasets": list(datasets), **more}, root)
+    return {need.name: need for need in preflight.check(Experiment(run, root))}
+
+
+def test_each_state_with_size_licence_and_place(root, fake_hub):
+    found = needs(
+        root, ["local", "gone", "open", "gated", "mirrored", "pickled"], ("mine", "nowhere", "pets"), baselines=["clip"]
+    )
+    states = {name: need.state for name, need in found.items()}
+    assert states == {
+        "local": THERE, "gone": MISSING, "open": DOWNLOAD, "gated": MISSING, "mirrored": DOWNLOAD, "pickled": MISSING,
+        "clip": DOWNLOAD, "mine": THERE, "nowhere": MISSING, "pets": DOWNLOAD,
+    }  # fmt: skip
+    assert found["open"].bytes == len(BIG) + 2 and found["pets"].bytes == len(BIG) and found["mine"].bytes == 5
+    assert found["gated"].licence == "OpenRAIL (gated)" and "HF_TOKEN" in found["gated"].reasons[0]
+    assert found["mirrored"].source == f"hub owner/open@{REVISION[:12]}"
+    assert "only pickled weights" in found["pickled"].reasons[0] and "no-such-folder" in found["gone"].reasons[0]
+    text = to_text(list(found.values()), "x")
+    assert "4 are downloaded when the run needs them (8.0 MB; " in text and "4 are missing: the run would fail." in text
+    assert re.search(r"^data set +pets +to download +2.0 MB +CC BY 4.0 +owner/pets at 0123456789ab, test$", text, re.M)
+    assert not [seen for seen in fake_hub.seen if "/resolve/" in seen.path]  # nothing is downloaded
+    with pytest.raises(Missing, match="^gone, gated, pickled, nowhere: neither there nor to be had"):
+        require(list(found.values()))
+    require([need for need in found.values() if need.state != MISSING])
+
+
+def test_what_is_cached_is_there_also_offline_and_the_rest_is_named_at_once(root, fake_hub, monkeypatch):
+    hub_files("owner/open", REVISION, lambda name: "fp16" not in name, repo_type="model")
+    assert needs(root, ["open"])["open"].state == THERE
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    asked = len(fake_hub.seen)
+    found = needs(root, ["open", "gated", "local"], ("pets", "mine"), baselines=["clip"])
+    assert {name for name, need in found.items() if need.state == MISSING} == {"gated", "clip", "pets"}
+    assert all("HF_HUB_OFFLINE" in found[name].reasons[0] for name in ("gated", "clip", "pets"))
+    assert len(fake_hub.seen) == asked
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(root, monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    found = needs(root, ["open", "gated", "mirrored"], ("pets",), baselines=["clip"])
+    assert all(need.state == MISSING for need in found.values())
+    text = to_text(list(found.values()), "x")
+    assert (
+        "Missing: open, gated, clip, pets\n  1. http://127.0.0.1:9 cannot be reached, and it is not in the cache"
+        in text
+    )
+
+
+def test_files_by_their_addresses(fake_hub, monkeypatch):
+    fake_hub.plain |= {"a.zip": b"12345", "b.zip": b"678"}
+    a, b = (SimpleNamespace(url=f"{fake_hub.url}/plain/{name}.zip", digest=None) for name in "ab")
+    gone = SimpleNamespace(url=f"{fake_hub.url}/plain/gone.zip", digest=None)
+    assert preflight.of_files([a, b], preflight.Outside()) == (DOWNLOAD, 8)
+    plain_file(a.url, "a.zip", None)
+    assert preflight.of_files([a, b], preflight.Outside()) == (DOWNLOAD, 3) and preflight.of_files(
+        [a], preflight.Outside()
+    ) == (
+        THERE,
+        5,
+    )
+    with pytest.raises(NotThere, match="plain/gone.zip: HTTP 404"):
+        preflight.of_files([gone], preflight.Outside())
+    outside = preflight.Outside()
+    for port in (9, 10, 9):
+        with pytest.raises(Interrupted, match=f"http://127.0.0.1:{port} cannot be reached, and it is not in the cache"):
+            outside.size(f"http://127.0.0.1:{port}/x")
+    assert outside.unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
+    assert outside.size(a.url) == 5  # others are still asked
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(Offline, match="b.zip: not in the cache"):
+        preflight.of_files([a, b], outside)
+
+
+def test_the_source_is_the_one_that_the_loader_takes_and_no_later_one_is_asked(root, fake_hub):
+    later = {"kind": "folder", "path": "pictures"}
+    write(root, "datasets", "both", DATASET | {"sources": [HUB, later]})
+    write(root, "datasets", "other", DATASET | {"sources": [later, HUB | {"repo": "owner/never"}]})
+    write(root, "datasets", "split", DATASET | {"sources": [HUB | {"repo": "owner/splits"}]})
+    fake_hub.repositories["datasets", "owner/splits"] = {"data/notest-0.parquet": BIG, "data/latest.parquet": BIG}
+    found = needs(root, ["local"], ("both", "other", "split"))
+    assert found["both"].state == DOWNLOAD and found["both"].source == f"owner/pets at {REVISION[:12]}, test"
+    assert found["other"].state == THERE and not [seen for seen in fake_hub.seen if "never" in seen.path]
+    # Files whose names merely hold the split's are none of it, for the loader neither.
+    assert found["split"].state == MISSING
+
+
+def test_images_that_were_selected_already_need_no_source(root):
+    path = root / "results" / "x" / "data" / "nowhere" / "images.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"123")
+    need = needs(root, ["local"], ("nowhere",))["nowhere"]
+    assert (need.state, need.bytes) == (THERE, 3) and "selected in" in need.source
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """A copy of the working tree with a supervised baseline of its own."""
+    root = tmp_path_factory.mktemp("copy")
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    folder = root / "weights" / "tiny-resnet"
+    folder.mkdir(parents=True)
+    save_for_hf(timm.create_model("resnet10t", num_classes=30), folder, safe_serialization=True)
+    digits = {str(k): [k, 29 - k] for k in range(10)}
+    names = yaml.safe_load((ROOT / "config" / "datasets" / "digits.yaml").read_text())["classnames"]
+    classes = {"digits": dict(zip(names, digits.values(), strict=True))}
+    write(
+        root,
+        "models",
+        "tiny-resnet",
+        {"kind": "supervised", "title": "R", "licence": "MIT", "path": "weights/tiny-resnet", "classes": classes},
+    )
+    write(root, "models", "open", SD | {"hub": "owner/open"})
+    return root
+
+
+def snakemake(root: Path, config: dict, *targets: str, **environment: str) -> subprocess.CompletedProcess:
+    (root / "run.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *targets, "--configfile", "run.yaml"]
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        command,
+        cwd=root,
+        env=clean | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub):
+    fake_hub.repositories["models", "owner/open"] = {"model_index.json": b"{}", "unet/model.safetensors": BIG}
+    config = {"run": "x", "models": ["mini-sd", "open"], "baselines": ["mini-clip"], "datasets": ["digits"]}
+    environment = {
+        "HF_ENDPOINT": fake_hub.url,
+        "HF_HOME": str(tmp_path / "home"),
+        "DIFFZERO_CACHE": str(tmp_path / "cache"),
+    }
+    done = snakemake(copy, config, "check", **environment, HF_TOKEN="hf_NeverPrinted")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^model +open +to download +2.0 MB +OpenRAIL +hub owner/open@", done.stdout, re.M), done.stdout
+    assert "3 of 4 are there. 1 are downloaded" in done.stdout
+    done = snakemake(
+        copy,
+        config,
+        "check",
+        **environment | {"DIFFZERO_CACHE": str(tmp_path / "none")},
+        HF_HUB_OFFLINE="1",
+        HF_TOKEN="hf_NeverPrinted",
+    )
+    assert done.returncode != 0 and "diffzero: Missing: open: neither there nor to be had" in done.stderr, done.stderr[
+        -3000:
+    ]
+    assert "Missing: open" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    logs = "".join(path.read_text() for path in (copy / "results" / "x" / "logs").rglob("*.log"))
+    assert "hf_NeverPrinted" not in done.stdout + done.stderr + logs
+
+
+def test_both_kinds_of_baseline_run_from_their_weights_and_stand_in_the_tables(copy):
+    config = {
+        "run": "b",
+        "models": ["mini-sd"],
+        "baselines": ["mini-clip", "tiny-resnet"],
+        "datasets": ["digits", "fashion"],
+    }
+    folder = "results/b/baselines"
+    files = [f"{folder}/tiny-resnet/digits/via-none.parquet", f"{folder}/mini-clip/digits/via-24.parquet"]
+    done = snakemake(copy, config | {"images": 8, "device": "cpu"}, *files)
+    assert done.returncode == 0, done.stderr[-4000:]
+    ours, clips = (pd.read_parquet(copy / file) for file in files)
+    assert set(clips.columns) == set(ours.columns) - {"top5"} and list(ours["item"]) == list(clips["item"])
+    assert (
+        ours["top5"].notna().all()
+        and (ours["top5"] >= ours["correct"]).all()
+        and ours["prediction"].between(0, 9).all()
+    )
+    done = snakemake(copy, config | {"images": 8, "device": "cpu"}, "tables")
+    assert done.returncode == 0, done.stderr[-4000:]
+    table = (copy / "results" / "b" / "tables" / "table1.md").read_text()
+    assert "| digits | tiny-resnet |" in table and "tiny-resnet on digits: top-5 accuracy" in table
+    assert "tiny-resnet on fashion" not in table.replace("Missing", "") or "| fashion | tiny-resnet | – |" in table

@@ -1,0 +1,223 @@
+"""What tables and figures are made of when a run is unfinished, and the page that shows them."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from snakemake.cli import parse_args
+
+from diffzero.config import load_run
+from diffzero.reporting import figures, html, table_format
+from diffzero.reporting.html.page import marked
+from diffzero.reporting.table_format import Layout
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.targets import Publication, command_line
+from small_figures import confusion, paired
+
+ROOT = Path(__file__).parents[2]
+CONFIG = {
+    "run": "tiny",
+    "models": ["mini-sd", "mini-if"],
+    "baselines": ["mini-clip"],
+    "datasets": ["digits", "fashion"],
+    "images": 20,
+    "shard_images": 10,
+    "binding": {"scenes": 2},
+    "efficiency": [{"model": "mini-sd", "dataset": "digits", "images": 4, "draws": 8}],
+    "unpruned": [
+        {"model": "mini-sd", "dataset": "digits", "images": 20, "draws": 40},
+        {"model": "mini-if", "dataset": "fashion", "images": 5, "draws": 8},
+    ],
+    "variants": [
+        {"model": "mini-sd", "dataset": "digits", "reduced": 4},
+        {"model": "mini-if", "dataset": "digits", "template": 0},
+    ],
+    "samples": [{"model": "mini-sd", "dataset": "digits"}],
+}
+
+
+def publication(folder: Path, only_there: bool, **changes: object) -> Publication:
+    config = {**CONFIG, "results": str(folder), "store": str(folder / "store"), **changes}
+    experiment = Experiment(load_run(config, ROOT), ROOT)
+    return Publication(experiment, lambda: only_there, "snakemake --cores all")
+
+
+def touch(*paths: str) -> None:
+    for path in paths:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+
+
+def test_everything_is_asked_for_unless_only_what_is_there_counts(tmp_path: Path) -> None:
+    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    assert part.nothing_there() and not part.sources("classification") and not part.stems() and not part.unpruned()
+    assert len(whole.sources("classification")) == 8 and not whole.missing("classification", unpruned=True)
+    wanted = {"confusion-mini-sd-digits", "frontier-mini-if-fashion", "samples-mini-sd-digits", "controlled", "paired"}
+    assert wanted <= set(whole.stems())
+    assert part.tables() == whole.tables() and f"{tmp_path}/tiny/tables/table4.tex" in whole.tables()
+
+
+@pytest.mark.parametrize("kind", ["unpruned scores", "samples", "scores of Figure 2"])
+def test_unpruned_scores_or_pictures_alone_are_something(tmp_path: Path, kind: str) -> None:
+    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    figure2 = whole.experiment.efficiency("mini-sd", "digits")
+    made = {
+        "unpruned scores": whole.experiment.shards(whole.unpruned()[1]),
+        "samples": [f"{tmp_path}/tiny/samples/mini-sd/digits.safetensors"],
+        "scores of Figure 2": [shard for scoring in figure2 for shard in whole.experiment.shards(scoring)],
+    }
+    touch(*made[kind])
+    assert not part.nothing_there() and part.stems()
+
+
+def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) -> None:
+    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    sources = {(s["model"], s["dataset"]): s["file"] for s in whole.sources("classification")}
+    shards = {(s.model, s.dataset): whole.experiment.shards(s) for s in whole.experiment.main}
+    touch(
+        sources["mini-sd", "digits"],
+        *shards["mini-if", "digits"],
+        shards["mini-if", "fashion"][0],
+        sources["mini-clip", "digits"],
+    )
+    assert {(s["model"], s["dataset"]) for s in part.sources("classification")} == {
+        ("mini-sd", "digits"), ("mini-if", "digits"), ("mini-clip", "digits"),
+    }  # fmt: skip
+    assert {"confusion-mini-sd-digits", "confusion-mini-if-digits", "calls", "paired"} == set(part.stems())
+    notes = part.absent("classification")
+    assert (
+        f"Not there yet: mini-if on fashion (1 of 2 score shards). `snakemake --cores all {sources['mini-if', 'fashion']}`"
+        in notes
+    )
+    assert len(notes) == 5 and len(part.wanted("classification")) == 8
+
+
+def test_under_another_weighting_races_that_drop_classes_are_missing_and_unpruned_scores_serve(tmp_path: Path) -> None:
+    stages = {"kind": "stages", "stages": [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]}
+    for policy in ({"kind": "ttest"}, stages):
+        before = publication(tmp_path, True, policy=policy).experiment
+        after = publication(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "rate": 5.0})
+        touch(*(shard for scoring in before.scorings.values() for shard in before.shards(scoring)))
+        assert not after.sources("classification", "binding", "variants"), "their shards are other files"
+        assert len(after.unpruned()) == 2 and "efficiency-mini-sd-digits" in after.stems()
+        race = after.experiment.main[0].race
+        assert race.endswith("-heuristic-5") and after.experiment.main[0].params()["weighting"]["rate"] == 5
+    full = publication(tmp_path, True, policy={"kind": "full", "max_scores": 30}).experiment.main[0]
+    assert full.race == "shared-full-30" and full.params()["weighting"] is None
+
+
+def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) -> None:
+    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    assert whole.summary() == ""
+    lines = part.summary().splitlines()
+    assert f"{len(part.everything_missing())} results are not there yet" in lines[1]
+    assert any(
+        "Figure 6 of mini-sd on digits" in line and "samples/mini-sd/digits.safetensors" in line for line in lines
+    )
+    assert any("unpruned scores of mini-if on fashion (0 of 1 score shards)" in line for line in lines)
+
+
+def test_the_largest_unpruned_scoring_of_a_model_and_data_set_serves(tmp_path: Path) -> None:
+    found = {(s.model, s.dataset): (s.first, s.policy.max_scores) for s in publication(tmp_path, False).unpruned()}
+    assert found == {("mini-sd", "digits"): (20, 40), ("mini-if", "fashion"): (5, 8)}
+
+
+def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path: Path) -> None:
+    published = publication(tmp_path, False)
+    experiment = published.experiment
+    reduced, template = experiment.varied
+    assert (reduced.dataset, template.dataset) == ("digits-reduced-4", "digits-template-0")
+    assert reduced.params()["noise_of"] == template.params()["noise_of"] == "digits"
+    assert experiment.reduced("digits-reduced-4") == 4 and experiment.reduced("digits") is None
+    assert experiment.dataset("digits-reduced-4").classnames == experiment.dataset("digits").classnames
+    assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.seed, reduced.race] == reduced
+    settings = [(row["model"], row["setting"]) for row in published.variant_rows()]
+    assert settings == [
+        ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "overrides"),
+    [
+        ([], []),
+        (["config/config.yaml"], []),
+        (["config/config.yaml"], ["run=trial", "images=64"]),
+        (["config/demo.yaml"], []),
+        (["config/demo.yaml"], ["models=[mini-sd, mini-if]"]),
+        (["config/demo.yaml", "my run.yaml"], ["run=it's"]),
+    ],
+)  # fmt: skip
+def test_the_command_that_is_printed_means_the_same_run_to_snakemake_whatever_target_follows(files, overrides) -> None:
+    arguments = shlex.split(f"{command_line(files, overrides)} results/a.parquet")
+    _, parsed = parse_args(arguments[1:])
+    assert arguments[0] == "snakemake" and parsed.targets == ["results/a.parquet"]
+    # The default file is the Snakefile's own; named, it would be the same.
+    assert list(map(str, parsed.configfile or [])) == ([] if files == ["config/config.yaml"] else files)
+    assert (parsed.config or []) == overrides and ("slurm" in arguments) == ("config/demo.yaml" not in files)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    import pandas as pd
+
+    rows = [["digits", "mini-sd", "**97.5**"], ["fashion", "<b>mini-if</b>", "–"]]
+    table = Layout("Table 1: <accuracy>", ["Data set", "Model", "Accuracy (%)"], rows, ["Read `this` & that."])
+    files = [tmp_path / f"table1.{kind}" for kind in table_format.FORMATS]
+    table_format.write(pd.DataFrame({"a": [1]}), [table], map(str, files))
+    for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired, "paired")):
+        figures.save(draw(), tmp_path / stem)
+    weights = tmp_path / "mini-sd.json"
+    weights.write_text('{"family": "stable_diffusion", "digest": "abc123", "folder": "resources/models/mini-sd"}')
+    images = tmp_path / "digits" / "images.parquet"
+    images.parent.mkdir()
+    pd.DataFrame({"digest": ["d1", "d2"]}).to_parquet(images)
+    facts = publication(tmp_path, True).facts() | {"models": ["mini-sd"], "datasets": ["digits", "fashion"]}
+    contents = html.Contents(
+        facts=facts,
+        missing=["mini-if on fashion (0 of 1 score shards): `snakemake x`"],
+        tables=files,
+        figures=sorted(tmp_path.glob("*.svg")),
+        captions=sorted((ROOT / "workflow" / "report").glob("*.rst")),
+        provenance=html.provenance(facts, [weights], [images]),
+    )
+    return html.page(contents)
+
+
+def test_the_page_needs_no_network_and_loads_nothing(page: str) -> None:
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert loaded and all(link.startswith(("data:", "#")) for link in loaded)
+    assert "http://" not in re.sub(r"data:[^\"]+", "", page) and "@import" not in page and "url(" not in page
+
+
+def test_the_page_holds_tables_figures_captions_and_provenance(page: str) -> None:
+    assert (
+        "<strong>97.5</strong>" in page
+        and "&lt;b&gt;mini-if&lt;/b&gt;" in page
+        and "<code>this</code> &amp; that" in page
+    )
+    assert "Confusion matrix: mini-sd-fashion" in page and "filled marks" in page.lower() and "best renaming" in page
+    assert "abc123" in page and "snakemake x" in page and "statsmodels" in page
+    assert page.count('download="table1.') == 3
+
+
+def test_every_link_inside_the_page_has_its_target_once(page: str) -> None:
+    names = re.findall(r' id="([^"]+)"', page)
+    assert len(names) == len(set(names))
+    targets = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r'aria-labelledby="([^"]+)"', page))
+    assert targets <= set(names)
+
+
+def test_every_table_and_figure_has_a_caption(tmp_path: Path) -> None:
+    published, captions = (
+        publication(tmp_path, False),
+        {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")},
+    )
+    tables = {Path(path).stem for path in published.tables()}
+    kinds = {stem.split("-mini-")[0] for stem in published.stems()}
+    assert tables <= captions and kinds <= captions
+
+
+def test_code_and_bold_are_the_only_marks_of_a_text() -> None:
+    assert marked("a `b` **c** <i>") == "a <code>b</code> <strong>c</strong> &lt;i&gt;"

@@ -1,0 +1,261 @@
+"""The whole workflow in a copy of the working tree: tables that the scores account for, nothing scored twice, clear failures."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from safetensors.numpy import load_file, save_file
+
+from workflow_copy import CONFIG, literal_accuracy_and_calls, refused, snakemake
+
+COLUMNS = ["model", "dataset", "accuracy", "low", "high", "n", "calls_per_image"]
+
+
+def costs(root: Path) -> pd.DataFrame:
+    paths = sorted((root / "results" / "tiny" / "scores").rglob("*.json"))
+    return pd.DataFrame([{"path": str(path), **json.loads(path.read_text())} for path in paths])
+
+
+def tables(root: Path) -> dict[str, bytes]:
+    """Every table but for the columns on batches and memory, which belong to the jobs and not to the scores."""
+    folder = root / "results" / "tiny" / "tables"
+    found = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.stem != "cost"}
+    cost = pd.read_csv(folder / "cost.csv").drop(columns=["batch_sizes", "calls_at_once", "peak_memory_mb"])
+    return found | {"cost.csv": cost.to_csv().encode()}
+
+
+@pytest.fixture(scope="module")
+def finished(copy) -> Path:
+    done = snakemake(copy)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return copy
+
+
+def test_table_1_is_what_the_score_shards_say(finished):
+    table = pd.read_csv(finished / "results" / "tiny" / "tables" / "table1.csv")
+    assert list(table.columns[:7]) == COLUMNS
+    row = table[(table["model"] == "mini-sd") & (table["dataset"] == "digits")].iloc[0]
+    accuracy, calls = literal_accuracy_and_calls(finished, "digits", 24)
+    assert row["n"] == 3 and row["low"] <= row["accuracy"] <= row["high"]
+    assert (row["accuracy"], row["calls_per_image"]) == pytest.approx((accuracy, calls), rel=1e-5)
+    assert set(table["model"]) == {"mini-sd", "mini-clip", "mini-clip@24"}
+    made = costs(finished)
+    assert made[made["path"].str.contains("/digits/")]["calls"].sum() == round(3 * calls)
+
+
+def test_table_3_is_what_the_score_shards_say(finished):
+    table = pd.read_csv(finished / "results" / "tiny" / "tables" / "table3.csv")
+    every = table[table["split"] == "all"]
+    accuracy, calls = literal_accuracy_and_calls(finished, "scenes", 20)
+    assert len(every) == 20 and (every["n"] == 2).all()
+    assert (every["accuracy"].mean(), every["calls_per_item"].mean()) == pytest.approx((accuracy, calls), rel=1e-5)
+
+
+def test_figures_logs_and_benchmarks_are_there(finished):
+    folder = finished / "results" / "tiny"
+    assert {path.suffix for path in (folder / "figures").iterdir()} >= {".svg", ".png"}
+    assert list((folder / "logs").rglob("*.log")) and list((folder / "benchmarks").rglob("*.tsv"))
+
+
+def test_a_finished_run_has_nothing_to_be_done(finished):
+    again = snakemake(finished, "-n")
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+
+
+SCORING = {
+    "score",
+    "latents",
+    "text",
+    "denoise",
+    "samples",
+    "render",
+    "clip",
+    "crops",
+    "dataset",
+    "binding_items",
+    "weights",
+}
+
+
+def planned(root: Path, *arguments: str) -> set[str]:
+    """The rules that a dry run would run."""
+    done = snakemake(root, "-n", *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    # The table of job counts: a rule with a message is not named elsewhere.
+    return set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, flags=re.MULTILINE)) - {"total"}
+
+
+@pytest.mark.parametrize(
+    ("files", "touched"),
+    [
+        (
+            "workflow/scripts/{confusion,calls,table1,paired,breakdown,page,controlled}.py",
+            {"confusion", "calls", "table1"},
+        ),
+        ("config/paper/table1.csv workflow/report/{table1,calls}.rst", {"table1", "report_page"}),
+    ],
+    ids=["plot code", "reported numbers and captions"],
+)
+def test_a_change_of_plots_and_tables_never_touches_a_scoring_rule(finished, files, touched):
+    """Scripts of tables, figures and the page, then reported numbers and captions are changed: nothing that scores is run again."""
+    names = subprocess.run(["bash", "-c", f"echo {files}"], capture_output=True, text=True, check=True).stdout.split()
+    before = {name: (finished / name).read_bytes() for name in names}
+    try:
+        for name, content in before.items():
+            (finished / name).write_bytes(
+                content + (b"\n" if name.endswith(".rst") else b"\n# changed\n" if name.endswith(".py") else b"")
+            )
+        rules = planned(finished)
+        assert touched <= rules and not rules & {*SCORING, "predictions"}, rules
+    finally:
+        for name, content in before.items():
+            (finished / name).write_bytes(content)
+
+
+def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_it(finished):
+    folder = finished / "results" / "tiny"
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "/mini-sd/digits/" in str(path)}
+    assert any("/scores/" in str(path) for path in kept) and any("/predictions/" in str(path) for path in kept)
+    for name in ("digits", "scenes"):  # without the scenes there is no binding result at all
+        shutil.rmtree(folder / "scores" / "mini-sd" / name)
+        shutil.rmtree(folder / "predictions" / "mini-sd" / name)
+    assert not planned(finished, "tables", "figures", "report") & SCORING
+    done = snakemake(finished, "tables", "report")
+    assert done.returncode == 0, done.stderr[-4000:]
+    file = next(path for path in kept if "/predictions/" in str(path) and path.suffix == ".parquet").relative_to(
+        finished
+    )
+    command = f"snakemake --cores all --configfile=tiny.yaml {file}"
+    assert "mini-sd on digits (0 of 1 score shards)" in done.stderr and command in done.stderr
+    table = pd.read_csv(folder / "tables" / "table1.csv").set_index("model")
+    assert table.loc["mini-sd", "n"] == 0 and np.isnan(table.loc["mini-sd", "accuracy"])
+    assert command in (folder / "tables" / "table1.md").read_text() and command in (folder / "report.html").read_text()
+    assert (pd.read_csv(folder / "tables" / "table3.csv")["n"] == 0).all()
+    assert (pd.read_csv(folder / "tables" / "controlled.csv")["n"] == 0).all()
+    # The command as it was printed, then everything: back to the whole table without a call.
+    made = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=finished, capture_output=True, text=True, timeout=600
+    )
+    assert made.returncode == 0 and file.name in made.stdout + made.stderr, made.stderr[-3000:]
+    assert snakemake(finished).returncode == 0
+    assert pd.read_csv(folder / "tables" / "table1.csv").set_index("model").loc["mini-sd", "n"] == 3
+    new = [json.loads(path.read_text()) for path in folder.rglob("scores/mini-sd/**/*.json")]
+    assert new and all(cost["calls"] == 0 for cost in new)
+
+
+def test_a_deleted_run_is_made_anew_without_a_call_and_byte_for_byte(finished):
+    before, scored = tables(finished), costs(finished)
+    shutil.rmtree(finished / "results" / "tiny")
+    shutil.rmtree(finished / ".snakemake")
+    other_shards = {**CONFIG, "shard_images": 6, "batch_size": 17}
+    done = snakemake(finished, "tables", config=other_shards)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert costs(finished)["calls"].sum() == 0
+    assert costs(finished)["reused"].sum() == scored[["calls", "reused"]].to_numpy().sum() > 0
+    assert tables(finished) == before
+
+
+def test_the_papers_run_can_be_planned(copy):
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "stable-diffusion-v1-4" in done.stdout + done.stderr or "score" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("file", "run"), [("config/demo.yaml", "demo"), ("config/config.yaml", "paper")])
+def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, file, run):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "plan", f"--configfile={file}"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (copy / "results" / run / "plan.md").read_text()
+    assert text in done.stdout and "| scenes, seed 0 |" in text and "every race undecided at max_scores" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"imagse": 3}, ("tiny.yaml", "unknown key 'imagse'", "Did you mean 'images'?")),
+        ({"models": ["mini-ds"]}, ("unknown model 'mini-ds'", "Did you mean 'mini-sd'?", "mini-if")),
+        ({"datasets": ["digit"]}, ("unknown dataset 'digit'", "Did you mean 'digits'?")),
+    ],
+    ids=["misspelt key", "unknown model", "unknown data set"],
+)
+def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, words):
+    message = refused(snakemake(copy, "-n", config={**CONFIG, "run": "wrong", **change}))
+    assert all(word in message for word in words), message
+    assert not (copy / "results" / "wrong").exists()
+
+
+def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
+    models, unet = copy / "config" / "models", copy / "weights" / "unet" / "diffusion_pytorch_model.safetensors"
+    shutil.copytree(copy / "resources" / "models" / "mini-sd", copy / "weights")
+    (models / "changing.yaml").write_text(
+        (models / "mini-sd.yaml").read_text().replace("resources/models/mini-sd", "weights")
+    )
+    config = {"run": "changing", "models": ["changing"], "datasets": ["digits"], "images": 2, "device": "cpu"}
+    config |= {"policy": {"kind": "full", "max_scores": 2}, "store": "results/changing-store"}
+    store, scores = copy / "results" / "changing-store", []
+    for _ in range(2):
+        done = snakemake(copy, "scores", config=config)
+        assert done.returncode == 0, done.stderr[-4000:]
+        shard = next((copy / "results" / "changing" / "scores").rglob("*.parquet"))
+        cost = json.loads(shard.with_suffix(".json").read_text())
+        assert (cost["calls"], cost["reused"]) == (2 * 10 * 2, 0)
+        scores.append((pd.read_parquet(shard)["score"], {path: path.read_bytes() for path in store.rglob("*.parquet")}))
+        weights = load_file(unet)
+        weights["conv_out.weight"] *= 1.5
+        save_file(weights, unet)
+    (first, before), (second, after) = scores
+    assert (first != second).mean() > 0.9
+    assert before.items() < after.items() and len({path.parent for path in after}) == 2
+
+
+def test_after_a_kill_make_demo_tells_how_to_unlock_and_then_goes_on(copy):
+    (copy / "stamp").touch()  # newer than the lock file: nothing is installed
+    binaries, locks = Path(sys.executable).parent, copy / ".snakemake" / "locks"
+    command = ["make", "demo", f"BIN={binaries}", "STAMP=stamp", "CORES=1", "PYTHON=false"]
+    killed = subprocess.Popen(
+        command, cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not list(locks.glob("*")):
+        assert killed.poll() is None
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    again = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    unlock = f"{binaries}/snakemake --unlock --configfile config/demo.yaml"
+    assert again.returncode and "cannot be locked" in again.stderr and again.stderr.count(unlock) == 1, again.stderr[
+        -3000:
+    ]
+    subprocess.run(unlock.split(), cwd=copy, check=True, capture_output=True, timeout=300)
+    assert not list(locks.glob("*"))
+
+
+def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):
+    small = {"run": "broken", "images": 2, "device": "cpu", "policy": {"min_scores": 2, "max_scores": 2}}
+    models, datasets = copy / "config" / "models", copy / "config" / "datasets"
+    (models / "gone.yaml").write_text((models / "mini-sd.yaml").read_text().replace("models/mini-sd", "models/gone"))
+    for name, data in (("cat", b"no picture"), ("dog", b"nor this")):
+        (copy / "pictures" / name).mkdir(parents=True)
+        (copy / "pictures" / name / "1.png").write_bytes(data)
+    pictures = {"kind": "folder", "path": "pictures"}
+    settings = {"title": "p", "source": pictures, "classnames": ["cat", "dog"], "templates": ["{}"], "licence": "MIT"}
+    (datasets / "pictures.yaml").write_text(yaml.safe_dump(settings))
+    config = {**small, "models": ["gone"], "datasets": ["digits"]}
+    message = refused(snakemake(copy, "--keep-going", "tables", config=config))
+    assert "CheckpointError" in message and "resources/models/gone" in message and "path" in message
+    assert (copy / "results" / "broken" / "data" / "digits" / "images.parquet").is_file()
+    done = snakemake(copy, "results/broken/data/pictures/images.parquet", config={**config, "datasets": ["pictures"]})
+    message = refused(done)
+    assert "ImageError" in message and "/1.png" in message and "cannot be decoded" in message
+    assert (copy / "results" / "broken" / "data" / "digits" / "images.parquet").is_file()
