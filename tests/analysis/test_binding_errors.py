@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from diffzero.analysis import binding_errors, statistics
+from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.binding.scenes import sample_scene
 from diffzero.binding.tasks import TASKS
-from diffzero.data.selection import binding_items, scene_images
 from diffzero.data.transforms import png
 
 SCENES = 60

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
+from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.binding.lewis import UNKNOWN, LewisError, load
 from diffzero.binding.scenes import COLOUR_RGB, SceneTableError, scenes_from_frame
 from diffzero.binding.tasks import TASKS, usable
 from diffzero.config import ConfigError, load_run
-from diffzero.data.selection import binding_items, scene_images
 from diffzero.data.transforms import ImageError
 from diffzero.reporting.table_format import to_markdown
 from diffzero.reporting.tables import layout_lewis, table3_lewis

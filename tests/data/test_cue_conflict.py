@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from diffzero.config import Dataset, load_dataset, load_run
-from diffzero.data.selection import class_prompts, classification_items, test_images, with_cues
+from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.selection import test_images, with_cues
 from diffzero.reporting.tables import by_category, model_vs_human, table2
 from diffzero.utils.io import read_json
 from diffzero.workflow.experiment import Experiment

@@ -8,18 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.binding.scenes import SceneTableError, sample_scene
 from diffzero.binding.tasks import TASKS
 from diffzero.config import Dataset
-from diffzero.data.selection import (
-    binding_items,
-    class_prompts,
-    classification_items,
-    scene_images,
-    select,
-    selection,
-    test_images,
-)
+from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.selection import select, selection, test_images
 from diffzero.data.transforms import ImageError, crops, png
 
 NAMES = ["cat", "dog", "owl"]

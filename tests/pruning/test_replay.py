@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diffzero.data.selection import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.pruning.race import Full, Stages, TTest
 from diffzero.pruning.replay import NotCovered, once_a_draw, predictions
 from toy import POLICIES, Toy, classification, item_table, score, weight

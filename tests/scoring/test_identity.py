@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from checkpoints import on_record
 from diffzero import models
 from diffzero.config import Weighting
-from diffzero.data.selection import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
 from diffzero.data.transforms import crops
 from diffzero.models.checkpoint import CheckpointError

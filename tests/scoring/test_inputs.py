@@ -9,7 +9,7 @@ import pytest
 
 from checkpoints import on_record
 from diffzero.config import Weighting
-from diffzero.data.selection import classification_items
+from diffzero.data.prompts import classification_items
 from diffzero.models import family
 from diffzero.pruning.race import Full
 from diffzero.scoring.inputs import InputError, Inputs, read_text, text_bytes

@@ -14,14 +14,14 @@ import pytest
 
 from checkpoints import on_record
 from diffzero import models
-from diffzero.cluster.signals import CALL_AGAIN
-from diffzero.data.selection import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
 from diffzero.data.transforms import crops
 from diffzero.scoring.inputs import text_bytes
 from diffzero.scoring.problem import shard_rows
 from diffzero.scoring.store import Store, StoreError
 from diffzero.utils.io import write_npy, write_parquet
+from diffzero.utils.signals import CALL_AGAIN
 
 IMAGES, CLASSES, DRAWS = 5, 4, 60
 FLUSH_CALLS, KILLS = 24, 20
@@ -39,7 +39,7 @@ from diffzero.scoring.inputs import Inputs
 from diffzero.scoring.shard_lock import lease
 from diffzero.pruning.race import TTest
 from diffzero.scoring.job import Settings, run
-from diffzero.cluster.signals import on_sigterm
+from diffzero.utils.signals import on_sigterm
 
 torch.set_num_threads(1)
 base = Path(sys.argv[1])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.data.selection import binding_items, scene_images
+from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.utils.logging import log_to
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from diffzero.config import Dataset
-from diffzero.data.selection import class_prompts, classification_items, selection, test_images
+from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.selection import selection, test_images
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.utils.logging import log_to
 

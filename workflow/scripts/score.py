@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from diffzero.cluster.gpu_lock import own_gpu
-from diffzero.cluster.signals import on_sigterm
 from diffzero.config import Weighting
 from diffzero.models.checkpoint import Recorded
 from diffzero.scoring.inputs import Inputs
@@ -15,6 +14,7 @@ from diffzero.scoring.problem import read_prompts
 from diffzero.scoring.shard_lock import lease
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.utils.logging import log_to
+from diffzero.utils.signals import on_sigterm
 from diffzero.workflow.experiment import policy_of
 
 log_to(snakemake.log[0])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffzero.diffusion import schedule
-from diffzero.scoring.problem import Arrays
+from diffzero.typing import Arrays
 
 Tensors = dict[str, Tensor]  # Arrays, gathered for a batch: each [batch, ...]
 CPU = torch.device("cpu")

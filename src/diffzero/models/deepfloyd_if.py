@@ -11,8 +11,9 @@ from torch import Tensor
 
 from diffzero.data import transforms
 from diffzero.diffusion import schedule
-from diffzero.models.base import CPU, Arrays, Tensors, in_batches, to_pixels
+from diffzero.models.base import CPU, Tensors, in_batches, to_pixels
 from diffzero.models.unet import UNetDenoiser
+from diffzero.typing import Arrays
 
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
 SMALL = 64  # pixels a side of stage I, which stage II enlarges

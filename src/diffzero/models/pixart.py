@@ -6,9 +6,10 @@ import torch
 from diffusers import PixArtTransformer2DModel
 from torch import Tensor
 
-from diffzero.models.base import CPU, Arrays, Tensors
+from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
 from diffzero.models.transformer import TransformerDenoiser
+from diffzero.typing import Arrays
 
 TEXT_TOKENS = 300  # PixArtSigmaPipeline's max_sequence_length
 

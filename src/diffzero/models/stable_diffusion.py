@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffzero.models.base import CPU, Arrays, Tensors
+from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
 from diffzero.models.unet import UNetDenoiser
 from diffzero.models.unet_cache import Reuse, reads_text_late
+from diffzero.typing import Arrays
 
 
 class StableDiffusion(LatentDenoiser, UNetDenoiser):

@@ -7,9 +7,10 @@ import torch
 from diffusers import SD3Transformer2DModel
 from torch import Tensor
 
-from diffzero.models.base import CPU, Arrays, Tensors
+from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
 from diffzero.models.transformer import TransformerDenoiser
+from diffzero.typing import Arrays
 
 T5_TOKENS = 256  # StableDiffusion3Pipeline's max_sequence_length
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffzero.models.base import CPU, Arrays, Tensors
+from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser, pixels_a_side
 from diffzero.models.unet import UNetDenoiser
+from diffzero.typing import Arrays
 
 
 class StableDiffusionXL(LatentDenoiser, UNetDenoiser):

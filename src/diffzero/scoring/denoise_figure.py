@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from diffzero.diffusion.draws import draw_noise
-from diffzero.models.base import Arrays, Denoiser
+from diffzero.models.base import Denoiser
+from diffzero.typing import Arrays
 
 COLUMNS = 4  # prompts shown
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
-from diffzero.models.base import Arrays
 from diffzero.scoring.store import key
+from diffzero.typing import Arrays
 
 ANEW = "Delete it and type the same command again: it is made anew."
 

@@ -12,7 +12,6 @@ import torch
 from tqdm import tqdm
 
 from diffzero import models
-from diffzero.cluster.signals import CALL_AGAIN, Stop
 from diffzero.config import Weighting
 from diffzero.diffusion import draws
 from diffzero.diffusion.weighting import weigh
@@ -24,6 +23,7 @@ from diffzero.scoring.inputs import Inputs, read_text, require_finite
 from diffzero.scoring.oom import batch_size
 from diffzero.scoring.problem import Problem, items_of, shard_rows
 from diffzero.scoring.store import Store, key
+from diffzero.utils.signals import CALL_AGAIN, Stop
 
 
 @dataclass(frozen=True)

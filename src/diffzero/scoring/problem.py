@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Here and not with the denoisers: scripts that load no network have no torch to import.
-Arrays = dict[str, NDArray]  # inputs of a network by name, each [prompt, ...] or [image, ...]
+from diffzero.typing import Arrays
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def training_rows(name: str) -> list[str]:
     rows = [
         f"Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs less the test images, and on "
         f"{SCENE_SHARDS * SCENES_A_SHARD:,} rendered two-object scenes without held-out pairs; captions: class templates and the binding "
-        f"tasks' sentences in several forms (`diffzero.training.captions`), {100 * EMPTY_CAPTIONS:.0f} % empty. AdamW, averaged weights, on "
-        "one thread of a machine busy with other work. `snakemake train_mini` repeats it, course by course:",
+        f"tasks' sentences in several forms (`diffzero.training.captions`), {100 * EMPTY_CAPTIONS:.0f} % empty. AdamW, averaged weights, "
+        "on one thread of a machine busy with other work. `snakemake train_mini` repeats it, course by course:",
         "",
         "| steps | images a step | rate | a batch holds | scenes: one object | scenes: one attribute | seconds | loss by step |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
