@@ -1,0 +1,141 @@
+"""Classify one image with prompts of your own: the library function behind `make classify`."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffzero import models
+from diffzero.analysis.statistics import mean_difference_interval
+from diffzero.config import Diffusion, Policy, Weighting
+from diffzero.data import transforms
+from diffzero.diffusion.weighting import weigh
+from diffzero.pruning.race import Outcome
+from diffzero.scoring.engine import Engine
+from diffzero.scoring.problem import Item, Problem
+from diffzero.workflow.experiment import race_policy
+
+
+@dataclass(frozen=True)
+class RankedPrompt:
+    """One row of a ranking.
+
+    `mean` is the mean weighted score over the prompt's own `draws`. `difference` with its 95 % interval (`low`, `high`) is
+    the mean paired difference to the best prompt, over the draws that both have.
+    """
+
+    prompt: str
+    draws: int
+    mean: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The result of one image's race.
+
+    `prompts` are the distinct prompts, in the order given; `ranking` starts with the best one; `weighted` holds the weighted
+    scores [draw, prompt], NaN after a prompt was eliminated.
+    """
+
+    prompts: list[str]
+    ranking: list[RankedPrompt]
+    weighted: NDArray[np.float64]
+    outcome: Outcome
+
+    def running_means(self) -> NDArray[np.float64]:
+        """Return the mean of the first n scores of each prompt [n - 1, prompt]; NaN after the prompt was eliminated."""
+        return np.cumsum(self.weighted, axis=0) / np.arange(1, len(self.weighted) + 1)[:, None]
+
+    def eliminated_at(self) -> NDArray[np.float64]:
+        """Return the number of draws at which each prompt was eliminated [prompt]; NaN for those that never were."""
+        draws = (~np.isnan(self.weighted)).sum(axis=0).astype(np.float64)
+        survived = draws == len(self.weighted)
+        if not self.outcome.undecided:
+            survived = np.arange(len(draws)) == self.outcome.winner
+        return np.where(survived, np.nan, draws)
+
+
+def classify(
+    image: Path,
+    prompts: list[str],
+    checkpoint_dir: Path,
+    model: Diffusion,
+    policy: Policy,
+    weighting: Weighting,
+    seed: int,
+) -> Classification:
+    """Race the distinct prompts for one image.
+
+    Parameters
+    ----------
+    image
+        File of the image; the draws depend on its content, not on its path.
+    prompts
+        At least two different prompts; a repeated one is scored once.
+    checkpoint_dir
+        Directory with the weights of `model`.
+    model, policy, weighting
+        Blocks of the configuration.
+    seed
+        Seed of the noise.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two different prompts.
+    ImageError, CheckpointError, PromptTooLong, ScoreError, TooLarge
+        As raised by decoding, loading, encoding and scoring.
+    """
+    distinct = list(dict.fromkeys(prompts))
+    if len(distinct) < 2:
+        raise ValueError(
+            f'prompts: found {prompts}, expected at least two different ones, e.g. PROMPTS="a sneaker,a bag".'
+        )
+    problem = _problem(image, distinct, checkpoint_dir, model, seed)
+    denoiser = models.load(checkpoint_dir, model.dtype, "auto")
+    weight = weigh(weighting, denoiser.schedule)
+    result = Engine(denoiser, problem, race_policy(policy), weight, batch_size=64).run(lambda scores: None)
+    scores = result.frame()
+    weighted = np.full((int(scores["draw"].max()) + 1, len(distinct)), np.nan)  # [draw, prompt]
+    weighted[scores["draw"], scores["prompt"]] = scores["score"] * weight(scores["t"].to_numpy())
+    outcome = result.outcomes["image"]
+    return Classification(distinct, _rank(weighted, distinct, outcome.winner), weighted, outcome)
+
+
+def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffusion, seed: int) -> Problem:
+    """Encode the image and the prompts as a scoring problem with one item."""
+    data = image.read_bytes()
+    adapter = models.family(checkpoint_dir)
+    pixels = transforms.crop(data, str(image), model.size)[None]
+    return Problem(
+        dataset="classify",
+        seed=seed,
+        unshared=False,
+        # The content, not the path: a renamed image gets the same draws.
+        images=[hashlib.sha256(data).hexdigest()],
+        image_keys=["image"],
+        x=adapter.encode_images(checkpoint_dir, pixels),
+        prompts=prompts,
+        prompt_keys=prompts,
+        text=adapter.encode_text(checkpoint_dir, prompts),
+        items=[Item("image", 0, np.arange(len(prompts)))],
+        conditions=adapter.encode_conditions(checkpoint_dir, pixels),
+    )
+
+
+def _rank(weighted: NDArray[np.float64], prompts: list[str], winner: int) -> list[RankedPrompt]:
+    """Rank the winner first, then by the number of draws, then by the mean score."""
+    draws = (~np.isnan(weighted)).sum(axis=0)
+    means = np.nanmean(weighted, axis=0)
+    order = sorted(range(len(prompts)), key=lambda k: (k != winner, -draws[k], means[k]))
+    ranking = []
+    for k in order:
+        paired = weighted[: draws[k], k] - weighted[: draws[k], winner]
+        difference = (0.0, 0.0, 0.0) if k == winner else mean_difference_interval(paired)
+        ranking.append(RankedPrompt(prompts[k], int(draws[k]), float(means[k]), *map(float, difference)))
+    return ranking
