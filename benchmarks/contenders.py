@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from workload import Workload
 
-from diffzero.diffusion.draws import draw_noise
-from diffzero.diffusion.schedule import Schedule, betas
+from diffzero.diffusion.draws import sample_draw
+from diffzero.diffusion.schedule import VPSchedule, betas
 from diffzero.models.base import Denoiser, Tensors
 
 # Li et al. 2023 for ten classes: 50 draws of all, then 500 in all of the best five.
@@ -32,7 +32,7 @@ def scores(work: Workload, image: int, draws: NDArray[np.int64], columns: NDArra
     problem, denoiser = work.problem, work.denoiser
     x = torch.from_numpy(problem.x[image])
     noise = {
-        n: draw_noise(problem.seed, problem.dataset, problem.images[image], n, x.shape) for n in set(draws.tolist())
+        n: sample_draw(problem.seed, problem.dataset, problem.images[image], n, x.shape) for n in set(draws.tolist())
     }
     t = np.array([noise[n].t for n in draws.tolist()])
     eps = torch.from_numpy(np.stack([noise[n].eps for n in draws.tolist()]))
@@ -85,7 +85,7 @@ class Bookkeeping(Denoiser):
 
     def __init__(self) -> None:
         self.folder, self.dtype, self.device = Path("bookkeeping"), torch.float32, torch.device("cpu")
-        self.schedule = Schedule(np.cumprod(1 - betas({"num_train_timesteps": 1000})), "sample")
+        self.schedule = VPSchedule(np.cumprod(1 - betas({"num_train_timesteps": 1000})), "sample")
 
     def x0(self, x_t: torch.Tensor, t: NDArray[np.float64], text: Tensors) -> torch.Tensor:
         return x_t + text["value"]

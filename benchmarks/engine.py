@@ -21,8 +21,8 @@ from throughput import engine_run, useful_fraction, wait_for
 from workload import Workload, bookkeeping_problem, item_table
 
 from diffzero import models
-from diffzero.pruning.race import TTest
-from diffzero.pruning.replay import predictions
+from diffzero.pruning.policies import TTest
+from diffzero.pruning.replay import replay_items
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.oom import batch_size
 from diffzero.scoring.store import Store
@@ -69,7 +69,7 @@ def bookkeeping(turns: int) -> dict:
                 rates[name].append(engine.progress.calls / (time.perf_counter() - start))
             scores = result.frame()
             start = time.perf_counter()
-            predictions(items, scores, policy, decay)
+            replay_items(items, scores, policy, decay)
             rates["replay"].append(len(scores) / (time.perf_counter() - start))
     medians = {f"{name}_scores_per_s": float(np.median(values)) for name, values in rates.items()}
     return medians | {"bookkeeping_turns": rates}

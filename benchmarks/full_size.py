@@ -12,10 +12,10 @@ from reuse import SD_TOKENS, sd_v1_4
 from throughput import useful_fraction
 from workload import Workload
 
-from diffzero.diffusion.schedule import Schedule, betas
+from diffzero.diffusion.schedule import VPSchedule, betas
 from diffzero.models.stable_diffusion import StableDiffusion
 from diffzero.models.unet_cache import Reuse
-from diffzero.pruning.race import Full
+from diffzero.pruning.policies import Full
 from diffzero.scoring.problem import Item, Problem
 from diffzero.training.nets import TOKENS, sd_unet
 
@@ -29,7 +29,7 @@ class RandomStableDiffusion(StableDiffusion):
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self.folder, self.dtype, self.device = Path("random"), unet.dtype, unet.device
-        self.schedule = Schedule(np.cumprod(1 - betas(BETAS)), "epsilon")
+        self.schedule = VPSchedule(np.cumprod(1 - betas(BETAS)), "epsilon")
         self.unet, self.reuse = unet, Reuse(unet)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from diffzero.data import transforms
 from diffzero.diffusion.weighting import heuristic
 from diffzero.models.base import Denoiser, Tensors
-from diffzero.pruning.race import Outcome, Policy, TTest
+from diffzero.pruning.policies import Policy, TTest
+from diffzero.pruning.race import Outcome
 from diffzero.scoring.problem import Item, Problem
 from diffzero.training.captions import FASHION
 

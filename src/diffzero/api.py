@@ -11,7 +11,7 @@ from diffzero import models
 from diffzero.analysis.statistics import mean_difference_interval
 from diffzero.config import Diffusion, Policy, Weighting
 from diffzero.data import transforms
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.pruning.race import Outcome
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
@@ -98,7 +98,7 @@ def classify(
         )
     problem = _problem(image, distinct, checkpoint_dir, model, seed)
     denoiser = models.load(checkpoint_dir, model.dtype, "auto")
-    weight = weigh(weighting, denoiser.schedule)
+    weight = make_weight_fn(weighting, denoiser.schedule)
     result = Engine(denoiser, problem, race_policy(policy), weight, batch_size=64).run(lambda scores: None)
     scores = result.frame()
     weighted = np.full((int(scores["draw"].max()) + 1, len(distinct)), np.nan)  # [draw, prompt]

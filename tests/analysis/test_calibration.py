@@ -7,7 +7,7 @@ from scipy.special import expit, softmax
 
 from diffzero.analysis import calibration, confidences, learned_weighting
 from diffzero.analysis.score_array import Matrices
-from diffzero.pruning.race import Full, Stages, TTest
+from diffzero.pruning.policies import FixedStages, Full, TTest
 
 
 def test_platt_is_statsmodels_logistic_regression_on_platts_targets() -> None:
@@ -74,7 +74,7 @@ def test_few_calls_make_a_confident_prediction() -> None:
 @pytest.mark.parametrize(
     ("policy", "least", "most"),
     # Of 40 draws of three classes: all; what the t-test leaves; three classes to 10 and two to 40; three to 40.
-    [(Full(500), 120, 120), (TTest(10, 500), 30, 120), (Stages((10, 500), (2, 1)), 90, 90), (Stages((50, 90), (2, 1)), 120, 120)],
+    [(Full(500), 120, 120), (TTest(10, 500), 30, 120), (FixedStages((10, 500), (2, 1)), 90, 90), (FixedStages((50, 90), (2, 1)), 120, 120)],
 )  # fmt: skip
 def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
     data = hard_and_easy(8)

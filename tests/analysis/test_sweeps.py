@@ -9,8 +9,8 @@ from diffzero.analysis.efficiency import curves
 from diffzero.analysis.score_array import UNKNOWN, matrices
 from diffzero.analysis.timesteps import profile
 from diffzero.config import Policy
-from diffzero.pruning.race import Full, TTest
-from diffzero.pruning.replay import NotCovered, predictions
+from diffzero.pruning.policies import Full, TTest
+from diffzero.pruning.replay import NotCoveredError, replay_items
 from diffzero.workflow.experiment import pruning_of
 
 CLASSES, DRAWS, IMAGES = 4, 24, 6
@@ -42,16 +42,16 @@ def test_matrices_decide_as_the_replay_of_a_race_without_pruning() -> None:
     shuffled = scores.sample(frac=1, random_state=0)
     data, late = matrices(items, shuffled), lambda t: np.exp(-7 * t)
     for weight in (flat, late):
-        replayed = predictions(items, scores, Full(DRAWS), weight)
+        replayed = replay_items(items, scores, Full(DRAWS), weight)
         assert data.correct(weight).tolist() == replayed["correct"].tolist()
     assert data.scores.shape == (IMAGES, DRAWS, CLASSES) and data.take(np.array([2])).images == ["i2"]
 
 
 def test_matrices_refuse_scores_with_a_hole_and_know_labels_without_a_prompt() -> None:
     items, scores = stored()
-    with pytest.raises(NotCovered, match="i3 lacks draw 5 of class 2"):
+    with pytest.raises(NotCoveredError, match="i3 lacks draw 5 of class 2"):
         matrices(items, scores[~((scores["image"] == "i3") & (scores["draw"] == 5) & (scores["prompt"] == 2))])
-    with pytest.raises(NotCovered, match="found no image"):
+    with pytest.raises(NotCoveredError, match="found no image"):
         matrices(items, scores.assign(image="other"))
     shared = items.assign(classes=[[0, 1, 2, 9]] * IMAGES, label=[3] * IMAGES)
     assert (matrices(shared, scores).label == UNKNOWN).all()
@@ -78,7 +78,7 @@ def test_sensitivity_holds_the_runs_own_policy_and_costs_less_with_a_laxer_cutof
     same = table[(table["min_scores"] == 5) & (table["max_scores"] == DRAWS) & (table["rate"] == 7.0)]
     assert same.sort_values("cutoff_pval")["calls_per_class"].is_monotonic_decreasing
     row = same[same["cutoff_pval"] == 0.002].iloc[0]
-    replayed = predictions(items, scores, TTest(5, DRAWS, 0.002), lambda t: np.exp(-7 * t))
+    replayed = replay_items(items, scores, TTest(5, DRAWS, 0.002), lambda t: np.exp(-7 * t))
     assert row["accuracy"] == replayed["correct"].mean()
     assert row["calls_per_class"] == pytest.approx(replayed["calls"].mean() / CLASSES)
     assert set(table["rate"]) == set(sweeps.RATES) and not table.duplicated().any()

@@ -10,39 +10,39 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from diffzero.diffusion.draws import draw_noise, draw_time
+from diffzero.diffusion.draws import sample_draw, sample_time
 
 ADDRESS = (7, "digits", "digit-0003", 12)
 SHAPE = (8, 8, 8)
-# Stored when ADDRESS_VERSION was 1. If these change, every stored score belongs to another draw: bump the version.
+# Stored when NOISE_VERSION was 1. If these change, every stored score belongs to another draw: bump the version.
 EPS_SHA256 = "9ae4a2acc1cc8c78f09db96b5e5604cd70378b9d1e3482d8e8fcaddc20f762c6"
 T_HEX = "0x1.f847dd8913714p-1"
 
 
 def test_the_stream_is_pinned():
-    draw = draw_noise(*ADDRESS, SHAPE)
+    draw = sample_draw(*ADDRESS, SHAPE)
     assert draw.t.hex() == T_HEX
     assert hashlib.sha256(draw.eps.astype("<f4").tobytes()).hexdigest() == EPS_SHA256
 
 
 def test_another_process_draws_the_same():
     code = (
-        "import sys; from diffzero.diffusion.draws import draw_noise;"
-        f"draw = draw_noise(*{ADDRESS!r}, {SHAPE!r}, prompt='a 3');"
+        "import sys; from diffzero.diffusion.draws import sample_draw;"
+        f"draw = sample_draw(*{ADDRESS!r}, {SHAPE!r}, prompt='a 3');"
         "sys.stdout.buffer.write(draw.t.hex().encode() + b' ' + draw.eps.tobytes())"
     )
     source = str(Path(__file__).parents[2] / "src")
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": source}
     there = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout
-    here = draw_noise(*ADDRESS, SHAPE, prompt="a 3")
+    here = sample_draw(*ADDRESS, SHAPE, prompt="a 3")
     assert there == here.t.hex().encode() + b" " + here.eps.tobytes()
 
 
 def test_neither_order_nor_repetition_moves_a_draw():
-    first = draw_noise(*ADDRESS, SHAPE)
+    first = sample_draw(*ADDRESS, SHAPE)
     for n in range(5):
-        draw_noise(1, "other", "image", n, SHAPE)
-    again = draw_noise(*ADDRESS, SHAPE)
+        sample_draw(1, "other", "image", n, SHAPE)
+    again = sample_draw(*ADDRESS, SHAPE)
     assert first.t == again.t and np.array_equal(first.eps, again.eps)
 
 
@@ -52,7 +52,7 @@ def test_any_other_part_of_the_address_gives_another_draw():
     ]
     # Parts whose bytes would run together without separators.
     addresses += [(0, "a1", "", 0, None), (0, "", "a1", 0, None), (0, "a', '1", "", 0, None), (0, "a", "None", 0, None)]
-    draws = [draw_noise(*address[:4], (4,), address[4]) for address in addresses]
+    draws = [sample_draw(*address[:4], (4,), address[4]) for address in addresses]
     for a, b in combinations(range(len(draws)), 2):
         assert draws[a].t != draws[b].t, (addresses[a], addresses[b])
         assert not np.array_equal(draws[a].eps, draws[b].eps), (addresses[a], addresses[b])
@@ -60,17 +60,17 @@ def test_any_other_part_of_the_address_gives_another_draw():
 
 def test_the_time_alone_is_the_time_of_the_draw_whatever_the_shape():
     for n in range(20):
-        times = {draw_noise(3, "d", "i", n, shape, "p").t for shape in ((1,), (3, 24, 24), (4, 64, 64))}
-        assert times == {draw_time(3, "d", "i", n, "p")}
+        times = {sample_draw(3, "d", "i", n, shape, "p").t for shape in ((1,), (3, 24, 24), (4, 64, 64))}
+        assert times == {sample_time(3, "d", "i", n, "p")}
 
 
 def test_eps_has_the_asked_shape_in_fp32():
-    eps = draw_noise(*ADDRESS, (3, 24, 24)).eps
+    eps = sample_draw(*ADDRESS, (3, 24, 24)).eps
     assert eps.shape == (3, 24, 24) and eps.dtype == np.float32
 
 
 def test_times_are_uniform():
-    times = np.array([draw_time(0, "digits", f"digit-{image}", n) for image in range(50) for n in range(100)])
+    times = np.array([sample_time(0, "digits", f"digit-{image}", n) for image in range(50) for n in range(100)])
     assert times.min() >= 0 and times.max() < 1
     assert stats.kstest(times, "uniform").pvalue > 0.01
     within = np.corrcoef(times[:-1], times[1:])[0, 1]
@@ -80,7 +80,7 @@ def test_times_are_uniform():
 def test_noise_is_standard_normal_and_neighbours_are_unrelated():
     neighbours = [(0, "d", "i", n, None) for n in range(12)] + [(s, "d", "i", 0, None) for s in range(1, 6)]
     neighbours += [(0, "d", f"i{k}", 0, None) for k in range(6)] + [(0, "d", "i", 0, f"a {k}") for k in range(6)]
-    rows = np.stack([draw_noise(*address[:4], (4096,), address[4]).eps for address in neighbours]).astype(np.float64)
+    rows = np.stack([sample_draw(*address[:4], (4096,), address[4]).eps for address in neighbours]).astype(np.float64)
     assert stats.kstest(rows.ravel(), "norm").pvalue > 0.01
     correlation = np.corrcoef(rows)[np.triu_indices(len(rows), 1)]
     # 406 correlations with a standard deviation of 1/64: the largest of them is about 3 deviations out
@@ -89,7 +89,7 @@ def test_noise_is_standard_normal_and_neighbours_are_unrelated():
 
 
 def test_time_and_noise_of_a_draw_are_unrelated():
-    draws = [draw_noise(5, "d", "i", n, (16,)) for n in range(2000)]
+    draws = [sample_draw(5, "d", "i", n, (16,)) for n in range(2000)]
     times = np.array([draw.t for draw in draws])
     eps = np.stack([draw.eps for draw in draws])
     correlation = [np.corrcoef(times, eps[:, k])[0, 1] for k in range(16)]

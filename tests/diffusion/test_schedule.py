@@ -9,7 +9,7 @@ import pytest
 from diffusers import DDPMScheduler
 
 from diffzero.diffusion import schedule
-from diffzero.diffusion.schedule import Schedule
+from diffzero.diffusion.schedule import VPSchedule
 
 # As shipped with the checkpoints: Stable Diffusion v1.4, DeepFloyd IF-I, and DDPM's.
 CONFIGS = {
@@ -21,8 +21,8 @@ CONFIGS = {
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
-def made(config: dict) -> Schedule:
-    return Schedule(np.cumprod(1 - schedule.betas(config)), "epsilon")
+def made(config: dict) -> VPSchedule:
+    return VPSchedule(np.cumprod(1 - schedule.betas(config)), "epsilon")
 
 
 def middles(steps: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffzero.diffusion import schedule
-from diffzero.diffusion.schedule import Schedule
+from diffzero.diffusion.schedule import VPSchedule
 from diffzero.diffusion.weighting import WEIGHTINGS, heuristic, simple, vdm
 from diffzero.models.base import to_x0
 
@@ -16,8 +16,8 @@ IF = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
 both = pytest.mark.parametrize("config", [SD, IF], ids=["sd", "if"])
 
 
-def made(config: dict) -> Schedule:
-    return Schedule(np.cumprod(1 - schedule.betas(config)), "epsilon")
+def made(config: dict) -> VPSchedule:
+    return VPSchedule(np.cumprod(1 - schedule.betas(config)), "epsilon")
 
 
 def test_heuristic_is_1_at_0_and_falls_at_its_rate():

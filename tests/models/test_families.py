@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 
 from deviations import deviations, relative, text_of
 from diffzero.data import transforms
-from diffzero.diffusion.draws import draw_noise
+from diffzero.diffusion.draws import sample_draw
 from diffzero.models import family, load
 from diffzero.models.base import Denoiser
 from diffzero.models.checkpoint import FAMILIES as ADAPTERS
 from diffzero.models.checkpoint import PARTS, CheckpointError, conversion
 from diffzero.models.deepfloyd_if import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
 from diffzero.models.latent import ENCODE_BATCH, encode_batch
-from diffzero.pruning.race import Full
+from diffzero.pruning.policies import Full
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
 from families import FAMILIES, written
@@ -222,7 +222,7 @@ def test_the_engine_hands_every_image_its_own_condition(folders):
     np.testing.assert_allclose(one["score"], many["score"], rtol=1e-5)
     moved = []
     for row in many.itertuples():
-        image, draw = "abc".index(row.image), draw_noise(0, "enlarged", row.image, row.draw, problem.x.shape[1:])
+        image, draw = "abc".index(row.image), sample_draw(0, "enlarged", row.image, row.draw, problem.x.shape[1:])
         level = [
             values(np.array([draw.t])).astype(np.float32)
             for values in (denoiser.schedule.alpha, denoiser.schedule.sigma)

@@ -8,7 +8,8 @@ from scipy import stats
 
 from diffzero.pruning import paired_ttest
 from diffzero.pruning.paired_ttest import PairedTests
-from diffzero.pruning.race import Full, Outcome, Policy, Race, Stages, TTest
+from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.race import Outcome, Race
 from literal import adaptive_stages, algorithm_1
 
 Floats = np.ndarray
@@ -56,7 +57,7 @@ def run(policy: Policy, scores: np.ndarray, weight: Floats) -> tuple[Race, list[
     """A race driven to its end one decision at a time, and its survivors after every decision."""
     race, history = Race(policy, scores.shape[1], reader(scores, weight)), []
     while not race.finished:
-        race.advance(race.due[1])
+        race.step(race.next_draws[1])
         history.append((race.n, tuple(race.alive.tolist())))
     return race, history
 
@@ -95,7 +96,7 @@ def test_constant_differences_go_at_the_first_test_and_zero_differences_never(mi
     scores = base + np.array([0.5, 0, 0, 0.25], dtype=np.float32)
     race, history = run(TTest(min_scores, 40), scores, np.ones((40, 1)))
     assert history[0] == (min_scores, (1, 2)) and history[-1] == (40, (1, 2))
-    assert race.pruned_at.tolist() == [min_scores, -1, -1, min_scores]
+    assert race.eliminated_at.tolist() == [min_scores, -1, -1, min_scores]
     assert race.outcome() == Outcome(1, 40, 4 * min_scores + 2 * (40 - min_scores), undecided=True, tied=True)
 
 
@@ -103,7 +104,7 @@ def test_constant_differences_blurred_by_rounding_still_go_at_the_first_test():
     rng = np.random.default_rng(3)
     weighted = rng.random((20, 1)) + np.array([0.0, 0.1])
     assert np.ptp(weighted[:, 1] - weighted[:, 0]) > 0
-    n, keep = TTest(20).judge().decide(lambda first, last: weighted[first:last], 0, 20)
+    n, keep = TTest(20).new_state().decide(lambda first, last: weighted[first:last], 0, 20)
     assert (n, keep.tolist()) == (20, [True, False])
     assert [alive for _, alive in algorithm_1(weighted, 20, 20, 2e-3).history][-1] == (0,)
 
@@ -141,10 +142,10 @@ def test_a_race_has_the_same_bits_however_many_draws_it_gets_at_once(step, wide,
         for size in (1, step):
             race, read = Race(policy, scores.shape[1], reader(scores, weight)), []
             while not race.finished:
-                race.advance(min(race.due[1] + size - 1, 150))
+                race.step(min(race.next_draws[1] + size - 1, 150))
                 read.append(race.n)
-            sums = [getattr(race.judge, name).tobytes() for name in ("scores", "shift", "total", "squares")]
-            ends.append((race.outcome(), race.pruned_at.tolist(), race.judge.best, sums))
+            sums = [getattr(race.state, name).tobytes() for name in ("scores", "shift", "total", "squares")]
+            ends.append((race.outcome(), race.eliminated_at.tolist(), race.state.best, sums))
         assert ends[0] == ends[1], kind
 
 
@@ -160,7 +161,7 @@ def test_permuting_classes_permutes_the_result(kind):
             continue  # ties go to the lowest label, which a permutation moves
         assert order[other.outcome().winner] == race.outcome().winner
         assert (other.outcome().draws, other.outcome().calls) == (race.outcome().draws, race.outcome().calls)
-        assert other.pruned_at.tolist() == race.pruned_at[order].tolist()
+        assert other.eliminated_at.tolist() == race.eliminated_at[order].tolist()
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_permuting_classes_permutes_the_result(kind):
 def test_stages_are_those_of_li_et_al(draws, keep):
     for kind, scores, weight in cases(42, lambda rng: draws[-1]):
         expected = adaptive_stages(scores.astype(np.float64) * weight, draws, keep)
-        race, history = run(Stages(draws, keep), scores, weight)
+        race, history = run(FixedStages(draws, keep), scores, weight)
         assert history == expected.history, kind
         assert (race.outcome().winner, race.outcome().calls) == (expected.prediction, expected.calls), kind
 
@@ -184,7 +185,7 @@ def test_full_asks_for_every_score_and_takes_the_lowest_mean():
         assert (race.outcome().calls, race.outcome().draws) == (37 * classes, 37)
 
 
-@pytest.mark.parametrize("policy", [TTest(), Full(10), Stages((5, 10), (2, 1))], ids=lambda policy: policy.slug)
+@pytest.mark.parametrize("policy", [TTest(), Full(10), FixedStages((5, 10), (2, 1))], ids=lambda policy: policy.slug)
 def test_one_class_wins_without_a_call(policy):
     race = Race(policy, 1, reader(np.ones((5, 1)), np.ones((5, 1))))
     assert race.finished
@@ -202,8 +203,8 @@ def test_exact_tie_goes_to_the_lowest_label_and_is_counted():
 def test_scores_of_the_wrong_shape_are_refused(shape):
     race = Race(TTest(20), 3, lambda first, last, columns: np.zeros(shape))
     with pytest.raises(ValueError, match=r"expected \(20, 3\)"):
-        race.advance(20)
-    assert (race.n, race.calls, race.due) == (0, 0, (0, 20))
+        race.step(20)
+    assert (race.n, race.calls, race.next_draws) == (0, 0, (0, 20))
 
 
 def test_a_race_refuses_to_go_on_without_its_scores_and_names_one_that_is_no_number():
@@ -211,13 +212,21 @@ def test_a_race_refuses_to_go_on_without_its_scores_and_names_one_that_is_no_num
     scores[17, 2] = np.nan
     race = Race(TTest(20), 3, reader(scores, np.ones((30, 1))))
     with pytest.raises(ValueError, match="found the scores of draws 0 to 18, expected those to 19"):
-        race.advance(19)
+        race.step(19)
     with pytest.raises(ValueError, match="found nan for class 2, draw 17, expected a finite score"):
-        race.advance(20)
+        race.step(20)
 
 
 def test_slugs_tell_settings_apart():
-    policies = [Full(20), Full(21), TTest(), TTest(19), TTest(20, 200), TTest(20, 2000, 0.01), Stages((2, 4), (2, 1))]
+    policies = [
+        Full(20),
+        Full(21),
+        TTest(),
+        TTest(19),
+        TTest(20, 200),
+        TTest(20, 2000, 0.01),
+        FixedStages((2, 4), (2, 1)),
+    ]
     assert len({policy.slug for policy in policies}) == len(policies)
 
 

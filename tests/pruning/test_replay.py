@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from diffzero.data.prompts import class_prompts, classification_items
-from diffzero.pruning.race import Full, Stages, TTest
-from diffzero.pruning.replay import NotCovered, once_a_draw, predictions
+from diffzero.pruning.policies import FixedStages, Full, TTest
+from diffzero.pruning.replay import NotCoveredError, once_a_draw, replay_items
 from toy import POLICIES, Toy, classification, item_table, score, weight
 
 
@@ -18,7 +18,7 @@ def toy(tmp_path_factory):
 def assert_replays(toy, problem, recording, policy) -> pd.DataFrame:
     """Replaying `policy` from the scores of `recording` equals a live run of `policy`."""
     frame, live = score(toy, problem, recording)[0].frame(), score(toy, problem, policy)[0].outcomes
-    table = predictions(item_table(problem), frame.sample(frac=1, random_state=2), policy, weight)
+    table = replay_items(item_table(problem), frame.sample(frac=1, random_state=2), policy, weight)
     for row in table.itertuples():
         expected = live[row.item]
         found = (row.prediction, row.draws, row.calls, row.undecided, row.tied)
@@ -35,13 +35,15 @@ def test_replay_is_the_live_run(toy, policy, unshared):
 
 
 @pytest.mark.parametrize(
-    "policy", [*POLICIES[:2], TTest(5, 11, 0.2), Full(3), Stages((4, 12), (1, 1))], ids=lambda policy: policy.slug
+    "policy", [*POLICIES[:2], TTest(5, 11, 0.2), Full(3), FixedStages((4, 12), (1, 1))], ids=lambda policy: policy.slug
 )
 def test_unpruned_scores_replay_any_policy(toy, policy):
     assert_replays(toy, classification(12), Full(12), policy)
 
 
-@pytest.mark.parametrize("policy", [TTest(3, 7, 0.05), Full(3), Stages((2,), (1,))], ids=lambda policy: policy.slug)
+@pytest.mark.parametrize(
+    "policy", [TTest(3, 7, 0.05), Full(3), FixedStages((2,), (1,))], ids=lambda policy: policy.slug
+)
 def test_pruned_scores_replay_a_policy_that_needs_no_more(toy, policy):
     assert_replays(toy, classification(12), TTest(3, 12, 0.05), policy)
 
@@ -60,15 +62,15 @@ def test_a_score_that_was_never_taken_is_named(toy):
     first = next(item for item in problem.items if len(frame[frame["image"] == problem.images[item.image]]) < 60)
     taken = frame[frame["image"] == problem.images[first.image]].pivot(index="draw", columns="prompt", values="score")
     draw, column = np.argwhere(taken.reindex(range(12)).isna().to_numpy())[0]
-    with pytest.raises(NotCovered, match=f"item {first.name}: .* draw {draw} of class {column}, .*never scored"):
-        predictions(item_table(problem), frame, Full(12), weight)
+    with pytest.raises(NotCoveredError, match=f"item {first.name}: .* draw {draw} of class {column}, .*never scored"):
+        replay_items(item_table(problem), frame, Full(12), weight)
 
 
 def test_an_image_without_scores_is_named(toy):
     problem = classification(4)
     frame = score(toy, problem, Full(3))[0].frame()
-    with pytest.raises(NotCovered, match="item of picture 2"):
-        predictions(item_table(problem), frame[frame["image"] != "picture 2"], Full(3), weight)
+    with pytest.raises(NotCoveredError, match="item of picture 2"):
+        replay_items(item_table(problem), frame[frame["image"] != "picture 2"], Full(3), weight)
 
 
 def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
@@ -77,7 +79,7 @@ def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
     problem = classification(8, len(prompts["prompts"]))
     table = pd.DataFrame({"image": problem.images, "label": [0, 1, 2, 4, 5, 3, 2, 4]})
     frame = score(toy, problem, Full(12))[0].frame()
-    found = predictions(classification_items(table, prompts), frame, Full(12), weight)
+    found = replay_items(classification_items(table, prompts), frame, Full(12), weight)
     winners = [score(toy, problem, Full(12))[0].outcomes[item.name].winner for item in problem.items]
     assert list(found["prediction"]) == [names.index(prompts["prompts"][winner]) for winner in winners]
     assert not set(found["prediction"]) & {3, 5} and set(found["prediction"]) & {0, 1}
@@ -87,5 +89,5 @@ def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
 def test_other_columns_of_the_items_are_kept(toy):
     problem = classification(3)
     items = item_table(problem).assign(held_out=[True, False, True])
-    found = predictions(items, score(toy, problem, Full(3))[0].frame(), Full(3), weight)
+    found = replay_items(items, score(toy, problem, Full(3))[0].frame(), Full(3), weight)
     assert list(found["held_out"]) == [True, False, True] and list(found["item"]) == list(items["item"])

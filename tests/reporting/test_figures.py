@@ -35,9 +35,9 @@ def race(classes: int = 3) -> Figure:
     noise = np.random.default_rng(0).exponential(size=(len(DRAWS), 1))
     means = np.cumsum(noise * (1 + 0.1 * np.arange(classes)), axis=0) / np.array(DRAWS)[:, None]
     means[25:, 1] = np.nan
-    pruned_at = np.full(classes, np.nan)
-    pruned_at[1] = 25
-    return figures.race(means, [f"class {index}" for index in range(classes)], pruned_at, DRAWS)
+    eliminated_at = np.full(classes, np.nan)
+    eliminated_at[1] = 25
+    return figures.race(means, [f"class {index}" for index in range(classes)], eliminated_at, DRAWS)
 
 
 def binding() -> Figure:

@@ -11,7 +11,7 @@ import torch
 
 from diffzero import models
 from diffzero.data import transforms
-from diffzero.pruning.race import Full, TTest
+from diffzero.pruning.policies import Full, TTest
 from diffzero.scoring.engine import Engine, Interrupted, ScoreError
 from diffzero.scoring.problem import Item, Problem
 from toy import KEYS, POLICIES, Toy, classification, one_score, race_literally, score, triples, weight

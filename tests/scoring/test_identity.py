@@ -17,7 +17,7 @@ from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
 from diffzero.data.transforms import crops
 from diffzero.models.checkpoint import CheckpointError
-from diffzero.pruning.race import Full, TTest
+from diffzero.pruning.policies import Full, TTest
 from diffzero.scoring.inputs import Inputs, text_bytes
 from diffzero.scoring.job import Settings, run
 from diffzero.utils.io import write_npy, write_parquet

@@ -11,7 +11,7 @@ from checkpoints import on_record
 from diffzero.config import Weighting
 from diffzero.data.prompts import classification_items
 from diffzero.models import family
-from diffzero.pruning.race import Full
+from diffzero.pruning.policies import Full
 from diffzero.scoring.inputs import InputError, Inputs, read_text, text_bytes
 from diffzero.scoring.job import Settings, problem_of
 from diffzero.utils.io import write_npy, write_parquet

@@ -37,7 +37,7 @@ from diffzero.config import Weighting
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.scoring.inputs import Inputs
 from diffzero.scoring.shard_lock import lease
-from diffzero.pruning.race import TTest
+from diffzero.pruning.policies import TTest
 from diffzero.scoring.job import Settings, run
 from diffzero.utils.signals import on_sigterm
 

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from diffzero.diffusion.draws import draw_noise
+from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
-from diffzero.pruning.race import Full, Outcome, Policy, Stages, TTest
+from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.race import Outcome
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
 from literal import adaptive_stages, algorithm_1, mean
 
-POLICIES = [TTest(3, 12, 0.05), Stages((2, 5, 9), (3, 2, 1)), Full(5)]
+POLICIES = [TTest(3, 12, 0.05), FixedStages((2, 5, 9), (3, 2, 1)), Full(5)]
 KEYS = ["image", "prompt", "draw"]
 Triple = tuple[int, int, int]  # image, draw, prompt
 
@@ -99,7 +100,7 @@ def triples(recorded: Iterable[pd.DataFrame], problem: Problem) -> list[Triple]:
 def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, prompt: int) -> tuple[float, float]:
     """t and ||x - x_hat||^2 of one triple, from the address alone."""
     x, own = torch.from_numpy(problem.x[image]), problem.prompts[prompt] if problem.unshared else None
-    noise = draw_noise(problem.seed, problem.dataset, problem.images[image], draw, tuple(x.shape), own)
+    noise = sample_draw(problem.seed, problem.dataset, problem.images[image], draw, tuple(x.shape), own)
     t = np.array([noise.t])
     x_t = float(denoiser.schedule.alpha(t)[0]) * x + float(denoiser.schedule.sigma(t)[0]) * torch.from_numpy(noise.eps)
     text = {name: torch.from_numpy(values[prompt : prompt + 1]) for name, values in problem.text.items()}
@@ -116,7 +117,7 @@ def race_literally(denoiser: Denoiser, problem: Problem, policy: Policy, item: I
     everyone = tuple(range(len(item.candidates)))
     if isinstance(policy, TTest):
         raced = algorithm_1(matrix, policy.min_scores, policy.max_scores, policy.cutoff_pval)
-    elif isinstance(policy, Stages):
+    elif isinstance(policy, FixedStages):
         raced = adaptive_stages(matrix, policy.draws, policy.keep)
     else:
         raced = None

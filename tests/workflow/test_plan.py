@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffzero.config import Diffusion, load_run
-from diffzero.pruning.race import Full, Race, Stages, TTest
+from diffzero.pruning.policies import FixedStages, Full, TTest
+from diffzero.pruning.race import Race
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.workflow import plan, resources
 from diffzero.workflow.experiment import Experiment, race_policy
@@ -38,12 +39,12 @@ def test_a_queue_by_hand():
         end_of([1], 8, 0, 1)
 
 
-@pytest.mark.parametrize("policy", [Full(7), Stages((2, 5, 9), (3, 2, 1)), TTest(20, 40)])
+@pytest.mark.parametrize("policy", [Full(7), FixedStages((2, 5, 9), (3, 2, 1)), TTest(20, 40)])
 def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them(policy):
     weighted = np.random.default_rng(0).normal(size=(policy.max_scores, 5))
     race = Race(policy, 5, lambda first, last, columns: weighted[first:last, columns])
     while not race.finished:
-        race.advance(race.due[1])
+        race.step(race.next_draws[1])
     guess = resources.calls_a_race(policy, 5)
     fewest, most = resources.fewest_and_most_calls(policy, 5)
     assert isinstance(guess, float) and all(fewest <= calls <= most for calls in (guess, race.outcome().calls))
@@ -117,7 +118,7 @@ def raced(images: range, max_scores: int) -> pd.DataFrame:
         race = Race(TTest(20, max_scores), 10, lambda first, last, columns, w=weighted: w[first:last, columns])
         while not race.finished:
             first, alive = race.n, race.alive
-            race.advance(race.due[1])
+            race.step(race.next_draws[1])
             rows += [(f"image {image}", n, k) for n in range(first, race.n) for k in alive]
     return pd.DataFrame(rows, columns=["image", "draw", "prompt"])
 
@@ -230,7 +231,7 @@ def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, 
         weighted = np.random.default_rng(number).normal(size=(max_scores, 2)) + [0, 3.0 * (number % 2)]
         race = Race(TTest(20, max_scores), 2, lambda first, last, columns, w=weighted: w[first:last, columns])
         while not race.finished:
-            race.advance(race.due[1])
+            race.step(race.next_draws[1])
         undecided += race.outcome().undecided
         columns = {"image": item.image, "draw": np.arange(race.n).repeat(2), "prompt": item.candidates * race.n}
         frames.append(pd.DataFrame(columns))

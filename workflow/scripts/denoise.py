@@ -9,7 +9,7 @@ from safetensors.numpy import save
 from diffzero import models
 from diffzero.cluster.gpu_lock import own_gpu
 from diffzero.config import Weighting
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.models.checkpoint import LATENTS, SCORES, Recorded
 from diffzero.scoring.denoise_figure import denoise
 from diffzero.scoring.inputs import read_text
@@ -27,7 +27,7 @@ with own_gpu(params.device) as device:
         np.load(source.crops),
         np.load(source.x),
         read_text(Path(source.text), read_prompts(Path(source.prompts))),
-        weigh(Weighting(**params.weighting), denoiser.schedule),
+        make_weight_fn(Weighting(**params.weighting), denoiser.schedule),
         (params.seed, snakemake.wildcards.dataset),
         params.entry["t"],
     )

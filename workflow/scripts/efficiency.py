@@ -7,7 +7,7 @@ import pandas as pd
 from diffzero.analysis.efficiency import curves
 from diffzero.config import Policy, Weighting
 from diffzero.diffusion import schedule
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
 from diffzero.utils.logging import log_to
@@ -24,7 +24,7 @@ table = curves(
     shared,
     unshared,
     pruning_of(Policy(**snakemake.params.policy)),
-    weigh(Weighting(**snakemake.params.weighting), noise_schedule),
+    make_weight_fn(Weighting(**snakemake.params.weighting), noise_schedule),
 )
 write_atomically(Path(snakemake.output.curves), table.to_csv(index=False, float_format="%.6g").encode())
 figure = figures.efficiency(table, snakemake.wildcards.model, snakemake.wildcards.dataset)

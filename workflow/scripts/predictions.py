@@ -6,7 +6,7 @@ import pandas as pd
 
 from diffzero.config import Weighting
 from diffzero.diffusion import schedule
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.pruning import replay
 from diffzero.utils.io import read_json, write_parquet
 from diffzero.utils.logging import log_to
@@ -15,10 +15,10 @@ from diffzero.workflow.experiment import policy_of
 log_to(snakemake.log[0])
 noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))
 scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores], ignore_index=True)
-table = replay.predictions(
+table = replay.replay_items(
     pd.read_parquet(snakemake.input.decisions),
     scores,
     policy_of(snakemake.params.scoring["policy"]),
-    weigh(Weighting(**snakemake.params.weighting), noise_schedule),
+    make_weight_fn(Weighting(**snakemake.params.weighting), noise_schedule),
 )
 write_parquet(table, Path(snakemake.output[0]))

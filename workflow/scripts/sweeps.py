@@ -8,7 +8,7 @@ from diffzero.analysis import sweeps
 from diffzero.analysis.load import fixed_weights
 from diffzero.config import Policy, Weighting
 from diffzero.diffusion.schedule import read
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
 from diffzero.utils.logging import log_to
@@ -25,7 +25,7 @@ scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_
 
 def heuristic(rate: float) -> sweeps.Weight:
     """exp(-rate t); a rate of 0 is no weighting at all."""
-    return weigh(weighting.model_copy(update={"kind": "heuristic", "rate": rate}), schedule)
+    return make_weight_fn(weighting.model_copy(update={"kind": "heuristic", "rate": rate}), schedule)
 
 
 table = sweeps.frontier(items, scores, pruning, fixed_weights(weighting, schedule))

@@ -5,7 +5,7 @@ from pathlib import Path
 from diffzero.analysis.load import unpruned
 from diffzero.analysis.timesteps import profile
 from diffzero.config import Weighting
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import write_atomically
 from diffzero.utils.logging import log_to
@@ -13,6 +13,6 @@ from diffzero.utils.logging import log_to
 log_to(snakemake.log[0])
 wildcards, output = snakemake.wildcards, snakemake.output
 data, schedule = unpruned(snakemake.params.sources)[wildcards.model, wildcards.dataset]
-table = profile(data, weigh(Weighting(**snakemake.params.weighting), schedule))
+table = profile(data, make_weight_fn(Weighting(**snakemake.params.weighting), schedule))
 write_atomically(Path(output.csv), table.to_csv(index=False, float_format="%.6g").encode())
 figures.save(figures.timesteps(table, f"{wildcards.model} on {wildcards.dataset}"), Path(output.svg).with_suffix(""))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diffzero.analysis import calibration
 from diffzero.analysis.learned_weighting import folds
 from diffzero.analysis.score_array import UNKNOWN, Matrices
-from diffzero.pruning.race import Full, Policy, Stages, TTest
+from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
 from diffzero.pruning.replay import replay
 
 SOFTMAX, CALLS = "temperature softmax of weighted scores", "Platt-scaled number of model calls"
@@ -25,9 +25,9 @@ def cut_off(policy: Policy, draws: int) -> Policy:
         return policy
     if isinstance(policy, TTest):
         return replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
-    if isinstance(policy, Stages):
+    if isinstance(policy, FixedStages):
         before = [(n, k) for n, k in zip(policy.draws, policy.keep, strict=True) if n < draws]
-        return Stages((*(n for n, _ in before), draws), (*(k for _, k in before), 1))
+        return FixedStages((*(n for n, _ in before), draws), (*(k for _, k in before), 1))
     return Full(draws)
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.analysis.statistics import wilson
-from diffzero.pruning.race import Full, Policy, TTest
-from diffzero.pruning.replay import predictions
+from diffzero.pruning.policies import Full, Policy, TTest
+from diffzero.pruning.replay import replay_items
 
 POINTS = 12  # of each curve, at draws spaced evenly on the log axis
 
@@ -42,7 +42,7 @@ def curves(
     items = items[items["image"].isin(set(shared["image"]))]
     rows = []
     for variant, policy in variants(int(shared["draw"].max()) + 1, pruning):
-        table = predictions(items, unshared if variant == "unshared" else shared, policy, weight)
+        table = replay_items(items, unshared if variant == "unshared" else shared, policy, weight)
         calls = table["calls"] / items["candidates"].map(len).to_numpy()
         low, high = wilson(int(table["correct"].sum()), len(table))
         rows.append((variant, calls.mean(), table["correct"].mean(), low, high, len(table)))

@@ -7,9 +7,9 @@ import pandas as pd
 
 from diffzero.analysis.score_array import Matrices, matrices
 from diffzero.config import Weighting
-from diffzero.diffusion.schedule import Schedule
+from diffzero.diffusion.schedule import NoiseSchedule
 from diffzero.diffusion.schedule import read as read_schedule
-from diffzero.diffusion.weighting import WEIGHTINGS, weigh
+from diffzero.diffusion.weighting import WEIGHTINGS, make_weight_fn
 from diffzero.utils.io import read_json
 
 BINDING_NOTE = (
@@ -67,7 +67,7 @@ def costs(files: Iterable[str]) -> pd.DataFrame:
     return table.astype({"peak_gpu_memory_mb": "float64"})  # None, on a CPU
 
 
-def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], tuple[Matrices, Schedule]]:
+def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], tuple[Matrices, NoiseSchedule]]:
     """Unpruned scores and the model's schedule, by (model, data set). `sources`: model, dataset, shards, weights, decisions."""
     found = {}
     for source in sources:
@@ -78,9 +78,9 @@ def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], t
     return found
 
 
-def fixed_weights(weighting: Weighting, schedule: Schedule) -> dict[str, Callable]:
+def fixed_weights(weighting: Weighting, schedule: NoiseSchedule) -> dict[str, Callable]:
     """The three fixed weightings on a model's schedule, the heuristic at the run's rate."""
-    return {kind: weigh(weighting.model_copy(update={"kind": kind}), schedule) for kind in WEIGHTINGS}
+    return {kind: make_weight_fn(weighting.model_copy(update={"kind": kind}), schedule) for kind in WEIGHTINGS}
 
 
 def reported(paper: pd.DataFrame) -> pd.DataFrame:

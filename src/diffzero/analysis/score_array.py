@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero.pruning.replay import NotCovered
+from diffzero.pruning.replay import NotCoveredError
 
 Floats = NDArray[np.float64]
 UNKNOWN = -1  # a label whose prompt answers with a lower label: never right
@@ -36,10 +36,10 @@ class Matrices:
 
 
 def matrices(items: pd.DataFrame, scores: pd.DataFrame) -> Matrices:
-    """The scores of all items whose images were scored. Raises NotCovered where one lacks a class or a draw."""
+    """The scores of all items whose images were scored. Raises NotCoveredError where one lacks a class or a draw."""
     chosen = items[items["image"].isin(set(scores["image"]))]
     if chosen.empty:
-        raise NotCovered("unpruned scores: found no image of the data set in them; run the scoring rule again.")
+        raise NotCoveredError("unpruned scores: found no image of the data set in them; run the scoring rule again.")
     candidates = np.array(chosen["candidates"].tolist())  # [image, class]
     draws = int(scores["draw"].max()) + 1
     position = {name: row for row, name in enumerate(chosen["image"])}
@@ -51,7 +51,7 @@ def matrices(items: pd.DataFrame, scores: pd.DataFrame) -> Matrices:
     values[where] = scores["score"].to_numpy()
     if np.isnan(values).any():
         row, draw, k = np.argwhere(np.isnan(values))[0]
-        raise NotCovered(
+        raise NotCoveredError(
             f"unpruned scores: image {chosen['image'].iloc[row]} lacks draw {draw} of class {k}, expected every class at "
             f"every one of {draws} draws; delete this scoring's files under scores/ and repeat the command."
         )

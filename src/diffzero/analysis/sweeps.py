@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from diffzero.analysis.efficiency import draw_counts
 from diffzero.analysis.statistics import wilson
-from diffzero.pruning.race import Full, Policy, Stages, TTest
-from diffzero.pruning.replay import predictions
+from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.replay import replay_items
 
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 COLUMNS = ("calls_per_class", "accuracy", "low", "high", "n", "undecided")
@@ -21,7 +21,7 @@ RATES = (0.0, 1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
 
 def replayed(items: pd.DataFrame, scores: pd.DataFrame, policy: Policy, weight: Weight) -> tuple[float, ...]:
     """COLUMNS of one policy under one weighting; calls_per_class is the mean over images."""
-    table = predictions(items, scores, policy, weight)
+    table = replay_items(items, scores, policy, weight)
     calls = float((table["calls"] / items["candidates"].map(len).to_numpy()).mean())
     right, n = int(table["correct"].sum()), len(table)
     return calls, right / n, *wilson(right, n), n, float(table["undecided"].mean())
@@ -44,7 +44,7 @@ def policies(draws: int, classes: int, pruning: TTest) -> Iterable[tuple[str, Po
     keep = max(2, classes // 4)
     for n in counts:
         if n >= 4 and keep < classes:
-            yield "stages", Stages((n // 4, n), (keep, 1))
+            yield "stages", FixedStages((n // 4, n), (keep, 1))
 
 
 def frontier(

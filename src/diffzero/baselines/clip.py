@@ -78,7 +78,7 @@ def similarities(
 
 
 def predictions(items: pd.DataFrame, images: list[str], similarity: NDArray[np.float64]) -> pd.DataFrame:
-    """One row an item with the columns of replay.predictions; a tie goes to the lowest label."""
+    """One row an item with the columns of replay_items; a tie goes to the lowest label."""
     row = {name: index for index, name in enumerate(images)}
     scores = [similarity[row[item.image], list(item.candidates)] for item in items.itertuples()]
     return decided(items, list(items["classes"]), scores)

@@ -1,4 +1,4 @@
-"""From a baseline's numbers to prediction tables with the columns of replay.predictions."""
+"""From a baseline's numbers to prediction tables with the columns of replay_items."""
 
 from collections.abc import Sequence
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Bump when the same address would give another draw; it is part of every score's identity.
-ADDRESS_VERSION = 1
+NOISE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ def generator(seed: int, dataset: str, image: str, draw: int, prompt: str | None
 
     Philox gives unrelated streams for any two keys.
     """
-    address = repr((ADDRESS_VERSION, seed, dataset, image, draw, prompt)).encode()
+    address = repr((NOISE_VERSION, seed, dataset, image, draw, prompt)).encode()
     key = int.from_bytes(hashlib.blake2b(address, digest_size=16).digest())
     _stream.start["state"]["key"][:] = key & 0xFFFFFFFFFFFFFFFF, key >> 64
     _stream.bits.state = _stream.start
     return _stream.generator
 
 
-def draw_time(seed: int, dataset: str, image: str, draw: int, prompt: str | None = None) -> float:
+def sample_time(seed: int, dataset: str, image: str, draw: int, prompt: str | None = None) -> float:
     """The t of a draw alone: t ~ U[0, 1)."""
     return generator(seed, dataset, image, draw, prompt).random()
 
 
-def draw_noise(
+def sample_draw(
     seed: int, dataset: str, image: str, draw: int, shape: tuple[int, ...], prompt: str | None = None
 ) -> Draw:
     """The draw at an address (paper, Algorithm 1: t ~ U[0, 1], eps ~ N(0, I)).

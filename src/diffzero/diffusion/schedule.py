@@ -58,7 +58,7 @@ class NoiseSchedule(ABC):
 
 
 @dataclass(frozen=True)
-class Schedule(NoiseSchedule):
+class VPSchedule(NoiseSchedule):
     """A variance-preserving noise schedule on T discrete timesteps."""
 
     alphas_cumprod: Floats  # [timestep]
@@ -180,7 +180,7 @@ def flow(config: dict[str, Any]) -> FlowSchedule:
     return FlowSchedule(config.get("num_train_timesteps", STEPS), config.get("shift", 1.0))
 
 
-def variance_preserving(config: dict[str, Any]) -> Schedule:
+def variance_preserving(config: dict[str, Any]) -> VPSchedule:
     """The schedule of a scheduler with betas. Raises ValueError where x cannot be told from the network's output."""
     prediction_type = config.get("prediction_type", "epsilon")
     if prediction_type not in VARIANCE_PRESERVING:
@@ -197,7 +197,7 @@ def variance_preserving(config: dict[str, Any]) -> Schedule:
             "scheduler: found rescale_betas_zero_snr with prediction_type epsilon, expected v_prediction or sample: alpha is 0 "
             "at t = 1, where eps says nothing of x. Correct the checkpoint's scheduler/scheduler_config.json."
         )
-    return Schedule(np.cumprod(1.0 - betas(config)), prediction_type)
+    return VPSchedule(np.cumprod(1.0 - betas(config)), prediction_type)
 
 
 def read(folder: Path, part: str = "scheduler") -> NoiseSchedule:

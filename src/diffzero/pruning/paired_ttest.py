@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from diffzero.typing import Floats
+
 Read = Callable[[int, int], Floats]
 WIDE = 64  # classes from which on sums are faster draw by draw
 LARGEST_BLOCK = 1024  # draws looked at together: one after an event, then doubled while nothing happens

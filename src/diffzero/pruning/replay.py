@@ -8,31 +8,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from diffzero.pruning.race import Outcome, Policy, Race
+from diffzero.pruning.policies import Policy
+from diffzero.pruning.race import Outcome, Race
 
 
-class NotCovered(ValueError):
+class NotCoveredError(ValueError):
     """The policy needs a score that was never taken; the message names it and says what to run."""
 
 
 def replay(policy: Policy, weighted: NDArray[np.float64], name: str, classes: list[int]) -> Outcome:
     """How the race of one item ends.
 
-    `weighted` [draw, class], NaN where never taken. Raises NotCovered, with the item's `name`, draw and class label.
+    `weighted` [draw, class], NaN where never taken. Raises NotCoveredError, with the item's `name`, draw and class label.
     """
     covered = leading(weighted)
     race = Race(policy, weighted.shape[1], lambda first, last, columns: weighted[first:last].take(columns, axis=1))
     while not race.finished:
-        first, last = race.due
+        first, last = race.next_draws
         until = int(covered[race.alive].min())
         if until < last:
             label = classes[race.alive[covered[race.alive].argmin()]]
-            raise NotCovered(
+            raise NotCoveredError(
                 f"item {name}: policy {policy.slug} needs draw {until} of class {label}, which was never scored. Expected scores of a "
                 "recording policy that prunes no earlier; set `policy` to this one and run again: stored scores are kept, only "
                 "the missing ones are taken."
             )
-        race.advance(until)
+        race.step(until)
     return race.outcome()
 
 
@@ -42,7 +43,7 @@ def leading(weighted: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(missing.any(axis=0), missing.argmax(axis=0), len(weighted))
 
 
-def predictions(
+def replay_items(
     items: pd.DataFrame,
     scores: pd.DataFrame,
     policy: Policy,
@@ -58,7 +59,9 @@ def predictions(
     outcomes = []
     for item in items.itertuples(index=False):
         if item.image not in rows_of:
-            raise NotCovered(f"item {item.item}: found no score of image {item.image}; run the scoring rule again.")
+            raise NotCoveredError(
+                f"item {item.item}: found no score of image {item.image}; run the scoring rule again."
+            )
         rows = rows_of[item.image]
         matrix = matrix_of(np.asarray(item.candidates), draws[rows], prompts[rows], weighted[rows])
         outcomes.append(replay(policy, matrix, item.item, item.classes))

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from diffzero.diffusion.draws import draw_noise
+from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
 from diffzero.typing import Arrays
 
@@ -47,7 +47,7 @@ def denoise(
     noisy, predicted, errors, correct = [], [], [], []
     for row, item in enumerate(items.itertuples()):
         clean = torch.from_numpy(x[row])
-        eps = torch.from_numpy(draw_noise(*address, item.image, 0, x.shape[1:]).eps)
+        eps = torch.from_numpy(sample_draw(*address, item.image, 0, x.shape[1:]).eps)
         x_t = (alpha * clean + sigma * eps).to(denoiser.device)
         seen = {name: torch.from_numpy(v[[row] * len(prompts)]).to(denoiser.device) for name, v in conditions.items()}
         x_hat = denoiser.x0(x_t.expand(len(prompts), *x_t.shape), times, embedded | seen).cpu()

@@ -15,9 +15,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from diffzero.diffusion.draws import draw_noise
+from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
-from diffzero.pruning.race import Outcome, Policy
+from diffzero.pruning.policies import Policy
+from diffzero.pruning.race import Outcome
 from diffzero.scoring.batch import Batch, Outbox
 from diffzero.scoring.image_state import Runner
 from diffzero.scoring.oom import Pieces
@@ -209,7 +210,7 @@ class Engine:
         problem, shape = self.problem, self.x.shape[1:]
         texts = {index: problem.prompts[index] for _, _, index in addresses if index is not None} | {None: None}
         noise = [
-            draw_noise(problem.seed, problem.dataset, problem.images[image], draw, shape, texts[prompt])
+            sample_draw(problem.seed, problem.dataset, problem.images[image], draw, shape, texts[prompt])
             for image, draw, prompt in addresses
         ]
         t = np.array([draw.t for draw in noise])

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero.diffusion.draws import draw_time
-from diffzero.pruning.race import Outcome, Policy, Race
+from diffzero.diffusion.draws import sample_time
+from diffzero.pruning.policies import Policy
+from diffzero.pruning.race import Outcome, Race
 from diffzero.scoring.problem import Item, Problem
 
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -77,7 +78,7 @@ class Runner:
         self.scores, self.seconds = (np.concatenate([old, empty]) for old in (self.scores, self.seconds))
         address = (problem.seed, problem.dataset, problem.images[self.image])
         texts = [problem.prompts[prompt] for prompt in self.prompts] if problem.unshared else [None]
-        times = [[draw_time(*address, draw, text) for text in texts] for draw in range(have, len(self.scores))]
+        times = [[sample_time(*address, draw, text) for text in texts] for draw in range(have, len(self.scores))]
         self.t, self.w = (
             np.concatenate([old, new]) for old, new in ((self.t, times), (self.w, self.weight(np.array(times))))
         )
@@ -107,14 +108,14 @@ class Runner:
     def advance(self, race: Race, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Drive one race as far as the known scores carry it; comes back with the cells that it needs next."""
         while not race.finished:
-            first, last = race.due
+            first, last = race.next_draws
             self.reserve(last)
             alive = columns[race.alive]
             unknown = np.flatnonzero(np.isnan(self.scores[first:last].take(alive, axis=1)))
             if len(unknown):
                 draw, column = np.divmod(unknown, len(alive))
                 return (draw + first) * len(self.prompts) + alive[column]
-            race.advance(last)
+            race.step(last)
         return np.empty(0, dtype=np.int64)
 
     @property
@@ -139,7 +140,7 @@ class Runner:
         """
         taken = np.zeros(self.scores.shape, dtype=bool)
         for race, columns in zip(self.races, self.columns, strict=True):
-            until = np.where(race.pruned_at < 0, race.n, race.pruned_at)
+            until = np.where(race.eliminated_at < 0, race.n, race.eliminated_at)
             taken[:, columns] |= np.arange(len(taken))[:, None] < until
         cells = np.flatnonzero(taken)
         draw, column = np.divmod(cells, len(self.prompts))

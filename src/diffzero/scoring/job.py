@@ -14,9 +14,9 @@ from tqdm import tqdm
 from diffzero import models
 from diffzero.config import Weighting
 from diffzero.diffusion import draws
-from diffzero.diffusion.weighting import weigh
+from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.models import checkpoint
-from diffzero.pruning.race import Policy
+from diffzero.pruning.policies import Policy
 from diffzero.scoring.compaction import merge
 from diffzero.scoring.engine import SCORING_VERSION, Engine, Interrupted, Progress
 from diffzero.scoring.inputs import Inputs, read_text, require_finite
@@ -72,7 +72,7 @@ def identity(settings: Settings, denoiser: models.Denoiser) -> dict[str, object]
     """All that changes a score apart from image, prompt and draw (design, contract 4)."""
     return {
         "scoring_version": SCORING_VERSION,
-        "address_version": draws.ADDRESS_VERSION,
+        "address_version": draws.NOISE_VERSION,
         "family": type(denoiser).__name__,
         "family_version": denoiser.FAMILY_VERSION,
         "weights": settings.weights.digest,
@@ -98,7 +98,7 @@ def run(inputs: Inputs, settings: Settings, title: str, stop: Stop | None = None
         denoiser,
         problem,
         settings.policy,
-        weigh(settings.weighting, denoiser.schedule),
+        make_weight_fn(settings.weighting, denoiser.schedule),
         batch_size(settings.batch_size, denoiser.device),
         store.read(set(problem.image_keys)),
     )

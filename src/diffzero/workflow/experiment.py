@@ -21,8 +21,8 @@ from diffzero.config import (
     load_dataset,
     load_model,
 )
-from diffzero.pruning.race import Full, Stages, TTest
-from diffzero.pruning.race import Policy as RacePolicy
+from diffzero.pruning.policies import FixedStages, Full, TTest
+from diffzero.pruning.policies import Policy as RacePolicy
 from diffzero.workflow import resources
 
 SCENES = "scenes"  # the data set of the binding tasks on rendered scenes
@@ -33,7 +33,7 @@ def race_policy(policy: Policy) -> RacePolicy:
     if policy.kind == "full":
         return Full(policy.max_scores)
     if policy.kind == "stages":
-        return Stages(tuple(s.draws for s in policy.stages), tuple(s.keep for s in policy.stages))
+        return FixedStages(tuple(s.draws for s in policy.stages), tuple(s.keep for s in policy.stages))
     return pruning_of(policy)
 
 
@@ -93,7 +93,7 @@ class Scoring:
 def policy_of(params: dict) -> RacePolicy:
     """The inverse of Scoring.params: a policy from plain values."""
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in params.items() if name != "kind"}
-    return {"Full": Full, "TTest": TTest, "Stages": Stages}[params["kind"]](**values)
+    return {"Full": Full, "TTest": TTest, "FixedStages": FixedStages}[params["kind"]](**values)
 
 
 # Snakemake asks for them several times a job, and a run may have thousands: read once each.

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.binding.lewis import LEWIS
-from diffzero.pruning.race import TTest
+from diffzero.pruning.policies import TTest
 from diffzero.workflow import encoder_cost, resources
 from diffzero.workflow.cost import spending
 from diffzero.workflow.experiment import SCENES, Experiment, Scoring, weighting_slug

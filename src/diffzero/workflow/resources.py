@@ -6,7 +6,7 @@ Deliberately generous: a job that asks for too little is killed. `plan.py` says 
 import math
 
 from diffzero.config import Diffusion
-from diffzero.pruning.race import Policy, Stages, TTest
+from diffzero.pruning.policies import FixedStages, Policy, TTest
 
 LONGEST_MINUTES = 24 * 60  # where the profile has no walltime_cap
 START_MINUTES = 10  # imports, weights from a slow disk, stored scores
@@ -26,7 +26,7 @@ def calls_a_race(policy: Policy, classes: int) -> float:
     """Calls of one race before anything is measured: the floor `classes` x min_scores and a share above it."""
     if isinstance(policy, TTest):
         return float(classes * min(CALLS_ABOVE_FLOOR * policy.min_scores, policy.max_scores))
-    if isinstance(policy, Stages):
+    if isinstance(policy, FixedStages):
         keep = (classes, *(min(k, classes) for k in policy.keep))
         drawn = (0, *policy.draws)
         return float(sum(keep[i] * (drawn[i + 1] - drawn[i]) for i in range(len(policy.draws))))

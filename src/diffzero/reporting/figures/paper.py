@@ -189,21 +189,21 @@ def _race_legend(axes: Axes, lines: Sequence[Line2D], labels: Sequence[str], oth
 
 
 @matplotlib.rc_context(STYLE)
-def race(means: Floats, names: Sequence[str], pruned_at: Floats, draws: Sequence[int]) -> Figure:
+def race(means: Floats, names: Sequence[str], eliminated_at: Floats, draws: Sequence[int]) -> Figure:
     """One image's race: the mean weighted score of each class so far against draws; a dropped class ends in a cross.
 
-    means [draw, class]: running means, nan once a class is dropped; names [class]; pruned_at [class]: draws taken when
+    means [draw, class]: running means, nan once a class is dropped; names [class]; eliminated_at [class]: draws taken when
     the class was dropped, nan for a survivor; draws [draw]: number of draws behind each row of means. Best, drawn
     thick, is the survivor with the lowest last mean. More than MOST_LABELS classes: only the last to go are named.
     """
     axes = new_figure(7.2, 4.0).subplots()
-    taken, survives = np.asarray(draws, dtype=np.float64), np.isnan(pruned_at)
+    taken, survives = np.asarray(draws, dtype=np.float64), np.isnan(eliminated_at)
     last = [int(np.flatnonzero(~np.isnan(column))[-1]) for column in means.T]
     ends = np.array([(taken[row], means[row, index]) for index, row in enumerate(last)])
     left, low, high = _race_limits(means, taken, ends)
     visible = taken >= left
     # The last to go first, and of those the lowest: the best class is number 0.
-    ranking = np.lexsort((ends[:, 1], -np.where(survives, np.inf, pruned_at))).tolist()
+    ranking = np.lexsort((ends[:, 1], -np.where(survives, np.inf, eliminated_at))).tolist()
     named, others = ranking[:MOST_LABELS], ranking[MOST_LABELS:]
     axes.plot(taken[visible], means[visible][:, others], color=GREY, linewidth=0.6, alpha=0.6)
     lines = []
@@ -214,7 +214,7 @@ def race(means: Floats, names: Sequence[str], pruned_at: Floats, draws: Sequence
     axes.plot(*ends[~survives].T, "x", color="black", markersize=6, markeredgewidth=1.4, zorder=4)
     axes.set(xscale="log", xlim=(0.97 * left, 1.03 * taken[-1]), ylim=(low, high))
     plain_log_axis(axes)
-    labels = [_short(names[i], 28) + ("" if survives[i] else f" ({int(pruned_at[i])})") for i in named]
+    labels = [_short(names[i], 28) + ("" if survives[i] else f" ({int(eliminated_at[i])})") for i in named]
     if others:
         _race_legend(axes, lines, labels, len(others))
     else:
