@@ -1,4 +1,4 @@
-# The two commands: `make demo` and `make test`. Both set themselves up: a virtual environment in .venv from requirements.lock.
+# Every target first installs requirements.lock into .venv, if that is not done yet.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -15,10 +15,10 @@ export PYTHONPATH := src
 
 .PHONY: help setup demo test lint classify benchmark
 
-help:  ## this list
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: $(STAMP)  ## the environment alone
+setup: $(STAMP)  ## install the environment in .venv
 
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"diffzero: found Python {sys.version.split()[0]}, expected 3.11 or newer. Set PYTHON, e.g. make demo PYTHON=python3.12")'
@@ -27,28 +27,30 @@ $(STAMP): requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	@touch $@
 
-demo: $(STAMP)  ## the whole experiment in miniature; tables and figures in results/demo
+demo: $(STAMP)  ## run the experiment in miniature; tables and figures in results/demo
 	@echo "$(DEMO)"
-	@$(DEMO) || { printf '%s\n' 'diffzero: not finished; everything scored is kept. To go on, type: make demo' \
-		'Does it say that the directory cannot be locked, and no other run is at work here? Then the last one was killed; type first:' \
+	@$(DEMO) || { printf '%s\n' 'diffzero: the demo stopped early; all computed scores are kept. To continue, type: make demo' \
+		'If Snakemake reports that the directory cannot be locked, the last run was killed. If no other run is active here, type first:' \
 		'$(UNLOCK)' >&2; exit 1; }
 	@echo "Tables: results/demo/tables/   Figures: results/demo/figures/"
 
-test: $(STAMP)  ## all tests, a file on each core at a time
+test: $(STAMP)  ## run all tests, one test file per core at a time
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
-lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint
+lint: $(STAMP)  ## check style, spelling, imports between packages and rules
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
-# Through the environment, as typed: neither make nor the shell may read what stands in a prompt.
+# Passed through the environment, so that neither make nor the shell expands characters of a prompt.
 unexport IMAGE PROMPTS MODEL
 classify: export CLASSIFY_IMAGE = $(value IMAGE)
 classify: export CLASSIFY_PROMPTS = $(value PROMPTS)
 classify: export CLASSIFY_MODEL = $(value MODEL)
-classify: $(STAMP)  ## one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
+classify: $(STAMP)  ## classify one image: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag" [MODEL=mini-sd]
 	@$(BIN)/python -m diffzero.cli.classify --image "$$CLASSIFY_IMAGE" --prompts "$$CLASSIFY_PROMPTS" --model "$$CLASSIFY_MODEL"
 
-benchmark: $(STAMP)  ## the engine's speed as ratios, in results/benchmarks/engine.json [DEVICE=cuda]
+benchmark: $(STAMP)  ## measure the engine's speed; results/benchmarks/engine.json [DEVICE=cuda]
 	$(BIN)/python benchmarks/engine.py --device $(DEVICE)

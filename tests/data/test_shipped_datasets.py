@@ -18,7 +18,7 @@ FACTS = {
     "mnist": (10000, 'a photo of the number: "{}".'),
     "dtd": (1880, "a photo of a {} texture."),
     "camelyon": (32768, "this is a photo of {}"),
-    "eurosat": (5400, "a centered satellite photo of {}."),
+    "eurosat": (5400, "a centered satellite photo of {}."),  # codespell:ignore centered
     "cars": (8041, "a photo of a {}."),
     "imagenet": (50000, "A bad photo of a {}."),
     "caltech101": (6084, "a photo of a {}."),
