@@ -74,12 +74,12 @@ onstart:
 onsuccess:
     if not only_asked():
         sys.stderr.write(PUBLISHED.summary())
-        print(cost.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[0])
+        print(cost.closing_message(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables", success=True))
 
 
 onerror:
     if not only_asked():
-        print(cost.closing_words(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables")[1])
+        print(cost.closing_message(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables", success=False))
 
 
 rule all:

@@ -2,7 +2,6 @@
 import functools
 
 from diffzero.cluster.slurm import guard, queue
-from diffzero.workflow import encoder_cost
 from diffzero.workflow import resources as job_resources
 
 
@@ -18,7 +17,7 @@ def longest_minutes(rule_name):
     own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
     site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
     partition = queue.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
-    return min(site.get("walltime_cap", job_resources.LONGEST_MINUTES), partition or job_resources.LONGEST_MINUTES)
+    return min(site.get("walltime_cap", job_resources.MAX_MINUTES), partition or job_resources.MAX_MINUTES)
 
 
 def guard_slurm():
@@ -29,16 +28,16 @@ def guard_slurm():
 
 def score_minutes(wildcards, attempt, rulename):
     calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
-    return job_resources.minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
+    return job_resources.score_minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
 
 
 def latent_minutes(wildcards, attempt, rulename):
-    gflops = encoder_cost.latents(EXPERIMENT, wildcards.model, wildcards.dataset)
+    gflops = job_resources.encoding_gflops(EXPERIMENT, wildcards.model, wildcards.dataset)[0]
     return job_resources.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
 
 
 def text_minutes(wildcards, attempt, rulename):
-    gflops = encoder_cost.text(EXPERIMENT, wildcards.model, wildcards.dataset)
+    gflops = job_resources.encoding_gflops(EXPERIMENT, wildcards.model, wildcards.dataset)[1]
     return job_resources.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
 
 

@@ -13,10 +13,11 @@ from diffzero.config import Diffusion, load_run
 from diffzero.pruning.policies import FixedStages, Full, TTest
 from diffzero.pruning.race import Race
 from diffzero.utils.io import write_json, write_parquet
-from diffzero.workflow import plan, resources
+from diffzero.workflow import resources
 from diffzero.workflow.experiment import Experiment, race_policy
+from diffzero.workflow.pilot import extrapolate, measured_calls
+from diffzero.workflow.plan import PlanError, make_plan, simulate_schedule
 from diffzero.workflow.plan_report import to_markdown
-from diffzero.workflow.queueing import end_of
 
 ROOT = Path(__file__).parents[2]
 LENGTHS = st.lists(st.floats(0, 1000), min_size=1, max_size=40)
@@ -25,7 +26,7 @@ LENGTHS = st.lists(st.floats(0, 1000), min_size=1, max_size=40)
 @settings(max_examples=60, deadline=None)
 @given(LENGTHS, st.integers(1, 12), st.floats(0, 100))
 def test_a_queue_ends_between_perfect_sharing_and_graham_s_bound(seconds, gpus, start):
-    queue = end_of(seconds, 8, gpus, start)
+    queue = simulate_schedule(seconds, 8, gpus, start)
     lengths = [start + length for length in seconds]
     least = max(max(lengths), sum(lengths) / gpus)
     assert least - 1e-6 <= queue.end_s <= sum(lengths) / gpus + (1 - 1 / gpus) * max(lengths) + 1e-6
@@ -33,10 +34,10 @@ def test_a_queue_ends_between_perfect_sharing_and_graham_s_bound(seconds, gpus, 
 
 
 def test_a_queue_by_hand():
-    queue = end_of([5, 3, 4, 2], 8, 2, 1)  # 6 | 4, then 5 on the second (9), 3 on the first (9)
+    queue = simulate_schedule([5, 3, 4, 2], 8, 2, 1)  # 6 | 4, then 5 on the second (9), 3 on the first (9)
     assert (queue.end_s, queue.longest_s, queue.busy_s) == (9, 6, 18)
     with pytest.raises(ValueError, match="plan.gpus"):
-        end_of([1], 8, 0, 1)
+        simulate_schedule([1], 8, 0, 1)
 
 
 @pytest.mark.parametrize("policy", [Full(7), FixedStages((2, 5, 9), (3, 2, 1)), TTest(20, 40)])
@@ -45,8 +46,8 @@ def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them
     race = Race(policy, 5, lambda first, last, columns: weighted[first:last, columns])
     while not race.finished:
         race.step(race.next_draws[1])
-    guess = resources.calls_a_race(policy, 5)
-    fewest, most = resources.fewest_and_most_calls(policy, 5)
+    guess = resources.calls_per_race(policy, 5)
+    fewest, most = resources.bounds_of_calls(policy, 5)
     assert isinstance(guess, float) and all(fewest <= calls <= most for calls in (guess, race.outcome().calls))
     assert guess == race.outcome().calls if not isinstance(policy, TTest) else 5 * 20 <= guess <= 5 * 40
 
@@ -55,9 +56,9 @@ def test_more_attempts_ask_for_more_up_to_the_sites_limit():
     model = Diffusion(
         kind="diffusion", title="m", licence="l", path="p", size=64, dtype="float16", parameters=860, gflops=803
     )
-    asked = [resources.minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
+    asked = [resources.score_minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
     assert asked == sorted(asked) and asked[1] >= 2 * asked[0] - 1 and asked[-1] == 240
-    assert resources.minutes(1e6, model, "auto", 1, 10**6) > resources.minutes(5e5, model, "auto", 1, 10**6)
+    assert resources.score_minutes(1e6, model, "auto", 1, 10**6) > resources.score_minutes(5e5, model, "auto", 1, 10**6)
     assert resources.denoiser_memory(model, 2) == 2 * resources.denoiser_memory(model, 1) > 2 * 860 * 4
 
 
@@ -83,11 +84,11 @@ def test_jobs_that_encode_ask_for_the_memory_of_their_encoder():
 
 def test_the_plan_counts_what_is_computed_before_scoring(tmp_path):
     run = experiment(tmp_path, models=["mini-sd", "mini-if"], baselines=["mini-clip"], datasets=["digits", "fashion"])
-    hours = plan.plan(run).preparation
+    hours = make_plan(run).hours_outside_scoring
     pixels = 2 * 400 * (32**2 + 24**2)
     assert hours["latents"] == pytest.approx(pixels / 1e6 * 4500 / 20 / 3600)
     assert hours["baselines"] == pytest.approx(2 * 400 * 2 * 160 / 20 / 3600) and hours["text"] > 0
-    assert "latents 0." in to_markdown(plan.plan(run), run.run.plan)
+    assert "latents 0." in to_markdown(make_plan(run), run.run.plan)
 
 
 CONFIG = {
@@ -137,16 +138,16 @@ def write(
 def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path):
     everything = raced(range(400), 200)
     pilot = everything[everything["image"].isin([f"image {k}" for k in range(100)])]
-    before = plan.plan(experiment(tmp_path)).estimates[0]
-    assert before.calls_from == "the floor: no pilot" and before.floor == 400 * 10 * 20
+    before = make_plan(experiment(tmp_path)).estimates[0]
+    assert before.expected.source == "the floor: no pilot" and before.floor == 400 * 10 * 20
     write(tmp_path, "pilot", pilot, 200)
-    planned = plan.plan(experiment(tmp_path))
+    planned = make_plan(experiment(tmp_path))
     after = planned.estimates[0]
     assert after.calls == pytest.approx(len(everything), rel=0.1)
-    assert abs(after.calls - len(everything)) < 4 * after.standard_error
-    assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_from
+    assert abs(after.calls - len(everything)) < 4 * after.expected.standard_error
+    assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_source
     undecided = everything.groupby("image")["draw"].max().eq(199).mean()
-    assert after.undecided == pytest.approx(undecided, abs=0.1)
+    assert after.expected.undecided == pytest.approx(undecided, abs=0.1)
     text = to_markdown(planned, experiment(tmp_path).run.plan)
     assert "100 images measured" in text and "**2,500,000**" in text and "guess" not in text
 
@@ -155,41 +156,41 @@ def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_withi
     pilot, real = (pd.read_parquet(ROOT / "tests" / "files" / "plan" / f"{run}.parquet") for run in ("pilot", "real"))
     write(tmp_path, "pilot", pilot, 100)
     run = experiment(tmp_path, images=25, policy={"max_scores": 100})
-    before = plan.plan(run)
-    assert before.estimates[0].calls_from == "8 images measured"
+    before = make_plan(run)
+    assert before.estimates[0].expected.source == "8 images measured"
     assert before.estimates[0].calls == pytest.approx(len(real), rel=0.1)
-    assert before.scored == len(pilot), "its scores are in the store"
+    assert before.stored == len(pilot), "its scores are in the store"
     write(tmp_path, "planned", real, 100)
-    after = plan.plan(run)
-    assert after.estimates[0].calls == after.scored == len(real)
-    assert after.estimates[0].hours_left == 0 and after.queues[2].jobs == 0
-    assert "0 hours are left" in to_markdown(after, run.run.plan)
+    after = make_plan(run)
+    assert after.estimates[0].calls == after.stored == len(real)
+    assert after.estimates[0].hours_left == 0 and after.schedules[2].jobs == 0
+    assert "0 hours remain" in to_markdown(after, run.run.plan)
 
 
 def test_scores_of_another_seed_measure_a_race_and_pay_for_nothing(tmp_path):
     write(tmp_path, "pilot", raced(range(20), 200), 200)
-    planned = plan.plan(experiment(tmp_path, seeds=[1]))
-    assert planned.estimates[0].calls_from == "20 images measured" and planned.scored == 0
+    planned = make_plan(experiment(tmp_path, seeds=[1]))
+    assert planned.estimates[0].expected.source == "20 images measured" and planned.stored == 0
 
 
 def test_no_more_images_are_planned_than_a_data_set_has(tmp_path):
     run = experiment(tmp_path, datasets=["dtd"], images=10**6)
-    assert plan.plan(run).estimates[0].images == run.dataset("dtd").test_size == 1880
+    assert make_plan(run).estimates[0].images == run.dataset("dtd").test_size == 1880
 
 
 def test_any_device_will_do_whose_speed_is_measured_and_another_is_named_with_those_that_will(tmp_path):
     run = experiment(tmp_path, plan={"device": "Toy 3000"})
-    with pytest.raises(plan.PlanError, match="found 'Toy 3000'.*H200"):
-        plan.plan(run)
+    with pytest.raises(PlanError, match="found 'Toy 3000'.*H200"):
+        make_plan(run)
     write(tmp_path, "pilot", raced(range(20), 200), 200, device="Maker's Toy 3000 Pro")
-    assert "measured on Maker's Toy 3000 Pro" in plan.plan(run).estimates[0].speed_from
+    assert "measured on Maker's Toy 3000 Pro" in make_plan(run).estimates[0].speed_source
 
 
 def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
     figure = [{"model": "mini-sd", "dataset": "digits", "images": 8, "draws": 30}]
     run = experiment(tmp_path, efficiency=figure)
     rows = [
-        line for line in to_markdown(plan.plan(run), run.run.plan).splitlines() if line.startswith("| mini-sd | digits")
+        line for line in to_markdown(make_plan(run), run.run.plan).splitlines() if line.startswith("| mini-sd | digits")
     ]
     assert len(rows) == 3 == len(set(rows))
 
@@ -200,24 +201,24 @@ def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is
     assert len(run.shards(run.main[0])) == 20 and run.guessed_calls_a_shard(run.main[0]) == few["shard_calls"]
     assert len(experiment(tmp_path).shards(run.main[0])) == 8, "shard_images is the smaller one"
     assert len(experiment(tmp_path, shard_calls=1).shards(run.main[0])) == 400, "an image is not divided"
-    minutes = 60 * plan.plan(run).estimates[0].hours / 20
+    minutes = 60 * make_plan(run).estimates[0].hours / 20
     for walltime, warned in ((int(minutes) + 1, False), (int(minutes / 2) + 1, True)):
-        assert ("Lower `shard_calls`" in to_markdown(plan.plan(run), run.run.plan, walltime)) == warned
+        assert ("Lower `shard_calls`" in to_markdown(make_plan(run), run.run.plan, walltime)) == warned
 
 
 def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
     long, short = raced(range(60), 200), raced(range(60), 60)
     scoring = experiment(tmp_path, policy={"max_scores": 60}).main[0]
     write(tmp_path, "long", long, 200)
-    measured = plan.measured_calls(tmp_path, scoring)
+    measured = measured_calls(tmp_path, scoring)
     assert measured["calls"].sum() == len(short) and measured["ended"].all()
     other = tmp_path / "other"
     write(other, "short", short, 60)
     scoring = experiment(other, policy={"max_scores": 200}).main[0]
-    measured = plan.measured_calls(other, scoring)
+    measured = measured_calls(other, scoring)
     cut = ~measured["ended"].to_numpy(bool)
     assert cut.any() and (measured["draws"][cut] == 60).all()
-    continued = plan.continued(measured, race_policy(experiment(other, policy={"max_scores": 200}).run.policy))
+    continued = extrapolate(measured, race_policy(experiment(other, policy={"max_scores": 200}).run.policy))
     assert continued.sum() >= len(long) * 0.9
 
 
@@ -240,29 +241,29 @@ def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, 
 
 def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_races(tmp_path):
     planned = experiment(tmp_path, **SCENES)
-    estimate = plan.plan(planned).estimates[-1]
+    estimate = make_plan(planned).estimates[-1]
     assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
     assert (estimate.floor, estimate.most) == (200 * 2 * 20, 200 * 2 * 200)
-    text = to_markdown(plan.plan(planned), planned.run.plan)
+    text = to_markdown(make_plan(planned), planned.run.plan)
     assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
 
 
 def test_a_pilot_of_the_binding_tasks_counts_undecided_races_and_not_images(tmp_path):
     planned = experiment(tmp_path, **SCENES)
-    bound = plan.plan(planned).estimates[-1]
+    bound = make_plan(planned).estimates[-1]
     # Every sentence its own prompt: what a race takes is then what its sentences took.
     images = [f"scene-0-{k}" for k in range(12)]
     rows = [(image, [2 * k, 2 * k + 1]) for k, image in enumerate(images * 10)]
     scores, undecided = binding_scores(pd.DataFrame(rows, columns=["image", "candidates"]), 200)
     write_parquet(scores, tmp_path / "pilot/scores/mini-sd/scenes/seed0" / planned.main[-1].race / "1-of-1.parquet")
-    measured = plan.plan(planned).estimates[-1]
-    assert measured.calls_from == "12 images measured" and 0.3 < undecided < 0.6
-    assert measured.undecided == pytest.approx(undecided)
+    measured = make_plan(planned).estimates[-1]
+    assert measured.expected.source == "12 images measured" and 0.3 < undecided < 0.6
+    assert measured.expected.undecided == pytest.approx(undecided)
     assert bound.floor < measured.calls < bound.most
 
 
 def test_longer_shards_start_fewer_jobs_and_lose_the_balance(tmp_path):
-    queues = plan.plan(experiment(tmp_path)).queues
+    queues = make_plan(experiment(tmp_path)).schedules
     assert [q.jobs for q in queues] == sorted((q.jobs for q in queues), reverse=True)
     assert [q.longest_s for q in queues] == sorted(q.longest_s for q in queues)
     assert len({round(q.busy_s - q.jobs * 10) for q in queues}) == 1, "the work is the same"
@@ -270,7 +271,7 @@ def test_longer_shards_start_fewer_jobs_and_lose_the_balance(tmp_path):
 
 def test_a_device_that_was_not_measured_is_planned_by_flops(tmp_path):
     write(tmp_path, "pilot", raced(range(20), 200), 200)
-    estimate = plan.plan(experiment(tmp_path, plan={"device": "H100"})).estimates[0]
-    assert "TFLOP/s" in estimate.speed_from and estimate.calls_from == "20 images measured"
+    estimate = make_plan(experiment(tmp_path, plan={"device": "H100"})).estimates[0]
+    assert "TFLOP/s" in estimate.speed_source and estimate.expected.source == "20 images measured"
     model = yaml.safe_load((ROOT / "config" / "models" / "stable-diffusion-v1-4.yaml").read_text())
-    assert resources.calls_a_second(Diffusion(**model), 312, 0.3) == pytest.approx(312e3 * 0.3 / 803)
+    assert resources.calls_per_second(Diffusion(**model), 312, 0.3) == pytest.approx(312e3 * 0.3 / 803)

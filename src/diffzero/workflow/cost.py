@@ -1,4 +1,4 @@
-"""What a run has cost so far, from the cost files beside its score shards."""
+"""Sum up the cost of a run from the cost files beside its score shards."""
 
 import json
 import shlex
@@ -10,50 +10,60 @@ import pandas as pd
 COLUMNS = ["model", "dataset", "seed", "device", "images", "calls", "reused", "seconds", "network_seconds"]
 
 
-def spending(scores: Path) -> pd.DataFrame:
-    """One row a finished shard below `scores` ({model}/{dataset}/seed{seed}/{race}/{shard}.json): COLUMNS."""
+def read_costs(scores: Path) -> pd.DataFrame:
+    """Return one row per finished shard below a run's `scores` folder.
+
+    Parameters
+    ----------
+    scores : Path
+        Folder with files {model}/{dataset}/seed{seed}/{race}/{shard}.json.
+
+    Returns
+    -------
+    pd.DataFrame
+        COLUMNS: `model`, `dataset` and `device` are strings; `seed`, `images`, `calls` (made by the job) and `reused` (scores that the
+        job read from the store) are integers; `seconds` of the job and `network_seconds` are floats.
+    """
     rows = []
     for path in sorted(scores.glob("*/*/seed*/*/*.json")):
         model, dataset, seed = path.relative_to(scores).parts[:3]
         try:
             cost = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # a job is just being run again, and Snakemake has deleted it
+        except (OSError, ValueError):  # Snakemake deletes the file of a job that it runs again
             continue
-        facts = {"model": model, "dataset": dataset, "seed": int(seed.removeprefix("seed"))}
-        rows.append(facts | {name: cost[name] for name in COLUMNS[3:]})
+        key = {"model": model, "dataset": dataset, "seed": int(seed.removeprefix("seed"))}
+        rows.append(key | {name: cost[name] for name in COLUMNS[3:]})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def summary(scores: Path) -> str:
-    """The run's cost so far in one sentence a device."""
-    table = spending(scores)
+def summarize(scores: Path) -> str:
+    """Return the cost of a run so far, one clause per device."""
+    table = read_costs(scores)
     if table.empty:
-        return f"no shard is finished yet (looked in {scores})."
-    lines = []
-    for device, mine in table.groupby("device", sort=True):
-        calls = int((mine["calls"] + mine["reused"]).sum())
-        hours = mine["network_seconds"].sum() / 3600
-        lines.append(
-            f"{len(mine)} shards, {int(mine['images'].sum())} images, {calls:,} scores in {hours:.3g} hours of the network on {device} "
-            f"({int(mine['reused'].sum()):,} of them found in the store)"
+        return f"no shard is finished yet (searched {scores})."
+    clauses = []
+    for device, rows in table.groupby("device", sort=True):
+        calls = int((rows["calls"] + rows["reused"]).sum())
+        hours = rows["network_seconds"].sum() / 3600
+        clauses.append(
+            f"{len(rows)} shards, {int(rows['images'].sum())} images, {calls:,} scores in {hours:.3g} hours of the network on {device} "
+            f"({int(rows['reused'].sum()):,} of them read from the store)"
         )
-    return "; ".join(lines) + "."
+    return "; ".join(clauses) + "."
 
 
-def command(argv: Sequence[str]) -> str:
-    """The command line that was typed, as it can be typed again."""
-    return shlex.join(["snakemake", *argv[1:]])
+def closing_message(scores: Path, argv: Sequence[str], tables: str, success: bool) -> str:
+    """Return the message that ends a run: its cost so far and the command that extends or continues it.
 
-
-def closing_words(scores: Path, argv: Sequence[str], tables: str) -> tuple[str, str]:
-    """What a run says when it ends well, and when it does not."""
-    spent, again = summary(scores), command(argv)
-    done = (
-        f"diffzero: done. Cost so far: {spent}\nTables: {tables}. "
-        f"To extend the run, add a model or a seed to the configuration and type: {again}"
+    `argv` is the command line of this Snakemake, `tables` the folder of the result tables.
+    """
+    cost, command = summarize(scores), shlex.join(["snakemake", *argv[1:]])
+    if success:
+        return (
+            f"diffzero: done. Cost so far: {cost}\nTables: {tables}. "
+            f"To extend the run, add a model or a seed to the configuration and run: {command}"
+        )
+    return (
+        f"diffzero: not finished. Cost so far: {cost}\nAll computed scores are kept. The logs of the failed jobs are named above, after "
+        f"`log:`. To continue, run: {command}"
     )
-    stuck = (
-        f"diffzero: not finished. Cost so far: {spent}\nEverything scored is kept. The failed jobs' logs are named above, after `log:`. "
-        f"To go on, type: {again}"
-    )
-    return done, stuck

@@ -240,7 +240,7 @@ class Experiment:
 
     def calls_an_image(self, scoring: Scoring) -> float:
         """Calls of all races of one image before anything is measured."""
-        return self.tasks(scoring.dataset) * resources.calls_a_race(scoring.policy, self.classes(scoring.dataset))
+        return self.tasks(scoring.dataset) * resources.calls_per_race(scoring.policy, self.classes(scoring.dataset))
 
     def shard_count(self, scoring: Scoring) -> int:
         """Shards of a scoring: as few as `shard_images` and `shard_calls` allow. From the configuration alone, so that a measurement
