@@ -33,7 +33,7 @@ class Workload:
     def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
         """The first `count` Fashion-MNIST test images, ten classes."""
         table = pd.read_parquet(FASHION_TEST).iloc[:count]
-        pixels = np.stack([transforms.crop(data, str(k), SIZE) for k, data in enumerate(table["bytes"])])
+        pixels = np.stack([transforms.crop_image(data, str(k), SIZE) for k, data in enumerate(table["bytes"])])
         prompts, names = [f"a photo of a {name}." for name in FASHION], [str(k) for k in range(len(table))]
         problem = Problem(
             dataset="fashion",

@@ -8,10 +8,10 @@ from diffzero.analysis import binding_errors, statistics
 from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.binding.scenes import sample_scene
 from diffzero.binding.tasks import TASKS
-from diffzero.data.transforms import png
+from diffzero.data.transforms import encode_png
 
 SCENES = 60
-PICTURE = png(np.zeros((4, 4, 3), dtype=np.uint8))
+PICTURE = encode_png(np.zeros((4, 4, 3), dtype=np.uint8))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from statsmodels.discrete.conditional_models import ConditionalLogit
 
 from diffzero.analysis import learned_weighting
 from diffzero.analysis.score_array import UNKNOWN, Matrices
-from diffzero.data.selection import select
+from diffzero.data.selection import select_images
 
 TRUE = np.where(np.arange(20) < 12, 2.0 - np.arange(20) / 8, 0.0)
 
@@ -82,7 +82,7 @@ def test_every_image_is_in_one_fold_and_never_judged_by_its_own_label() -> None:
 
 def test_folds_of_a_stratified_selection_of_two_classes_hold_both() -> None:
     table = pd.DataFrame({"image": [f"image {k}" for k in range(200)], "label": [0] * 100 + [1] * 100})
-    label = select(table, 40, 0, stratified=True)["label"].to_numpy()
+    label = select_images(table, 40, 0, stratified=True)["label"].to_numpy()
     assert (label[::2] == label[0]).all(), "the selection alternates"
     for fold in learned_weighting.folds(40):
         assert 5 <= label[fold].sum() <= 15 and (np.diff(fold) > 0).all()

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from diffzero.baselines import base, clip
 from diffzero.config import Clip, load_model
-from diffzero.data.transforms import png
+from diffzero.data.transforms import encode_png
 from diffzero.models.checkpoint import CheckpointError
-from diffzero.models.download import locate
+from diffzero.models.download import locate_checkpoint
 from diffzero.training.nets import CLIP_CONFIG
 from hub_server import REVISION
 
@@ -36,13 +36,13 @@ def tiny_clip(tmp_path_factory) -> Clip:
 
 
 def folder_of(settings: Clip) -> Path:
-    return locate(settings, Path())
+    return locate_checkpoint(settings, Path())
 
 
 def pictures(*sizes: tuple[int, int]) -> pd.DataFrame:
     """Random pictures of these heights and widths."""
     rng = np.random.default_rng(4)
-    data = [png(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in sizes]
+    data = [encode_png(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in sizes]
     return pd.DataFrame({"image": [f"picture {k}" for k in range(len(data))], "bytes": data})
 
 
@@ -70,7 +70,7 @@ def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):
     )
     assert np.abs(direct - reduced).max() > 1e-4
     small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    already = pd.DataFrame({"image": ["small"], "bytes": [png(small)]})
+    already = pd.DataFrame({"image": ["small"], "bytes": [encode_png(small)]})
     one, other = (clip.similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, via, CPU) for via in (None, 8))
     np.testing.assert_array_equal(one, other)
 
@@ -78,7 +78,9 @@ def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):
 def test_an_oblong_image_is_its_central_square(tiny_clip):
     rng = np.random.default_rng(6)
     pixels = rng.integers(0, 256, (40, 80, 3), dtype=np.uint8)
-    table = pd.DataFrame({"image": ["a", "b"], "bytes": [png(pixels), png(np.ascontiguousarray(pixels[:, 20:60]))]})
+    table = pd.DataFrame(
+        {"image": ["a", "b"], "bytes": [encode_png(pixels), encode_png(np.ascontiguousarray(pixels[:, 20:60]))]}
+    )
     oblong, square = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(oblong, square, atol=1e-6)
 
@@ -153,7 +155,7 @@ def test_a_clip_from_the_hub_is_that_of_its_folder(tiny_clip, fake_hub):
     fake_hub.repositories["models", "owner/clip"] = {p.name: p.read_bytes() for p in folder.iterdir()} | {
         "open_clip_pytorch_model.bin": b"never asked for", "model.safetensors": b"nor this"}  # fmt: skip
     settings = Clip(kind="clip", title="C", licence="MIT", hub="owner/clip", revision=REVISION)
-    found = locate(settings, Path())
+    found = locate_checkpoint(settings, Path())
     table = pictures((32, 32))
     np.testing.assert_array_equal(
         clip.similarities(settings, found, table, PROMPTS, None, CPU),

@@ -14,7 +14,7 @@ from timm.models import save_for_hf
 
 from diffzero.baselines import base, supervised
 from diffzero.config import ConfigError, Supervised, load_model, load_run
-from diffzero.data.transforms import png
+from diffzero.data.transforms import encode_png
 from diffzero.models.checkpoint import CheckpointError
 from diffzero.workflow.experiment import Experiment
 
@@ -43,7 +43,9 @@ def tiny(tmp_path_factory) -> Path:
 def pictures(*sizes: tuple[int, int]) -> tuple[pd.DataFrame, list[np.ndarray]]:
     rng = np.random.default_rng(1)
     pixels = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in sizes]
-    return pd.DataFrame({"image": [f"p{k}" for k in range(len(sizes))], "bytes": [png(p) for p in pixels]}), pixels
+    return pd.DataFrame(
+        {"image": [f"p{k}" for k in range(len(sizes))], "bytes": [encode_png(p) for p in pixels]}
+    ), pixels
 
 
 def test_probabilities_are_timms_own(tiny):

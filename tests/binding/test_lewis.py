@@ -17,7 +17,7 @@ from diffzero.binding.lewis import UNKNOWN, LewisError, load
 from diffzero.binding.scenes import COLOUR_RGB, SceneTableError, scenes_from_frame
 from diffzero.binding.tasks import TASKS, usable
 from diffzero.config import ConfigError, load_run
-from diffzero.data.transforms import ImageError
+from diffzero.data.decode import ImageError
 from diffzero.reporting.table_format import to_markdown
 from diffzero.reporting.tables import layout_lewis, table3_lewis
 from diffzero.workflow.experiment import Experiment

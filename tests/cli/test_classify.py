@@ -15,7 +15,7 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from diffzero.cli import classify
-from diffzero.data.transforms import png
+from diffzero.data.transforms import encode_png
 
 SRC = Path(__file__).parents[2] / "src"
 MODEL = "kind: diffusion\ntitle: tiny\nlicence: MIT\nsize: 32\ndtype: float32\npath: {path}\n"
@@ -54,7 +54,7 @@ def root(tmp_path_factory, tiny_sd) -> Path:
     (root / "config" / "models" / "empty.yaml").write_text(MODEL.format(path="nothing/here"))
     clip = "kind: clip\ntitle: c\nlicence: MIT\narchitecture: local-dir:nothing\n"
     (root / "config" / "models" / "clip.yaml").write_text(clip)
-    picture = png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    picture = encode_png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
     (root / "photo.png").write_bytes(picture)
     (root / "renamed.png").write_bytes(picture)
     (root / "broken.png").write_bytes(picture[: len(picture) // 2])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from diffzero.config import Dataset, load_dataset, load_run
 from diffzero.data.prompts import class_prompts, classification_items
-from diffzero.data.selection import test_images, with_cues
+from diffzero.data.selection import add_cue_labels, load_test_images
 from diffzero.reporting.tables import by_category, model_vs_human, table2
 from diffzero.utils.io import read_json
 from diffzero.workflow.experiment import Experiment
@@ -20,7 +20,6 @@ from workflow_copy import copy, snakemake  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "files" / "cue-conflict"
-test_images.__test__ = False  # a stage, not a test
 NAMES = load_dataset("cue_conflict", ROOT).classnames
 PAPER = pd.DataFrame({"model": ["m"], "shape_accuracy": [72.5], "note": [math.nan]})
 
@@ -51,7 +50,7 @@ def test_the_sample_is_sixteen_images_one_a_class_with_licence_and_origin():
 
 
 def test_shape_and_texture_come_from_the_file_name_two_digits_and_all():
-    found = test_images(sample(), 100, 0, ROOT).set_index("image")
+    found = load_test_images(sample(), 100, 0, ROOT).set_index("image")
     cues = {name: (NAMES[row.shape_label], NAMES[row.texture_label]) for name, row in found.iterrows()}
     assert len(cues) == 16 and (found["shape_label"] == found["label"]).all()
     assert cues["clock/clock10-truck2.png"] == ("clock", "truck")
@@ -62,11 +61,11 @@ def test_shape_and_texture_come_from_the_file_name_two_digits_and_all():
 def test_all_images_are_1280_and_those_with_a_conflict_1200():
     table = whole_set()
     assert len(table) == 1280
-    every, conflicts = with_cues(table, sample()), with_cues(table, sample(conflict_only=True))
+    every, conflicts = add_cue_labels(table, sample()), add_cue_labels(table, sample(conflict_only=True))
     assert len(every) == 1280 and len(conflicts) == 1200
     assert (every.groupby(["shape_label", "texture_label"]).size() == 5).all()
     assert (conflicts["shape_label"] != conflicts["texture_label"]).all()
-    assert len(test_images(sample(conflict_only=True), 100, 0, ROOT)) == 14
+    assert len(load_test_images(sample(conflict_only=True), 100, 0, ROOT)) == 14
 
 
 @pytest.mark.parametrize(
@@ -74,12 +73,12 @@ def test_all_images_are_1280_and_those_with_a_conflict_1200():
 )
 def test_a_name_without_its_two_cues_is_refused(name):
     with pytest.raises(ValueError, match=f"found image '{name}' of class 'bear'"):
-        with_cues(pd.DataFrame({"image": [name], "label": [1]}), sample())
+        add_cue_labels(pd.DataFrame({"image": [name], "label": [1]}), sample())
 
 
 def decisions(model: str = "m", seed: int = 0) -> pd.DataFrame:
     """On the whole set: the shape for half of the textures, the texture for a quarter, airplane for the rest."""
-    table = with_cues(whole_set(), sample())
+    table = add_cue_labels(whole_set(), sample())
     kind = table["texture_label"] % 4
     prediction = table["shape_label"].where(kind < 2, table["texture_label"].where(kind == 2, 0))
     facts = {
@@ -161,7 +160,7 @@ def test_model_vs_human_gets_its_columns_and_can_count_the_bias_from_them():
 
 
 def test_items_carry_both_labels_to_the_predictions():
-    table = with_cues(pd.DataFrame({"image": ["bear/bear1-cat2.png"], "label": [1]}), sample())
+    table = add_cue_labels(pd.DataFrame({"image": ["bear/bear1-cat2.png"], "label": [1]}), sample())
     item = classification_items(table, class_prompts("a photo of a {}.", NAMES)).iloc[0]
     assert (item["shape_label"], item["texture_label"]) == (1, NAMES.index("cat"))
 

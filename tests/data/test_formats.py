@@ -17,12 +17,12 @@ from scipy.io import savemat
 
 from data_server import DataServer
 from diffzero.config import Archive, Dataset, Download, load_dataset
-from diffzero.data.selection import test_images
-from diffzero.data.sources.formats import _idx_array, pixmap
-from diffzero.data.transforms import decode, png
+from diffzero.data.decode import decode_image
+from diffzero.data.selection import load_test_images
+from diffzero.data.sources.formats import _idx_array, encode_pnm
+from diffzero.data.transforms import encode_png
 
 ROOT = Path(__file__).parents[2]
-test_images.__test__ = False  # a stage, not a test
 RANDOM = np.random.default_rng(5)
 
 
@@ -48,7 +48,7 @@ def load(server: DataServer, name: str, *files: bytes, count: int = 100) -> pd.D
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}" if file.digest else None
         downloads.append(Download(url=f"{server.url}/{path}", digest=digest))
     changed = {"sources": [], "source": archive.model_copy(update={"files": downloads}), "test_size": None}
-    return test_images(dataset.model_copy(update=changed), count, 0, ROOT)
+    return load_test_images(dataset.model_copy(update=changed), count, 0, ROOT)
 
 
 def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
@@ -62,7 +62,7 @@ def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
 
 
 def pixels_of(found: pd.DataFrame) -> dict[str, np.ndarray]:
-    return {row.image: np.asarray(decode(row.bytes, row.image)) for row in found.itertuples()}
+    return {row.image: np.asarray(decode_image(row.bytes, row.image)) for row in found.itertuples()}
 
 
 def labels_of(found: pd.DataFrame) -> dict[str, int]:
@@ -219,23 +219,23 @@ def test_an_archive_of_class_folders_names_its_images_as_the_folder_does(server,
     from_folder = dataset.model_copy(
         update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)}), "test_size": None}
     )
-    expected = test_images(from_folder, 100, 0, ROOT)
+    expected = load_test_images(from_folder, 100, 0, ROOT)
     pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
 
 
 def test_wrong_bytes_are_not_used(server):
     dataset = load_dataset("cue_conflict", ROOT)
-    server.plain["wrong.tar.gz"] = tar({"bear/bear1-cat1.png": png(np.zeros((4, 4), np.uint8))})
+    server.plain["wrong.tar.gz"] = tar({"bear/bear1-cat1.png": encode_png(np.zeros((4, 4), np.uint8))})
     files = [Download(url=f"{server.url}/wrong.tar.gz", digest=f"sha256:{'0' * 64}")]
     source = dataset.places[1].model_copy(update={"files": files})
     with pytest.raises((OSError, ValueError), match="wrong.tar.gz.*0000000000"):
-        test_images(Dataset.model_copy(dataset, update={"sources": [], "source": source}), 5, 0, ROOT)
+        load_test_images(Dataset.model_copy(dataset, update={"sources": [], "source": source}), 5, 0, ROOT)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
 def test_a_pixmap_keeps_every_pixel(shape):
     pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8)
-    found = np.asarray(Image.open(io.BytesIO(pixmap(pixels))))
+    found = np.asarray(Image.open(io.BytesIO(encode_pnm(pixels))))
     assert np.array_equal(found, pixels)
 
 

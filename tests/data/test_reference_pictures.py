@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import __version__ as pillow
 
-from diffzero.data.transforms import ImageError, crop, decode
+from diffzero.data.decode import ImageError, decode_image
+from diffzero.data.transforms import crop_image
 
 PICTURES = Path(__file__).parents[1] / "files" / "pictures"
 DIGESTS = json.loads((PICTURES / "digests.json").read_text())
@@ -28,7 +29,7 @@ def test_crops_of_the_reference_pictures_are_the_stored_ones(name):
     """A new Pillow that fails here decodes or resizes otherwise: bump scoring's version with it."""
     data = (PICTURES / name).read_bytes()
     found = {
-        setting: hashlib.sha256(crop(data, name, *sizes).tobytes()).hexdigest()[:16]
+        setting: hashlib.sha256(crop_image(data, name, *sizes).tobytes()).hexdigest()[:16]
         for setting, sizes in SETTINGS.items()
     }
     assert found == DIGESTS[name], f"Pillow {pillow} gives other pixels than 13.0.0"
@@ -52,7 +53,7 @@ def test_a_damaged_file_is_a_picture_or_a_named_error(name, changes, kept):
     for place, value in changes:
         data[int(place * (len(data) - 1))] = value
     try:
-        image = decode(bytes(data[: max(1, int(kept * len(data)))]), "damaged")
+        image = decode_image(bytes(data[: max(1, int(kept * len(data)))]), "damaged")
     except ImageError as error:
         assert str(error).startswith("image damaged: ")
     else:

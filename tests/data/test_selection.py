@@ -12,18 +12,18 @@ from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.binding.scenes import SceneTableError, sample_scene
 from diffzero.binding.tasks import TASKS
 from diffzero.config import Dataset
+from diffzero.data.decode import ImageError
 from diffzero.data.prompts import class_prompts, classification_items
-from diffzero.data.selection import select, selection, test_images
-from diffzero.data.transforms import ImageError, crops, png
+from diffzero.data.selection import load_test_images, select_images, selection_record
+from diffzero.data.transforms import crop_images, encode_png
 
 NAMES = ["cat", "dog", "owl"]
 FIRST = ["test-007084", "test-002775", "test-003221", "test-004242"]
 WHOLE = "83b16047bf6fc322ca3fc755b6293795666d761b86a0ad0f7566ca30aee45d37"
-test_images.__test__ = False  # a stage, not a test
 
 
 def picture(seed: int) -> bytes:
-    return png(np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    return encode_png(np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8))
 
 
 def dataset(**source) -> Dataset:
@@ -55,24 +55,24 @@ FOLDER = {"kind": "folder", "path": "animals"}
 
 def test_selection_depends_on_names_and_seed_not_on_the_tables_order():
     table = pd.DataFrame({"image": [f"image {k}" for k in range(50)], "label": range(50)})
-    chosen = select(table, 12, 3)
+    chosen = select_images(table, 12, 3)
     for order in range(3):
-        pd.testing.assert_frame_equal(select(table.sample(frac=1, random_state=order), 12, 3), chosen)
-    assert list(select(table, 12, 4)["image"]) != list(chosen["image"])
+        pd.testing.assert_frame_equal(select_images(table.sample(frac=1, random_state=order), 12, 3), chosen)
+    assert list(select_images(table, 12, 4)["image"]) != list(chosen["image"])
     assert list(chosen["label"]) != sorted(chosen["label"])
 
 
 def test_a_smaller_selection_is_the_start_of_a_larger_one():
     table = pd.DataFrame({"image": [f"image {k}" for k in range(50)]})
-    whole = select(table, 1000, 0)["image"].tolist()
+    whole = select_images(table, 1000, 0)["image"].tolist()
     assert sorted(whole) == sorted(table["image"])
-    assert all(select(table, count, 0)["image"].tolist() == whole[:count] for count in (1, 7, 49))
+    assert all(select_images(table, count, 0)["image"].tolist() == whole[:count] for count in (1, 7, 49))
 
 
 def test_the_selection_is_the_same_on_every_machine():
     """Stored: a hash of seed and name decides, no generator's state."""
     table = pd.DataFrame({"image": [f"test-{k:06d}" for k in range(10000)], "label": 0})
-    chosen = select(table, 4096, 0)["image"]
+    chosen = select_images(table, 4096, 0)["image"]
     assert list(chosen[:4]) == FIRST and len(chosen) == 4096
     assert hashlib.sha256("\n".join(chosen).encode()).hexdigest() == WHOLE
 
@@ -81,9 +81,11 @@ def test_the_selection_is_the_same_on_every_machine():
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 80))
 def test_a_stratified_selection_keeps_the_classes_shares_at_every_length(labels, count):
     table = pd.DataFrame({"image": [f"image {k}" for k in range(len(labels))], "label": labels})
-    chosen = select(table, count, 0, stratified=True)
-    pd.testing.assert_frame_equal(select(table.sample(frac=1, random_state=1), count, 0, stratified=True), chosen)
-    whole = select(table, len(labels), 0, stratified=True)
+    chosen = select_images(table, count, 0, stratified=True)
+    pd.testing.assert_frame_equal(
+        select_images(table.sample(frac=1, random_state=1), count, 0, stratified=True), chosen
+    )
+    whole = select_images(table, len(labels), 0, stratified=True)
     assert whole["image"].tolist()[: len(chosen)] == chosen["image"].tolist()
     assert sorted(whole["image"]) == sorted(table["image"])
     share = len(chosen) / len(labels)
@@ -93,8 +95,8 @@ def test_a_stratified_selection_keeps_the_classes_shares_at_every_length(labels,
 
 
 def test_the_choice_is_written_down_with_ids_and_digests(folder):
-    chosen = test_images(dataset(**FOLDER), 4, 0, folder)
-    record = selection(chosen, 0, False)
+    chosen = load_test_images(dataset(**FOLDER), 4, 0, folder)
+    record = selection_record(chosen, 0, False)
     assert record["source"] == "animals" and (record["seed"], record["stratified"], record["count"]) == (0, False, 4)
     for entry in record["images"]:
         data = (folder / "animals" / entry["image"]).read_bytes()
@@ -104,7 +106,7 @@ def test_the_choice_is_written_down_with_ids_and_digests(folder):
 
 @pytest.mark.parametrize(("source", "where"), [(FOLDER, "folder"), (PARQUET, "parquet")])
 def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, where, request):
-    table = test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
+    table = load_test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
     assert len(table) == 9 and table["image"].is_unique
     number = {picture(k): k for k in range(9)}
     for row in table.itertuples():
@@ -114,22 +116,22 @@ def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, wh
 
 def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
     with pytest.raises(FileNotFoundError, match="elsewhere: found no sub-folder 'cat'"):
-        test_images(dataset(kind="folder", path="elsewhere"), 5, 0, folder)
+        load_test_images(dataset(kind="folder", path="elsewhere"), 5, 0, folder)
     with pytest.raises(FileNotFoundError, match="elsewhere.parquet: not there"):
-        test_images(dataset(**{**PARQUET, "path": "elsewhere.parquet"}), 5, 0, parquet)
+        load_test_images(dataset(**{**PARQUET, "path": "elsewhere.parquet"}), 5, 0, parquet)
     for key in ("image", "label"):
         with pytest.raises(ValueError, match=r"found columns \['photo', 'class'\], expected 'nothing'"):
-            test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
+            load_test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
 
 
 def test_sub_folders_match_as_class_names_do_and_others_are_told(folder, caplog):
-    before = test_images(dataset(**FOLDER), 100, 0, folder)
+    before = load_test_images(dataset(**FOLDER), 100, 0, folder)
     (folder / "animals" / NAMES[0]).rename(folder / "animals" / f"{NAMES[0].upper()}_")
     (folder / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
     for name in (".git", "__MACOSX", "unicorn"):
         (folder / "animals" / name).mkdir()
         (folder / "animals" / name / "1.png").write_bytes(picture(0))
-    found = test_images(dataset(**FOLDER), 100, 0, folder)
+    found = load_test_images(dataset(**FOLDER), 100, 0, folder)
     assert set(zip(found["label"], found["bytes"], strict=True)) == set(
         zip(before["label"], before["bytes"], strict=True)
     )
@@ -142,7 +144,7 @@ def test_a_folder_of_parquet_files_with_labels_in_words(tmp_path):
         rows = {"photo": [picture(3 * part + k) for k in range(3)], "class": NAMES}
         (tmp_path / "many").mkdir(exist_ok=True)
         pd.DataFrame(rows).to_parquet(tmp_path / "many" / f"part-{part}.parquet")
-    found = test_images(dataset(**{**PARQUET, "path": "many"}), 100, 0, tmp_path)
+    found = load_test_images(dataset(**{**PARQUET, "path": "many"}), 100, 0, tmp_path)
     assert sorted(found["image"]) == [f"part-{part}-{k:07d}" for part in range(2) for k in range(3)]
     assert dict(zip(found["bytes"], found["label"], strict=True)) == {picture(k): k % 3 for k in range(6)}
 
@@ -151,26 +153,26 @@ def test_a_source_without_any_image_is_refused(tmp_path):
     pd.DataFrame({"photo": [], "class": []}).to_parquet(tmp_path / "animals.parquet")
     source = {**PARQUET, "path": "animals.parquet"}
     with pytest.raises(OSError, match="found no images in animals.parquet, expected the test set"):
-        test_images(dataset(**source), 100, 0, tmp_path)
+        load_test_images(dataset(**source), 100, 0, tmp_path)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     for name in NAMES:
         (tmp_path / "animals" / name).mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="found no images"):
-        test_images(dataset(**FOLDER), 5, 0, tmp_path)
+        load_test_images(dataset(**FOLDER), 5, 0, tmp_path)
 
 
 def test_an_image_that_cannot_be_decoded_is_named(folder):
     (folder / "animals" / "owl" / "2.png").write_bytes(picture(2)[:60])
     with pytest.raises(ImageError, match="owl/2.png"):
-        test_images(dataset(**FOLDER), 100, 0, folder)
+        load_test_images(dataset(**FOLDER), 100, 0, folder)
 
 
 def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
     rows = {"photo": [{"bytes": picture(k), "path": f"{k}.png"} for k in range(3)], "class": ["Owl", "cat", "dog"]}
     pd.DataFrame(rows).to_parquet(tmp_path / "animals.parquet")
-    table = test_images(dataset(**PARQUET), 5, 0, tmp_path).set_index("image")
+    table = load_test_images(dataset(**PARQUET), 5, 0, tmp_path).set_index("image")
     assert [table.loc[f"row-{k:07d}", "label"] for k in range(3)] == [2, 0, 1]
     assert [table.loc[f"row-{k:07d}", "bytes"] for k in range(3)] == [picture(k) for k in range(3)]
 
@@ -179,7 +181,7 @@ def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
 def test_a_label_that_is_no_class_is_named(tmp_path, labels):
     pd.DataFrame({"photo": [picture(0), picture(1)], "class": labels}).to_parquet(tmp_path / "animals.parquet")
     with pytest.raises(ValueError, match="Animals: found label (eagle|nan|None|1.5), expected"):
-        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+        load_test_images(dataset(**PARQUET), 5, 0, tmp_path)
 
 
 @pytest.mark.parametrize("label", [3, -1])
@@ -187,14 +189,14 @@ def test_a_label_without_a_class_name_is_named(tmp_path, label):
     frame = pd.DataFrame({"photo": [picture(0), picture(1)], "class": [0, label]})
     frame.to_parquet(tmp_path / "animals.parquet")
     with pytest.raises(ValueError, match=rf"found label {label}, expected 0\.\.2"):
-        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+        load_test_images(dataset(**PARQUET), 5, 0, tmp_path)
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):
     frame = pd.DataFrame({"image": ["same", "same"], "photo": [picture(0), picture(1)], "class": [0, 1]})
     frame.to_parquet(tmp_path / "animals.parquet")
     with pytest.raises(ValueError, match="'same' twice"):
-        test_images(dataset(**PARQUET), 5, 0, tmp_path)
+        load_test_images(dataset(**PARQUET), 5, 0, tmp_path)
 
 
 def test_classes_of_one_name_share_a_prompt_and_are_listed():
@@ -312,6 +314,8 @@ def test_too_few_usable_scenes_are_counted():
 
 
 def test_crops_are_in_the_tables_order():
-    table = pd.DataFrame({"image": list("abc"), "bytes": [png(np.full((9, 12), 60 * k, np.uint8)) for k in range(3)]})
-    found = crops(table, 6)
+    table = pd.DataFrame(
+        {"image": list("abc"), "bytes": [encode_png(np.full((9, 12), 60 * k, np.uint8)) for k in range(3)]}
+    )
+    found = crop_images(table, 6)
     assert found.shape == (3, 6, 6, 3) and [int(found[k].mean()) for k in range(3)] == [0, 60, 120]

@@ -20,7 +20,7 @@ from PIL import Image
 
 from data_server import DataServer
 from diffzero.config import Dataset, Hub, Webdataset, load_dataset
-from diffzero.data.transforms import decode
+from diffzero.data.decode import decode_image
 from diffzero.utils.io import sha256_of, write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +29,12 @@ import json, logging, sys
 from pathlib import Path
 from pydantic import TypeAdapter
 from diffzero.config import Dataset
-from diffzero.data.selection import test_images
+from diffzero.data.selection import load_test_images
 logging.basicConfig(level=logging.WARNING)
 for name, settings in json.loads(Path(sys.argv[1]).read_text()).items():
     out = Path(sys.argv[2], name)
     try:
-        test_images(TypeAdapter(Dataset).validate_python(settings), 200, 0, Path()).to_parquet(f"{out}.parquet")
+        load_test_images(TypeAdapter(Dataset).validate_python(settings), 200, 0, Path()).to_parquet(f"{out}.parquet")
     except (OSError, ValueError) as error:
         Path(f"{out}.txt").write_text(f"{type(error).__name__}: {error}")
 """
@@ -102,7 +102,7 @@ def shards(
 def by_class(found: pd.DataFrame, dataset: Dataset) -> dict[str, int]:
     """Which picture number each class name's image shows."""
     known = {colour(number): number for number in range(256)}
-    rows = [(row, np.asarray(decode(row.bytes, row.image))[4, 4].tolist()) for row in found.itertuples()]
+    rows = [(row, np.asarray(decode_image(row.bytes, row.image))[4, 4].tolist()) for row in found.itertuples()]
     return {dataset.classnames[row.label]: known[tuple(shown)] for row, shown in rows}
 
 
@@ -258,7 +258,7 @@ def test_pets_in_title_case_and_cats_first_are_put_right(loaded):
     found = table(loaded, "pets")
     assert len(found) == 37 and found["label"].nunique() == 37
     shown = [
-        np.asarray(decode(row.bytes, row.image))[4, 4].astype(int) for row in found.itertuples()
+        np.asarray(decode_image(row.bytes, row.image))[4, 4].astype(int) for row in found.itertuples()
     ]  # JPEG: nearly the colour
     assert max(np.abs(pixel - colour(label)).max() for pixel, label in zip(shown, found["label"], strict=True)) < 6
     assert len(dataset.classnames) == 37

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diffzero.download.archives import LONGEST_HEADER, ArchiveError, Bounds, unpacked
+from diffzero.download.archives import MAX_HEADER_BYTES, ArchiveError, ArchiveLimits, iter_members
 
 FILES = {"a/1.png": b"one" * 100, "a/2.png": b"two" * 100, "notes.txt": b"no"}
 
@@ -51,7 +51,7 @@ def test_the_wanted_members_come_in_order(tmp_path, kind):
         zipped(path, *FILES.items())
     else:
         tar(path, *(member(name, data) for name, data in FILES.items()), mode=f"w:{kind.partition('.')[2]}")
-    assert list(unpacked(path, is_png)) == [(name, FILES[name]) for name in ("a/1.png", "a/2.png")]
+    assert list(iter_members(path, is_png)) == [(name, FILES[name]) for name in ("a/1.png", "a/2.png")]
     assert set(tmp_path.iterdir()) == {path}
 
 
@@ -62,7 +62,7 @@ def test_a_name_that_leads_outside_is_refused_wanted_or_not(tmp_path, kind, name
     (tar(path, member("ok.png"), member(name)) if kind == "tar" else zipped(path, ("ok.png", b""), (name, b"x")))
     for wanted in (everything, is_png):
         with pytest.raises(ArchiveError, match="leads outside the archive") as error:
-            list(unpacked(path, wanted))
+            list(iter_members(path, wanted))
         assert str(path) in str(error.value) and repr(name) in str(error.value)
     assert set(tmp_path.iterdir()) == {path}
 
@@ -72,15 +72,15 @@ def test_a_name_that_leads_outside_is_refused_wanted_or_not(tmp_path, kind, name
 def test_a_link_that_leads_outside_is_refused(tmp_path, type, target):
     path = tar(tmp_path / "x.tar", member("a/1.png"), member("a/link", b"", type=type, linkname=target))
     with pytest.raises(ArchiveError, match=r"'a/link', a link to .* outside"):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def test_a_link_inside_is_passed_over_unless_it_is_wanted(tmp_path):
     link = member("a/link.png", b"", type=tarfile.SYMTYPE, linkname="1.png")
     path = tar(tmp_path / "x.tar", member("a/1.png"), link)
-    assert [name for name, _ in unpacked(path, lambda name: name == "a/1.png")] == ["a/1.png"]
+    assert [name for name, _ in iter_members(path, lambda name: name == "a/1.png")] == ["a/1.png"]
     with pytest.raises(ArchiveError, match=r"a link to '1.png', expected a file"):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def zip_special(name: str, mode: int, data: bytes) -> tuple[zipfile.ZipInfo, bytes]:
@@ -93,24 +93,24 @@ def test_links_and_devices_of_a_zip_are_refused_too(tmp_path):
     out = zipped(tmp_path / "1", zip_special("a/link", stat.S_IFLNK, b"../../etc/passwd"))
     device = zipped(tmp_path / "2", zip_special("dev", stat.S_IFCHR, b""))
     with pytest.raises(ArchiveError, match="outside the archive"):
-        list(unpacked(out, is_png))
+        list(iter_members(out, is_png))
     with pytest.raises(ArchiveError, match="a device or pipe"):
-        list(unpacked(device, is_png))
+        list(iter_members(device, is_png))
 
 
 @pytest.mark.parametrize("type", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_devices_and_pipes_are_refused(tmp_path, type):
     path = tar(tmp_path / "x.tar", member("dev/null", b"", type=type, devmajor=1, devminor=3))
     with pytest.raises(ArchiveError, match="'dev/null', a device or pipe"):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def test_too_many_members(tmp_path):
     files = [(f"{k}.txt", b"") for k in range(12)]
     for path in (tar(tmp_path / "1", *(member(*file) for file in files)), zipped(tmp_path / "2", *files)):
-        assert list(unpacked(path, is_png, Bounds(members=12))) == []
+        assert list(iter_members(path, is_png, ArchiveLimits(members=12))) == []
         with pytest.raises(ArchiveError, match=r"found (12|more than 11) members"):
-            list(unpacked(path, is_png, Bounds(members=11)))
+            list(iter_members(path, is_png, ArchiveLimits(members=11)))
 
 
 def test_a_member_that_declares_too_much(tmp_path):
@@ -118,9 +118,9 @@ def test_a_member_that_declares_too_much(tmp_path):
         tar(tmp_path / "1", member("a.png", b"x" * 2000)),
         zipped(tmp_path / "2", ("a.png", os.urandom(2000))),
     ):
-        assert len(next(unpacked(path, is_png, Bounds(member_bytes=2000)))[1]) == 2000
+        assert len(next(iter_members(path, is_png, ArchiveLimits(member_bytes=2000)))[1]) == 2000
         with pytest.raises(ArchiveError, match="'a.png' of 2000 bytes, expected at most 1999"):
-            list(unpacked(path, is_png, Bounds(member_bytes=1999)))
+            list(iter_members(path, is_png, ArchiveLimits(member_bytes=1999)))
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
@@ -133,7 +133,7 @@ def test_a_bomb_is_stopped_wherever_it_lies(tmp_path, kind):
         tar(path, member("bomb.txt", zeros), member("a.png"), mode="w:gz")
     assert path.stat().st_size < 100_000
     with pytest.raises(ArchiveError, match=r"found (more than )?\d+ bytes"):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def test_a_zip_that_declares_less_than_it_holds(tmp_path):
@@ -141,29 +141,29 @@ def test_a_zip_that_declares_less_than_it_holds(tmp_path):
     data = path.read_bytes()
     path.write_bytes(data.replace((5000).to_bytes(4, "little"), (50).to_bytes(4, "little")))
     with pytest.raises(ArchiveError, match=r"x.zip: "):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def test_a_header_that_would_fill_the_memory(tmp_path):
     info = tarfile.TarInfo("pax")
-    info.type, info.size = tarfile.XHDTYPE, LONGEST_HEADER + 1
+    info.type, info.size = tarfile.XHDTYPE, MAX_HEADER_BYTES + 1
     path = tmp_path / "x.tar"
     path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(4096))
-    with pytest.raises(ArchiveError, match=f"header of {LONGEST_HEADER + 1} bytes"):
-        list(unpacked(path, is_png))
+    with pytest.raises(ArchiveError, match=f"header of {MAX_HEADER_BYTES + 1} bytes"):
+        list(iter_members(path, is_png))
 
 
 def test_a_name_that_comes_twice(tmp_path):
     path = tar(tmp_path / "x.tar", member("a.png", b"1"), member("./a.png", b"2"))
     with pytest.raises(ArchiveError, match="'a.png' twice"):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"\x1f\x8bnonsense", b"PK\x03\x04", bytes(100)])
 def test_what_is_no_archive_is_named(tmp_path, data):
     (tmp_path / "x.tar").write_bytes(data)
     with pytest.raises(ArchiveError, match=r"x.tar: .*Delete the file"):
-        list(unpacked(tmp_path / "x.tar", is_png))
+        list(iter_members(tmp_path / "x.tar", is_png))
 
 
 @pytest.mark.parametrize("kind", ["w:gz", "w"])
@@ -171,7 +171,7 @@ def test_half_an_archive_is_named_after_what_came_whole(tmp_path, kind):
     path = tar(tmp_path / "x.tar", *(member(f"{k}.png", os.urandom(20_000)) for k in range(9)), mode=kind)
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(ArchiveError, match="x.tar: "):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def test_an_encrypted_member_is_named(tmp_path):
@@ -181,7 +181,7 @@ def test_an_encrypted_member_is_named(tmp_path):
         data[data.index(mark) + offset] |= 1
     path.write_bytes(bytes(data))
     with pytest.raises(ArchiveError, match="encrypted"):
-        list(unpacked(path, is_png))
+        list(iter_members(path, is_png))
 
 
 def test_a_sparse_member_is_refused_though_the_archive_is_small(tmp_path):
@@ -189,5 +189,5 @@ def test_a_sparse_member_is_refused_though_the_archive_is_small(tmp_path):
     info.pax_headers = {"GNU.sparse.map": "0,4", "GNU.sparse.size": str(1 << 29), "GNU.sparse.numblocks": "1"}
     path = tar(tmp_path / "x.tar", (info, data), member("b.png"))
     with pytest.raises(ArchiveError, match="'a.png', a sparse file"):
-        list(unpacked(path, is_png))
-    assert [name for name, _ in unpacked(path, lambda name: name == "b.png")] == ["b.png"]
+        list(iter_members(path, is_png))
+    assert [name for name, _ in iter_members(path, lambda name: name == "b.png")] == ["b.png"]

@@ -12,25 +12,33 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from diffzero.download import http, url
+from diffzero.download import errors, http
 from diffzero.download import hub as hub_module
-from diffzero.download.http import (
+from diffzero.download.errors import (
+    AccessDeniedError,
+    DiskFullError,
     DownloadError,
-    Interrupted,
-    NoSpace,
-    NotThere,
-    Offline,
-    Patience,
-    Refused,
-    WrongDigest,
+    HashMismatchError,
+    OfflineError,
+    RemoteFileNotFoundError,
+    TransientDownloadError,
 )
-from diffzero.download.hub import left_out
-from diffzero.download.url import hub_file, hub_files, hub_names, plain_file
+from diffzero.download.http import RetryPolicy
+from diffzero.download.hub import (
+    cache_dir,
+    download_hub_file,
+    download_hub_files,
+    hub_file_sizes,
+    is_cached,
+    list_hub_files,
+    missing_parts,
+)
+from diffzero.download.url import download_url, url_cache_path
 from hub_server import REVISION, FakeHub, Fault
 
 REPO, TOKEN = "owner/weights", "hf_SecretSecretSecret"
 BIG = bytes(range(256)) * 12000  # 3 MB
-QUICK = Patience(timeout=0.5, attempts=4, pause=0.01, slowest=1000, window=0.4)
+QUICK = RetryPolicy(timeout=0.5, max_attempts=4, pause=0.01, min_bytes_per_second=1000, window=0.4)
 LARGE, SMALL = "unet/model.safetensors", "model_index.json"
 
 
@@ -40,8 +48,8 @@ def hub(fake_hub):
     return fake_hub
 
 
-def get(name: str = LARGE, patience: Patience = QUICK) -> Path:
-    return hub_file(REPO, REVISION, name, repo_type="model", patience=patience)
+def get(name: str = LARGE, retry_policy: RetryPolicy = QUICK) -> Path:
+    return download_hub_file(REPO, REVISION, name, repo_type="model", retry_policy=retry_policy)
 
 
 def test_a_file_lies_in_the_hubs_own_cache_and_is_asked_for_once(hub, monkeypatch):
@@ -54,16 +62,16 @@ def test_a_file_lies_in_the_hubs_own_cache_and_is_asked_for_once(hub, monkeypatc
 
 
 def test_names_are_asked_for_once_page_after_page(hub):
-    names = hub_names(REPO, REVISION, repo_type="model")
+    names = list_hub_files(REPO, REVISION, repo_type="model")
     assert names == sorted([SMALL, LARGE, "notes.txt"])
     asked = len(hub.seen)
-    assert hub_names(REPO, REVISION, repo_type="model") == names and len(hub.seen) == asked == 2
+    assert list_hub_files(REPO, REVISION, repo_type="model") == names and len(hub.seen) == asked == 2
 
 
 @pytest.mark.parametrize("cuts", [[1_000_000], [1_000_000, 1_234_567], [0, 700_001, 10, 1]])
 def test_a_cut_connection_goes_on_where_it_ended_and_no_byte_comes_twice(hub, cuts):
     hub.faults["model.safetensors"] = [Fault(cut=cut) for cut in cuts]
-    assert get(patience=Patience(timeout=1, attempts=6, pause=0.01)).read_bytes() == BIG
+    assert get(retry_policy=RetryPolicy(timeout=1, max_attempts=6, pause=0.01)).read_bytes() == BIG
     assert hub.sent("model.safetensors") == len(BIG)
     starts = [seen.range for seen in hub.asked("model.safetensors") if "cdn" in seen.path][1:]
     assert starts == [f"bytes={start}-" if start else None for start in [sum(cuts[: k + 1]) for k in range(len(cuts))]]
@@ -71,7 +79,7 @@ def test_a_cut_connection_goes_on_where_it_ended_and_no_byte_comes_twice(hub, cu
 
 def test_a_killed_process_leaves_what_it_had_to_the_next_one(hub):
     hub.faults["model.safetensors"] = [Fault(cut=500_000)] + [Fault(status=503)] * 9
-    with pytest.raises(Interrupted, match="HTTP 503; given up after 4 attempts in a row"):
+    with pytest.raises(TransientDownloadError, match="HTTP 503; given up after 4 attempts in a row"):
         get()
     hub.faults.clear()
     assert get().read_bytes() == BIG and hub.sent("model.safetensors") == len(BIG)
@@ -102,8 +110,8 @@ def test_pauses_double_and_attempts_are_bounded(hub, monkeypatch):
     pauses = []
     monkeypatch.setattr(http.time, "sleep", pauses.append)
     hub.faults["model.safetensors"] = [Fault(status=500)] * 20
-    with pytest.raises(Interrupted, match="HTTP 500"):
-        get(patience=Patience(attempts=4, pause=2))
+    with pytest.raises(TransientDownloadError, match="HTTP 500"):
+        get(retry_policy=RetryPolicy(max_attempts=4, pause=2))
     assert pauses == [2, 4, 8] and len(hub.asked("model.safetensors")) == 8  # each: the hub's redirect, then the store
 
 
@@ -116,7 +124,9 @@ def test_nothing_listens_there(hub, monkeypatch):
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
     )
-    with pytest.raises(Interrupted, match=r"owner/weights at 0123456789ab.*no connection.*4 attempts in a row"):
+    with pytest.raises(
+        TransientDownloadError, match=r"owner/weights at 0123456789ab.*no connection.*4 attempts in a row"
+    ):
         get()
 
 
@@ -126,10 +136,14 @@ def test_wrong_bytes_are_kept_aside_and_never_used(hub, wrong):
     with pytest.raises(DownloadError) as error:
         get()
     if len(wrong) < len(BIG):
-        assert isinstance(error.value, Interrupted) and "given up after 4 attempts in a row" in str(error.value)
+        assert isinstance(error.value, TransientDownloadError) and "given up after 4 attempts in a row" in str(
+            error.value
+        )
     else:
         kept = next(Path(constants.HF_HUB_CACHE).rglob("*wrong-digest-*"))
-        assert isinstance(error.value, WrongDigest) and str(kept) in str(error.value) and kept.read_bytes() == wrong
+        assert (
+            isinstance(error.value, HashMismatchError) and str(kept) in str(error.value) and kept.read_bytes() == wrong
+        )
         assert kept.name == f"unet--model.safetensors.wrong-digest-{hashlib.sha256(wrong).hexdigest()[:12]}"
         assert hashlib.sha256(BIG).hexdigest() in str(error.value)
     assert not list(Path(constants.HF_HUB_CACHE).rglob("snapshots/*/*/*"))
@@ -139,15 +153,15 @@ def test_wrong_bytes_are_kept_aside_and_never_used(hub, wrong):
 
 def test_a_small_file_is_compared_too(hub):
     hub.faults["model_index.json"] = [Fault(body=b'{"a": 2}')]
-    with pytest.raises(WrongDigest, match="found git:"):
+    with pytest.raises(HashMismatchError, match="found git:"):
         get(SMALL)
 
 
 def test_404_names_the_repository_commit_and_file(hub):
-    with pytest.raises(NotThere, match=rf"{hub.url}/{REPO} at 0123456789ab, gone.json: HTTP 404"):
+    with pytest.raises(RemoteFileNotFoundError, match=rf"{hub.url}/{REPO} at 0123456789ab, gone.json: HTTP 404"):
         get("gone.json")
-    with pytest.raises(NotThere, match=f"{hub.url}/datasets/no/body at 0123456789ab: HTTP 404"):
-        hub_names("no/body", REVISION)
+    with pytest.raises(RemoteFileNotFoundError, match=f"{hub.url}/datasets/no/body at 0123456789ab: HTTP 404"):
+        list_hub_files("no/body", REVISION)
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
@@ -160,8 +174,8 @@ def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_th
     hub.faults[LARGE] = [Fault(status=status, code=code, on="both")]
     hub.faults[f"{REPO}/tree"] = [Fault(status=status, code=code or "GatedRepo")]
     with caplog.at_level(logging.INFO):
-        for ask in (get, lambda: hub_names(REPO, REVISION, repo_type="model")):
-            with pytest.raises(Refused) as error:
+        for ask in (get, lambda: list_hub_files(REPO, REVISION, repo_type="model")):
+            with pytest.raises(AccessDeniedError) as error:
                 ask()
             text = str(error.value)
             assert f"{hub.url}/{REPO}" in text and "HF_TOKEN" in text and f"HTTP {status}" in text
@@ -203,42 +217,42 @@ def test_the_signature_of_an_address_is_not_shown(hub, caplog):
     with caplog.at_level(logging.WARNING):
         get()
     assert "cdn-secret" not in caplog.text and "model.safetensors" in caplog.text
-    assert http.shown("https://me:pass@host:8/a/b?Signature=s") == "https://host:8/a/b"
+    assert errors.redact_url("https://me:pass@host:8/a/b?Signature=s") == "https://host:8/a/b"
 
 
 def test_offline_uses_what_is_there_and_names_all_that_is_not(hub, monkeypatch):
     get(SMALL)
-    hub_names(REPO, REVISION, repo_type="model")
+    list_hub_files(REPO, REVISION, repo_type="model")
     asked = len(hub.seen)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert get(SMALL).is_file()
     with pytest.raises(
-        Offline, match=r"2 of 3 files \(3.1 MB\).*notes.txt, unet/model.safetensors.*snakemake --cores 1 check"
+        OfflineError, match=r"2 of 3 files \(3.1 MB\).*notes.txt, unet/model.safetensors.*snakemake --cores 1 check"
     ):
-        hub_files(REPO, REVISION, lambda name: True, repo_type="model")
-    with pytest.raises(Offline, match="HF_HUB_OFFLINE"):
-        plain_file(f"{hub.url}/plain/x", "x", "md5:" + "0" * 32)
-    with pytest.raises(Offline, match="list of files"):
-        hub_names("other/repo", REVISION)
+        download_hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+    with pytest.raises(OfflineError, match="HF_HUB_OFFLINE"):
+        download_url(f"{hub.url}/plain/x", "x", "md5:" + "0" * 32)
+    with pytest.raises(OfflineError, match="list of files"):
+        list_hub_files("other/repo", REVISION)
     assert len(hub.seen) == asked
 
 
 @pytest.mark.parametrize("how", ["offline", "no network"])
 def test_what_another_program_left_in_the_cache_is_used_without_a_network(hub, monkeypatch, how):
-    folder = hub_files(REPO, REVISION, lambda name: True, repo_type="model")
-    shutil.rmtree(url.cache())
+    folder = download_hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+    shutil.rmtree(cache_dir())
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
-    assert hub_files(REPO, REVISION, lambda name: True, repo_type="model", patience=QUICK) == folder
-    with pytest.raises(Offline if how == "offline" else Interrupted):
-        hub_names("other/repo", REVISION, patience=QUICK)
+    assert download_hub_files(REPO, REVISION, lambda name: True, repo_type="model", retry_policy=QUICK) == folder
+    with pytest.raises(OfflineError if how == "offline" else TransientDownloadError):
+        list_hub_files("other/repo", REVISION, retry_policy=QUICK)
 
 
 def test_hub_files_gives_the_folder(hub):
-    folder = hub_files(REPO, REVISION, lambda name: not name.endswith(".txt"), repo_type="model")
+    folder = download_hub_files(REPO, REVISION, lambda name: not name.endswith(".txt"), repo_type="model")
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == [SMALL, LARGE]
-    with pytest.raises(NotThere, match="none of the wanted files among 3"):
-        hub_files(REPO, REVISION, lambda name: False, repo_type="model")
+    with pytest.raises(RemoteFileNotFoundError, match="none of the wanted files among 3"):
+        download_hub_files(REPO, REVISION, lambda name: False, repo_type="model")
 
 
 def digest_of(data: bytes, kind: str = "sha256") -> str:
@@ -250,16 +264,18 @@ def test_a_plain_file_is_resumed_verified_and_kept(hub, kind):
     hub.plain["images.zip"] = BIG
     hub.faults["images.zip"] = [Fault(cut=1_500_000), Fault(stall=100), Fault(status=502)]
     url = f"{hub.url}/plain/images.zip"
-    path = plain_file(url, "images.zip", digest_of(BIG, kind), patience=QUICK)
-    assert path.read_bytes() == BIG and path.name == "images.zip" and path.is_relative_to(url.cache())
+    path = download_url(url, "images.zip", digest_of(BIG, kind), retry_policy=QUICK)
+    assert path.read_bytes() == BIG and path.name == "images.zip" and path.is_relative_to(cache_dir())
     assert hub.sent("images.zip") == len(BIG)
     asked = len(hub.seen)
-    assert plain_file(url, "images.zip", digest_of(BIG, kind)) == path and len(hub.seen) == asked
+    assert download_url(url, "images.zip", digest_of(BIG, kind)) == path and len(hub.seen) == asked
 
 
 def test_a_plain_file_whose_digest_nobody_published_is_used_and_its_digest_logged(hub, caplog):
     hub.plain["a.zip"] = hub.plain["b/a.zip"] = b"whatever"
-    one, other = (plain_file(f"{hub.url}/plain/{where}a.zip", "a.zip", None, patience=QUICK) for where in ("", "b/"))
+    one, other = (
+        download_url(f"{hub.url}/plain/{where}a.zip", "a.zip", None, retry_policy=QUICK) for where in ("", "b/")
+    )
     assert one.read_bytes() == b"whatever" and one != other
     assert f"no digest is known; found {digest_of(b'whatever')}" in caplog.text
 
@@ -267,35 +283,35 @@ def test_a_plain_file_whose_digest_nobody_published_is_used_and_its_digest_logge
 def test_a_plain_file_with_a_wrong_digest_is_kept_aside(hub):
     hub.plain["images.zip"] = b"<html>Please log in.</html>"
     with pytest.raises(
-        WrongDigest, match=r"found sha256:\w+, expected sha256:.*kept as .*images.zip.wrong-digest-"
+        HashMismatchError, match=r"found sha256:\w+, expected sha256:.*kept as .*images.zip.wrong-digest-"
     ) as error:
-        plain_file(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG), patience=QUICK)
-    folder = url.plain_path(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG)).parent
+        download_url(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG), retry_policy=QUICK)
+    folder = url_cache_path(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG)).parent
     assert "proxy's error page" in str(error.value) and not (folder / "images.zip").exists()
     assert [p.read_bytes() for p in folder.glob("images.zip.wrong-digest-*")] == [b"<html>Please log in.</html>"]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(404, NotThere), (403, Refused)])
+@pytest.mark.parametrize(("status", "kind"), [(404, RemoteFileNotFoundError), (403, AccessDeniedError)])
 def test_a_plain_file_that_cannot_be_had_says_where_to_put_it(hub, status, kind):
     hub.faults["images.zip"], hub.plain["images.zip"] = [Fault(status=status)], b""
     with pytest.raises(
         kind, match=rf"plain/images.zip: HTTP {status}. Download images.zip by hand and put it at .*images.zip"
     ):
-        plain_file(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG), patience=QUICK)
+        download_url(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG), retry_policy=QUICK)
 
 
 @pytest.mark.parametrize(("name", "digest"), [("../x", "md5:0"), ("x", "crc:0"), ("a/b", "sha256:0")])
 def test_a_name_or_digest_that_is_none_is_refused(name, digest):
     with pytest.raises(ValueError, match="expected a plain name"):
-        plain_file("http://127.0.0.1:9/x", name, digest)
+        download_url("http://127.0.0.1:9/x", name, digest)
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(hub, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1_000_000)
-    monkeypatch.setattr(http.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(NoSpace, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
-        hub_files(REPO, REVISION, lambda name: True, repo_type="model", patience=QUICK)
-    with pytest.raises(NoSpace, match=rf"{LARGE}: .*hub.*needs 3.1 MB"):
+    monkeypatch.setattr(errors.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(DiskFullError, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
+        download_hub_files(REPO, REVISION, lambda name: True, repo_type="model", retry_policy=QUICK)
+    with pytest.raises(DiskFullError, match=rf"{LARGE}: .*hub.*needs 3.1 MB"):
         get()
     assert hub.sent("model.safetensors") == 0
 
@@ -313,9 +329,10 @@ import resource, shutil, sys
 if not {mounted}: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 usage = shutil.disk_usage("/")
 shutil.disk_usage = lambda path: usage
-from diffzero.download.url import DownloadError, hub_file
+from diffzero.download.errors import DownloadError
+from diffzero.download.hub import download_hub_file
 try:
-    hub_file({REPO!r}, {REVISION!r}, {LARGE!r}, repo_type="model")
+    download_hub_file({REPO!r}, {REVISION!r}, {LARGE!r}, repo_type="model")
 except DownloadError as error:
     print(type(error).__name__, error)
 """
@@ -331,7 +348,9 @@ except DownloadError as error:
     finally:
         if mounted:
             subprocess.run(["umount", disk], check=True)
-    assert done.stdout.startswith("NoSpace") and str(disk) in done.stdout and "the disk is full" in done.stdout, done
+    assert done.stdout.startswith("DiskFullError") and str(disk) in done.stdout and "the disk is full" in done.stdout, (
+        done
+    )
     assert len(kept) == 1 and 1_500_000 < kept[0] <= 2 << 20
 
 
@@ -342,8 +361,8 @@ def test_a_hub_that_answers_with_another_commit_is_not_believed(hub, monkeypatch
 
 
 def test_listing_that_is_kept_is_json_with_sizes(hub):
-    sizes = url.hub_sizes(REPO, REVISION, repo_type="model")
-    (path,) = url.cache().rglob("*.json")
+    sizes = hub_file_sizes(REPO, REVISION, repo_type="model")
+    (path,) = cache_dir().rglob("*.json")
     assert json.loads(path.read_text()) == sizes == {SMALL: 8, "notes.txt": 5, LARGE: len(BIG)}
 
 
@@ -356,7 +375,7 @@ def test_the_fake_hub_counts(hub):
 
 def without_listing(monkeypatch, how: str) -> None:
     """As another program leaves the cache: files, but not our list of them; and nobody to ask."""
-    shutil.rmtree(url.cache())
+    shutil.rmtree(cache_dir())
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
 
@@ -365,12 +384,12 @@ def without_listing(monkeypatch, how: str) -> None:
 def test_a_split_of_which_a_part_is_cached_is_not_taken_for_the_whole(hub, monkeypatch, how):
     parts = [f"data/test-{k:05d}-of-00003.parquet" for k in range(3)]
     hub.repositories["datasets", REPO] = dict.fromkeys([*parts, "data/train-00000-of-00002.parquet"], BIG)
-    hub_files(REPO, REVISION, lambda name: name != parts[1])
+    download_hub_files(REPO, REVISION, lambda name: name != parts[1])
     without_listing(monkeypatch, how)
-    with pytest.raises(Offline, match=rf"1 files are lacking: {parts[1]}"):
-        hub_names(REPO, REVISION, lambda name: "test" in name, patience=QUICK)
-    with pytest.raises(Offline, match="train-00001-of-00002"):
-        hub_names(REPO, REVISION, patience=QUICK)
+    with pytest.raises(OfflineError, match=rf"1 files are lacking: {parts[1]}"):
+        list_hub_files(REPO, REVISION, lambda name: "test" in name, retry_policy=QUICK)
+    with pytest.raises(OfflineError, match="train-00001-of-00002"):
+        list_hub_files(REPO, REVISION, retry_policy=QUICK)
 
 
 def test_sharded_weights_of_which_a_part_is_cached_are_not_taken_for_the_whole(hub, monkeypatch):
@@ -378,20 +397,22 @@ def test_sharded_weights_of_which_a_part_is_cached_are_not_taken_for_the_whole(h
     index = json.dumps({"weight_map": {"a": "model.safetensors", "b": "other.safetensors"}}).encode()
     files = dict.fromkeys([*parts, "vae/model.safetensors", "vae/other.safetensors"], BIG)
     hub.repositories["models", REPO] = files | {"vae/model.safetensors.index.json": index}
-    folder = hub_files(REPO, REVISION, lambda name: name not in (parts[0], "vae/other.safetensors"), repo_type="model")
-    assert left_out(files, folder) == []
+    folder = download_hub_files(
+        REPO, REVISION, lambda name: name not in (parts[0], "vae/other.safetensors"), repo_type="model"
+    )
+    assert missing_parts(files, folder) == []
     without_listing(monkeypatch, "offline")
-    with pytest.raises(Offline, match=rf"2 files are lacking: {parts[0]}, vae/other.safetensors"):
-        hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+    with pytest.raises(OfflineError, match=rf"2 files are lacking: {parts[0]}, vae/other.safetensors"):
+        download_hub_files(REPO, REVISION, lambda name: True, repo_type="model")
 
 
 def test_a_cached_file_of_another_size_than_listed_is_completed(hub, caplog):
-    path = hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE
+    path = download_hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE
     blob = path.resolve()
     blob.write_bytes(BIG[:1_000_000])
     before = hub.sent("model.safetensors")
-    assert not url.is_cached(REPO, REVISION, LARGE, "model")
-    assert (hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE).read_bytes() == BIG
+    assert not is_cached(REPO, REVISION, LARGE, "model")
+    assert (download_hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE).read_bytes() == BIG
     assert hub.sent("model.safetensors") - before == len(BIG) - 1_000_000 and "completing it" in caplog.text
 
 
@@ -406,15 +427,15 @@ def test_a_list_of_files_that_is_none_is_named_at_once(hub, body):
     with pytest.raises(
         DownloadError, match=r"owner/weights at 0123456789ab: its list of files cannot be read"
     ) as error:
-        hub_names(REPO, REVISION, repo_type="model", patience=QUICK)
-    assert not isinstance(error.value, Interrupted) and len(hub.seen) == 1
+        list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK)
+    assert not isinstance(error.value, TransientDownloadError) and len(hub.seen) == 1
 
 
 def test_a_list_of_files_without_an_end_is_given_up(hub, monkeypatch):
     monkeypatch.setattr(hub_module, "MOST_PAGES", 5)
     hub.endless = True
     with pytest.raises(DownloadError, match="no end after 5 pages"):
-        hub_names(REPO, REVISION, repo_type="model", patience=QUICK)
+        list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK)
     hub.endless = False
 
 
@@ -422,7 +443,7 @@ def test_a_body_longer_than_announced_does_not_fill_the_disk(hub):
     hub.faults["model.safetensors"] = [Fault(endless=True)]
     with pytest.raises(DownloadError, match=rf"{LARGE}: found more than {len(BIG)} bytes") as error:
         get()
-    assert not isinstance(error.value, Interrupted)
+    assert not isinstance(error.value, TransientDownloadError)
     assert all(path.stat().st_size == 0 for path in Path(constants.HF_HUB_CACHE).rglob("*.incomplete"))
 
 
@@ -434,12 +455,12 @@ def test_a_busy_server_is_left_the_time_it_asks_for_within_bounds(hub, monkeypat
     busy = [Fault(status=429, retry_after=value) for value in ("7", "Wed, 21 Oct 2099 07:28:00 GMT", "soon")]
     hub.faults[{"listing": f"{REPO}/tree", "file": "model.safetensors", "plain": "a.zip"}[where]] = busy
     ask = {
-        "listing": lambda: hub_names(REPO, REVISION, repo_type="model", patience=QUICK),
+        "listing": lambda: list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK),
         "file": get,
-        "plain": lambda: plain_file(f"{hub.url}/plain/a.zip", "a.zip", None, patience=QUICK),
+        "plain": lambda: download_url(f"{hub.url}/plain/a.zip", "a.zip", None, retry_policy=QUICK),
     }
     ask[where]()
-    assert pauses == [7, http.LONGEST_PAUSE, pytest.approx(0.04)]
+    assert pauses == [7, http.MAX_PAUSE, pytest.approx(0.04)]
 
 
 @pytest.mark.parametrize("status", [410, 451])
@@ -448,23 +469,23 @@ def test_every_refusal_names_what_was_asked_for(hub, status):
     hub.faults[f"{REPO}/tree"] = [Fault(status=status)]
     hub.faults["a.zip"] = [Fault(status=status)]
     hub.faults[LARGE] = [Fault(status=status, on="HEAD")]
-    kind = NotThere if status == 410 else DownloadError
+    kind = RemoteFileNotFoundError if status == 410 else DownloadError
     with pytest.raises(kind, match=rf"{REPO} at 0123456789ab: HTTP {status}"):
-        hub_names(REPO, REVISION, repo_type="model", patience=QUICK)
+        list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK)
     with pytest.raises(kind, match=rf"{REPO} at 0123456789ab, {LARGE}: HTTP {status}"):
         get()
     with pytest.raises(kind, match=rf"plain/a.zip: HTTP {status}"):
-        plain_file(f"{hub.url}/plain/a.zip", "a.zip", None, patience=QUICK)
+        download_url(f"{hub.url}/plain/a.zip", "a.zip", None, retry_policy=QUICK)
 
 
 def test_offline_a_broken_plain_file_is_named_and_nobody_is_asked(hub, monkeypatch):
     hub.plain["images.zip"] = BIG
     url, digest = f"{hub.url}/plain/images.zip", digest_of(BIG)
-    path = plain_file(url, "images.zip", digest, patience=QUICK)
+    path = download_url(url, "images.zip", digest, retry_policy=QUICK)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert plain_file(url, "images.zip", digest) == path
+    assert download_url(url, "images.zip", digest) == path
     path.write_bytes(BIG[:100])
     asked = len(hub.seen)
-    with pytest.raises(Offline, match="found another file than expected in the cache"):
-        plain_file(url, "images.zip", digest)
+    with pytest.raises(OfflineError, match="found another file than expected in the cache"):
+        download_url(url, "images.zip", digest)
     assert len(hub.seen) == asked

@@ -14,15 +14,15 @@ from huggingface_hub import constants
 
 from checkpoints import digest_of
 from diffzero.config import Clip, Diffusion, Supervised
-from diffzero.download import url
-from diffzero.download.http import Patience
-from diffzero.download.url import NoSpace
+from diffzero.download.errors import DiskFullError
+from diffzero.download.http import RetryPolicy
+from diffzero.download.hub import cache_dir
 from diffzero.models import download, load
 from diffzero.models.checkpoint import OPEN_CLIP, TIMM, CheckpointError, is_needed, stamps
-from diffzero.models.download import inspect, locate
+from diffzero.models.download import inspect_checkpoint, locate_checkpoint
 from hub_server import REVISION, Fault
 
-QUICK = Patience(timeout=1, attempts=2, pause=0.01)
+QUICK = RetryPolicy(timeout=1, max_attempts=2, pause=0.01)
 OTHER = {"hub": "mirror/sd", "revision": REVISION}
 
 
@@ -54,13 +54,13 @@ def served(fake_hub, tiny_sd):
 
 
 def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny_sd):
-    folder = locate(diffusion(), Path(), QUICK)
+    folder = locate_checkpoint(diffusion(), Path(), QUICK)
     assert set(files_of(folder)) == set(files_of(tiny_sd))
     load(folder, "float32", "cpu")
     asked = len(served.seen)
-    assert locate(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
+    assert locate_checkpoint(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
-    found = inspect(diffusion(), Path())
+    found = inspect_checkpoint(diffusion(), Path())
     assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
     assert set(found["files"]) == set(files_of(tiny_sd)) and found["digest"] == digest_of(tiny_sd)
 
@@ -69,8 +69,8 @@ def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_
     for name, data in served.repositories["models", "owner/sd"].items():
         (tmp_path / "whole" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "whole" / name).write_bytes(data)
-    whole = inspect(diffusion(path=str(tmp_path / "whole")), Path())
-    assert whole["digest"] == inspect(diffusion(), Path())["digest"]
+    whole = inspect_checkpoint(diffusion(path=str(tmp_path / "whole")), Path())
+    assert whole["digest"] == inspect_checkpoint(diffusion(), Path())["digest"]
 
 
 @pytest.mark.parametrize("status", [404, 401, 403])
@@ -78,7 +78,7 @@ def test_mirrors_are_tried_in_their_order_and_the_first_good_one_is_taken(served
     served.repositories["models", "mirror/sd"] = served.repositories.pop(("models", "owner/sd"))
     served.faults["owner/sd/tree"] = [Fault(status=status, code="GatedRepo" if status != 404 else "RepoNotFound")]
     gone = {"hub": "gone/sd", "revision": REVISION}
-    folder = locate(diffusion(mirrors=[gone, OTHER]), Path(), QUICK)
+    folder = locate_checkpoint(diffusion(mirrors=[gone, OTHER]), Path(), QUICK)
     assert "mirror--sd" in str(folder)
     trees = [seen.path.split("/tree/")[0] for seen in served.seen if "/tree/" in seen.path]
     assert list(dict.fromkeys(trees)) == ["api/models/owner/sd", "api/models/gone/sd", "api/models/mirror/sd"]
@@ -89,35 +89,35 @@ def test_when_none_gives_them_every_source_and_its_reason_is_named(served):
     served.repositories.clear()
     served.faults["mirror/sd/tree"] = [Fault(status=403, code="GatedRepo")]
     with pytest.raises(CheckpointError) as error:
-        locate(diffusion(mirrors=[OTHER], gated=True), Path(), QUICK)
+        locate_checkpoint(diffusion(mirrors=[OTHER], gated=True), Path(), QUICK)
     text = str(error.value)
     assert text.index(f"1. {served.url}/owner/sd at 0123456789ab: HTTP 404") < text.index(f"2. {served.url}/mirror/sd")
     assert "HF_TOKEN" in text and "set `path`" in text and f"Accept the licence on {served.url}/mirror/sd" in text
 
 
 def test_a_full_disk_is_no_reason_to_try_a_mirror(served, monkeypatch):
-    monkeypatch.setattr("diffzero.download.http.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
-    with pytest.raises(NoSpace, match="needs .* found 10 B free"):
-        locate(diffusion(mirrors=[OTHER]), Path(), QUICK)
+    monkeypatch.setattr("diffzero.download.errors.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
+    with pytest.raises(DiskFullError, match="needs .* found 10 B free"):
+        locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK)
     assert not [seen for seen in served.seen if "mirror" in seen.path]
 
 
 def test_a_broken_transfer_of_one_file_of_a_model_goes_on(served, tiny_sd):
     size = (tiny_sd / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
     served.faults["unet/diffusion_pytorch_model.safetensors"] = [Fault(cut=size // 3)]
-    locate(diffusion(), Path(), QUICK)
+    locate_checkpoint(diffusion(), Path(), QUICK)
     assert served.sent("unet/diffusion_pytorch_model.safetensors") == size
 
 
 def test_offline_names_all_files_that_are_lacking_at_once(served, monkeypatch):
-    folder = locate(diffusion(), Path(), QUICK)
+    folder = locate_checkpoint(diffusion(), Path(), QUICK)
     for name in ("unet/config.json", "vae/diffusion_pytorch_model.safetensors"):
         (folder / name).unlink()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
         CheckpointError, match=r"2 of \d+ files .*unet/config.json, vae/diffusion_pytorch_model.safetensors"
     ):
-        locate(diffusion(), Path(), QUICK)
+        locate_checkpoint(diffusion(), Path(), QUICK)
 
 
 def pickle_only(served, *names: str) -> None:
@@ -130,7 +130,7 @@ def pickle_only(served, *names: str) -> None:
 def test_a_repository_of_pickles_is_refused_before_anything_is_downloaded(served):
     pickle_only(served)
     with pytest.raises(CheckpointError) as error:
-        locate(diffusion(), Path(), QUICK)
+        locate_checkpoint(diffusion(), Path(), QUICK)
     text = str(error.value)
     assert "only pickled weights (" in text and "expected safetensors" in text
     assert f"P.from_pretrained('owner/sd', revision='{REVISION}', safety_checker=None).save_pretrained(" in text
@@ -149,8 +149,8 @@ def test_a_repository_that_lacks_a_part_as_safetensors_is_passed_over_for_its_mi
         ),  # another precision is not used
     ):
         served.repositories["models", "owner/sd"] = files | extra
-        shutil.rmtree(url.cache(), ignore_errors=True)
-        assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+        shutil.rmtree(cache_dir(), ignore_errors=True)
+        assert "mirror--sd" in str(locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK))
         assert said in caplog.text
     assert not [seen for seen in served.seen if "owner/sd/resolve" in seen.path]
 
@@ -159,7 +159,7 @@ def test_a_repository_without_a_model_index_is_passed_over_for_its_mirror(served
     files = served.repositories["models", "owner/sd"]
     served.repositories["models", "mirror/sd"] = dict(files)
     del files["model_index.json"]
-    assert "mirror--sd" in str(locate(diffusion(mirrors=[OTHER]), Path(), QUICK))
+    assert "mirror--sd" in str(locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK))
     assert "found no model_index.json, expected it there" in caplog.text
 
 
@@ -169,7 +169,7 @@ def test_a_baseline_of_pickles_is_refused_before_anything_is_downloaded(served, 
     values = {"title": "B", "licence": "MIT", "hub": "owner/sd", "revision": REVISION}
     values |= {"kind": "clip"} if kind is Clip else {"kind": "supervised", "classes": {"imagenet": "outputs"}}
     with pytest.raises(CheckpointError, match=r"only pickled weights .*save it as .*model.safetensors"):
-        locate(kind.model_validate(values), Path(), QUICK)
+        locate_checkpoint(kind.model_validate(values), Path(), QUICK)
 
 
 class Bomb:
@@ -188,7 +188,7 @@ def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_pa
     bomb.mkdir()
     (bomb / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
     with pytest.raises(CheckpointError, match="Pickled weights are refused"):
-        download.require_whole(Clip(kind="clip", title="C", licence="MIT", path=str(bomb)), bomb)
+        download.require_complete(Clip(kind="clip", title="C", licence="MIT", path=str(bomb)), bomb)
     assert not (tmp_path / "mark").exists()
     torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, bomb / name)
     with pytest.raises(CheckpointError) as error:
@@ -230,7 +230,7 @@ def test_what_is_needed_of_the_real_repositories():
 
 
 def test_the_folder_of_a_model_by_its_path_costs_no_request(served, tiny_sd):
-    assert locate(diffusion(path=str(tiny_sd)), Path()) == tiny_sd and not served.seen
+    assert locate_checkpoint(diffusion(path=str(tiny_sd)), Path()) == tiny_sd and not served.seen
     assert json.loads((tiny_sd / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
 
 

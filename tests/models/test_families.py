@@ -159,7 +159,7 @@ def test_if_2_sees_the_small_image_as_the_pipeline_prepares_it(folders):
     pipe = IFSuperResolutionPipeline.from_pretrained(folders["DeepFloyd IF-II"])
     pixels = np.random.default_rng(2).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
     found = DeepFloydIFSuperResolution.encode_conditions(folders["DeepFloyd IF-II"], pixels)["small"]
-    small = [Image.fromarray(transforms.reduced(crop, 64)) for crop in pixels]
+    small = [Image.fromarray(transforms.downsample(crop, 64)) for crop in pixels]
     upscaled = torch.nn.functional.interpolate(
         pipe.preprocess_image(small, 1, "cpu"), (256, 256), mode="bilinear", align_corners=True
     )

@@ -95,7 +95,7 @@ def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
     )
     pngs = pd.read_parquet(MINI_SD.parents[1] / "data" / "fashion-test.parquet")["bytes"].head(6)
     names = [f"{k}" for k in range(len(pngs))]
-    pixels = np.stack([transforms.crop(png, name, 32) for png, name in zip(pngs, names, strict=True)])
+    pixels = np.stack([transforms.crop_image(png, name, 32) for png, name in zip(pngs, names, strict=True)])
     problem = Problem(
         dataset="fashion",
         seed=0,

@@ -15,7 +15,7 @@ from diffzero import models
 from diffzero.config import Weighting
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
-from diffzero.data.transforms import crops
+from diffzero.data.transforms import crop_images
 from diffzero.models.checkpoint import CheckpointError
 from diffzero.pruning.policies import Full, TTest
 from diffzero.scoring.inputs import Inputs, text_bytes
@@ -29,7 +29,7 @@ CALLS = 2 * 3 * 6  # images x classes x draws
 def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
     """Two digits, three classes, six draws each, already scored once."""
     torch.set_num_threads(1)
-    table, pixels = digits.load().head(2), crops(digits.load().head(2), 32)
+    table, pixels = digits.load().head(2), crop_images(digits.load().head(2), 32)
     prompts = class_prompts("the number {}.", ["0", "1", "2"])
     write_parquet(table, tmp_path / "images.parquet")
     write_parquet(classification_items(table, prompts), tmp_path / "items.parquet")

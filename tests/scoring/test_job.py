@@ -16,7 +16,7 @@ from checkpoints import on_record
 from diffzero import models
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
-from diffzero.data.transforms import crops
+from diffzero.data.transforms import crop_images
 from diffzero.scoring.inputs import text_bytes
 from diffzero.scoring.problem import shard_rows
 from diffzero.scoring.store import Store, StoreError
@@ -129,7 +129,7 @@ def inputs(tmp_path_factory, tiny_sd) -> Path:
     base = tmp_path_factory.mktemp("inputs")
     table = digits.load().head(IMAGES)
     prompts = class_prompts("the number {}.", [str(k) for k in range(CLASSES)])
-    pixels, family = crops(table, 32), models.family(tiny_sd)
+    pixels, family = crop_images(table, 32), models.family(tiny_sd)
     write_parquet(table, base / "images.parquet")
     write_parquet(classification_items(table, prompts), base / "items.parquet")
     (base / "prompts.json").write_text(json.dumps(prompts))

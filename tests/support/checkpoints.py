@@ -4,7 +4,7 @@ from pathlib import Path
 
 from diffzero.config import Diffusion
 from diffzero.models.checkpoint import Recorded
-from diffzero.models.download import inspect
+from diffzero.models.download import inspect_checkpoint
 from diffzero.utils.io import write_json
 
 
@@ -16,10 +16,10 @@ def model(folder: Path) -> Diffusion:
 
 def on_record(folder: Path, record: Path) -> Recorded:
     """The checkpoint in `folder`, written to the file `record` and read again."""
-    write_json(inspect(model(folder), Path()), record)
+    write_json(inspect_checkpoint(model(folder), Path()), record)
     return Recorded.read(record)
 
 
 def digest_of(folder: Path) -> str:
     """What stands for the checkpoint in a score's identity."""
-    return inspect(model(folder), Path())["digest"]
+    return inspect_checkpoint(model(folder), Path())["digest"]

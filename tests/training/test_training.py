@@ -212,7 +212,7 @@ def test_test_digits_are_never_trained_on(training_set):
     table = digits.load()
     assert len(trained) + len(table) == len(load_digits().target) == 1797
     seen = {picture.tobytes() for picture in trained}
-    tested = [mini_data.images.crop(data, "digit", 32).tobytes() for data in table["bytes"]]
+    tested = [mini_data.images.crop_image(data, "digit", 32).tobytes() for data in table["bytes"]]
     assert len(tested) == 500 and not seen & set(tested)
     assert (np.bincount(table["label"]) > 30).all()
 

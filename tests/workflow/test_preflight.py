@@ -16,8 +16,9 @@ from huggingface_hub import constants
 from timm.models import save_for_hf
 
 from diffzero.config import load_run
-from diffzero.download.http import Interrupted, NotThere, Offline
-from diffzero.download.url import hub_files, plain_file
+from diffzero.download.errors import OfflineError, RemoteFileNotFoundError, TransientDownloadError
+from diffzero.download.hub import download_hub_files
+from diffzero.download.url import download_url
 from diffzero.workflow import preflight
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import DOWNLOAD, MISSING, THERE, Missing, require, to_text
@@ -99,7 +100,7 @@ def test_each_state_with_size_licence_and_place(root, fake_hub):
 
 
 def test_what_is_cached_is_there_also_offline_and_the_rest_is_named_at_once(root, fake_hub, monkeypatch):
-    hub_files("owner/open", REVISION, lambda name: "fp16" not in name, repo_type="model")
+    download_hub_files("owner/open", REVISION, lambda name: "fp16" not in name, repo_type="model")
     assert needs(root, ["open"])["open"].state == THERE
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     asked = len(fake_hub.seen)
@@ -125,23 +126,25 @@ def test_files_by_their_addresses(fake_hub, monkeypatch):
     a, b = (SimpleNamespace(url=f"{fake_hub.url}/plain/{name}.zip", digest=None) for name in "ab")
     gone = SimpleNamespace(url=f"{fake_hub.url}/plain/gone.zip", digest=None)
     assert preflight.of_files([a, b], preflight.Outside()) == (DOWNLOAD, 8)
-    plain_file(a.url, "a.zip", None)
+    download_url(a.url, "a.zip", None)
     assert preflight.of_files([a, b], preflight.Outside()) == (DOWNLOAD, 3) and preflight.of_files(
         [a], preflight.Outside()
     ) == (
         THERE,
         5,
     )
-    with pytest.raises(NotThere, match="plain/gone.zip: HTTP 404"):
+    with pytest.raises(RemoteFileNotFoundError, match="plain/gone.zip: HTTP 404"):
         preflight.of_files([gone], preflight.Outside())
     outside = preflight.Outside()
     for port in (9, 10, 9):
-        with pytest.raises(Interrupted, match=f"http://127.0.0.1:{port} cannot be reached, and it is not in the cache"):
+        with pytest.raises(
+            TransientDownloadError, match=f"http://127.0.0.1:{port} cannot be reached, and it is not in the cache"
+        ):
             outside.size(f"http://127.0.0.1:{port}/x")
     assert outside.unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
     assert outside.size(a.url) == 5  # others are still asked
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(Offline, match="b.zip: not in the cache"):
+    with pytest.raises(OfflineError, match="b.zip: not in the cache"):
         preflight.of_files([a, b], outside)
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.data.transforms import each_crop
+from diffzero.data.transforms import iter_crops
 from diffzero.utils.io import write_npy_rows
 from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 images, size = pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)
-crops = (crop[None] for crop in each_crop(images, size, snakemake.params.via))
+crops = (crop[None] for crop in iter_crops(images, size, snakemake.params.via))
 write_npy_rows(crops, len(images), Path(snakemake.output[0]))

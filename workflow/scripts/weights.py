@@ -5,10 +5,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from diffzero.config import Model
-from diffzero.models.download import inspect
+from diffzero.models.download import inspect_checkpoint
 from diffzero.utils.io import write_json
 from diffzero.utils.logging import log_to
 
 log_to(snakemake.log[0])
 model = TypeAdapter(Model).validate_python(snakemake.params.model)
-write_json(inspect(model, Path()), Path(snakemake.output[0]))
+write_json(inspect_checkpoint(model, Path()), Path(snakemake.output[0]))

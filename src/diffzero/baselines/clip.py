@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from diffzero.baselines.base import encode, normalised
 from diffzero.baselines.decisions import decided
 from diffzero.config import Clip
-from diffzero.data.transforms import crops
+from diffzero.data.transforms import crop_images
 from diffzero.models.checkpoint import OPEN_CLIP, CheckpointError, single
 
 
@@ -64,7 +64,7 @@ def similarities(
     """
     model, tokenizer = load(clip, folder, device)
     size = model.visual.image_size
-    pixels = crops(table, size[0] if isinstance(size, tuple) else size, via)
+    pixels = crop_images(table, size[0] if isinstance(size, tuple) else size, via)
     mean, std = (getattr(model.visual, name) for name in ("image_mean", "image_std"))
     with torch.inference_mode():
         tokens = tokenizer(prompts)

@@ -15,7 +15,7 @@ from torch import nn
 
 from diffzero.baselines.base import encode, normalised
 from diffzero.baselines.decisions import decided
-from diffzero.data.transforms import crops
+from diffzero.data.transforms import crop_images
 from diffzero.models.checkpoint import TIMM, CheckpointError, single
 
 TOP = 5
@@ -39,7 +39,7 @@ def probabilities(folder: Path, table: pd.DataFrame, via: int | None, device: to
     """Softmax [image, output] of each image: the protocol's own crop at the network's input size, its own normalisation."""
     model = load(folder).to(device)
     data = resolve_model_data_config(model)
-    pixels = crops(table, data["input_size"][-1], via)
+    pixels = crop_images(table, data["input_size"][-1], via)
     with torch.inference_mode():
         outputs = encode(
             lambda rows: model(normalised(rows, data["mean"], data["std"])), torch.from_numpy(pixels), device

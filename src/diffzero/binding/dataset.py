@@ -9,7 +9,7 @@ import pandas as pd
 
 from diffzero.binding.scenes import SceneTableError, scenes_from_frame, wrong_cell
 from diffzero.binding.tasks import TASKS, askable, examples
-from diffzero.data import transforms
+from diffzero.data.decode import ImageError, decode_image
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ def _require_pictures(table: pd.DataFrame, where: str) -> None:
         if not isinstance(data, bytes) or not data:
             raise wrong_cell(where, row, "image", "no bytes" if data == b"" else repr(data), "the bytes of a picture")
         try:
-            transforms.decode(data, f"of row {row}")
-        except transforms.ImageError as error:
+            decode_image(data, f"of row {row}")
+        except ImageError as error:
             raise wrong_cell(where, row, "image", "no whole picture", "a PNG, JPEG or WebP file") from error
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.binding.scenes import COLOURS, HELD_OUT, POSITIONS, SHAPES, Pair, column
-from diffzero.data import transforms
+from diffzero.data.decode import decode_image
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     rows = []
     for name in ranked[:count]:
         data = (path.parent / "images" / split / name).read_bytes()
-        transforms.decode(data, f"{split}/{name}")
+        decode_image(data, f"{split}/{name}")
         # 56 bits: twenty times as many addresses still fit into the 64 of a random generator's key.
         number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
         held_out = any(pair in HELD_OUT for pair in known[name])

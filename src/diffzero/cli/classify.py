@@ -9,7 +9,7 @@ import numpy as np
 from diffzero.api import Classification, classify
 from diffzero.config import ConfigError, Diffusion, Policy, Weighting, load_block, load_model
 from diffzero.models.base import PromptTooLong
-from diffzero.models.download import locate
+from diffzero.models.download import locate_checkpoint
 from diffzero.reporting import figures
 from diffzero.scoring.engine import ScoreError
 from diffzero.scoring.oom import TooLarge
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
     model = load_model(options.model, root)
     if not isinstance(model, Diffusion):
         raise ConfigError(f"model {options.model}: found kind {model.kind}, expected a diffusion model, e.g. mini-sd.")
-    result = classify(options.image, prompts, locate(model, root), model, policy, weighting, options.seed)
+    result = classify(options.image, prompts, locate_checkpoint(model, root), model, policy, weighting, options.seed)
     means = result.running_means()
     draws = np.arange(1, len(means) + 1)
     figures.save(figures.race(means, result.prompts, result.eliminated_at(), draws), options.out)

@@ -8,14 +8,14 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from diffzero.config import Dataset
-from diffzero.data import transforms
-from diffzero.data.sources import registry
+from diffzero.data.decode import decode_image
+from diffzero.data.sources import load_images
 
 log = logging.getLogger(__name__)
 CUES = ["shape_label", "texture_label"]
 
 
-def select(table: pd.DataFrame, count: int, seed: int, stratified: bool = False) -> pd.DataFrame:
+def select_images(table: pd.DataFrame, count: int, seed: int, stratified: bool = False) -> pd.DataFrame:
     """`count` rows (all, where there are fewer) in an order that the seed and the image names decide, whatever the table's order.
 
     The first rows of a larger selection are the smaller selection, so that more images extend a run. `stratified`: the first rows
@@ -32,7 +32,7 @@ def select(table: pd.DataFrame, count: int, seed: int, stratified: bool = False)
     return shuffled.iloc[:count].reset_index(drop=True)
 
 
-def with_cues(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+def add_cue_labels(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     """The table, for cue-conflict images with the labels of shape and texture (CUES) that their file names tell.
 
     Raises ValueError for a name without them, and where the shape's class is not the image's label.
@@ -54,18 +54,20 @@ def with_cues(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     return labelled[differs].reset_index(drop=True) if dataset.conflict_only else labelled
 
 
-def test_images(dataset: Dataset, count: int, seed: int, root: Path, stratified: bool = False) -> pd.DataFrame:
+def load_test_images(dataset: Dataset, count: int, seed: int, root: Path, stratified: bool = False) -> pd.DataFrame:
     """The run's test images: columns image, label, bytes, source, digest, and CUES where the data set has them.
 
     Raises ImageError for one that cannot be decoded.
     """
-    chosen = registry.load(dataset, root, lambda table: select(with_cues(table, dataset), count, seed, stratified))
+    chosen = load_images(
+        dataset, root, lambda table: select_images(add_cue_labels(table, dataset), count, seed, stratified)
+    )
     for row in chosen.itertuples():
-        transforms.decode(row.bytes, row.image)
+        decode_image(row.bytes, row.image)
     return chosen.assign(digest=[hashlib.sha256(data).hexdigest() for data in chosen["bytes"]])
 
 
-def selection(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict:
+def selection_record(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict:
     """The choice in writing: where from, by which seed, and each image's name, label and SHA-256, in the run's order.
 
     Another source names and encodes the same pictures differently, so two runs made the same choice when these records are equal.

@@ -6,90 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+
+from diffzero.data.decode import (
+    decode_image,
+)
 
 # Pillow's bicubic filter, which widens its kernel when it shrinks (antialias). Part of a score's identity: see scoring.SCORING_VERSION.
 RESAMPLING = Image.Resampling.BICUBIC
-# The largest photograph of the thirteen data sets has 42 million. Twice Pillow's own threshold for a warning, where it refuses by itself.
-MOST_PIXELS = 178_956_970
-
-# Not all that Pillow knows: EPS, for one, would be handed to Ghostscript, an interpreter of programs.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-
-
-class ImageError(ValueError):
-    """An image that cannot be decoded or cropped; the message names it."""
-
-
-def decode(data: bytes, name: str) -> Image.Image:
-    """The picture in `data` as upright RGB: EXIF rotation applied, transparency laid on white, any other mode converted.
-
-    Of an animation the first frame. Colour profiles are not applied. Raises ImageError, naming `name`, for anything that Pillow
-    cannot decode to the last pixel, for more than MOST_PIXELS, and for pixels without a defined white.
-    """
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
-        _scale_key(image)
-        image.load()
-        return _rgb(_eight_bits(image))
-    except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
-        raise ImageError(
-            f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
-        ) from error
-
-
-def _scale_key(image: Image.Image) -> None:
-    """A PNG's colour key is in the file's own levels, and Pillow leaves it so where it stretches 4 or 16 greys to 256. Before loading.
-
-    Raises ValueError for a key among 16-bit colours, of which Pillow keeps the upper halves: neighbours of the key would vanish with it.
-    """
-    raw = image.tile[0][3] if image.format == "PNG" and image.tile and "transparency" in image.info else ""
-    if raw in ("L;2", "L;4"):
-        image.info["transparency"] *= 255 // (2 ** int(raw[-1]) - 1)
-    if raw == "RGB;16B":
-        raise ValueError(
-            "a transparent colour among 16-bit colours; save it with an alpha channel, or with 8 bits a channel"
-        )
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB, transparency laid on white."""
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image upright, a grey one of more than 8 bits as 8. Pillow's own conversion clips at 255 and gives white.
-
-    Raises ValueError for float and 32-bit pixels, whose white is nowhere defined: a picture must not silently become black.
-    """
-    upright = ImageOps.exif_transpose(image)
-    # Of a deep PGM Pillow makes 65535 white, whatever the file's maximum.
-    if image.mode == "I" and image.format == "PPM":
-        return grey16(np.asarray(upright), 65535)
-    if image.mode in ("I", "F"):
-        kind = "floating-point" if image.mode == "F" else "32-bit or signed"
-        raise ValueError(f"{kind} pixels have no defined white; save it with 8 or 16 bits a channel")
-    if not image.mode.startswith("I;16"):
-        return upright
-    # Pillow heeds neither tag at this depth: 262 is 0 where 0 is white, 258 is the number of bits.
-    tags = getattr(image, "tag_v2", {})
-    values, white = np.asarray(upright).astype(np.int64), 2 ** tags.get(258, (16,))[0] - 1
-    grey = grey16(white - values if tags.get(262) == 0 else values, white)
-    if "transparency" not in image.info:
-        return grey
-    # A colour key is one of 65536 levels: among 256, its neighbours would vanish with it.
-    opaque = np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)
-    return Image.merge("LA", (grey, Image.fromarray(opaque)))
-
-
-def grey16(values: NDArray, white: int) -> Image.Image:
-    """Grey levels 0..`white` as 8 bits: scaled so that white becomes 255, and rounded."""
-    return Image.fromarray((values / (white / 255)).round().clip(0, 255).astype(np.uint8))
 
 
 def central_crop(image: Image.Image) -> Image.Image:
@@ -104,34 +28,34 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image if image.size == (size, size) else image.resize((size, size), RESAMPLING)
 
 
-def reduced(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def downsample(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """A crop [side, side, 3] at `size` x `size` pixels."""
     return np.asarray(resize(Image.fromarray(pixels), size))
 
 
-def crop(data: bytes, name: str, size: int, via: int | None = None) -> NDArray[np.uint8]:
+def crop_image(data: bytes, name: str, size: int, via: int | None = None) -> NDArray[np.uint8]:
     """The network's view of an image: central square, then resize (the paper's order), as uint8 [size, size, 3].
 
     `via` first reduces the square to that many pixels: CLIP's 64-then-224 setting and Section 4.1's 32 and 64.
     """
-    square = central_crop(decode(data, name))
+    square = central_crop(decode_image(data, name))
     return np.asarray(resize(resize(square, via) if via else square, size))
 
 
-def crops(table: pd.DataFrame, size: int, via: int | None = None) -> NDArray[np.uint8]:
+def crop_images(table: pd.DataFrame, size: int, via: int | None = None) -> NDArray[np.uint8]:
     """The crops of all images (columns image, bytes) in the table's order: [image, size, size, 3]."""
     whole = np.empty((len(table), size, size, 3), dtype=np.uint8)  # once in memory, not twice as with np.stack
-    for place, cut in zip(whole, each_crop(table, size, via), strict=True):
+    for place, cut in zip(whole, iter_crops(table, size, via), strict=True):
         place[...] = cut
     return whole
 
 
-def each_crop(table: pd.DataFrame, size: int, via: int | None = None) -> Iterator[NDArray[np.uint8]]:
+def iter_crops(table: pd.DataFrame, size: int, via: int | None = None) -> Iterator[NDArray[np.uint8]]:
     """The crops of all images (columns image, bytes), one after the other: each [size, size, 3]."""
-    return (crop(row.bytes, row.image, size, via) for row in table.itertuples())
+    return (crop_image(row.bytes, row.image, size, via) for row in table.itertuples())
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """`pixels` [height, width] or [height, width, 3] uint8 as the bytes of a PNG."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="PNG", optimize=True)

@@ -20,7 +20,7 @@ EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-LONGEST_HEADER = 1 << 20
+MAX_HEADER_BYTES = 1 << 20
 RATIO, SMALL = 100, 1 << 24  # pictures hardly compress; small archives may hold much more than they weigh
 BROKEN = (
     tarfile.TarError,
@@ -39,7 +39,7 @@ class ArchiveError(ValueError):
 
 
 @dataclass(frozen=True)
-class Bounds:
+class ArchiveLimits:
     """What an archive may hold."""
 
     members: int = 2_000_000
@@ -49,14 +49,16 @@ class Bounds:
     """Of all members, wanted or not, after decompression."""
 
 
-def unpacked(archive: Path, wanted: Callable[[str], bool], bounds: Bounds | None = None) -> Iterator[tuple[str, bytes]]:
+def iter_members(
+    archive: Path, wanted: Callable[[str], bool], bounds: ArchiveLimits | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Name and content of the members that `wanted` takes, in the archive's order. tar (plain, gz, bz2, xz) and zip.
 
     Raises ArchiveError, naming archive and member, for a name that leads outside (`../x`, `/x`), for a wanted link or one that
     leads outside, for devices, pipes and sparse files, for a name that comes twice, for more members or bytes than `bounds` allow
     (as declared or as found), and for what is no whole archive.
     """
-    bounds = bounds or Bounds()
+    bounds = bounds or ArchiveLimits()
     members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
     seen: set[str] = set()
     try:
@@ -95,7 +97,7 @@ def _check_link(name: str, target: str, is_symbolic: bool, wanted: bool) -> None
         raise ArchiveError(f"found member {name!r}, a link to {target!r}, expected a file")
 
 
-def _exactly(stream: io.BufferedIOBase, name: str, declared: int, bounds: Bounds) -> bytes:
+def _exactly(stream: io.BufferedIOBase, name: str, declared: int, bounds: ArchiveLimits) -> bytes:
     """The content of one member, not more than it declares."""
     if declared > bounds.member_bytes:
         raise ArchiveError(f"found member {name!r} of {declared} bytes, expected at most {bounds.member_bytes}")
@@ -107,7 +109,7 @@ def _exactly(stream: io.BufferedIOBase, name: str, declared: int, bounds: Bounds
     return data
 
 
-def _limit(archive: Path, bounds: Bounds) -> int:
+def _limit(archive: Path, bounds: ArchiveLimits) -> int:
     """Bytes that all members together may have."""
     return min(bounds.total_bytes, max(SMALL, RATIO * archive.stat().st_size))
 
@@ -118,8 +120,8 @@ class _Header(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
         info = super().frombuf(buf, encoding, errors)
-        if info.type in EXTENDED and info.size > LONGEST_HEADER:
-            raise ArchiveError(f"found a header of {info.size} bytes, expected at most {LONGEST_HEADER}")
+        if info.type in EXTENDED and info.size > MAX_HEADER_BYTES:
+            raise ArchiveError(f"found a header of {info.size} bytes, expected at most {MAX_HEADER_BYTES}")
         return info
 
 
@@ -141,7 +143,7 @@ class _Metered(io.RawIOBase):
 Reader = Callable[[], bytes]
 
 
-def _tar_members(archive: Path, wanted: Callable[[str], bool], bounds: Bounds) -> Iterator[tuple[str, Reader]]:
+def _tar_members(archive: Path, wanted: Callable[[str], bool], bounds: ArchiveLimits) -> Iterator[tuple[str, Reader]]:
     with archive.open("rb") as file:
         start = file.read(6)
     opener = next((make for magic, make in OPENERS.items() if start.startswith(magic)), open)
@@ -168,7 +170,7 @@ def _tar_members(archive: Path, wanted: Callable[[str], bool], bounds: Bounds) -
             tar.members = []  # else a list of all headers grows behind our back
 
 
-def _zip_members(archive: Path, wanted: Callable[[str], bool], bounds: Bounds) -> Iterator[tuple[str, Reader]]:
+def _zip_members(archive: Path, wanted: Callable[[str], bool], bounds: ArchiveLimits) -> Iterator[tuple[str, Reader]]:
     with zipfile.ZipFile(archive) as packed:
         infos = packed.infolist()
         if len(infos) > bounds.members:
@@ -180,7 +182,9 @@ def _zip_members(archive: Path, wanted: Callable[[str], bool], bounds: Bounds) -
             name, kind = _check_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16)
             if kind == stat.S_IFLNK:
                 with packed.open(info) as stream:
-                    target = _exactly(stream, name, info.file_size, Bounds(member_bytes=4096)).decode(errors="replace")
+                    target = _exactly(stream, name, info.file_size, ArchiveLimits(member_bytes=4096)).decode(
+                        errors="replace"
+                    )
                 _check_link(name, target, True, wanted(name))
             elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise ArchiveError(f"found member {name!r}, a device or pipe, expected files and folders alone")
@@ -190,6 +194,6 @@ def _zip_members(archive: Path, wanted: Callable[[str], bool], bounds: Bounds) -
                 yield name, lambda info=info, name=name: _zip_content(packed, info, name, bounds)
 
 
-def _zip_content(packed: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, bounds: Bounds) -> bytes:
+def _zip_content(packed: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, bounds: ArchiveLimits) -> bytes:
     with packed.open(info) as stream:
         return _exactly(stream, name, info.file_size, bounds)

@@ -87,7 +87,7 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
 
 def enlarged(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """A crop [size, size, 3] reduced to SMALL pixels and stretched back, bilinear between corners: [3, size, size] in [-1, 1]."""
-    small = torch.tensor(transforms.reduced(crop, SMALL)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    small = torch.tensor(transforms.downsample(crop, SMALL)).permute(2, 0, 1)[None].float() / 127.5 - 1
     stretched = torch.nn.functional.interpolate(small, crop.shape[:2], mode="bilinear", align_corners=True)
     return stretched[0].numpy()
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from diffzero.config import Clip, Diffusion, Model, Supervised
-from diffzero.download.http import Patience
-from diffzero.download.url import DownloadError, NoSpace, hub_files, hub_sizes, page
+from diffzero.download.errors import DiskFullError, DownloadError
+from diffzero.download.http import RetryPolicy
+from diffzero.download.hub import download_hub_files, hub_file_sizes, repo_url
 from diffzero.models import checkpoint
 from diffzero.models.checkpoint import (
     INDEX,
@@ -25,7 +26,7 @@ from diffzero.models.checkpoint import (
 LOG = logging.getLogger(__name__)
 
 
-def places(model: Model) -> list[tuple[str, str]]:
+def list_repositories(model: Model) -> list[tuple[str, str]]:
     """The repositories and commits of a model, in the order in which they are tried."""
     return (
         [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)] if model.hub else []
@@ -54,7 +55,7 @@ def require_safetensors(model: Model, names: Iterable[str], hub: str, revision: 
         how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion(hub, revision)}"
     elif mine:
         how = f" Download {mine[0]}, save it as {(OPEN_CLIP if isinstance(model, Clip) else TIMM)[0]} and set `path` to its folder."
-    raise CheckpointError(f"{page(hub, 'model')} at {revision[:12]}: found {found}, expected {expected}.{how}")
+    raise CheckpointError(f"{repo_url(hub, 'model')} at {revision[:12]}: found {found}, expected {expected}.{how}")
 
 
 def _lacking(model: Model, names: list[str]) -> str:
@@ -71,21 +72,21 @@ def _lacking(model: Model, names: list[str]) -> str:
     return next((part for part in PARTS if part in parts - weights), "")
 
 
-def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
+def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None = None) -> Path:
     """The checkpoint folder of a model: its local path, else the first of its repositories that gives it, downloaded.
 
-    Raises CheckpointError, which says why each repository did not, or NoSpace.
+    Raises CheckpointError, which says why each repository did not, or DiskFullError.
     """
     if model.local:
         return root / model.local
     failures = []
     wanted = lambda name: is_needed(model, name)  # noqa: E731
-    for hub, revision in places(model):
+    for hub, revision in list_repositories(model):
         try:
-            names = hub_sizes(hub, revision, wanted, repo_type="model", patience=patience)
+            names = hub_file_sizes(hub, revision, wanted, repo_type="model", retry_policy=retry_policy)
             require_safetensors(model, names, hub, revision)
-            return hub_files(hub, revision, wanted, repo_type="model", patience=patience)
-        except NoSpace:
+            return download_hub_files(hub, revision, wanted, repo_type="model", retry_policy=retry_policy)
+        except DiskFullError:
             raise  # another repository's files are no smaller
         except (DownloadError, CheckpointError) as error:
             LOG.warning("%s: %s", model.title, error)
@@ -95,18 +96,18 @@ def locate(model: Model, root: Path, patience: Patience | None = None) -> Path:
     )
 
 
-def inspect(model: Model, root: Path) -> dict[str, object]:
+def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
     """Folder, family, digest and the digest of each file of a model's checkpoint, for the jobs that use it.
 
     Raises CheckpointError or DownloadError.
     """
-    folder = locate(model, root)
-    family = require_whole(model, folder)
+    folder = locate_checkpoint(model, root)
+    family = require_complete(model, folder)
     files = digests(folder, files_of(folder, lambda name: is_needed(model, name)))
     return {"folder": str(folder), "family": family, "digest": digest(files), "files": files}
 
 
-def require_whole(model: Model, folder: Path) -> str:
+def require_complete(model: Model, folder: Path) -> str:
     """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
     if isinstance(model, Diffusion):
         return adapter_of(folder)[1]

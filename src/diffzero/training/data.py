@@ -71,6 +71,6 @@ def load(fashion: Path, scenes: list[Path], mixture: Mixture) -> TrainingSet:
     pixels, facts, domains = [], [], {}
     for domain, (pngs, what) in sources.items():
         domains[domain] = np.arange(len(facts), len(facts) + len(what))
-        pixels += [transforms.crop(data, f"{domain} {i}", SIZE) for i, data in enumerate(pngs)]
+        pixels += [transforms.crop_image(data, f"{domain} {i}", SIZE) for i, data in enumerate(pngs)]
         facts += what
     return TrainingSet(np.stack(pixels), facts, domains, mixture)

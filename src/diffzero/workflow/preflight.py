@@ -12,17 +12,18 @@ from huggingface_hub import constants
 from diffzero.binding import lewis
 from diffzero.config import Lewis, Model
 from diffzero.config.datasets import Download, Source
-from diffzero.data.sources.places import is_of, where
-from diffzero.download import url
-from diffzero.download.http import Interrupted, Offline, Patience
-from diffzero.download.url import DownloadError, bytes_in_words, is_cached
+from diffzero.data.sources.base import describe_source, owns_file
+from diffzero.download.errors import DownloadError, OfflineError, TransientDownloadError, format_bytes
+from diffzero.download.http import RetryPolicy
+from diffzero.download.hub import cache_dir, cached_file_sizes, hub_file_sizes, is_cached, is_offline, repo_url
+from diffzero.download.url import url_cache_path, url_size
 from diffzero.models import download
 from diffzero.models.checkpoint import CheckpointError
 from diffzero.workflow.experiment import SCENES, Experiment
 
 T = TypeVar("T")
 THERE, DOWNLOAD, MISSING = "there", "to download", "missing"
-ONCE = Patience(timeout=10, attempts=1)  # a table of what is there need not wait for a server that is not
+ONCE = RetryPolicy(timeout=10, max_attempts=1)  # a table of what is there need not wait for a server that is not
 
 
 class Missing(RuntimeError):
@@ -49,36 +50,38 @@ class Outside:
         self.unreachable: set[str] = set()
 
     def ask(self, address: str, question: Callable[[], T]) -> T:
-        """The answer. Raises Interrupted where the server was not reached, now or before."""
+        """The answer. Raises TransientDownloadError where the server was not reached, now or before."""
         server = urlsplit(address).netloc
         if server not in self.unreachable:
             try:
                 return question()
-            except Interrupted:
+            except TransientDownloadError:
                 self.unreachable.add(server)
-        raise Interrupted(f"{urlsplit(address).scheme}://{server} cannot be reached, and it is not in the cache")
+        raise TransientDownloadError(
+            f"{urlsplit(address).scheme}://{server} cannot be reached, and it is not in the cache"
+        )
 
     def sizes(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> dict[str, int]:
         """The size of every file of a repository, of which the `wanted` ones are all there. Raises DownloadError."""
-        known = url.cached_sizes(repo, revision, repo_type=repo_type)
-        question = lambda: url.hub_sizes(repo, revision, wanted, repo_type=repo_type, patience=ONCE)  # noqa: E731
+        known = cached_file_sizes(repo, revision, repo_type=repo_type)
+        question = lambda: hub_file_sizes(repo, revision, wanted, repo_type=repo_type, retry_policy=ONCE)  # noqa: E731
         return known if known is not None else self.ask(constants.ENDPOINT, question)
 
     def size(self, url: str) -> int | None:
         """Bytes of the file at an address, None where its server does not tell. Raises DownloadError."""
-        return self.ask(url, lambda: url.plain_size(url, ONCE.timeout))
+        return self.ask(url, lambda: url_size(url, ONCE.timeout))
 
     def state(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> tuple[str, int]:
         """THERE or DOWNLOAD, and the bytes of the wanted files, or of those that are lacking. Raises DownloadError."""
         sizes = {name: size for name, size in self.sizes(repo, revision, repo_type, wanted).items() if wanted(name)}
         if not sizes:
-            raise DownloadError(f"{url.page(repo, repo_type)} at {revision[:12]}: none of the wanted files is there")
+            raise DownloadError(f"{repo_url(repo, repo_type)} at {revision[:12]}: none of the wanted files is there")
         lacking = [name for name in sizes if not is_cached(repo, revision, name, repo_type)]
         if not lacking:
             return THERE, sum(sizes.values())
-        if url.is_offline():
-            total = bytes_in_words(sum(sizes[name] for name in lacking))
-            raise Offline(f"{url.page(repo, repo_type)}: {total} are not in the cache, and HF_HUB_OFFLINE is set")
+        if is_offline():
+            total = format_bytes(sum(sizes[name] for name in lacking))
+            raise OfflineError(f"{repo_url(repo, repo_type)}: {total} are not in the cache, and HF_HUB_OFFLINE is set")
         return DOWNLOAD, sum(sizes[name] for name in lacking)
 
 
@@ -104,12 +107,12 @@ def of_model(kind: str, name: str, model: Model, root: Path, outside: Outside) -
     if model.local:
         folder = root / model.local
         try:
-            download.require_whole(model, folder)
+            download.require_complete(model, folder)
         except CheckpointError as error:
             return Need(kind, name, MISSING, None, licence, model.local, (str(error),))
         return Need(kind, name, THERE, size_of(folder), licence, model.local)
     reasons, wanted = [], lambda file: download.is_needed(model, file)
-    for repo, revision in download.places(model):
+    for repo, revision in download.list_repositories(model):
         try:
             names = outside.sizes(repo, revision, "model", wanted)
             download.require_safetensors(model, names, repo, revision)
@@ -132,10 +135,10 @@ def of_dataset(name: str, experiment: Experiment, outside: Outside) -> Need:
         licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
         try:
             state, size = of_source(source, experiment.root, outside)
-            return Need("data set", name, state, size, licence, where(source))
+            return Need("data set", name, state, size, licence, describe_source(source))
         except (OSError, ValueError) as error:
             reasons.append(str(error))
-    first = where(dataset.places[0])
+    first = describe_source(dataset.places[0])
     return Need("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))
 
 
@@ -159,7 +162,7 @@ def of_source(source: Source, root: Path, outside: Outside) -> tuple[str, int | 
         case "digits":
             return THERE, 0
         case "hub" | "webdataset":
-            return outside.state(source.repo, source.revision, "dataset", lambda name: is_of(source, name))
+            return outside.state(source.repo, source.revision, "dataset", lambda name: owns_file(source, name))
         case "archive":
             return of_files(source.files, outside)
     path = root / source.path
@@ -172,10 +175,10 @@ def of_source(source: Source, root: Path, outside: Outside) -> tuple[str, int | 
 
 def of_files(files: list[Download], outside: Outside) -> tuple[str, int | None]:
     """Of files by their addresses."""
-    paths = [url.plain_path(file.url, PurePosixPath(file.url).name, file.digest) for file in files]
+    paths = [url_cache_path(file.url, PurePosixPath(file.url).name, file.digest) for file in files]
     lacking = [file.url for file, path in zip(files, paths, strict=True) if not path.is_file()]
-    if lacking and url.is_offline():
-        raise Offline(f"{', '.join(lacking)}: not in the cache {url.cache()}, and HF_HUB_OFFLINE is set")
+    if lacking and is_offline():
+        raise OfflineError(f"{', '.join(lacking)}: not in the cache {cache_dir()}, and HF_HUB_OFFLINE is set")
     if not lacking:
         return THERE, sum(path.stat().st_size for path in paths)
     sizes = [outside.size(url) for url in lacking]
@@ -196,7 +199,7 @@ def to_text(needs: list[Need], run: str) -> str:
             n.kind,
             n.name,
             n.state,
-            "" if n.bytes is None else bytes_in_words(n.bytes),
+            "" if n.bytes is None else format_bytes(n.bytes),
             _short(n.licence),
             _short(n.source, 72),
         )
@@ -228,12 +231,12 @@ def _summary(needs: list[Need]) -> str:
     parts = [f"{len(needs) - len(wanted) - missing} of {len(needs)} are there."]
     if wanted:
         unknown = sum(need.bytes is None for need in wanted)
-        total = bytes_in_words(sum(need.bytes or 0 for need in wanted))
+        total = format_bytes(sum(need.bytes or 0 for need in wanted))
         more = f" and {unknown} of unknown size" if unknown else ""
         folder = next(
             path for path in (Path(constants.HF_HUB_CACHE), *Path(constants.HF_HUB_CACHE).parents) if path.exists()
         )
-        free = bytes_in_words(shutil.disk_usage(folder).free)
+        free = format_bytes(shutil.disk_usage(folder).free)
         parts.append(f"{len(wanted)} are downloaded when the run needs them ({total}{more}; {free} free in {folder}).")
     parts += [f"{missing} are missing: the run would fail."] if missing else []
     return " ".join(parts)

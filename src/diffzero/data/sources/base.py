@@ -3,112 +3,51 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import pandas as pd
 
-from diffzero.config import Dataset
+from diffzero.config import Archive, Digits, Hub, Source, Webdataset
 
 log = logging.getLogger(__name__)
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True)
-class Pool:
+class TestSet:
     """The test images of one source."""
 
     table: pd.DataFrame  # image (unique name), label (0-based, the data set's own order)
     read: Callable[[Sequence[str]], dict[str, bytes]]  # encoded pictures of these images, by name
 
 
-def pool(images: Sequence[str], labels: Sequence[int], read: Callable[[Sequence[str]], dict[str, bytes]]) -> Pool:
-    """A Pool of these names and labels."""
-    return Pool(pd.DataFrame({"image": list(images), "label": list(labels)}).astype({"label": "int64"}), read)
+def make_test_set(
+    images: Sequence[str], labels: Sequence[int], read: Callable[[Sequence[str]], dict[str, bytes]]
+) -> TestSet:
+    """A TestSet of these names and labels."""
+    return TestSet(pd.DataFrame({"image": list(images), "label": list(labels)}).astype({"label": "int64"}), read)
 
 
-def exact(name: str) -> str:
-    """A class name as it is."""
-    return name
+def describe_source(source: Source) -> str:
+    """A source in a few words: what a message, a log and the record of the selection call it."""
+    match source:
+        case Digits():
+            return "scikit-learn's digits"
+        case Hub() | Webdataset():
+            return f"{source.repo} at {source.revision[:12]}, {source.split}"
+        case Archive():
+            return ", ".join(file.url for file in source.files)
+    return source.path
 
 
-def plain(name: str) -> str:
-    """A class name without what sources write differently: case, spaces, underscores, punctuation."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def owns_file(source: Hub | Webdataset, name: str) -> bool:
+    """Whether a repository's file holds something of the split.
 
-
-def _vocabularies(dataset: Dataset) -> list[tuple[list[str], Callable[[str], str]]]:
-    """The names by which classes may be known, and how to write them, in the order in which to try them.
-
-    `plain` only where it keeps different names apart: `C` and `C++` must not become one class.
+    Parquet: `{config}/{split}-00000-of-00001.parquet`, or `{config}/{split}/0000.parquet`.
     """
-    words = [names for names in (dataset.keys, dataset.classnames) if names]
-    apart = [names for names in words if len(set(map(plain, names)) - {""}) == len(set(names))]
-    return [(names, exact) for names in words] + [(names, plain) for names in apart]
-
-
-class Classes:
-    """From a source's labels to the data set's, by name wherever the source names its classes.
-
-    `names`: the source's class names in the order of its labels; none: its order is taken to be the data set's.
-    Raises ValueError for names that are neither the data set's keys nor its class names.
-    """
-
-    def __init__(self, dataset: Dataset, names: Sequence[str] = ()) -> None:
-        self.dataset = dataset
-        self._numbers = _matched(dataset, names) if names else list(range(len(dataset.classnames)))
-        self._numbers_of = [
-            ({form(word): k for k, word in reversed(list(enumerate(words)))}, form)
-            for words, form in _vocabularies(dataset)
-        ]
-
-    def named(self, name: str) -> int | None:
-        """The label of the class of this name or key, the lowest of several; None where there is none."""
-        return next((known[form(name)] for known, form in self._numbers_of if form(name) in known), None)
-
-    def knows(self, name: str) -> bool:
-        """Whether it is the key or the name of a class."""
-        return self.named(name) is not None
-
-    def __call__(self, label: object) -> int:
-        """The data set's label of one of the source's: a number, or a class's name or key."""
-        if isinstance(label, str) and (number := self.named(label)) is not None:
-            return number
-        if isinstance(label, int | float) and 0 <= label < len(self._numbers) and label == int(label):
-            return self._numbers[int(label)]
-        expected = f"0..{len(self._numbers) - 1}" if not isinstance(label, str) else "a class name or key"
-        raise ValueError(
-            f"{self.dataset.title}: found label {label}, expected {expected}. "
-            "Add the missing names to `classnames`, in label order."
-        )
-
-
-def _matched(dataset: Dataset, names: Sequence[str]) -> list[int]:
-    """The data set's label of each of the source's, whose names these are."""
-    clash = ""
-    for words, form in _vocabularies(dataset):
-        found, known = list(map(form, names)), list(map(form, words))
-        if found == known:  # also where a name occurs twice, as in ImageNet
-            return list(range(len(known)))
-        if len(set(known)) < len(known) or len(set(found)) < len(found):
-            continue
-        place = {name: k for k, name in enumerate(known)}
-        numbers = [place.get(name) for name in found]
-        left = {k for k, number in enumerate(numbers) if number is None}
-        # A name misspelt where it stands ("cra" for crab) is that class; one that has moved, too, is anybody's guess.
-        few = len(left) * 4 <= len(found) and left <= set(range(len(known))) - {n for n in numbers if n is not None}
-        if not left or (few and form is plain):
-            return [k if number is None else number for k, number in enumerate(numbers)]
-        if len(left) < len(found):
-            clash = clash or names[min(left)]
-    if clash:
-        raise ValueError(
-            f"{dataset.title}: found a class {clash!r} in the source, expected the names in `classnames` or `keys`. "
-            "Write the source's names under `keys`, in the order of `classnames`."
-        )
-    if len(names) != len(dataset.classnames):
-        raise ValueError(
-            f"{dataset.title}: found {len(names)} class names in the source, expected {len(dataset.classnames)}."
-        )
-    log.warning(
-        "%s: the source calls its classes %s, ...: none is known, so they are taken in order", dataset.title, names[0]
-    )
-    return list(range(len(names)))
+    if isinstance(source, Webdataset):
+        return name.startswith(f"{source.split}/") or (name == "classnames.txt" and not source.names)
+    path = PurePosixPath(name)
+    folders = path.parts[:-1]
+    of_split = path.stem == source.split or path.stem.startswith(f"{source.split}-") or source.split in folders
+    return path.suffix == ".parquet" and of_split and (source.config is None or source.config in folders)

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from diffzero.data.transforms import png
+from diffzero.data.transforms import encode_png
 
 TEST_IMAGES = 500
 
@@ -18,7 +18,7 @@ def test_rows() -> NDArray[np.int64]:
 
 def digit_png(grey: NDArray[np.float64]) -> bytes:
     """One digit [8, 8] with levels 0..16 as the bytes of an 8-bit grey PNG."""
-    return png((grey * (255 / 16)).round().astype(np.uint8))
+    return encode_png((grey * (255 / 16)).round().astype(np.uint8))
 
 
 def load() -> pd.DataFrame:

@@ -8,12 +8,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from diffzero.config import Dataset, Hub, Parquet
-from diffzero.data.sources.base import Classes, Pool, pool
-from diffzero.data.sources.places import is_of
-from diffzero.download.url import hub_files, hub_names
+from diffzero.data.labels import LabelMap
+from diffzero.data.sources.base import TestSet, make_test_set, owns_file
+from diffzero.download.hub import download_hub_files, list_hub_files
 
 
-def load_file(source: Parquet, dataset: Dataset, root: Path) -> Pool:
+def load_file(source: Parquet, dataset: Dataset, root: Path) -> TestSet:
     """Every row of a Parquet file, or of those in a folder; its number is the image's name where there is no column `image` of names."""
     path = root / source.path
     paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
@@ -21,7 +21,7 @@ def load_file(source: Parquet, dataset: Dataset, root: Path) -> Pool:
         raise FileNotFoundError(
             f"{path}: not there; expected the Parquet file of {dataset.title}, or a folder of them (key source.path)."
         )
-    return _pool(paths, [_names(file, source, path.is_dir()) for file in paths], source, dataset)
+    return _test_set(paths, [_names(file, source, path.is_dir()) for file in paths], source, dataset)
 
 
 def _names(path: Path, source: Parquet, one_of_many: bool) -> list[str]:
@@ -32,10 +32,10 @@ def _names(path: Path, source: Parquet, one_of_many: bool) -> list[str]:
     return [f"{start}{k:07d}" for k in range(pq.read_metadata(path).num_rows)]
 
 
-def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
+def load_hub(source: Hub, dataset: Dataset, root: Path) -> TestSet:
     """Every row of the split's Parquet files; names are file and row, so that they do not move with the selection."""
-    wanted = lambda name: is_of(source, name)  # noqa: E731
-    files = hub_names(source.repo, source.revision, wanted)
+    wanted = lambda name: owns_file(source, name)  # noqa: E731
+    files = list_hub_files(source.repo, source.revision, wanted)
     chosen = sorted(filter(wanted, files))
     if not chosen:
         raise FileNotFoundError(
@@ -47,13 +47,13 @@ def load_hub(source: Hub, dataset: Dataset, root: Path) -> Pool:
         raise ValueError(
             f"{source.repo}: found split {source.split!r} in {', '.join(folders)}, expected one folder. Write `config`."
         )
-    folder = hub_files(source.repo, source.revision, wanted)
+    folder = download_hub_files(source.repo, source.revision, wanted)
     paths = [folder / name for name in chosen]
     names = [
         [f"{Path(name).stem}-{row:06d}" for row in range(pq.read_metadata(path).num_rows)]
         for name, path in zip(chosen, paths, strict=True)
     ]
-    return _pool(paths, names, source, dataset)
+    return _test_set(paths, names, source, dataset)
 
 
 def class_names(path: Path, column: str) -> list[str]:
@@ -62,7 +62,7 @@ def class_names(path: Path, column: str) -> list[str]:
     return stored.get("info", {}).get("features", {}).get(column, {}).get("names") or []
 
 
-def _pool(paths: list[Path], names: list[list[str]], source: Parquet | Hub, dataset: Dataset) -> Pool:
+def _test_set(paths: list[Path], names: list[list[str]], source: Parquet | Hub, dataset: Dataset) -> TestSet:
     """The rows of these files under these names [file][row]."""
     for path in paths:
         columns = pq.read_schema(path).names
@@ -72,7 +72,7 @@ def _pool(paths: list[Path], names: list[list[str]], source: Parquet | Hub, data
                     f"{path}: found columns {columns}, expected {column!r} (keys source.image and source.label)."
                 )
     declared = source.names if isinstance(source, Hub) else []
-    classes = Classes(dataset, class_names(paths[0], source.label) or declared)
+    classes = LabelMap(dataset, class_names(paths[0], source.label) or declared)
     labels = [
         classes(v) for path in paths for v in pd.read_parquet(path, columns=[source.label])[source.label].tolist()
     ]
@@ -84,7 +84,7 @@ def _pool(paths: list[Path], names: list[list[str]], source: Parquet | Hub, data
             for key, data in _cells(path, mine, source.image, set(wanted))
         }
 
-    return pool([name for mine in names for name in mine], labels, read)
+    return make_test_set([name for mine in names for name in mine], labels, read)
 
 
 def _cells(path: Path, names: list[str], column: str, wanted: set[str]) -> list[tuple[str, bytes]]:
