@@ -24,7 +24,7 @@ from diffzero import models
 from diffzero.pruning.policies import TTest
 from diffzero.pruning.replay import replay_items
 from diffzero.scoring.engine import Engine
-from diffzero.scoring.oom import batch_size
+from diffzero.scoring.oom import choose_batch_size
 from diffzero.scoring.store import Store
 from diffzero.utils.io import write_json
 
@@ -35,7 +35,7 @@ def speedups(work: Workload, turns: int) -> dict:
     found: dict[str, list[float]] = {name: [] for name in ("engine", *contenders)}
     accuracy, calls = {}, {}
     for _ in range(turns):
-        seconds, calls["engine"], accuracy["engine"] = engine_run(work, batch_size("auto", work.denoiser.device))
+        seconds, calls["engine"], accuracy["engine"] = engine_run(work, choose_batch_size("auto", work.denoiser.device))
         found["engine"].append(seconds)
         for name, contender in contenders.items():
             start = time.perf_counter()
@@ -67,7 +67,7 @@ def bookkeeping(turns: int) -> dict:
                 start = time.perf_counter()
                 result = engine.run(record, flush_calls=8 * 4096)  # per batch as often as on a GPU, where 512 make one
                 rates[name].append(engine.progress.calls / (time.perf_counter() - start))
-            scores = result.frame()
+            scores = result.to_frame()
             start = time.perf_counter()
             replay_items(items, scores, policy, decay)
             rates["replay"].append(len(scores) / (time.perf_counter() - start))

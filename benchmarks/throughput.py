@@ -10,7 +10,7 @@ import torch
 from workload import Workload
 
 from diffzero.scoring.engine import Engine
-from diffzero.scoring.oom import batch_size, out_of_memory
+from diffzero.scoring.oom import choose_batch_size, is_out_of_memory
 from diffzero.scoring.store import Store
 
 # Where a device may be at its best; the engine's own choice is among them.
@@ -55,7 +55,7 @@ def by_batch_size(work: Workload, calls: int) -> tuple[dict[int, float], dict[in
         try:
             speed[batch] = bare_throughput(work, batch, calls)
         except RuntimeError as error:
-            if not speed or not out_of_memory(error):
+            if not speed or not is_out_of_memory(error):
                 raise
             break
         memory[batch] = peak_mb(device)
@@ -79,7 +79,7 @@ def useful_fraction(work: Workload, turns: int, calls: int, prefix: str = "") ->
     ratios = []
     for _ in range(turns):
         before = bare_throughput(work, best, calls)
-        seconds, made, _ = engine_run(work, batch_size("auto", work.denoiser.device))
+        seconds, made, _ = engine_run(work, choose_batch_size("auto", work.denoiser.device))
         after = bare_throughput(work, best, calls)
         ratios.append(made / seconds / ((before + after) / 2))
     found = {

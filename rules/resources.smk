@@ -16,7 +16,7 @@ def longest_minutes(rule_name):
     everywhere = workflow.resource_settings.default_resources or {}
     own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
     site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
-    partition = queue.partition_minutes(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
+    partition = queue.partition_time_limit(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
     return min(site.get("walltime_cap", job_resources.MAX_MINUTES), partition or job_resources.MAX_MINUTES)
 
 

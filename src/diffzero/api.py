@@ -88,7 +88,7 @@ def classify(
     ------
     ValueError
         With fewer than two different prompts.
-    ImageError, CheckpointError, PromptTooLong, ScoreError, TooLarge
+    ImageError, CheckpointError, PromptTooLong, ScoreError, BatchTooLargeError
         As raised by decoding, loading, encoding and scoring.
     """
     distinct = list(dict.fromkeys(prompts))
@@ -100,7 +100,7 @@ def classify(
     denoiser = models.load(checkpoint_dir, model.dtype, "auto")
     weight = make_weight_fn(weighting, denoiser.schedule)
     result = Engine(denoiser, problem, race_policy(policy), weight, batch_size=64).run(lambda scores: None)
-    scores = result.frame()
+    scores = result.to_frame()
     weighted = np.full((int(scores["draw"].max()) + 1, len(distinct)), np.nan)  # [draw, prompt]
     weighted[scores["draw"], scores["prompt"]] = scores["score"] * weight(scores["t"].to_numpy())
     outcome = result.outcomes["image"]

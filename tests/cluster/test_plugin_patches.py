@@ -71,8 +71,8 @@ JOB = SimpleNamespace(external_jobid="7", aux={})
 
 def test_the_plugin_looks_thrice_before_slurm_forgets_a_job_however_long_nothing_ends(squeue):
     squeue.write_text("7|RUNNING\n")
-    age = plugin_patches.survive_an_absent_controller()
-    plugin_patches.look_at_least_every(age // 3)
+    age = plugin_patches.patch_min_job_age()
+    plugin_patches.patch_max_poll_interval(age // 3)
     executor, pauses = Executor(), []
     for _ in range(20):
         assert executor.look(JOB) == ["7"]
@@ -82,7 +82,7 @@ def test_the_plugin_looks_thrice_before_slurm_forgets_a_job_however_long_nothing
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "REVOKED"])
 def test_a_job_that_stays_preempted_is_submitted_anew_and_one_that_comes_back_is_not(squeue, state):
-    plugin_patches.hear_of_preempted_jobs()
+    plugin_patches.patch_preempted_jobs()
     executor = Executor()
     for states, waited_for in ((state, ["7"]), ("PENDING", ["7"]), (state, ["7"]), (state, [])):
         squeue.write_text(f"7|{states}\n")
@@ -92,7 +92,7 @@ def test_a_job_that_stays_preempted_is_submitted_anew_and_one_that_comes_back_is
 
 def test_a_question_that_fails_at_once_does_not_use_up_the_attempts_at_once(squeue):
     (squeue.parent / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    plugin_patches.hear_of_preempted_jobs(question_seconds=0.5)
+    plugin_patches.patch_preempted_jobs(question_seconds=0.5)
     before = asyncio.new_event_loop().time()
     Executor().look(JOB)
     assert asyncio.new_event_loop().time() - before >= 2 * 0.5
@@ -105,9 +105,9 @@ def line(state: str = "PENDING", reason: str = "(Resources)", name: str = RUN_ID
 def test_the_jobs_of_a_folder_are_known_by_their_run_and_asked_for_by_number(squeue, monkeypatch):
     monkeypatch.setenv("LOGNAME", "somebody")
     squeue.write_text(line(comment="(null)") + line(name="rule_score") + line(name=RUN_ID.removeprefix("diffzero_")))
-    assert [job.comment for job in queue.jobs_of(HERE)] == ["(null)", "rule_score"]
+    assert [job.comment for job in queue.list_jobs(HERE)] == ["(null)", "rule_score"]
     assert f"--user {os.getuid()}" in (squeue.parent / "asked").read_text()
-    assert queue.jobs_of(HERE.parent) == []
+    assert queue.list_jobs(HERE.parent) == []
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_jobs_that_wait_for_a_word_and_jobs_that_wait_in_vain_are_told_apart(
     squeue, state, reason, is_held, is_hopeless
 ):
     squeue.write_text(line(state, reason))
-    jobs = queue.jobs_of(HERE)
-    assert ("scontrol release 7" in (queue.held(jobs) or "")) == is_held
-    assert ("can never start" in (queue.hopeless(jobs) or "")) == is_hopeless
+    jobs = queue.list_jobs(HERE)
+    assert ("scontrol release 7" in (queue.find_held(jobs) or "")) == is_held
+    assert ("can never start" in (queue.find_unschedulable(jobs) or "")) == is_hopeless
 
 
 def test_of_several_partitions_the_shortest_limit_counts(tmp_path, monkeypatch):
     (tmp_path / "sinfo").write_text("#!/bin/sh\nprintf '%s\\n' infinite 1-00:00:00 02:00:00\n")
     (tmp_path / "sinfo").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert queue.partition_minutes("a,b,c") == 120
+    assert queue.partition_time_limit("a,b,c") == 120

@@ -193,7 +193,8 @@ def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_th
 
 def test_a_script_log_strikes_the_token_out_even_where_a_library_would_log_it(tmp_path):
     code = (
-        "import logging, os; from diffzero.utils.logging import log_to; log_to('x.log'); logging.getLogger().setLevel(10)\n"
+        "import logging, os; from diffzero.utils.logging import configure_logging\n"
+        "configure_logging('x.log'); logging.getLogger().setLevel(10)\n"
         "logging.getLogger('httpcore2').debug('headers %r', {'authorization': 'Bearer ' + os.environ['HF_TOKEN']})\n"
         "logging.getLogger('diffzero').warning('sent %s', os.environ['HF_TOKEN'])\n"
         "raise ValueError(os.environ['HF_TOKEN'])"

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from diffzero.scoring.compaction import merge
 from diffzero.scoring.store import COLUMNS, Store
 
 IDENTITY = {"weights": "a"}
 MERGE = """
 import sys
 from pathlib import Path
-from diffzero.scoring.compaction import merge
 from diffzero.scoring.store import Store
-merge(Store(Path(sys.argv[1]), {"weights": "a"}), {"one", "two"})
+Store(Path(sys.argv[1]), {"weights": "a"}).compact({"one", "two"})
 """
 
 
@@ -47,36 +45,36 @@ def read(store: Store) -> pd.DataFrame:
 def test_a_merged_store_reads_as_before_and_holds_one_chunk_of_what_was_merged(tmp_path):
     store = filled(tmp_path)
     before = read(store)
-    merge(store, {"one", "two"})
+    store.compact({"one", "two"})
     pd.testing.assert_frame_equal(read(store), before, check_exact=True)
-    names = set(store.folder.glob("*.parquet"))
+    names = set(store.directory.glob("*.parquet"))
     assert len(names) == 2, "the merged one, and the one that another image shares"
-    merge(store, {"one", "two"})
-    assert set(store.folder.glob("*.parquet")) == names
+    store.compact({"one", "two"})
+    assert set(store.directory.glob("*.parquet")) == names
 
 
 def test_a_damaged_chunk_is_left_where_it_is_for_a_reader_to_set_aside(tmp_path, caplog):
     store = filled(tmp_path)
     bad = store.write(chunk("one", 40))
     bad.write_bytes(bad.read_bytes()[:-20])
-    merge(store, {"one", "two"})
+    store.compact({"one", "two"})
     assert bad.exists()
     read(store)
-    assert not bad.exists() and "set aside" in caplog.text
+    assert not bad.exists() and "Renamed to" in caplog.text
 
 
 def test_killed_between_the_new_chunk_and_the_end_of_the_old_ones_nothing_reads_differently(tmp_path, monkeypatch):
     store = filled(tmp_path)
     before = read(store)
     command = MERGE.replace(
-        "merge(Store",
-        "import os, signal\nPath.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\nmerge(Store",
+        "Store(Path(sys",
+        "import os, signal\nPath.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\nStore(Path(sys",
     )
     dead = subprocess.run([sys.executable, "-c", command, str(tmp_path)], timeout=60)
-    assert dead.returncode == -signal.SIGKILL and len(list(store.folder.glob("*.parquet"))) > 10
+    assert dead.returncode == -signal.SIGKILL and len(list(store.directory.glob("*.parquet"))) > 10
     pd.testing.assert_frame_equal(read(store), before, check_exact=True)
-    merge(store, {"one", "two"})
-    assert len(list(store.folder.glob("*.parquet"))) == 2
+    store.compact({"one", "two"})
+    assert len(list(store.directory.glob("*.parquet"))) == 2
     pd.testing.assert_frame_equal(read(store), before, check_exact=True)
 
 

@@ -12,7 +12,7 @@ import torch
 from diffzero import models
 from diffzero.data import transforms
 from diffzero.pruning.policies import Full, TTest
-from diffzero.scoring.engine import Engine, Interrupted, ScoreError
+from diffzero.scoring.engine import Engine, ScoreError, ScoringStoppedError
 from diffzero.scoring.problem import Item, Problem
 from toy import KEYS, POLICIES, Toy, classification, one_score, race_literally, score, triples, weight
 
@@ -47,7 +47,7 @@ def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
         evaluated |= wanted
         ends[expected.draws] += 1
     assert sorted(triples(recorded, problem)) == sorted(evaluated)  # all of them, none twice, no other
-    assert len(result.frame()) == len(evaluated)
+    assert len(result.to_frame()) == len(evaluated)
     return ends
 
 
@@ -80,7 +80,7 @@ def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
         items=[Item(name, k, np.arange(3)) for k, name in enumerate("abc")],
     )
     assert_literal(denoiser, problem, TTest(3, 6, 0.1), 8)
-    frame = score(denoiser, problem, TTest(3, 6, 0.1), 8)[0].frame()
+    frame = score(denoiser, problem, TTest(3, 6, 0.1), 8)[0].to_frame()
     for row in frame.head(12).itertuples():
         t, expected = one_score(denoiser, problem, "abc".index(row.image), row.draw, row.prompt)
         assert row.t == t and row.score == pytest.approx(expected, rel=1e-4)
@@ -128,23 +128,23 @@ def test_memory_grows_with_the_scores_and_not_with_their_square(toy):
 
 @every_policy
 def test_scores_depend_neither_on_the_batch_size_nor_on_the_shards(toy, policy):
-    whole = score(toy, classification(), policy, 6)[0].frame()
+    whole = score(toy, classification(), policy, 6)[0].to_frame()
     for batch_size in (1, 2, 5, 64, 1000):
-        assert same(score(toy, classification(), policy, batch_size)[0].frame(), whole)
+        assert same(score(toy, classification(), policy, batch_size)[0].to_frame(), whole)
     shards = [classification(rows=rows) for rows in (slice(0, 1), slice(1, 6), slice(6, 8))]
-    parts = [score(toy, shard, policy, 4)[0].frame() for shard in shards]
+    parts = [score(toy, shard, policy, 4)[0].to_frame() for shard in shards]
     assert same(pd.concat(parts).sort_values(["image", "draw", "prompt"], ignore_index=True), whole)
 
 
 def test_a_shard_without_images_has_an_empty_table_of_the_same_columns(toy):
-    frame = score(toy, classification(rows=slice(0, 0)), TTEST)[0].frame()
+    frame = score(toy, classification(rows=slice(0, 0)), TTEST)[0].to_frame()
     assert len(frame) == 0 and toy.calls == 0
-    assert list(frame.columns) == list(score(toy, classification(), TTEST)[0].frame().columns)
+    assert list(frame.columns) == list(score(toy, classification(), TTEST)[0].to_frame().columns)
 
 
 @every_policy
 def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_nothing(toy_folder, policy):
-    problem, whole = classification(6, 4), score(Toy(toy_folder), classification(6, 4), policy)[0].frame()
+    problem, whole = classification(6, 4), score(Toy(toy_folder), classification(6, 4), policy)[0].to_frame()
     stops = 0
     while True:
         recorded, left = [], stops
@@ -157,11 +157,11 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_noth
         toy = Toy(toy_folder)
         try:
             Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_calls=13)
-        except Interrupted:
+        except ScoringStoppedError:
             known = pd.concat(recorded) if recorded else None
             assert sum(map(len, recorded)) == toy.calls, stops
             result, rest = score(toy, problem, policy, known=known)
-            assert same(result.frame(), whole), stops
+            assert same(result.to_frame(), whole), stops
             assert max(Counter(triples([*recorded, *rest], problem)).values()) == 1
             assert len(pd.concat([*recorded, *rest])) == len(whole)
             stops += 1
@@ -178,7 +178,7 @@ def test_a_run_killed_anywhere_repeats_the_very_batches_that_it_lost(toy_folder)
         again = Toy(toy_folder)
         resumed, _ = score(again, problem, TTEST, known=pd.concat(chunks[:kept]) if kept else None)
         assert Counter(again.batches) == Counter(first.batches[kept:]), kept
-        assert same(resumed.frame(), result.frame())
+        assert same(resumed.to_frame(), result.to_frame())
 
 
 @every_policy
@@ -189,7 +189,7 @@ def test_known_scores_beyond_the_policys_need_change_nothing(toy_folder, policy)
         toy = Toy(toy_folder)
         known = everything.sample(frac=share, random_state=1)
         result, recorded = score(toy, classification(), policy, known=known)
-        assert same(result.frame(), fresh.frame()) and result.outcomes == fresh.outcomes
+        assert same(result.to_frame(), fresh.to_frame()) and result.outcomes == fresh.outcomes
         assert (toy.calls == 0) == (share == 1.0)
         assert not set(triples(recorded, classification())) & set(triples([known], classification()))
 
@@ -198,7 +198,7 @@ def test_scores_of_other_images_and_prompts_are_not_taken_for_known(toy):
     known = pd.concat(score(toy, classification(), TTEST)[1])
     stranger = pd.concat([known.assign(image="another image"), known.assign(prompt="another prompt")])
     result, _ = score(toy, classification(), TTEST, known=stranger.assign(score=np.float32(0)))
-    assert same(result.frame(), score(toy, classification(), TTEST)[0].frame())
+    assert same(result.to_frame(), score(toy, classification(), TTEST)[0].to_frame())
 
 
 class Watched(Engine):
@@ -208,11 +208,11 @@ class Watched(Engine):
         super().__init__(*arguments)
         self.seen = []
 
-    def compose(self, lane, alone):
-        width = sum(runner.width for runner in (*self.lanes[0], *self.lanes[1]))
-        batch = super().compose(lane, alone)
+    def next_batch(self, lane, alone):
+        width = sum(state.width for state in (*self.groups[0], *self.groups[1]))
+        batch = super().next_batch(lane, alone)
         if batch:
-            self.seen.append((lane, len(batch.draw), len(batch.runners), len(self.lanes[lane]), width))
+            self.seen.append((lane, len(batch.draw), len(batch.states), len(self.groups[lane]), width))
         return batch
 
 
@@ -240,7 +240,7 @@ def test_thin_lanes_are_joined_and_then_one_batch_holds_what_both_need(toy):
 
 def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothing_before(toy):
     problem = classification()
-    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noised([(5, 2, None)])
+    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noisy_images([(5, 2, None)])
     toy.poison, recorded = x_t[0], []
     with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
         Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
@@ -251,13 +251,13 @@ def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothin
     assert toy.calls - len(rows) <= 6
     toy.poison = None
     result, rest = score(toy, problem, TTEST, known=rows)
-    assert same(result.frame(), score(toy, problem, TTEST)[0].frame())
+    assert same(result.to_frame(), score(toy, problem, TTEST)[0].to_frame())
     assert not rows[KEYS].merge(pd.concat(rest)[KEYS]).size
 
 
 def test_a_wider_precision_is_advised_only_where_there_is_one(toy):
     toy.dtype = torch.float16
-    x_t, _ = Engine(toy, classification(), TTEST, weight, 6).noised([(5, 2, None)])
+    x_t, _ = Engine(toy, classification(), TTEST, weight, 6).noisy_images([(5, 2, None)])
     toy.poison = x_t[0].half()
     with pytest.raises(ScoreError, match=r"ran in torch.float16: set `dtype: float32` .*same command again"):
         score(toy, classification(), TTEST)
@@ -277,7 +277,7 @@ def test_items_of_one_image_that_share_a_prompt_evaluate_it_once(toy):
     problem = Problem(**{**vars(base), "items": items})
     assert_literal(toy, problem, TTEST, 5)
     calls = sum(outcome.calls for outcome in score(toy, problem, TTEST)[0].outcomes.values())
-    assert len(score(toy, problem, TTEST)[0].frame()) < calls
+    assert len(score(toy, problem, TTEST)[0].to_frame()) < calls
 
 
 def test_report_counts_images_calls_and_reused_scores(toy):
@@ -298,4 +298,4 @@ def test_the_cost_of_a_race_does_not_hold_what_the_store_knows_beyond_it(toy):
     again = engine.run(lambda scores: None)
     assert len(known) > engine.progress.reused > 0 and engine.progress.calls > 0
     assert engine.progress.calls + engine.progress.reused == sum(map(len, alone))
-    pd.testing.assert_frame_equal(again.frame(), result.frame(), check_exact=True)
+    pd.testing.assert_frame_equal(again.to_frame(), result.to_frame(), check_exact=True)

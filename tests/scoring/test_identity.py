@@ -18,22 +18,22 @@ from diffzero.data.sources import digits
 from diffzero.data.transforms import crop_images
 from diffzero.models.checkpoint import CheckpointError
 from diffzero.pruning.policies import Full, TTest
-from diffzero.scoring.inputs import Inputs, text_bytes
-from diffzero.scoring.job import Settings, run
-from diffzero.utils.io import write_npy, write_parquet
+from diffzero.scoring.inputs import ShardInputs, dump_text
+from diffzero.scoring.job import ScoringSettings, score_shard
+from diffzero.utils.io import write_parquet
 
 CALLS = 2 * 3 * 6  # images x classes x draws
 
 
 @pytest.fixture
-def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
+def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     """Two digits, three classes, six draws each, already scored once."""
     torch.set_num_threads(1)
     table, pixels = digits.load().head(2), crop_images(digits.load().head(2), 32)
     prompts = class_prompts("the number {}.", ["0", "1", "2"])
     write_parquet(table, tmp_path / "images.parquet")
     write_parquet(classification_items(table, prompts), tmp_path / "items.parquet")
-    inputs = Inputs(
+    inputs = ShardInputs(
         images=tmp_path / "images.parquet",
         items=tmp_path / "items.parquet",
         prompts=prompts["prompts"],
@@ -44,7 +44,7 @@ def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
         shards=1,
         first=None,
     )
-    settings = Settings(
+    settings = ScoringSettings(
         dataset="digits",
         seed=0,
         unshared=False,
@@ -62,17 +62,17 @@ def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
     return inputs, settings
 
 
-def encode(inputs: Inputs, folder: Path, pixels: np.ndarray) -> None:
+def encode(inputs: ShardInputs, folder: Path, pixels: np.ndarray) -> None:
     """Write what the job reads: crops, latents and text."""
     family = models.family(folder)
-    write_npy(pixels, inputs.crops)
-    write_npy(family.encode_images(folder, pixels), inputs.x)
-    inputs.text.write_bytes(text_bytes(family.encode_text(folder, inputs.prompts), inputs.prompts))
+    np.save(inputs.crops, pixels)
+    np.save(inputs.x, family.encode_images(folder, pixels))
+    inputs.text.write_bytes(dump_text(family.encode_text(folder, inputs.prompts), inputs.prompts))
 
 
-def cost(inputs: Inputs, settings: Settings) -> tuple[int, int]:
+def cost(inputs: ShardInputs, settings: ScoringSettings) -> tuple[int, int]:
     """Calls made and scores reused."""
-    spent = run(inputs, settings, "a job")[1]
+    spent = score_shard(inputs, settings, "a job")[1]
     return spent["calls"], spent["reused"]
 
 
@@ -108,7 +108,7 @@ def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_noth
     assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
     change_a_bit(tmp_path / "weights")
     with pytest.raises(CheckpointError) as error:
-        run(inputs, replace(settings, weights=record, seed=1), "a job")
+        score_shard(inputs, replace(settings, weights=record, seed=1), "a job")
     text = str(error.value)
     assert "unet/diffusion_pytorch_model.safetensors: found sha256 " in text and f"on record in {record.record}" in text
     assert f"Delete {record.record} and type the same command again" in text
@@ -156,7 +156,7 @@ def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_p
     # Prompts in another order: the scores are known by their text, not by their number.
     order = replace(inputs, prompts=inputs.prompts[::-1], text=tmp_path / "order.safetensors")
     encode(order, settings.weights.folder, np.load(inputs.crops))
-    scores = run(inputs, settings, "a job")[0]
+    scores = score_shard(inputs, settings, "a job")[0]
     assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
 
 
@@ -167,8 +167,8 @@ def test_a_policy_that_needs_more_draws_takes_the_missing_ones_alone(job):
 
 def test_what_a_job_cost_is_on_record(job):
     inputs, settings = job
-    fresh = run(inputs, replace(settings, seed=5), "a job")[1]
-    again = run(inputs, replace(settings, seed=5), "a job")[1]
+    fresh = score_shard(inputs, replace(settings, seed=5), "a job")[1]
+    again = score_shard(inputs, replace(settings, seed=5), "a job")[1]
     assert (fresh["calls"], fresh["batch_size"], fresh["device"], fresh["dtype"]) == (CALLS, 8, "cpu", "float32")
     assert 0 < fresh["network_seconds"] <= fresh["seconds"] and fresh["calls_per_s"] > 0
     assert fresh["peak_memory_mb"] > 100 and fresh["peak_gpu_memory_mb"] is None
@@ -178,7 +178,7 @@ def test_what_a_job_cost_is_on_record(job):
 
 def test_stored_rows_are_the_scores_of_the_table(job):
     inputs, settings = job
-    table = run(inputs, settings, "a job")[0]
+    table = score_shard(inputs, settings, "a job")[0]
     chunks = pd.concat(pd.read_parquet(path) for path in settings.store.glob("*/*.parquet"))
     assert len(chunks) == len(table) == CALLS
     assert sorted(chunks["score"]) == sorted(table["score"])

@@ -12,45 +12,49 @@ from diffzero.config import Weighting
 from diffzero.data.prompts import classification_items
 from diffzero.models import family
 from diffzero.pruning.policies import Full
-from diffzero.scoring.inputs import InputError, Inputs, read_text, text_bytes
-from diffzero.scoring.job import Settings, problem_of
-from diffzero.utils.io import write_npy, write_parquet
+from diffzero.scoring.inputs import InputError, ShardInputs, dump_text, read_text
+from diffzero.scoring.job import ScoringSettings, build_problem
+from diffzero.utils.io import write_parquet
 
 PROMPTS = ["a cat", "a dog", "a bird"]
 NAMES = ["one", "two", "three", "four"]
 
 
 @pytest.fixture
-def job(tmp_path, tiny_sd) -> tuple[Inputs, Settings]:
+def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     """Four images among three prompts, in two shards."""
-    rng, files = np.random.default_rng(0), {name: tmp_path / name for name in ("images", "items", "crops", "x", "text")}
+    rng = np.random.default_rng(0)
+    files = {name: tmp_path / name for name in ("images", "items", "text")}
+    files |= {name: tmp_path / f"{name}.npy" for name in ("crops", "x")}
     images = pd.DataFrame({"image": NAMES, "label": [0, 1, 2, 0]})
     write_parquet(images, files["images"])
     prompts = {"prompts": PROMPTS, "class_prompt": [0, 1, 2]}
     write_parquet(classification_items(images, prompts), files["items"])
-    write_npy(rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8), files["crops"])
-    write_npy(rng.normal(size=(4, 2, 4, 4)).astype(np.float32), files["x"])
+    np.save(files["crops"], rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8))
+    np.save(files["x"], rng.normal(size=(4, 2, 4, 4)).astype(np.float32))
     text = {"states": rng.normal(size=(3, 5)).astype(np.float32), "mask": np.ones((3, 5), dtype=np.int64)}
-    files["text"].write_bytes(text_bytes(text, PROMPTS))
-    inputs = Inputs(**files, prompts=PROMPTS, shard=2, shards=2, first=None)
+    files["text"].write_bytes(dump_text(text, PROMPTS))
+    inputs = ShardInputs(**files, prompts=PROMPTS, shard=2, shards=2, first=None)
     weights = on_record(tiny_sd, tmp_path / "weights.json")
-    settings = Settings("pets", 0, False, Full(2), Weighting(), weights, "float32", "cpu", 8, 100, tmp_path / "store")
+    settings = ScoringSettings(
+        "pets", 0, False, Full(2), Weighting(), weights, "float32", "cpu", 8, 100, tmp_path / "store"
+    )
     return inputs, settings
 
 
-def refusal(job: tuple[Inputs, Settings]) -> str:
+def refusal(job: tuple[ShardInputs, ScoringSettings]) -> str:
     inputs, settings = job
     with pytest.raises(InputError) as error:
-        problem_of(inputs, settings, family(settings.weights.folder))
+        build_problem(inputs, settings, family(settings.weights.folder))
     return str(error.value)
 
 
 def test_a_shard_is_read_from_its_own_rows(job):
     inputs, settings = job
-    problem = problem_of(inputs, settings, family(settings.weights.folder))
+    problem = build_problem(inputs, settings, family(settings.weights.folder))
     assert problem.images == NAMES[2:] and [item.image for item in problem.items] == [0, 1]
     assert (problem.x == np.load(inputs.x)[2:]).all() and len(set(problem.image_keys)) == 2
-    first = problem_of(replace(inputs, first=2, shard=1), settings, family(settings.weights.folder))
+    first = build_problem(replace(inputs, first=2, shard=1), settings, family(settings.weights.folder))
     assert first.images == NAMES[:1]
 
 
@@ -58,7 +62,7 @@ def test_a_shard_is_read_from_its_own_rows(job):
 @pytest.mark.parametrize("rows", [3, 5])
 def test_too_few_or_too_many_images_in_a_file_are_told(job, name, rows):
     path: Path = getattr(job[0], name)
-    write_npy(np.resize(np.load(path), (rows, *np.load(path).shape[1:])), path)
+    np.save(path, np.resize(np.load(path), (rows, *np.load(path).shape[1:])))
     assert refusal(job).startswith(
         f"{path}: found {rows} images, expected 4, as in {job[0].images}. Delete it and type the"
     )
@@ -77,7 +81,7 @@ def test_prompts_in_another_order_are_not_taken_for_those_of_the_text(job):
 
 
 def test_text_with_too_few_rows_is_told(job):
-    job[0].text.write_bytes(text_bytes({"states": np.zeros((2, 5), np.float32)}, PROMPTS))
+    job[0].text.write_bytes(dump_text({"states": np.zeros((2, 5), np.float32)}, PROMPTS))
     assert refusal(job).startswith(f"{job[0].text}, states: found 2 prompts, expected 3")
 
 
@@ -86,16 +90,16 @@ def test_a_latent_that_is_no_number_is_told_with_its_image_and_file_where_it_is_
     inputs, settings = job
     x = np.load(inputs.x)
     x[3, 1, 2, 0] = value
-    write_npy(x, inputs.x)
+    np.save(inputs.x, x)
     text = refusal(job)
     assert (
         text.startswith(f"{inputs.x}: found NaN or infinity for image four (1 of 2 rows)") and "VAE's weights" in text
     )
-    problem_of(replace(inputs, shard=1), settings, family(settings.weights.folder))
+    build_problem(replace(inputs, shard=1), settings, family(settings.weights.folder))
 
 
 def test_text_that_is_no_number_is_told_with_its_prompt(job):
     states = read_text(job[0].text, PROMPTS)["states"].copy()
     states[1, 4] = np.inf
-    job[0].text.write_bytes(text_bytes({"states": states}, PROMPTS))
+    job[0].text.write_bytes(dump_text({"states": states}, PROMPTS))
     assert refusal(job).startswith(f"{job[0].text}, states: found NaN or infinity for prompt 'a dog' (1 of 3 rows)")

@@ -1,6 +1,7 @@
 """Scoring jobs as processes: stopped, killed, shared out anew, they score nothing twice and end with the same bits."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -17,11 +18,10 @@ from diffzero import models
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
 from diffzero.data.transforms import crop_images
-from diffzero.scoring.inputs import text_bytes
-from diffzero.scoring.problem import shard_rows
+from diffzero.scoring.inputs import dump_text
+from diffzero.scoring.problem import shard_slice
 from diffzero.scoring.store import Store, StoreError
-from diffzero.utils.io import write_npy, write_parquet
-from diffzero.utils.signals import CALL_AGAIN
+from diffzero.utils.io import write_parquet
 
 IMAGES, CLASSES, DRAWS = 5, 4, 60
 FLUSH_CALLS, KILLS = 24, 20
@@ -35,19 +35,19 @@ from diffzero import models
 from diffzero.models.checkpoint import Recorded
 from diffzero.config import Weighting
 from diffzero.utils.io import write_json, write_parquet
-from diffzero.scoring.inputs import Inputs
-from diffzero.scoring.shard_lock import lease
+from diffzero.scoring.inputs import ShardInputs
+from diffzero.scoring.shard_lock import lock_shard
 from diffzero.pruning.policies import TTest
-from diffzero.scoring.job import Settings, run
-from diffzero.utils.signals import on_sigterm
+from diffzero.scoring.job import ScoringSettings, score_shard
+from diffzero.utils.signals import handle_sigterm
 
 torch.set_num_threads(1)
 base = Path(sys.argv[1])
 # What libraries load on first use is loaded here, once for all jobs.
-denoisers.load(Path(sys.argv[2]), "float32", "cpu")
+models.load(Path(sys.argv[2]), "float32", "cpu")
 pd.read_parquet(base / "items.parquet")
 
-load = denoisers.load
+load = models.load
 
 def counting(folder, dtype, device):
     # One byte a call, on disk before the network runs: what a killed job evaluated is known too.
@@ -63,20 +63,20 @@ def counting(folder, dtype, device):
     denoiser.predict = counted
     return denoiser
 
-denoisers.load = counting
+models.load = counting
 
 def job(store, out, shard, shards, seed):
     global out_folder
     out_folder = Path(out)
     prompts = json.loads((base / "prompts.json").read_text())["prompts"]
     files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
-    inputs = Inputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
+    inputs = ShardInputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
     policy, weighting, flush_calls = TTest(4, int(sys.argv[3]), 1e-6), Weighting(), int(sys.argv[4])
     weights, store, stem = Recorded.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
-    settings = Settings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_calls, store)
+    settings = ScoringSettings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_calls, store)
     # As in workflow/scripts/score.py; two jobs of these tests are to meet on one shard, each with a folder of its own.
-    with on_sigterm("a job") as stop, lease(out_folder / f"{stem}.lease"):
-        scores, cost = run(inputs, settings, "a job", stop)
+    with handle_sigterm("a job") as stop, lock_shard(out_folder / f"{stem}.lock"):
+        scores, cost = score_shard(inputs, settings, "a job", stop)
         write_parquet(scores, out_folder / f"{stem}.parquet")
         write_json(cost, out_folder / f"{stem}.json")
 
@@ -133,9 +133,9 @@ def inputs(tmp_path_factory, tiny_sd) -> Path:
     write_parquet(table, base / "images.parquet")
     write_parquet(classification_items(table, prompts), base / "items.parquet")
     (base / "prompts.json").write_text(json.dumps(prompts))
-    write_npy(pixels, base / "crops.npy")
-    write_npy(family.encode_images(tiny_sd, pixels), base / "x.npy")
-    text = text_bytes(family.encode_text(tiny_sd, prompts["prompts"]), prompts["prompts"])
+    np.save(base / "crops.npy", pixels)
+    np.save(base / "x.npy", family.encode_images(tiny_sd, pixels))
+    text = dump_text(family.encode_text(tiny_sd, prompts["prompts"]), prompts["prompts"])
     (base / "text.safetensors").write_bytes(text)
     on_record(tiny_sd, base / "weights.json")
     return base
@@ -188,7 +188,7 @@ def end(pid: int, how: signal.Signals) -> None:
 def test_sigterm_stores_everything_and_the_same_command_continues(jobs, uninterrupted, tmp_path):
     store = tmp_path / "store"
     end(start_until_it_has_stored_more(jobs, store, tmp_path), signal.SIGTERM)
-    assert jobs.exit_code() == CALL_AGAIN == 75
+    assert jobs.exit_code() == os.EX_TEMPFAIL == 75
     assert not list(tmp_path.glob("*.parquet"))
     kept = stored(store)
     assert 0 < kept < len(uninterrupted)
@@ -205,10 +205,10 @@ def test_sigterm_while_weights_are_loaded_asks_to_be_called_again_and_leaves_no_
     while not (tmp_path / "loading").exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    assert list(tmp_path.glob("*.lease"))
+    assert list(tmp_path.glob("*.lock"))
     end(pid, signal.SIGTERM)
-    assert jobs.exit_code() == CALL_AGAIN
-    assert not list(tmp_path.glob("*.lease"))
+    assert jobs.exit_code() == os.EX_TEMPFAIL
+    assert not list(tmp_path.glob("*.lock"))
     (tmp_path / "slowly").unlink()
     jobs.finish(tmp_path / "store", tmp_path)
     pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
@@ -297,6 +297,6 @@ def test_another_seed_never_meets_the_scores(jobs, uninterrupted, tmp_path):
 
 @pytest.mark.parametrize(("count", "shards"), [(5, 7), (10, 3), (1, 1), (0, 2), (4096, 16), (7, 7)])
 def test_shards_are_contiguous_and_of_equal_size_but_one(count, shards):
-    rows = [list(range(count))[shard_rows(count, k, shards)] for k in range(1, shards + 1)]
+    rows = [list(range(count))[shard_slice(count, k, shards)] for k in range(1, shards + 1)]
     assert sum(rows, []) == list(range(count))
     assert max(map(len, rows)) - min(map(len, rows)) <= 1

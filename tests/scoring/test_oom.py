@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diffzero.scoring.engine import Engine
-from diffzero.scoring.oom import AUTO, TooLarge, batch_size, out_of_memory
+from diffzero.scoring.oom import AUTO_BATCH_SIZE, BatchTooLargeError, choose_batch_size, is_out_of_memory
 from toy import POLICIES, Toy, classification, score, triples, weight
 
 
@@ -34,7 +34,7 @@ def test_a_batch_that_does_not_fit_is_evaluated_in_pieces_with_the_same_scores(p
     problem, cramped.room = classification(), room
     roomy, expected = score(Toy(tmp_path / "roomy"), problem, policy, 32)
     result, recorded = score(cramped, problem, policy, 32)
-    assert result.frame().equals(roomy.frame()) and result.outcomes == roomy.outcomes
+    assert result.to_frame().equals(roomy.to_frame()) and result.outcomes == roomy.outcomes
     # The same triples in the same order: memory is no part of what a resumed run must repeat.
     assert triples(recorded, problem) == triples(expected, problem)
     assert 0 < cramped.largest <= room
@@ -43,7 +43,7 @@ def test_a_batch_that_does_not_fit_is_evaluated_in_pieces_with_the_same_scores(p
 def test_the_size_that_fits_is_kept(cramped):
     engine = Engine(cramped, classification(), POLICIES[2], weight, 32)
     engine.run(lambda scores: None)
-    assert engine.batch_size == 32 and engine.pieces.size == 4
+    assert engine.batch_size == 32 and engine.micro_batcher.size == 4
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_shortages_that_others_than_torchs_allocator_report_count_as_well(crampe
 def test_a_real_allocation_that_fails_is_recognised():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**55, dtype=torch.uint8)
-    assert out_of_memory(caught.value)
+    assert is_out_of_memory(caught.value)
 
 
 def test_one_call_that_does_not_fit_says_what_to_set(cramped):
     cramped.room = 0
-    with pytest.raises(TooLarge, match="not even one call .*dtype: bfloat16"):
+    with pytest.raises(BatchTooLargeError, match="not even one call .*dtype: bfloat16"):
         score(cramped, classification(), POLICIES[0], 32)
 
 
@@ -83,7 +83,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(cramped, message):
 
 
 def test_auto_is_a_function_of_the_device_alone():
-    assert batch_size("auto", torch.device("cpu")) == AUTO["cpu"] == 32
-    assert batch_size("auto", torch.device("cuda", 1)) == AUTO["cuda"]
-    assert batch_size(17, torch.device("cuda")) == 17
-    assert np.log2(AUTO["cuda"]).is_integer()
+    assert choose_batch_size("auto", torch.device("cpu")) == AUTO_BATCH_SIZE["cpu"] == 32
+    assert choose_batch_size("auto", torch.device("cuda", 1)) == AUTO_BATCH_SIZE["cuda"]
+    assert choose_batch_size(17, torch.device("cuda")) == 17
+    assert np.log2(AUTO_BATCH_SIZE["cuda"]).is_integer()

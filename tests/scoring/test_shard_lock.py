@@ -8,14 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-from diffzero.cluster.gpu_lock import own_gpu
-from diffzero.scoring.shard_lock import lease
+from diffzero.cluster.gpu_lock import reserve_gpu
+from diffzero.scoring.shard_lock import lock_shard
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from diffzero.scoring.shard_lock import lease
-with lease(Path(sys.argv[1]), beat=0.1, dead_after=1.0, look=0.05) as waited:
+from diffzero.scoring.shard_lock import lock_shard
+with lock_shard(Path(sys.argv[1]), heartbeat_interval=0.1, dead_after=1.0, poll_interval=0.05) as waited:
     with open(sys.argv[2], "a") as log:
         log.write(f"in {waited}\\n"); log.flush()
         time.sleep(float(sys.argv[3]))
@@ -24,8 +24,8 @@ with lease(Path(sys.argv[1]), beat=0.1, dead_after=1.0, look=0.05) as waited:
 CLAIM = """
 import sys, time
 from pathlib import Path
-from diffzero.cluster.gpu_lock import own_gpu
-with own_gpu("auto", lambda: 2, Path(sys.argv[1]), 0.05) as device:
+from diffzero.cluster.gpu_lock import reserve_gpu
+with reserve_gpu("auto", lambda: 2, Path(sys.argv[1]), 0.05) as device:
     print(device, flush=True)
     time.sleep(60)
 """
@@ -47,7 +47,7 @@ def wait_for_lines(path: Path, count: int) -> list[str]:
 
 def test_workers_of_one_shard_come_one_after_another(tmp_path):
     log = tmp_path / "log"
-    workers = [start(HOLD, tmp_path / "shard.lease", log, 0.3) for _ in range(4)]
+    workers = [start(HOLD, tmp_path / "shard.lock", log, 0.3) for _ in range(4)]
     assert [worker.wait(60) for worker in workers] == [0] * 4
     lines = log.read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["in", "out"] * 4
@@ -56,22 +56,22 @@ def test_workers_of_one_shard_come_one_after_another(tmp_path):
 
 def test_a_killed_worker_is_followed_at_once_on_the_same_machine(tmp_path):
     log = tmp_path / "log"
-    first = start(HOLD, tmp_path / "shard.lease", log, 60)
+    first = start(HOLD, tmp_path / "shard.lock", log, 60)
     wait_for_lines(log, 1)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     before = time.monotonic()
-    with lease(tmp_path / "shard.lease", look=0.05) as waited:
+    with lock_shard(tmp_path / "shard.lock", poll_interval=0.05) as waited:
         assert waited and time.monotonic() - before < 10
 
 
 def test_a_worker_of_another_machine_is_dead_when_its_file_stands_still_and_alive_while_it_does_not(tmp_path):
-    path = tmp_path / "shard.lease"
+    path = tmp_path / "shard.lock"
     path.write_text('{"host": "elsewhere", "pid": 1}')
     # An hour ahead: the clocks of a cluster do not agree, and must not matter.
     os.utime(path, (time.time() + 3600,) * 2)
     before = time.monotonic()
-    with lease(path, beat=0.1, dead_after=1.0, look=0.05):
+    with lock_shard(path, heartbeat_interval=0.1, dead_after=1.0, poll_interval=0.05):
         assert 1.0 < time.monotonic() - before < 10
         second = start(HOLD, path, tmp_path / "log", 0)
         time.sleep(3)
@@ -80,7 +80,7 @@ def test_a_worker_of_another_machine_is_dead_when_its_file_stands_still_and_aliv
 
 
 def test_a_file_that_nfs_calls_stale_is_one_that_is_gone(tmp_path, monkeypatch):
-    path, read = tmp_path / "shard.lease", Path.read_text
+    path, read = tmp_path / "shard.lock", Path.read_text
     path.write_text('{"host": "elsewhere", "pid": 1}')
 
     def stale(self: Path, **options) -> str:
@@ -91,7 +91,7 @@ def test_a_file_that_nfs_calls_stale_is_one_that_is_gone(tmp_path, monkeypatch):
         return read(self, **options)
 
     monkeypatch.setattr(Path, "read_text", stale)
-    with lease(path, look=0.05) as waited:
+    with lock_shard(path, poll_interval=0.05) as waited:
         assert waited
 
 
@@ -124,8 +124,8 @@ def test_one_gpu_is_for_one_job_at_a_time_too(tmp_path):
 
 def test_a_cpu_a_named_device_and_the_gpu_of_a_slurm_job_stay_what_they_are(tmp_path, monkeypatch):
     for device, gpus in (("auto", 0), ("cpu", 4), ("cuda:3", 4)):
-        with own_gpu(device, lambda gpus=gpus: gpus, tmp_path) as given:
+        with reserve_gpu(device, lambda gpus=gpus: gpus, tmp_path) as given:
             assert given == device
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    with own_gpu("auto", lambda: 1, tmp_path) as given:
+    with reserve_gpu("auto", lambda: 1, tmp_path) as given:
         assert given == "auto"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diffzero.scoring.store import COLUMNS, Store, key
+from diffzero.scoring.store import COLUMNS, Store, content_key
 
 IDENTITY = {"weights": "a", "dtype": "float32", "seed": 0}
 WRITER = """
@@ -73,7 +73,7 @@ def test_a_damaged_chunk_is_named_and_set_aside_and_only_its_scores_are_missing(
     with caplog.at_level(logging.WARNING):
         assert equal(store.read({"one"}), some("one", 1))
     assert str(bad) in caplog.text and good.exists() and not bad.exists()
-    assert [path.read_bytes() for path in store.folder.glob("*.damaged")] == [broken]
+    assert [path.read_bytes() for path in store.directory.glob("*.damaged")] == [broken]
     # Taken again, they find their old place.
     assert store.write(some("one", 2, draws=12).tail(18)) == bad
     assert len(store.read({"one"})) == 36
@@ -83,7 +83,7 @@ def test_the_same_scores_written_twice_are_one_file_and_one_row_each(tmp_path):
     store = Store(tmp_path, IDENTITY)
     assert store.write(some()) == store.write(some())
     store.write(some().head(10))  # another chunk with scores that are there already
-    assert len(list(store.folder.glob("*.parquet"))) == 2
+    assert len(list(store.directory.glob("*.parquet"))) == 2
     assert equal(store.read({"one"}), some())
 
 
@@ -104,9 +104,19 @@ def test_another_identity_never_meets_the_scores(tmp_path, name, value):
 
 
 def test_keys_tell_contents_and_their_places_apart():
-    keys = [key(b"a"), key("a"), key(b"b"), key("a", "b"), key("ab"), key(["a", "b"]), key("a", b"b"), key(1), key("1")]
+    keys = [
+        content_key(b"a"),
+        content_key("a"),
+        content_key(b"b"),
+        content_key("a", "b"),
+        content_key("ab"),
+        content_key(["a", "b"]),
+        content_key("a", b"b"),
+        content_key(1),
+        content_key("1"),
+    ]
     assert len(set(keys)) == len(keys)
-    assert key("a", b"b") == key("a", b"b")
+    assert content_key("a", b"b") == content_key("a", b"b")
 
 
 def test_half_written_files_are_not_read(tmp_path):
@@ -115,7 +125,7 @@ def test_half_written_files_are_not_read(tmp_path):
     part = chunk.with_name(f".{chunk.name}.0123456789abcdef.part")
     part.write_bytes(chunk.read_bytes()[:50])
     assert equal(store.read({"one"}), some())
-    assert part.exists() and not list(store.folder.glob("*.damaged"))
+    assert part.exists() and not list(store.directory.glob("*.damaged"))
 
 
 def test_two_processes_that_write_at_once_lose_and_double_nothing(tmp_path):
@@ -126,5 +136,5 @@ def test_two_processes_that_write_at_once_lose_and_double_nothing(tmp_path):
     store = Store(tmp_path, {"weights": "a"})
     scores = store.read({f"image {k}" for k in range(4)})
     assert len(scores) == 32 * 40 == len(scores[["image", "prompt", "draw"]].drop_duplicates())
-    assert len(list(store.folder.glob("*.parquet"))) == 32
-    assert not list(store.folder.glob("*.damaged")) and not list(store.folder.glob(".*.part"))
+    assert len(list(store.directory.glob("*.parquet"))) == 32
+    assert not list(store.directory.glob("*.damaged")) and not list(store.directory.glob(".*.part"))

@@ -11,7 +11,7 @@ needs_slurm()
 
 
 def test_jobs_that_the_plugin_loses_end_in_a_message_and_the_same_command_goes_on(cluster, work):
-    run = work.start(*QUICK, "--slurm-status-attempts", "1", DIFFZERO_SLURM_PATIENCE="20")
+    run = work.start(*QUICK, "--slurm-status-attempts", "1", DIFFZERO_SLURM_IDLE_TIMEOUT="20")
     in_the_middle(cluster, work, run)
     cluster.stop_controller()
     time.sleep(40)

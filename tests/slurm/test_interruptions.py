@@ -51,10 +51,10 @@ def test_a_walltime_that_is_exceeded(cluster, work, state):
     }
     run = work.start(*QUICK, "--set-resources", *asked[state], "--config", "flush_calls=100000")
 
-    def at_work() -> bool:
+    def has_local_jobs() -> bool:
         return len(work.workers()) == 2 and sum("calls/s" in text for text in work.slurm_logs("score")) >= 2
 
-    wait_for(at_work, 400)
+    wait_for(has_local_jobs, 400)
     stopped = work.workers()
     for worker in stopped:  # as on a disk that hangs; SLURM itself wakes them when their minute is over
         worker.suspend()

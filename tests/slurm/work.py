@@ -35,8 +35,8 @@ def environment() -> dict[str, str]:
     return kept | {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        "DIFFZERO_SLURM_PATIENCE": "240",
-        "DIFFZERO_SLURM_LOOK": "3",
+        "DIFFZERO_SLURM_IDLE_TIMEOUT": "240",
+        "DIFFZERO_SLURM_POLL_INTERVAL": "3",
     }
 
 
@@ -183,7 +183,7 @@ def ended(
     assert same
     assert twice == 0 and total == scored == 8 * 10 * 60
     assert "Cost so far" in work.log() and "--profile slurm" in work.log()
-    assert not list(work.folder.glob("scores/**/*.lease"))
+    assert not list(work.folder.glob("scores/**/*.lock"))
 
 
 def submissions(log: str) -> int:

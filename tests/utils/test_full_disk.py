@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from diffzero.scoring.shard_lock import lease
+from diffzero.scoring.shard_lock import lock_shard
 from diffzero.scoring.store import Store
-from diffzero.utils.io import DiskFull, write_atomically
+from diffzero.utils.io import DiskFullError, write_atomically
 from workflow_copy import copy, refused, snakemake
 
 __all__ = ["copy"]
@@ -32,22 +32,22 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_file_without_room_is_named_and_leaves_no_part(full):
-    with pytest.raises(DiskFull, match=f"^{full}/table.csv: {ADVICE}"):
+    with pytest.raises(DiskFullError, match=f"^{full}/table.csv: {ADVICE}"):
         write_atomically(full / "table.csv", b"x" * 10_000)
     assert [path.name for path in full.iterdir()] == ["ballast"]
 
 
 def test_a_store_without_room_for_its_identity_is_told(full):
-    with pytest.raises(DiskFull, match=f"^{full}/store/[0-9a-f]+/identity.json: {ADVICE}"):
+    with pytest.raises(DiskFullError, match=f"^{full}/store/[0-9a-f]+/identity.json: {ADVICE}"):
         Store(full / "store", {"weights": "a"})
 
 
 def test_a_lease_without_room_leaves_nothing_that_the_next_worker_would_wait_for(full):
-    with pytest.raises(DiskFull, match=f"^{full}/shard.lease: {ADVICE}"), lease(full / "shard.lease"):
+    with pytest.raises(DiskFullError, match=f"^{full}/shard.lock: {ADVICE}"), lock_shard(full / "shard.lock"):
         pass
     (full / "ballast").unlink()
     before = time.monotonic()
-    with lease(full / "shard.lease") as waited:
+    with lock_shard(full / "shard.lock") as waited:
         assert not waited and time.monotonic() - before < 1
 
 
@@ -61,10 +61,10 @@ def test_a_run_whose_disk_is_full_says_so_in_one_message_and_goes_on_once_there_
     ballast = fill(small_disk)
     message = refused(snakemake(copy, "scores", config=config))
     assert (
-        message.startswith(f"diffzero: DiskFull: {folder}/full/scores/mini-sd/digits/")
-        and ".lease: No space left" in message
+        message.startswith(f"diffzero: DiskFullError: {folder}/full/scores/mini-sd/digits/")
+        and ".lock: No space left" in message
     )
-    assert not list(folder.rglob("*.lease"))
+    assert not list(folder.rglob("*.lock"))
     ballast.unlink()
     done = snakemake(copy, "scores", config=config)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -153,7 +153,7 @@ def test_rules_without_output_only_name_targets_or_report():
 def test_every_script_is_thin_logs_first_and_belongs_to_a_rule(path):
     text = path.read_text()
     assert len(text.splitlines()) < 60
-    assert "log_to(snakemake.log[0])" in text
+    assert "configure_logging(snakemake.log[0])" in text
     assert any(f"workflow/scripts/{path.name}" in other.read_text() for other in (ROOT / "rules").glob("*.smk"))
 
 

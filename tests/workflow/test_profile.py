@@ -39,7 +39,7 @@ def test_exactly_the_rules_that_want_a_gpu_go_to_the_partition_that_has_some(rul
 
 def test_every_script_that_gets_a_device_takes_one_of_its_own(rules):
     for rule in (rule for rule in rules.values() if "device" in dict(rule.params.items())):
-        assert "own_gpu(" in (ROOT / "rules" / rule.script).read_text(), rule.name
+        assert "reserve_gpu(" in (ROOT / "rules" / rule.script).read_text(), rule.name
 
 
 def test_a_rules_time_is_cut_to_its_own_limit(rules):

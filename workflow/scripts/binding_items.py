@@ -6,9 +6,9 @@ import pandas as pd
 
 from diffzero.binding.dataset import binding_items, scene_images
 from diffzero.utils.io import write_json, write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params = snakemake.params
 images = scene_images({path: pd.read_parquet(path) for path in snakemake.input}, params.unknown)
 prompts, items = binding_items(images, params.per_task, params.seed, params.unknown)

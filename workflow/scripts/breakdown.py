@@ -8,9 +8,9 @@ from diffzero.analysis.binding_errors import breakdown
 from diffzero.analysis.load import predictions
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 source, output = snakemake.input, snakemake.output
 data = {
     "items": pd.read_parquet(source.decisions),

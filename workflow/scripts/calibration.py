@@ -9,10 +9,10 @@ from diffzero.analysis.load import fixed_weights, unpruned
 from diffzero.config import Policy, Weighting
 from diffzero.reporting import table_format, tables
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import race_policy
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params, weighting = snakemake.params, Weighting(**snakemake.params.weighting)
 policy = race_policy(Policy(**params.policy))
 data = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from diffzero.analysis.load import predictions
 from diffzero.reporting import figures
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 figures.save(figures.calls(predictions(snakemake.params.sources)), Path(snakemake.output.svg).with_suffix(""))

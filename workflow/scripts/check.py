@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from diffzero.config import Run
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import check, require, to_text
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
 needs = check(experiment)
 print(to_text(needs, experiment.run.run), flush=True)

@@ -7,9 +7,9 @@ import numpy as np
 from diffzero.analysis.load import predictions
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 wildcards, names = snakemake.wildcards, read_json(Path(snakemake.input.prompts))["classnames"]
 table = predictions(snakemake.params.sources)
 matrix = np.zeros((len(names), len(names)), dtype=np.int64)  # [true, predicted]

@@ -6,9 +6,9 @@ import pandas as pd
 
 from diffzero.analysis.load import BINDING_NOTE, predictions
 from diffzero.reporting import figures, table_format, tables
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params, output = snakemake.params, snakemake.output
 table = tables.controlled(predictions(params.sources), pd.DataFrame(params.wanted))
 table_format.write(table, [tables.layout_controlled(table, [*params.absent, BINDING_NOTE])], [output.csv, *output.rest])

@@ -6,9 +6,9 @@ import pandas as pd
 
 from diffzero.data.transforms import iter_crops
 from diffzero.utils.io import write_npy_rows
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 images, size = pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)
 crops = (crop[None] for crop in iter_crops(images, size, snakemake.params.via))
 write_npy_rows(crops, len(images), Path(snakemake.output[0]))

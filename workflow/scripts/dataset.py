@@ -8,9 +8,9 @@ from diffzero.config import Dataset
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.selection import load_test_images, selection_record
 from diffzero.utils.io import write_json, write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 dataset = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)
 seed, stratified = snakemake.params.seed, snakemake.params.stratified
 images = load_test_images(dataset, snakemake.params.images, seed, Path(), stratified)

@@ -7,7 +7,7 @@ import pandas as pd
 from safetensors.numpy import save
 
 from diffzero import models
-from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Weighting
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.models.checkpoint import LATENTS, SCORES, Recorded
@@ -15,11 +15,11 @@ from diffzero.scoring.denoise_figure import denoise
 from diffzero.scoring.inputs import read_text
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
-with own_gpu(params.device) as device:
+with reserve_gpu(params.device) as device:
     denoiser = models.load(Recorded.read(Path(source.weights)).unchanged((*SCORES, *LATENTS)), params.dtype, device)
     pictures = denoise(
         denoiser,

@@ -6,9 +6,9 @@ from safetensors.numpy import load_file
 
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 pictures = load_file(snakemake.input[0])
 prompts = read_json(Path(snakemake.input.prompts))["prompts"]
 figure = figures.denoised(

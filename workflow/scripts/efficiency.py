@@ -10,10 +10,10 @@ from diffzero.diffusion import schedule
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import pruning_of
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))
 shared, unshared = (
     pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)

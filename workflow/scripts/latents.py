@@ -6,15 +6,15 @@ import numpy as np
 import torch
 
 from diffzero import models
-from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.models.checkpoint import LATENTS, Recorded
 from diffzero.utils.io import write_npy_rows
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 folder = Recorded.read(Path(snakemake.input.weights)).unchanged(LATENTS)
 crops = np.load(snakemake.input.crops, mmap_mode="r")
-with own_gpu(snakemake.params.device) as device:
+with reserve_gpu(snakemake.params.device) as device:
     x = models.family(folder).encoded(folder, crops, models.pick_device(device))
     write_npy_rows(x, len(crops), Path(snakemake.output[0]))

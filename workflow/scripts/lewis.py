@@ -4,9 +4,9 @@ from pathlib import Path
 
 from diffzero.binding import lewis
 from diffzero.utils.io import write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 settings = snakemake.params.lewis
 table = lewis.load(Path(settings["path"]), settings["split"], settings["images"], snakemake.params.seed)
 write_parquet(table, Path(snakemake.output[0]))

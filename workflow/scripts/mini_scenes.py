@@ -6,9 +6,9 @@ from diffzero.binding.render import render_shard
 from diffzero.binding.scenes import SEEN_PAIRS
 from diffzero.training.recipe import SIZE
 from diffzero.utils.io import write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params = snakemake.params
 table = render_shard(params.seed, range(params.first, params.first + params.scenes), SIZE, 36, SEEN_PAIRS)
 write_parquet(table, Path(snakemake.output[0]))

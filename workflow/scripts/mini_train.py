@@ -6,9 +6,9 @@ import torch
 
 from diffzero.training import data, training
 from diffzero.training.recipe import MIXTURES, Course
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 course = Course(**snakemake.params.course)
 scenes = [Path(path) for path in snakemake.input.scenes]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from diffzero.reporting import html
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
 contents = html.Contents(
     facts=params.facts,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from diffzero.config import Run
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.plan import make_plan
 from diffzero.workflow.plan_report import to_markdown
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
 text = to_markdown(make_plan(experiment), experiment.run.plan, snakemake.params.walltime)
 path = Path(experiment.folder) / "plan.md"

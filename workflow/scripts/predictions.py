@@ -9,10 +9,10 @@ from diffzero.diffusion import schedule
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.pruning import replay
 from diffzero.utils.io import read_json, write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import policy_of
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))
 scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores], ignore_index=True)
 table = replay.replay_items(

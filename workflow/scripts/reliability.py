@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.reporting import figures
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 wildcards = snakemake.wildcards
 table, bins = (
     frame[(frame["model"] == wildcards.model) & (frame["dataset"] == wildcards.dataset)]

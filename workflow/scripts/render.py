@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from diffzero.binding.render import render_shard
-from diffzero.scoring.problem import shard_rows
+from diffzero.scoring.problem import shard_slice
 from diffzero.utils.io import write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params = snakemake.params
-rows = shard_rows(params.scenes, int(snakemake.wildcards.shard), int(snakemake.wildcards.shards))
+rows = shard_slice(params.scenes, int(snakemake.wildcards.shard), int(snakemake.wildcards.shards))
 table = render_shard(params.seed, range(rows.start, rows.stop), params.resolution, params.samples)
 write_parquet(table, Path(snakemake.output[0]))

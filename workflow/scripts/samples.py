@@ -7,18 +7,18 @@ import torch
 from safetensors.numpy import save
 
 from diffzero import models
-from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.models.checkpoint import Recorded
 from diffzero.models.sampling import sample
 from diffzero.reporting.figures.paper import MOST_PROMPTS
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 source, params, entry = snakemake.input, snakemake.params, snakemake.params.entry
 prompts = read_prompts(Path(source.prompts))[:MOST_PROMPTS]
-with own_gpu(params.device) as device:
+with reserve_gpu(params.device) as device:
     pictures = sample(
         Recorded.read(Path(source.weights)).unchanged(),
         prompts,

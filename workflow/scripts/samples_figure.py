@@ -7,9 +7,9 @@ from safetensors.numpy import load_file
 from diffzero.reporting import figures
 from diffzero.reporting.figures.paper import MOST_PROMPTS
 from diffzero.scoring.problem import read_prompts
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 pictures, entry = load_file(snakemake.input[0])["pictures"], snakemake.params.entry
 prompts = read_prompts(Path(snakemake.input.prompts))[:MOST_PROMPTS]
 settings = f"{entry['steps']} steps, guidance {entry['guidance']:g}, seed {snakemake.params.seed}"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.reporting import figures
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 table = pd.read_parquet(snakemake.input[0]).head(snakemake.params.first)
 figures.save(figures.scenes(table), Path(snakemake.output.svg).with_suffix(""))

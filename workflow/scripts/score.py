@@ -5,22 +5,22 @@ from pathlib import Path
 
 import torch
 
-from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Weighting
 from diffzero.models.checkpoint import Recorded
-from diffzero.scoring.inputs import Inputs
-from diffzero.scoring.job import Settings, run
+from diffzero.scoring.inputs import ShardInputs
+from diffzero.scoring.job import ScoringSettings, score_shard
 from diffzero.scoring.problem import read_prompts
-from diffzero.scoring.shard_lock import lease
+from diffzero.scoring.shard_lock import lock_shard
 from diffzero.utils.io import write_json, write_parquet
-from diffzero.utils.logging import log_to
-from diffzero.utils.signals import on_sigterm
+from diffzero.utils.logging import configure_logging
+from diffzero.utils.signals import handle_sigterm
 from diffzero.workflow.experiment import policy_of
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-inputs = Inputs(
+inputs = ShardInputs(
     images=Path(source.images),
     items=Path(source.decisions),
     prompts=read_prompts(Path(source.prompts)),
@@ -31,7 +31,7 @@ inputs = Inputs(
     shards=int(wildcards.shards),
     first=params.scoring["first"],
 )
-settings = Settings(
+settings = ScoringSettings(
     dataset=params.scoring["noise_of"],
     seed=int(wildcards.seed),
     unshared=params.scoring["unshared"],
@@ -45,7 +45,7 @@ settings = Settings(
     store=Path(params.store),
 )
 scores_file, title = Path(snakemake.output.scores), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
-with on_sigterm(title) as stop, lease(scores_file.with_suffix(".lease")), own_gpu(params.device) as device:
-    scores, cost = run(inputs, replace(settings, device=device), title, stop)
+with handle_sigterm(title) as stop, lock_shard(scores_file.with_suffix(".lock")), reserve_gpu(params.device) as device:
+    scores, cost = score_shard(inputs, replace(settings, device=device), title, stop)
     write_parquet(scores, scores_file)
     write_json(cost, Path(snakemake.output.cost))

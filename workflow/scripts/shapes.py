@@ -6,9 +6,9 @@ from diffzero.analysis.load import predictions
 from diffzero.reporting import figures
 from diffzero.reporting.tables import by_category
 from diffzero.utils.io import read_json, write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 output, names = snakemake.output, read_json(Path(snakemake.input.prompts))["classnames"]
 table = by_category(predictions(snakemake.params.sources), names)
 write_atomically(Path(output.categories), table.to_csv(index=False, float_format="%.6g").encode())

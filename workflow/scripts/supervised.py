@@ -7,18 +7,18 @@ import torch
 
 from diffzero import models
 from diffzero.baselines import supervised
-from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.utils.io import read_json, write_parquet
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 via = None if snakemake.wildcards.via == "none" else int(snakemake.wildcards.via)
 images = pd.read_parquet(snakemake.input.images)
 names = read_json(Path(snakemake.input.prompts))["classnames"]
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
 outputs = supervised.outputs_of(snakemake.params.classes, names)
-with own_gpu(snakemake.params.device) as device:
+with reserve_gpu(snakemake.params.device) as device:
     found = supervised.probabilities(folder, images, via, models.pick_device(device))
 items = pd.read_parquet(snakemake.input.decisions)
 table = supervised.predictions(items, list(images["image"]), supervised.of_classes(found, outputs))

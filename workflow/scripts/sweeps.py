@@ -11,10 +11,10 @@ from diffzero.diffusion.schedule import read
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import pruning_of
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 source, output, wildcards = snakemake.params.sources[0], snakemake.output, snakemake.wildcards
 policy, weighting = Policy(**snakemake.params.policy), Weighting(**snakemake.params.weighting)
 pruning, title = pruning_of(policy), f"{wildcards.model} on {wildcards.dataset}"

@@ -8,9 +8,9 @@ from diffzero.analysis.load import costs, notes, predictions, reported
 from diffzero.reporting import table_format, tables
 from diffzero.reporting.tables.top5 import top5_notes
 from diffzero.utils.io import read_json
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params = snakemake.params
 found, paper = predictions(params.sources), reported(pd.read_csv(snakemake.input.paper))
 table = tables.table1(found, costs(snakemake.input.costs), paper, pd.DataFrame(params.wanted), params.sizes)

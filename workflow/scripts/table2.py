@@ -6,9 +6,9 @@ from diffzero.analysis.load import predictions
 from diffzero.reporting import table_format, tables
 from diffzero.reporting.tables.table2_shape_bias import with_cues
 from diffzero.reporting.tables.top5 import top5_notes
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params, paper = snakemake.params, pd.read_csv(snakemake.input.paper)
 found = predictions(params.sources)
 table = tables.table2(found, paper, with_cues(found, pd.DataFrame(params.wanted), params.cues))

@@ -5,17 +5,17 @@ from pathlib import Path
 import torch
 
 from diffzero import models
-from diffzero.cluster.gpu_lock import own_gpu
+from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.models.checkpoint import TEXT, Recorded
-from diffzero.scoring.inputs import text_bytes
+from diffzero.scoring.inputs import dump_text
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 folder = Recorded.read(Path(snakemake.input.weights)).unchanged(TEXT)
 prompts = read_prompts(Path(snakemake.input.prompts))
-with own_gpu(snakemake.params.device) as device:
+with reserve_gpu(snakemake.params.device) as device:
     text = models.family(folder).encode_text(folder, prompts, models.pick_device(device))
-write_atomically(Path(snakemake.output[0]), text_bytes(text, prompts))
+write_atomically(Path(snakemake.output[0]), dump_text(text, prompts))

@@ -8,9 +8,9 @@ from diffzero.config import Weighting
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import write_atomically
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 wildcards, output = snakemake.wildcards, snakemake.output
 data, schedule = unpruned(snakemake.params.sources)[wildcards.model, wildcards.dataset]
 table = profile(data, make_weight_fn(Weighting(**snakemake.params.weighting), schedule))

@@ -5,9 +5,9 @@ import pandas as pd
 from diffzero.analysis.load import predictions
 from diffzero.reporting import table_format, tables
 from diffzero.reporting.tables.studies import WANTED_COLUMNS
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 params, paper = snakemake.params, pd.read_csv(snakemake.input.paper)
 wanted = pd.DataFrame(params.rows, columns=WANTED_COLUMNS)
 table = tables.variants(predictions(params.sources), wanted, paper, params.sizes)

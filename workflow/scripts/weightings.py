@@ -5,9 +5,9 @@ import pandas as pd
 from diffzero.analysis.load import fixed_weights, unpruned
 from diffzero.config import Weighting
 from diffzero.reporting import table_format, tables
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 output, absent, weighting = snakemake.output, snakemake.params.absent, Weighting(**snakemake.params.weighting)
 table4, ablations = pd.read_csv(snakemake.input.table4), pd.read_csv(snakemake.input.ablations)
 found = unpruned(snakemake.params.sources)

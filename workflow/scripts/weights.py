@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 from diffzero.config import Model
 from diffzero.models.download import inspect_checkpoint
 from diffzero.utils.io import write_json
-from diffzero.utils.logging import log_to
+from diffzero.utils.logging import configure_logging
 
-log_to(snakemake.log[0])
+configure_logging(snakemake.log[0])
 model = TypeAdapter(Model).validate_python(snakemake.params.model)
 write_json(inspect_checkpoint(model, Path()), Path(snakemake.output[0]))

@@ -12,7 +12,7 @@ from diffzero.models.base import PromptTooLong
 from diffzero.models.download import locate_checkpoint
 from diffzero.reporting import figures
 from diffzero.scoring.engine import ScoreError
-from diffzero.scoring.oom import TooLarge
+from diffzero.scoring.oom import BatchTooLargeError
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
     prompts = [prompt.strip() for prompt in options.prompts.split(",") if prompt.strip()]
     try:
         result = run(options, prompts)
-    except (OSError, ValueError, ScoreError, PromptTooLong, TooLarge) as error:
+    except (OSError, ValueError, ScoreError, PromptTooLong, BatchTooLargeError) as error:
         sys.exit(f"diffzero: {error}")
     print("\n".join([format_ranking(result), *describe_repeats(prompts), f"figure of the race: {options.out}.png"]))
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 FOLDER = Path(tempfile.gettempdir()) / f"diffzero-gpus-{os.getuid()}"
 
 
-def visible_gpus() -> int:
+def count_gpus() -> int:
     """GPUs that this process may use, counted without starting CUDA."""
     import torch
 
@@ -25,8 +25,8 @@ def visible_gpus() -> int:
 
 
 @contextmanager
-def own_gpu(
-    device: str, count: Callable[[], int] = visible_gpus, folder: Path = FOLDER, look: float = 1.0
+def reserve_gpu(
+    device: str, count: Callable[[], int] = count_gpus, folder: Path = FOLDER, poll_interval: float = 1.0
 ) -> Iterator[str]:
     """A context in which no other diffzero job of this user uses the device whose name it gives.
 
@@ -53,4 +53,4 @@ def own_gpu(
         if not told:
             log.warning("all %d GPUs are taken by other jobs; waiting. Give Snakemake --resources gpu=%d.", gpus, gpus)
             told = True
-        time.sleep(look)
+        time.sleep(poll_interval)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from diffzero.scoring.image_state import Runner
+from diffzero.scoring.image_state import ImageState
 from diffzero.scoring.problem import Problem
 
 
@@ -17,7 +17,7 @@ from diffzero.scoring.problem import Problem
 class Batch:
     """Triples for one call of the denoiser, those of one image next to each other."""
 
-    runners: list[Runner]  # the images concerned
+    states: list[ImageState]  # the images concerned
     bounds: NDArray[np.int64]  # [runner + 1] where each one's triples begin
     image: NDArray[np.int64]  # [triple] row of the problem's images
     cell: NDArray[np.int64]  # [triple] where the runner keeps the score
@@ -28,7 +28,7 @@ class Batch:
     t: NDArray[np.float64]  # [pair]
 
 
-class Names:
+class KeyEncoder:
     """Content keys that scores are labelled with, without a string a score. Two images that are equal byte for byte share one."""
 
     def __init__(self, keys: list[str]) -> None:
@@ -42,23 +42,23 @@ class Names:
         return pd.Categorical.from_codes(self.codes[rows], dtype=self.dtype)
 
 
-class Outbox:
+class WriteBuffer:
     """Batches that have been scored, on their way to `record` as rows with the columns of store.Store."""
 
     def __init__(self, problem: Problem, record: Callable[[pd.DataFrame], None]) -> None:
-        self.image_key, self.prompt_key = Names(problem.image_keys), Names(problem.prompt_keys)
+        self.image_key, self.prompt_key = KeyEncoder(problem.image_keys), KeyEncoder(problem.prompt_keys)
         self.record: Callable[[pd.DataFrame], None] | None = record
-        self.waiting: list[tuple[Batch, NDArray[np.float32], float]] = []
+        self.pending: list[tuple[Batch, NDArray[np.float32], float]] = []
 
     def __len__(self) -> int:
         """Scores that wait."""
-        return sum(len(scores) for _, scores, _ in self.waiting)
+        return sum(len(scores) for _, scores, _ in self.pending)
 
-    def put(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> None:
+    def add(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> None:
         """Take a batch's scores, and the network's seconds for each."""
-        self.waiting.append((batch, scores, seconds))
+        self.pending.append((batch, scores, seconds))
 
-    def put_late(self, batch: Batch, future: Future) -> None:
+    def add_late(self, batch: Batch, future: Future) -> None:
         """Wait for a batch that was under way when the run ended, and take its scores if all are good.
 
         A batch is taken whole or not at all: the run that goes on must form the very batches that this one lost.
@@ -70,28 +70,28 @@ class Outbox:
         except Exception:  # the error that ended the run is the one to be told
             return
         if np.isfinite(scores).all():
-            self.put(batch, scores, seconds)
+            self.add(batch, scores, seconds)
 
     def flush(self) -> None:
         """Hand over what waits."""
-        if not self.waiting or self.record is None:
+        if not self.pending or self.record is None:
             return
-        scores, record = self.rows(), self.record
+        scores, record = self.to_frame(), self.record
         # What failed to be stored is not tried again on the way out, hiding the first error.
-        self.waiting, self.record = [], None
+        self.pending, self.record = [], None
         record(scores)
         self.record = record
 
-    def rows(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """What waits, as rows."""
-        batches = [batch for batch, _, _ in self.waiting]
-        counts = [len(scores) for _, scores, _ in self.waiting]
+        batches = [batch for batch, _, _ in self.pending]
+        counts = [len(scores) for _, scores, _ in self.pending]
         return pd.DataFrame(
             {
                 "image": self.image_key(np.concatenate([batch.image for batch in batches])),
                 "prompt": self.prompt_key(np.concatenate([batch.prompt for batch in batches])),
                 "draw": np.concatenate([batch.draw for batch in batches]).astype(np.int32),
-                "score": np.concatenate([scores for _, scores, _ in self.waiting]),
-                "seconds": np.repeat(np.float32([seconds for _, _, seconds in self.waiting]), counts),
+                "score": np.concatenate([scores for _, scores, _ in self.pending]),
+                "seconds": np.repeat(np.float32([seconds for _, _, seconds in self.pending]), counts),
             }
         )

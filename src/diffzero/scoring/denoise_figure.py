@@ -14,7 +14,7 @@ from diffzero.typing import Arrays
 COLUMNS = 4  # prompts shown
 
 
-def shown_prompts(items: pd.DataFrame) -> list[int]:
+def select_prompts(items: pd.DataFrame) -> list[int]:
     """The right prompt of every image, then others in label order, COLUMNS or as many as there are right ones."""
     right = [
         candidates[list(classes).index(label)]
@@ -39,7 +39,7 @@ def denoise(
     original, noisy [row], prediction [row, prompt]: uint8 [height, width, 3]; prompt: prompt numbers; correct [row]: the right column;
     error [row, prompt]: weighted squared error at t.
     """
-    prompts = shown_prompts(items)
+    prompts = select_prompts(items)
     embedded = {name: torch.from_numpy(values[prompts]).to(denoiser.device) for name, values in text.items()}
     times = np.full(len(prompts), t)
     alpha, sigma = denoiser.schedule.alpha(np.array([t])).item(), denoiser.schedule.sigma(np.array([t])).item()

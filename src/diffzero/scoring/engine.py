@@ -19,9 +19,9 @@ from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
 from diffzero.pruning.policies import Policy
 from diffzero.pruning.race import Outcome
-from diffzero.scoring.batch import Batch, Outbox
-from diffzero.scoring.image_state import Runner
-from diffzero.scoring.oom import Pieces
+from diffzero.scoring.batch import Batch, WriteBuffer
+from diffzero.scoring.image_state import ImageState
+from diffzero.scoring.oom import MicroBatcher
 from diffzero.scoring.problem import Problem
 
 # Bump when the same inputs would give another score for a reason that no other part of the identity shows.
@@ -32,7 +32,7 @@ class ScoreError(RuntimeError):
     """The network put out something that is not a score; the message names image, class and draw."""
 
 
-class Interrupted(Exception):
+class ScoringStoppedError(Exception):
     """The engine was asked to stop; everything scored so far has been handed to `record`."""
 
 
@@ -51,10 +51,10 @@ class Progress:
 class Result:
     """The scores that the policy asked for, by image, and how each race ended."""
 
-    scores: dict[str, dict[str, NDArray]] = field(default_factory=dict)  # Runner.used
+    scores: dict[str, dict[str, NDArray]] = field(default_factory=dict)  # ImageState.used
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    def frame(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Columns image, draw, prompt, t, score, sorted by the first three: the same rows whatever the batch size or order."""
         names = sorted(self.scores)
         counts = [len(self.scores[name]["draw"]) for name in names]
@@ -91,14 +91,14 @@ class Engine:
     ) -> None:
         """`weight` maps t to w_t; `known` holds stored scores with the columns of store.Store (content keys)."""
         self.denoiser, self.problem, self.batch_size = denoiser, problem, batch_size
-        self.pieces = Pieces(batch_size)
+        self.micro_batcher = MicroBatcher(batch_size)
         self.x = torch.from_numpy(problem.x)
         self.x_device = self.x.to(denoiser.device)
         self.text = {name: torch.from_numpy(values).to(denoiser.device) for name, values in problem.text.items()}
         self.conditions = {name: torch.from_numpy(v).to(denoiser.device) for name, v in problem.conditions.items()}
-        runners = Runner.of(problem, policy, weight, known)
-        self.lanes = [runners[0::2], runners[1::2]]
-        self.progress = Progress(len(runners))
+        states = ImageState.of(problem, policy, weight, known)
+        self.groups = [states[0::2], states[1::2]]
+        self.progress = Progress(len(states))
         self.result = Result()
 
     def run(
@@ -113,9 +113,9 @@ class Engine:
         `record` gets new scores (columns of store.Store) so often that a kill costs no more than `flush_calls` calls (or two batches,
         if that is more), and at the end. Also where an error or `stop` ends the run: all that was evaluated, but for a batch with a
         score that is none.
-        Raises ScoreError for a non-finite score, Interrupted when `stop` says so.
+        Raises ScoreError for a non-finite score, ScoringStoppedError when `stop` says so.
         """
-        start, outbox = time.monotonic(), Outbox(self.problem, record)
+        start, outbox = time.monotonic(), WriteBuffer(self.problem, record)
         flights: list[tuple[Batch, Future] | None] = [None, None]
         with ThreadPoolExecutor(1) as worker:
             try:
@@ -124,79 +124,79 @@ class Engine:
                         batch, future = flights[lane]
                         scores, seconds = future.result()
                         flights[lane] = None
-                        self.enter(batch, scores, seconds)
-                        outbox.put(batch, scores, seconds)
+                        self.record_scores(batch, scores, seconds)
+                        outbox.add(batch, scores, seconds)
                         self.progress.calls += len(scores)
                     # Counting the two batches that may be under way: a kill then costs `flush_calls` calls at the most.
                     if len(outbox) + 2 * self.batch_size > flush_calls:
                         outbox.flush()
                     if stop():
-                        raise Interrupted
-                    batch = self.compose(lane, alone=flights[1 - lane] is None)
+                        raise ScoringStoppedError
+                    batch = self.next_batch(lane, alone=flights[1 - lane] is None)
                     flights[lane] = (batch, worker.submit(self.evaluate, batch)) if batch else None
                     self.progress.seconds = time.monotonic() - start
                     report(self.progress)
-                    if flights == [None, None] and not any(self.lanes):
+                    if flights == [None, None] and not any(self.groups):
                         return self.result
             finally:
                 # First without the batch under way: who asked for the end may not wait for it.
                 outbox.flush()
                 for flight in filter(None, flights):
-                    outbox.put_late(*flight)
+                    outbox.add_late(*flight)
                 outbox.flush()
 
-    def thin(self, lane: int) -> bool:
+    def is_underfull(self, lane: int) -> bool:
         """Whether one more draw of all that is unfinished would not fill a batch. Once true it stays so, as classes only ever leave."""
         width = 0
-        return all((width := width + runner.width) < self.batch_size for runner in self.lanes[lane])
+        return all((width := width + state.width) < self.batch_size for state in self.groups[lane])
 
-    def compose(self, lane: int, alone: bool) -> Batch | None:
+    def next_batch(self, lane: int, alone: bool) -> Batch | None:
         """The lane's next batch: its unfinished images' missing triples, in order, until the batch is full.
 
         None at the end, and while a thin lane waits for the other. They are joined when both are thin and nothing is under way
         (`alone`): at the same scores of each, whichever was faster, so that a resumed run joins them there too.
         """
         other = 1 - lane
-        if self.lanes[other] and self.thin(lane):
-            if not (alone and self.thin(other)):
+        if self.groups[other] and self.is_underfull(lane):
+            if not (alone and self.is_underfull(other)):
                 return None
-            self.lanes[lane] = sorted(self.lanes[0] + self.lanes[1], key=lambda runner: runner.image)
-            self.lanes[other] = []
-        parts: list[tuple[Runner, NDArray[np.int64]]] = []
+            self.groups[lane] = sorted(self.groups[0] + self.groups[1], key=lambda state: state.image)
+            self.groups[other] = []
+        parts: list[tuple[ImageState, NDArray[np.int64]]] = []
         room, waiting = self.batch_size, []
-        runners = iter(self.lanes[lane])
-        for runner in runners:
-            cells = runner.missing()
-            if runner.finished:
-                self.finish(runner)
+        states = iter(self.groups[lane])
+        for state in states:
+            cells = state.missing()
+            if state.finished:
+                self.finish_image(state)
                 continue
-            waiting.append(runner)
-            parts.append((runner, cells[:room]))
+            waiting.append(state)
+            parts.append((state, cells[:room]))
             room -= len(parts[-1][1])
             if room == 0:
                 break
-        self.lanes[lane] = [*waiting, *runners]
-        return self.assemble(parts) if parts else None
+        self.groups[lane] = [*waiting, *states]
+        return self.build_batch(parts) if parts else None
 
-    def assemble(self, parts: list[tuple[Runner, NDArray[np.int64]]]) -> Batch:
+    def build_batch(self, parts: list[tuple[ImageState, NDArray[np.int64]]]) -> Batch:
         """Draw the noise of a batch and form its x_t."""
         addresses, draw, prompt, pair = [], [], [], []
-        for runner, cells in parts:
-            draws, columns = np.divmod(cells, len(runner.prompts))
+        for state, cells in parts:
+            draws, columns = np.divmod(cells, len(state.prompts))
             draw.append(draws)
-            prompt.append(runner.prompts[columns])
+            prompt.append(state.prompts[columns])
             begins = np.ones(len(draws), dtype=bool)
             if not self.problem.unshared:  # cells are in order: where the draw changes, another x_t begins
                 begins[1:] = draws[1:] != draws[:-1]
             pair.append(np.cumsum(begins) - 1 + len(addresses))
             texts = prompt[-1].tolist() if self.problem.unshared else itertools.repeat(None)
-            addresses += zip(itertools.repeat(runner.image), draws[begins].tolist(), texts, strict=False)
-        x_t, t = self.noised(addresses)
+            addresses += zip(itertools.repeat(state.image), draws[begins].tolist(), texts, strict=False)
+        x_t, t = self.noisy_images(addresses)
         lengths = [len(cells) for _, cells in parts]
         return Batch(
-            runners=[runner for runner, _ in parts],
+            states=[state for state, _ in parts],
             bounds=np.cumsum([0, *lengths]),
-            image=np.repeat([runner.image for runner, _ in parts], lengths),
+            image=np.repeat([state.image for state, _ in parts], lengths),
             cell=np.concatenate([cells for _, cells in parts]),
             draw=np.concatenate(draw),
             prompt=np.concatenate(prompt),
@@ -205,7 +205,7 @@ class Engine:
             t=t,
         )
 
-    def noised(self, addresses: list[tuple[int, int, int | None]]) -> tuple[torch.Tensor, NDArray[np.float64]]:
+    def noisy_images(self, addresses: list[tuple[int, int, int | None]]) -> tuple[torch.Tensor, NDArray[np.float64]]:
         """x_t = alpha(t) x + sigma(t) eps [pair, *x] in fp32, and t [pair], of draws (image, draw, prompt or None)."""
         problem, shape = self.problem, self.x.shape[1:]
         texts = {index: problem.prompts[index] for _, _, index in addresses if index is not None} | {None: None}
@@ -222,7 +222,7 @@ class Engine:
     def evaluate(self, batch: Batch) -> tuple[NDArray[np.float32], float]:
         """The batch's scores, and the network's seconds for each."""
         start = time.monotonic()
-        scores = self.pieces.evaluate(lambda rows: self.squared_errors(batch, rows), len(batch.pair))
+        scores = self.micro_batcher.evaluate(lambda rows: self.squared_errors(batch, rows), len(batch.pair))
         return scores, (time.monotonic() - start) / len(scores)
 
     @torch.inference_mode()
@@ -243,8 +243,8 @@ class Engine:
             )
         return (x - x_hat).square().flatten(1).sum(dim=1).cpu().numpy()
 
-    def enter(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> None:
-        """Hand the scores to their runners. Raises ScoreError."""
+    def record_scores(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> None:
+        """Hand the scores to their states. Raises ScoreError."""
         bad = np.flatnonzero(~np.isfinite(scores))
         if len(bad):
             first, problem, dtype = bad[0], self.problem, self.denoiser.dtype
@@ -258,12 +258,12 @@ class Engine:
                 f"draw {batch.draw[first]}: found score {scores[first]}, expected a finite number from the network "
                 f"({len(bad)} of {len(scores)} in this batch). {advice}"
             )
-        for runner, (first, last) in zip(batch.runners, itertools.pairwise(batch.bounds.tolist()), strict=True):
-            runner.enter(batch.cell[first:last], scores[first:last], seconds)
+        for state, (first, last) in zip(batch.states, itertools.pairwise(batch.bounds.tolist()), strict=True):
+            state.enter(batch.cell[first:last], scores[first:last], seconds)
 
-    def finish(self, runner: Runner) -> None:
+    def finish_image(self, state: ImageState) -> None:
         """Take a finished image's scores and outcomes into the result."""
-        used = self.result.scores[self.problem.images[runner.image]] = runner.used()
-        self.result.outcomes |= runner.outcomes()
+        used = self.result.scores[self.problem.images[state.image]] = state.used()
+        self.result.outcomes |= state.outcomes()
         self.progress.images_done += 1
-        self.progress.reused += len(used["draw"]) - runner.calls
+        self.progress.reused += len(used["draw"]) - state.calls

@@ -14,7 +14,7 @@ from diffzero.scoring.problem import Item, Problem
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-class Runner:
+class ImageState:
     """An image with its races: one for a classification, one per task for attribute binding.
 
     Races of one image share scores, so a sentence that three tasks ask about is evaluated once.
@@ -30,16 +30,16 @@ class Runner:
         self.w = self.t  # w_t, of the same shape
         self.columns = [np.searchsorted(self.prompts, item.candidates) for item in items]
         self.races = [Race(policy, len(columns), self.reader(columns)) for columns in self.columns]
-        self.calls = 0  # scores that were evaluated for this runner, not remembered
+        self.calls = 0  # scores that were evaluated for this state, not remembered
         self.needed: NDArray[np.int64] | None = None  # what `missing` found, until scores are entered
 
     @classmethod
-    def of(cls, problem: Problem, policy: Policy, weight: Weight, known: pd.DataFrame | None) -> list["Runner"]:
-        """One runner an image, in the problem's order, holding the `known` scores (columns of store.Store)."""
+    def of(cls, problem: Problem, policy: Policy, weight: Weight, known: pd.DataFrame | None) -> list["ImageState"]:
+        """One state an image, in the problem's order, holding the `known` scores (columns of store.Store)."""
         by_image: dict[int, list[Item]] = {}
         for item in problem.items:
             by_image.setdefault(item.image, []).append(item)
-        runners = [cls(problem, image, by_image[image], policy, weight) for image in sorted(by_image)]
+        states = [cls(problem, image, by_image[image], policy, weight) for image in sorted(by_image)]
         if known is not None and len(known):
             # Numbers for keys, by way of categories: millions of rows share a few keys.
             keys = known["prompt"].astype("category").cat
@@ -47,9 +47,9 @@ class Runner:
             numbers = np.array([number_of.get(key, -1) for key in keys.categories], dtype=np.int64)
             known = known.assign(prompt=numbers[keys.codes])
             rows_of = known.groupby("image", observed=True).indices
-            for runner in runners:
-                runner.remember(known.iloc[rows_of.get(problem.image_keys[runner.image], [])])
-        return runners
+            for state in states:
+                state.remember(known.iloc[rows_of.get(problem.image_keys[state.image], [])])
+        return states
 
     def remember(self, known: pd.DataFrame) -> None:
         """Take stored scores: columns draw, prompt (a number), score, seconds."""

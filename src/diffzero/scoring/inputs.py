@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
-from diffzero.scoring.store import key
+from diffzero.scoring.store import content_key
 from diffzero.typing import Arrays
 
 ANEW = "Delete it and type the same command again: it is made anew."
@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ShardInputs:
     """The files of a shard, and which part of them is its own."""
 
     images: Path
@@ -53,19 +53,19 @@ class Inputs:
         return array
 
 
-def text_bytes(text: Arrays, prompts: list[str]) -> bytes:
+def dump_text(text: Arrays, prompts: list[str]) -> bytes:
     """Text embeddings as a safetensors file that says of which prompts they are, in which order."""
-    return save(text, {"prompts": key(*prompts)})
+    return save(text, {"prompts": content_key(*prompts)})
 
 
 def read_text(path: Path, prompts: list[str]) -> Arrays:
     """Text embeddings, each [prompt, ...]. Raises InputError where they are of other prompts, in another order or not finite."""
     with safe_open(path, "np") as file:
         made_of = (file.metadata() or {}).get("prompts")
-    if made_of != key(*prompts):
+    if made_of != content_key(*prompts):
         raise InputError(
             f"{path}: found the text of other prompts, or of these in another order (digest {made_of}), expected that of "
-            f"{len(prompts)} prompts from {prompts[0]!r} to {prompts[-1]!r} (digest {key(*prompts)}). {ANEW}"
+            f"{len(prompts)} prompts from {prompts[0]!r} to {prompts[-1]!r} (digest {content_key(*prompts)}). {ANEW}"
         )
     arrays = load_file(path)
     for name, values in arrays.items():

@@ -13,31 +13,31 @@ from numpy.typing import NDArray
 log = logging.getLogger(__name__)
 
 # What `batch_size: auto` asks for. On a GPU the memory then decides, by halving; a CPU is busy with far less.
-AUTO = {"cuda": 512, "cpu": 32}
+AUTO_BATCH_SIZE = {"cuda": 512, "cpu": 32}
 
 
-class TooLarge(RuntimeError):
+class BatchTooLargeError(RuntimeError):
     """Not even one call fits in memory."""
 
 
-def batch_size(asked: int | Literal["auto"], device: torch.device) -> int:
+def choose_batch_size(asked: int | Literal["auto"], device: torch.device) -> int:
     """The number of calls to compose into a batch.
 
     A function of the kind of device alone, never of a measurement: a resumed run must form the very batches that were lost.
     """
-    return AUTO[device.type] if asked == "auto" else asked
+    return AUTO_BATCH_SIZE[device.type] if asked == "auto" else asked
 
 
 # How the host's allocator, the CUDA driver, cuBLAS and cuDNN say it, which torch hands on as plain errors.
 SHORTAGE = re.compile(r"can't allocate memory|CUDA error: out of memory|CU(BLAS|DNN)_STATUS_\w*ALLOC\w*FAILED")
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether the device, a library on it or the host's allocator had too little memory."""
     return isinstance(error, torch.OutOfMemoryError) or SHORTAGE.search(str(error)) is not None
 
 
-class Pieces:
+class MicroBatcher:
     """Evaluates batches whole or, once memory has run out, in pieces of a size that fits.
 
     What is in a batch does not change with it, so neither do the triples evaluated nor the order in which they are stored.
@@ -47,7 +47,7 @@ class Pieces:
         self.size = size  # calls at once; halved at every shortage, for good
 
     def evaluate(self, scores_of: Callable[[slice], NDArray[np.float32]], count: int) -> NDArray[np.float32]:
-        """Scores [count]: those of `scores_of(rows)`, joined. Raises TooLarge when one row alone is too many."""
+        """Scores [count]: those of `scores_of(rows)`, joined. Raises BatchTooLargeError when one row alone is too many."""
         done: list[NDArray[np.float32]] = []
         start = 0
         while start < count:
@@ -65,7 +65,7 @@ class Pieces:
         try:
             return scores_of(rows)
         except RuntimeError as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         # Not in the handler: the exception holds the frames, and they the tensors, that must be freed first.
         return None
@@ -75,7 +75,7 @@ class Pieces:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if tried == 1:
-            raise TooLarge(
+            raise BatchTooLargeError(
                 "memory: not even one call of the network fits, expected room for a batch. Set `dtype: bfloat16` or `float16` "
                 "in the model's YAML, or use a device with more memory."
             )

@@ -37,7 +37,7 @@ class Problem:
     conditions: Arrays = field(default_factory=dict)  # what else the network sees of an image, each [image, ...]
 
 
-def items_of(table: pd.DataFrame, images: list[str]) -> list[Item]:
+def select_items(table: pd.DataFrame, images: list[str]) -> list[Item]:
     """The rows of an item table whose image is in `images`, as Items."""
     position = {name: row for row, name in enumerate(images)}
     chosen = table[table["image"].isin(position)]
@@ -46,7 +46,7 @@ def items_of(table: pd.DataFrame, images: list[str]) -> list[Item]:
     ]
 
 
-def shard_rows(count: int, shard: int, shards: int) -> slice:
+def shard_slice(count: int, shard: int, shards: int) -> slice:
     """The rows of shard `shard` (1-based) of `shards`: contiguous, sizes differing by one at the most."""
     return slice(count * (shard - 1) // shards, count * shard // shards)
 

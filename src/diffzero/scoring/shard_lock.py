@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from diffzero.utils.io import telling_of_a_full_disk
+from diffzero.utils.io import explain_disk_full
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def _try_to_take(path: Path, owner: str) -> bool:
     return True
 
 
-def _beat(path: Path, every: float, ended: threading.Event) -> None:
+def _heartbeat(path: Path, every: float, ended: threading.Event) -> None:
     while not ended.wait(every):
         try:
             os.utime(path)
@@ -47,25 +47,28 @@ def _beat(path: Path, every: float, ended: threading.Event) -> None:
 
 
 @contextmanager
-def lease(path: Path, beat: float = 15.0, dead_after: float = 120.0, look: float = 2.0) -> Iterator[bool]:
+def lock_shard(
+    path: Path, heartbeat_interval: float = 15.0, dead_after: float = 120.0, poll_interval: float = 2.0
+) -> Iterator[bool]:
     """A context in which no other process holds `path`; its value says whether another had to be waited for.
 
-    The holder renews the file's time every `beat` seconds. Who waits measures with its own clock how long that time has stood still,
-    so that clocks of different machines need not agree, and takes over after `dead_after` seconds. Raises DiskFull.
+    The holder renews the file's time every `heartbeat_interval` seconds. Who waits measures with its own clock how long
+    that time has stood still, so that clocks of different machines need not agree,
+    and takes over after `dead_after` seconds. Raises DiskFullError.
     """
     owner = json.dumps(
         {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            "word": secrets.token_hex(8),
+            "token": secrets.token_hex(8),
         }
     )
-    with telling_of_a_full_disk(path, len(owner)):
+    with explain_disk_full(path, len(owner)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        waited = _wait(path, owner, dead_after, look)
+        waited = _wait(path, owner, dead_after, poll_interval)
     ended = threading.Event()
-    thread = threading.Thread(target=_beat, args=(path, beat, ended), name="lease", daemon=True)
+    thread = threading.Thread(target=_heartbeat, args=(path, heartbeat_interval, ended), name="lease", daemon=True)
     thread.start()
     try:
         yield waited
@@ -90,8 +93,8 @@ def _read(path: Path) -> str | None:
         raise
 
 
-def _wait(path: Path, owner: str, dead_after: float, look: float) -> bool:
-    waited, seen, since, told = False, None, time.monotonic(), -float("inf")
+def _wait(path: Path, owner: str, dead_after: float, poll_interval: float) -> bool:
+    waited, seen, since, last_logged = False, None, time.monotonic(), -float("inf")
     while not _try_to_take(path, owner):
         waited = True
         try:
@@ -103,17 +106,17 @@ def _wait(path: Path, owner: str, dead_after: float, look: float) -> bool:
         now = time.monotonic()
         if found != seen:
             seen, since = found, now
-        if _died_here(found[1]) or now - since > dead_after:
-            _bury(path, found[1])
+        if _holder_is_dead(found[1]) or now - since > dead_after:
+            _break_stale_lock(path, found[1])
             continue
-        if now - told > 60:
-            told = now
+        if now - last_logged > 60:
+            last_logged = now
             log.warning("%s: another worker is on this shard (%s). Waiting for it.", path, found[1])
-        time.sleep(look)
+        time.sleep(poll_interval)
     return waited
 
 
-def _died_here(owner: str | None) -> bool:
+def _holder_is_dead(owner: str | None) -> bool:
     """Whether the holder was a process of this machine that is no more."""
     try:
         holder = json.loads(owner or "{}")
@@ -130,22 +133,22 @@ def _died_here(owner: str | None) -> bool:
     return False
 
 
-def _bury(path: Path, owner: str | None) -> None:
+def _break_stale_lock(path: Path, owner: str | None) -> None:
     """Remove a dead holder's file. Renamed first: of several that wait, one alone can do that."""
-    grave = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    tombstone = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        path.rename(grave)
+        path.rename(tombstone)
     except OSError as error:
         if _gone(error):
             return
         raise
-    if _read(grave) == owner:
+    if _read(tombstone) == owner:
         log.warning("%s: its worker is dead (%s); taking over.", path, owner)
-        grave.unlink(missing_ok=True)
+        tombstone.unlink(missing_ok=True)
         return
     # Between the look and the rename somebody else buried the dead and took the lease: it goes back to him.
     try:
-        os.link(grave, path)
+        os.link(tombstone, path)
     except OSError:
         log.warning("%s: changed hands twice; going on.", path)
-    grave.unlink(missing_ok=True)
+    tombstone.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 
-class DiskFull(OSError):
+class DiskFullError(OSError):
     """There is no room for a file, on its disk or in its owner's quota."""
 
     def __str__(self) -> str:
@@ -25,8 +25,8 @@ class DiskFull(OSError):
 
 
 @contextmanager
-def telling_of_a_full_disk(path: Path, size: int | None = None) -> Iterator[None]:
-    """A context whose want of space at `path` becomes DiskFull, which names the file and says what to do.
+def explain_disk_full(path: Path, size: int | None = None) -> Iterator[None]:
+    """A context whose want of space at `path` becomes DiskFullError, which names the file and says what to do.
 
     `size` is what it needs in bytes, if that is known.
     """
@@ -36,7 +36,7 @@ def telling_of_a_full_disk(path: Path, size: int | None = None) -> Iterator[None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         disk = next(folder for folder in path.absolute().parents if folder.exists())
-        raise DiskFull(
+        raise DiskFullError(
             error.errno,
             f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
             f"{'room for the rest' if size is None else f'{size:,}'}. Make room there, or set `results` and `store` to folders on "
@@ -48,9 +48,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Nothing; `path` then holds exactly `data`, or on any failure what it held before.
 
     Missing parent folders are made. Two processes may write the same path at once: the later one to finish stays.
-    Raises DiskFull, else OSError as the file system does; the temporary file is removed then.
+    Raises DiskFullError, else OSError as the file system does; the temporary file is removed then.
     """
-    with telling_of_a_full_disk(path, len(data)), _whole(path) as file:
+    with explain_disk_full(path, len(data)), _whole(path) as file:
         file.write(data)
 
 
@@ -108,20 +108,13 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_npy(array: NDArray, path: Path) -> None:
-    """Nothing; `path` holds the array in numpy's format, without pickle."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_atomically(path, buffer.getvalue())
-
-
 def write_npy_rows(parts: Iterable[NDArray], count: int, path: Path) -> None:
-    """Nothing; `path` holds what write_npy would write of the joined `parts` [some, ...], `count` rows in all; one part is in memory.
+    """Nothing; `path` holds what np.save would write of the joined `parts` [some, ...], `count` rows in all; one part is in memory.
 
     Raises ValueError for another number of rows, or parts of different shape or dtype.
     """
     rows, first = 0, None
-    with telling_of_a_full_disk(path), _whole(path) as file:
+    with explain_disk_full(path), _whole(path) as file:
         for part in parts:
             if first is None:
                 first = part

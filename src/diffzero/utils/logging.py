@@ -9,38 +9,38 @@ from pathlib import Path
 from types import TracebackType
 
 
-def secrets() -> list[str]:
+def secret_values() -> list[str]:
     """Tokens of this process, which may stand in no log: not even where a server repeats what it was sent."""
     return [os.environ[name] for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(name)]
 
 
-def discreet(text: str) -> str:
+def redact(text: str) -> str:
     """The text with its secrets struck out."""
-    for secret in secrets():
+    for secret in secret_values():
         text = text.replace(secret, "***")
     return text
 
 
-class Discreet(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Lines without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return discreet(super().format(record))
+        return redact(super().format(record))
 
 
-def log_to(path: str) -> None:
+def configure_logging(path: str) -> None:
     """Send logging, warnings and the traceback of an uncaught exception to `path`, and the exception's message to the terminal.
 
     The terminal gets one clear paragraph and the name of the log; the traceback is for those who mend diffzero itself.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=path, filemode="w", level=logging.INFO)
-    logging.getLogger().handlers[0].setFormatter(Discreet("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().handlers[0].setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.captureWarnings(True)
     # An error of a network or a table deserves a line each on the terminal, a library's chatter does not.
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
-    terminal.setFormatter(Discreet("%(message)s"))
+    terminal.setFormatter(RedactingFormatter("%(message)s"))
     terminal.addFilter(logging.Filter("diffzero"))
     logging.getLogger().addHandler(terminal)
 
@@ -48,10 +48,10 @@ def log_to(path: str) -> None:
     logging.raiseExceptions = False
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        print(discreet(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n"), file=sys.stderr)
+        print(redact(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n"), file=sys.stderr)
         stream = logging.getLogger().handlers[0].stream
         with suppress(OSError):
-            stream.write(discreet("".join(traceback.format_exception(kind, error, trace))))
+            stream.write(redact("".join(traceback.format_exception(kind, error, trace))))
             stream.flush()
 
     sys.excepthook = report

@@ -12,8 +12,8 @@ from diffzero.cluster.slurm import plugin_patches, queue
 log = logging.getLogger(__name__)
 # Not SIGINT itself: what a script starts in the background inherits that as ignored, and would go on hanging.
 STOP = signal.SIGUSR2
-PATIENCE = "DIFFZERO_SLURM_PATIENCE"  # seconds without any job before a run counts as hanging
-LOOK = "DIFFZERO_SLURM_LOOK"  # most seconds between two looks at the queue
+PATIENCE = "DIFFZERO_SLURM_IDLE_TIMEOUT"  # seconds without any job before a run counts as hanging
+LOOK = "DIFFZERO_SLURM_POLL_INTERVAL"  # most seconds between two looks at the queue
 
 
 def say(message: str) -> None:
@@ -34,11 +34,11 @@ def guard(workflow: Any) -> None:
     """
     settings, folder = workflow.executor_settings, Path(workflow.workdir_init)
     try:
-        age = plugin_patches.survive_an_absent_controller()
+        age = plugin_patches.patch_min_job_age()
         queue.check_settings(
             settings.status_command, settings.array_jobs, settings.init_seconds_before_status_checks, age
         )
-        waited = queue.wait_for_earlier(folder, say)
+        waited = queue.wait_for_earlier_jobs(folder, say)
     except queue.SlurmError as error:
         say(str(error))
         sys.exit(1)
@@ -48,7 +48,7 @@ def guard(workflow: Any) -> None:
         workflow.persistence.unlock()
         os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
     look = float(os.environ.get(LOOK, "180"))
-    plugin_patches.look_at_least_every(min(age // 3, look))
-    plugin_patches.hear_of_preempted_jobs()
+    plugin_patches.patch_max_poll_interval(min(age // 3, look))
+    plugin_patches.patch_preempted_jobs()
     signal.signal(STOP, signal.default_int_handler)
-    queue.Watch(folder, stop, say, float(os.environ.get(PATIENCE, "600")), min(30.0, look)).start()
+    queue.QueueMonitor(folder, stop, say, float(os.environ.get(PATIENCE, "600")), min(30.0, look)).start()

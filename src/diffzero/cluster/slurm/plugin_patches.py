@@ -10,7 +10,7 @@ OVER = frozenset(["PREEMPTED", "REVOKED"])
 QUESTION_SECONDS = 9.0
 
 
-def survive_an_absent_controller() -> int | None:
+def patch_min_job_age() -> int | None:
     """SLURM's MinJobAge in seconds, asked once; from then on the plugin is given this answer.
 
     The plugin asks before every look, and where the controller is away it takes the missing answer as a reason to change from squeue to
@@ -24,7 +24,7 @@ def survive_an_absent_controller() -> int | None:
     return age
 
 
-def look_at_least_every(seconds: float) -> None:
+def patch_max_poll_interval(seconds: float) -> None:
     """Nothing; the plugin's pause between two looks no longer grows beyond this.
 
     Left alone it grows to 180 s, whatever MinJobAge is: a job that ends and is forgotten in between counts as running for ever.
@@ -37,7 +37,7 @@ def look_at_least_every(seconds: float) -> None:
     )
 
 
-def hear_of_preempted_jobs(question_seconds: float = QUESTION_SECONDS) -> None:
+def patch_preempted_jobs(question_seconds: float = QUESTION_SECONDS) -> None:
     """Nothing; a job that ended pre-empted or revoked is cancelled to the plugin, which then submits it anew.
 
     Only when it is so at two looks in a row: on its way back to the queue a job may bear the word for a moment.

@@ -66,7 +66,7 @@ class Job:
     reason: str  # or, of a running job, its nodes
 
 
-def ask(*command: str) -> str:
+def query_slurm(*command: str) -> str:
     """What a command of SLURM prints. Raises SlurmError where it fails or does not answer."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
@@ -81,21 +81,21 @@ def ask(*command: str) -> str:
     return done.stdout
 
 
-def jobs_of(folder: Path) -> list[Job]:
+def list_jobs(folder: Path) -> list[Job]:
     """Snakemake's jobs of this user that were submitted from `folder` and are not over. Raises SlurmError without an answer."""
     fields = ["%i", "%T", "%j", "%k", "%Z", "%R"]
     # By number: a name in the environment may be anybody's.
     me = str(os.getuid())
-    answer = ask("squeue", "--noheader", "--user", me, "--states", "all", "--format", "\t".join(fields))
+    answer = query_slurm("squeue", "--noheader", "--user", me, "--states", "all", "--format", "\t".join(fields))
     jobs = [Job(*line.split("\t", 5)) for line in answer.splitlines() if line.count("\t") >= 5]
     here = os.path.realpath(folder)
     return [j for j in jobs if j.state in ALIVE and RUN_ID.fullmatch(j.name) and os.path.realpath(j.folder) == here]
 
 
 @functools.cache
-def partition_minutes(partition: str) -> int | None:
+def partition_time_limit(partition: str) -> int | None:
     """The longest time in minutes that a partition gives a job; None where it does not say, or there is no such partition."""
-    limits = ask("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
+    limits = query_slurm("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
     # Several lines where several partitions are named: SLURM may choose any. No match: "infinite".
     matches = [re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit) for limit in limits]
     found = [[int(part or 0) for part in match.groups()] for match in matches if match]
@@ -105,7 +105,7 @@ def partition_minutes(partition: str) -> int | None:
     )
 
 
-def listed(jobs: Sequence[Job]) -> str:
+def summarize_jobs(jobs: Sequence[Job]) -> str:
     """The jobs in a few words: how many in which state, and their numbers."""
     states = ", ".join(f"{count} {state}" for state, count in Counter(job.state for job in jobs).most_common())
     numbers = [job.number for job in jobs]
@@ -140,25 +140,25 @@ def check_settings(
         )
 
 
-def wait_for_earlier(folder: Path, say: Callable[[str], None], every: float = 10.0) -> bool:
+def wait_for_earlier_jobs(folder: Path, say: Callable[[str], None], every: float = 10.0) -> bool:
     """Whether jobs of an earlier Snakemake were still under way; they are over when this returns.
 
     A Snakemake that was killed leaves its jobs behind. Submitting them again would do the work twice, so the new one waits.
     """
     told, waited = -float("inf"), False
-    while jobs := jobs_of(folder):
+    while jobs := list_jobs(folder):
         if time.monotonic() - told >= 60:
             told = time.monotonic()
             say(
-                f"jobs of an earlier run from this folder are not over ({listed(jobs)}; {jobs[0].reason}). Waiting for them: what they "
-                f"do need not be done again. To throw them away instead: scancel {' '.join(job.number for job in jobs)}"
+                f"jobs of an earlier run from this folder are not over ({summarize_jobs(jobs)}; {jobs[0].reason}). Waiting for them, so "
+                f"that their work is not repeated. To discard them instead: scancel {' '.join(job.number for job in jobs)}"
             )
         waited = True
         time.sleep(every)
     return waited
 
 
-def at_work() -> bool:
+def has_local_jobs() -> bool:
     """Whether this process has children other than the plugin's questions to SLURM: a local job is running."""
     asking = {"squeue", "sacct", "scontrol", "sinfo", "sbatch"}
     for child in psutil.Process().children():
@@ -170,7 +170,7 @@ def at_work() -> bool:
     return False
 
 
-def hopeless(jobs: Sequence[Job]) -> str | None:
+def find_unschedulable(jobs: Sequence[Job]) -> str | None:
     """Which jobs wait for what never comes, and what to do; None where there are none."""
     stuck = [job for job in jobs if job.state == "PENDING" and HOPELESS.fullmatch(job.reason.strip("()"))]
     if not stuck:
@@ -183,7 +183,7 @@ def hopeless(jobs: Sequence[Job]) -> str | None:
     )
 
 
-def held(jobs: Sequence[Job]) -> str | None:
+def find_held(jobs: Sequence[Job]) -> str | None:
     """Which jobs wait for somebody's word, and what to type; None where there are none."""
     stuck = [
         job
@@ -194,12 +194,12 @@ def held(jobs: Sequence[Job]) -> str | None:
         return None
     numbers = " ".join(job.number for job in stuck)
     return (
-        f"jobs are held and do not start by themselves ({listed(stuck)}; {stuck[0].reason}). The run waits. To let them start: "
+        f"jobs are held and do not start by themselves ({summarize_jobs(stuck)}; {stuck[0].reason}). The run waits. To let them start: "
         f"scontrol release {numbers}   To have them submitted anew: scancel {numbers}"
     )
 
 
-class Watch(threading.Thread):
+class QueueMonitor(threading.Thread):
     """Ends a Snakemake that waits for what never comes: `lost` is called with the reason. Of held jobs `say` is told once a minute.
 
     Either a job can never start, or SLURM has had no job of this run for `patience` seconds while Snakemake waits.
@@ -223,21 +223,21 @@ class Watch(threading.Thread):
         idle_since, doubt, told = time.monotonic(), None, -float("inf")
         while not self.ended.wait(self.every):
             try:
-                jobs = jobs_of(self.folder)
+                jobs = list_jobs(self.folder)
             except SlurmError as error:
                 log.warning("%s", error)
                 idle_since = time.monotonic()  # nothing is known to be lost; jobs go on without a controller
                 continue
             # Twice in a row: a job that was just submitted may bear a reason that the next look has cured.
-            before, doubt = doubt, hopeless(jobs)
+            before, doubt = doubt, find_unschedulable(jobs)
             if doubt and doubt == before:
                 self.lost(doubt)
                 return
-            waiting = held(jobs)
+            waiting = find_held(jobs)
             if waiting and time.monotonic() - told >= 60:
                 told = time.monotonic()
                 self.say(waiting)
-            if jobs or at_work():
+            if jobs or has_local_jobs():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > self.patience:
                 self.lost(
