@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 from diffzero.training import nets as mini
 from diffzero.training.captions import corpus
 from hub_server import FakeHub, Server
+from workflow_copy import copy as copy
 
 # For the processes that tests start: pytest's own `pythonpath` does not reach them.
 os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent / "src")

@@ -24,9 +24,7 @@ from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import MISSING, THERE, check
 from diffzero.workflow.targets import Publication
 from sentences import is_true
-from workflow_copy import copy, literal_accuracy_and_calls, snakemake
-
-__all__ = ["copy"]  # a fixture
+from workflow_copy import literal_accuracy_and_calls, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 FIVE = {"Shape", "Color", "Shape,Color", "Shape|Color", "Color|Shape"}

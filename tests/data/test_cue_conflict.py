@@ -16,7 +16,7 @@ from diffzero.reporting.tables import by_category, model_vs_human, table2
 from diffzero.utils.io import read_json
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import Publication
-from workflow_copy import copy, snakemake  # noqa: F401
+from workflow_copy import snakemake
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "files" / "cue-conflict"

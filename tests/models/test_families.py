@@ -142,10 +142,10 @@ def test_scoring_needs_the_network_alone(folders, tmp_path):
         work.append((str(copy), str(tmp_path / f"{number}.safetensors")))
     code = (
         "import sys, numpy; from pathlib import Path; from safetensors.torch import load_file\n"
-        "from diffzero import denoisers, score_job\n"
+        "from diffzero import models\nfrom diffzero.scoring import job\n"
         f"for folder, file in {work!r}:\n"
         "    text = load_file(file); x_t = text.pop('x_t')\n"
-        "    x = denoisers.load(Path(folder), 'float32', 'cpu').x0(x_t, numpy.array([0.3]), text)\n"
+        "    x = models.load(Path(folder), 'float32', 'cpu').x0(x_t, numpy.array([0.3]), text)\n"
         "    assert x.shape == x_t.shape and x.isfinite().all()\n"
         "print(*(m for m in sys.modules if 'modeling_clip' in m or 'modeling_t5' in m or m == 'diffzero.models.text_encoders'"
         " or 'autoencoder_kl' in m))"

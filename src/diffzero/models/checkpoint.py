@@ -15,8 +15,8 @@ FAMILIES = {
     "StableDiffusionXLPipeline": ("stable_diffusion_xl", "StableDiffusionXL"),
     "StableDiffusion3Pipeline": ("stable_diffusion_3", "StableDiffusion3"),
     "PixArtSigmaPipeline": ("pixart", "PixArtSigma"),
-    "IFPipeline": ("deepfloyd", "DeepFloydIF"),
-    "IFSuperResolutionPipeline": ("deepfloyd", "DeepFloydIFSuperResolution"),
+    "IFPipeline": ("deepfloyd_if", "DeepFloydIF"),
+    "IFSuperResolutionPipeline": ("deepfloyd_if", "DeepFloydIFSuperResolution"),
 }
 # Parts that hold weights and are used; a safety checker, say, may be in any format, as nobody opens it.
 NETWORKS = ("unet", "transformer")
