@@ -1,4 +1,4 @@
-"""Draws: a function of their address and of nothing else."""
+"""Draws: a function of their noise_key and of nothing else."""
 
 import hashlib
 import os
@@ -12,60 +12,65 @@ from scipy import stats
 
 from diffzero.diffusion.draws import sample_draw, sample_time
 
-ADDRESS = (7, "digits", "digit-0003", 12)
+NOISE_KEY = (7, "digits", "digit-0003", 12)
 SHAPE = (8, 8, 8)
 # Stored when NOISE_VERSION was 1. If these change, every stored score belongs to another draw: bump the version.
 EPS_SHA256 = "9ae4a2acc1cc8c78f09db96b5e5604cd70378b9d1e3482d8e8fcaddc20f762c6"
 T_HEX = "0x1.f847dd8913714p-1"
 
 
-def test_the_stream_is_pinned():
-    draw = sample_draw(*ADDRESS, SHAPE)
+def test_a_stored_draw_is_reproduced():
+    draw = sample_draw(*NOISE_KEY, SHAPE)
     assert draw.t.hex() == T_HEX
     assert hashlib.sha256(draw.eps.astype("<f4").tobytes()).hexdigest() == EPS_SHA256
 
 
-def test_another_process_draws_the_same():
+def test_another_process_has_the_same_draws():
     code = (
         "import sys; from diffzero.diffusion.draws import sample_draw;"
-        f"draw = sample_draw(*{ADDRESS!r}, {SHAPE!r}, prompt='a 3');"
+        f"draw = sample_draw(*{NOISE_KEY!r}, {SHAPE!r}, prompt='a 3');"
         "sys.stdout.buffer.write(draw.t.hex().encode() + b' ' + draw.eps.tobytes())"
     )
     source = str(Path(__file__).parents[2] / "src")
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": source}
     there = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout
-    here = sample_draw(*ADDRESS, SHAPE, prompt="a 3")
+    here = sample_draw(*NOISE_KEY, SHAPE, prompt="a 3")
     assert there == here.t.hex().encode() + b" " + here.eps.tobytes()
 
 
-def test_neither_order_nor_repetition_moves_a_draw():
-    first = sample_draw(*ADDRESS, SHAPE)
+def test_a_draw_depends_neither_on_order_nor_on_repetition():
+    first = sample_draw(*NOISE_KEY, SHAPE)
     for n in range(5):
         sample_draw(1, "other", "image", n, SHAPE)
-    again = sample_draw(*ADDRESS, SHAPE)
+    again = sample_draw(*NOISE_KEY, SHAPE)
     assert first.t == again.t and np.array_equal(first.eps, again.eps)
 
 
-def test_any_other_part_of_the_address_gives_another_draw():
-    addresses = [
+def test_different_noise_keys_have_different_draws():
+    noise_keys = [
         (*a, p) for *a, p in product((0, 1), ("a", "b"), ("1", "2", "12"), (0, 1, 2), (None, "", "a 1", "a 2"))
     ]
     # Parts whose bytes would run together without separators.
-    addresses += [(0, "a1", "", 0, None), (0, "", "a1", 0, None), (0, "a', '1", "", 0, None), (0, "a", "None", 0, None)]
-    draws = [sample_draw(*address[:4], (4,), address[4]) for address in addresses]
+    noise_keys += [
+        (0, "a1", "", 0, None),
+        (0, "", "a1", 0, None),
+        (0, "a', '1", "", 0, None),
+        (0, "a", "None", 0, None),
+    ]
+    draws = [sample_draw(*noise_key[:4], (4,), noise_key[4]) for noise_key in noise_keys]
     for a, b in combinations(range(len(draws)), 2):
-        assert draws[a].t != draws[b].t, (addresses[a], addresses[b])
-        assert not np.array_equal(draws[a].eps, draws[b].eps), (addresses[a], addresses[b])
+        assert draws[a].t != draws[b].t, (noise_keys[a], noise_keys[b])
+        assert not np.array_equal(draws[a].eps, draws[b].eps), (noise_keys[a], noise_keys[b])
 
 
-def test_the_time_alone_is_the_time_of_the_draw_whatever_the_shape():
+def test_sample_time_is_the_time_of_the_draw_for_any_shape():
     for n in range(20):
         times = {sample_draw(3, "d", "i", n, shape, "p").t for shape in ((1,), (3, 24, 24), (4, 64, 64))}
         assert times == {sample_time(3, "d", "i", n, "p")}
 
 
-def test_eps_has_the_asked_shape_in_fp32():
-    eps = sample_draw(*ADDRESS, (3, 24, 24)).eps
+def test_eps_has_the_given_shape_in_float32():
+    eps = sample_draw(*NOISE_KEY, (3, 24, 24)).eps
     assert eps.shape == (3, 24, 24) and eps.dtype == np.float32
 
 
@@ -77,10 +82,12 @@ def test_times_are_uniform():
     assert abs(within) < 4 / np.sqrt(len(times))
 
 
-def test_noise_is_standard_normal_and_neighbours_are_unrelated():
+def test_noise_is_standard_normal_and_uncorrelated_between_neighbouring_keys():
     neighbours = [(0, "d", "i", n, None) for n in range(12)] + [(s, "d", "i", 0, None) for s in range(1, 6)]
     neighbours += [(0, "d", f"i{k}", 0, None) for k in range(6)] + [(0, "d", "i", 0, f"a {k}") for k in range(6)]
-    rows = np.stack([sample_draw(*address[:4], (4096,), address[4]).eps for address in neighbours]).astype(np.float64)
+    rows = np.stack([sample_draw(*noise_key[:4], (4096,), noise_key[4]).eps for noise_key in neighbours]).astype(
+        np.float64
+    )
     assert stats.kstest(rows.ravel(), "norm").pvalue > 0.01
     correlation = np.corrcoef(rows)[np.triu_indices(len(rows), 1)]
     # 406 correlations with a standard deviation of 1/64: the largest of them is about 3 deviations out
@@ -88,7 +95,7 @@ def test_noise_is_standard_normal_and_neighbours_are_unrelated():
     assert abs(correlation.std() * 64 - 1) < 0.2
 
 
-def test_time_and_noise_of_a_draw_are_unrelated():
+def test_time_and_noise_of_a_draw_are_uncorrelated():
     draws = [sample_draw(5, "d", "i", n, (16,)) for n in range(2000)]
     times = np.array([draw.t for draw in draws])
     eps = np.stack([draw.eps for draw in draws])

@@ -128,11 +128,11 @@ def test_an_unknown_schedule_names_itself_and_the_known_ones():
 def test_a_rescaled_schedule_is_diffusers_own_and_refused_for_eps():
     config = CONFIGS["sd"] | {"rescale_betas_zero_snr": True}
     theirs = DDPMScheduler.from_config(config | {"prediction_type": "v_prediction"}).alphas_cumprod.numpy()
-    ours = schedule.variance_preserving(config | {"prediction_type": "v_prediction"}).alphas_cumprod
+    ours = schedule.make_vp_schedule(config | {"prediction_type": "v_prediction"}).alphas_cumprod
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
     assert ours[-1] == 0 and schedule.betas(config | {"rescale_betas_zero_snr": False})[-1] < 1
     with pytest.raises(ValueError, match="found rescale_betas_zero_snr with prediction_type epsilon"):
-        schedule.variance_preserving(config | {"prediction_type": "epsilon"})
+        schedule.make_vp_schedule(config | {"prediction_type": "epsilon"})
 
 
 def test_trained_betas_are_taken_as_they_are():
@@ -141,18 +141,18 @@ def test_trained_betas_are_taken_as_they_are():
 
 @pytest.mark.parametrize(("fixture", "config"), [("tiny_sd", "sd"), ("tiny_if", "if")])
 def test_a_checkpoint_folder_gives_its_schedule(fixture, config, request):
-    read = schedule.read(request.getfixturevalue(fixture))
+    read = schedule.read_schedule(request.getfixturevalue(fixture))
     assert np.array_equal(read.alphas_cumprod, made(CONFIGS[config]).alphas_cumprod)
     assert read.prediction_type == "epsilon"
 
 
 def test_prediction_type_is_read_and_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="scheduler_config.json"):
-        schedule.read(tmp_path)
+        schedule.read_schedule(tmp_path)
     (tmp_path / "scheduler").mkdir()
     config = CONFIGS["sd"] | {"prediction_type": "v_prediction"}
     (tmp_path / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
-    assert schedule.read(tmp_path).prediction_type == "v_prediction"
+    assert schedule.read_schedule(tmp_path).prediction_type == "v_prediction"
 
 
 @pytest.mark.parametrize("name", ["DDPMScheduler", "FlowMatchEulerDiscreteScheduler"])
@@ -160,10 +160,10 @@ def test_a_configuration_without_a_number_of_steps_has_diffusers_default(name, t
     folder = tmp_path / "scheduler"
     folder.mkdir()
     (folder / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
-    assert schedule.read(tmp_path).steps == getattr(diffusers, name)().config.num_train_timesteps
+    assert schedule.read_schedule(tmp_path).steps == getattr(diffusers, name)().config.num_train_timesteps
 
 
 def test_a_sampler_along_a_flow_is_no_schedule_of_betas(tmp_path):
     diffusers.DPMSolverMultistepScheduler(use_flow_sigmas=True).save_pretrained(tmp_path / "scheduler")
     with pytest.raises(ValueError, match="found use_flow_sigmas"):
-        schedule.read(tmp_path)
+        schedule.read_schedule(tmp_path)

@@ -1,4 +1,4 @@
-"""Races: the predictions, survivors and calls of the algorithms run literally, one image and one draw at a time."""
+"""Races have the predictions, survivors and calls of the printed algorithms, run one image and one draw at a time."""
 
 from collections.abc import Callable
 
@@ -54,12 +54,20 @@ def reader(scores: np.ndarray, weight: Floats) -> Callable[[int, int, np.ndarray
 
 
 def run(policy: Policy, scores: np.ndarray, weight: Floats) -> tuple[Race, list[tuple[int, tuple[int, ...]]]]:
-    """A race driven to its end one decision at a time, and its survivors after every decision."""
+    """Run a race one decision at a time; return it and its survivors after every decision."""
     race, history = Race(policy, scores.shape[1], reader(scores, weight)), []
     while not race.finished:
         race.step(race.next_draws[1])
         history.append((race.n, tuple(race.alive.tolist())))
     return race, history
+
+
+def t_statistic(tests: PairedTests, n: int) -> Floats:
+    """Student's paired t [class] against the best class, from the running sums; NaN where all differences are zero."""
+    mean = tests.shift + tests.total / n
+    squares = np.maximum(tests.squares - tests.total**2 / n, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return mean / np.sqrt(squares / (n * (n - 1)))
 
 
 def cases(count: int, draws: Callable[[np.random.Generator], int]):
@@ -86,12 +94,12 @@ def test_ttest_is_algorithm_1(min_scores, extra, count):
         assert outcome.undecided == (len(history[-1][1]) > 1)
         dropped += scores.shape[1] - len(history[-1][1])
         undecided += outcome.undecided
-    # The comparison is not empty: races of both ends, and classes that fell.
+    # The comparison covers decided and undecided races, and dropped classes.
     assert dropped > count and 0 < undecided < count
 
 
 @pytest.mark.parametrize("min_scores", [2, 20])
-def test_constant_differences_go_at_the_first_test_and_zero_differences_never(min_scores):
+def test_constant_differences_are_dropped_at_the_first_test_and_zero_differences_never(min_scores):
     base = np.arange(1, 41, dtype=np.float32)[:, None] ** 2
     scores = base + np.array([0.5, 0, 0, 0.25], dtype=np.float32)
     race, history = run(TTest(min_scores, 40), scores, np.ones((40, 1)))
@@ -100,7 +108,7 @@ def test_constant_differences_go_at_the_first_test_and_zero_differences_never(mi
     assert race.outcome() == Outcome(1, 40, 4 * min_scores + 2 * (40 - min_scores), undecided=True, tied=True)
 
 
-def test_constant_differences_blurred_by_rounding_still_go_at_the_first_test():
+def test_constant_differences_with_rounding_errors_are_dropped_at_the_first_test():
     rng = np.random.default_rng(3)
     weighted = rng.random((20, 1)) + np.array([0.0, 0.1])
     assert np.ptp(weighted[:, 1] - weighted[:, 0]) > 0
@@ -109,7 +117,7 @@ def test_constant_differences_blurred_by_rounding_still_go_at_the_first_test():
     assert [alive for _, alive in algorithm_1(weighted, 20, 20, 2e-3).history][-1] == (0,)
 
 
-def test_the_running_t_statistic_is_scipys_after_every_draw():
+def test_the_running_t_statistic_equals_scipys_after_every_draw():
     compared = 0
     for index in range(40):
         rng = np.random.default_rng([9, index])
@@ -127,16 +135,16 @@ def test_the_running_t_statistic_is_scipys_after_every_draw():
             tests.decide(lambda first, last, weighted=weighted: weighted[first:last], 0 if n == 2 else n - 1, n)
             others = np.arange(classes) != tests.best
             expected = stats.ttest_rel(weighted[:n, others], weighted[:n, [tests.best]], axis=0).statistic
-            np.testing.assert_allclose(tests.statistic(n)[others], expected, rtol=1e-7 if index % 2 else 1e-9)
-            assert np.isnan(tests.statistic(n)[tests.best])
+            np.testing.assert_allclose(t_statistic(tests, n)[others], expected, rtol=1e-7 if index % 2 else 1e-9)
+            assert np.isnan(t_statistic(tests, n)[tests.best])
             compared += len(expected)
     assert compared > 10_000
 
 
-@pytest.mark.parametrize("wide", [1, paired_ttest.WIDE], ids=["summed by draw", "summed by class"])
+@pytest.mark.parametrize("wide", [1, paired_ttest.ROWWISE_CLASSES], ids=["summed by draw", "summed by class"])
 @pytest.mark.parametrize("step", [7, 1000])
-def test_a_race_has_the_same_bits_however_many_draws_it_gets_at_once(step, wide, monkeypatch):
-    monkeypatch.setattr(paired_ttest, "WIDE", wide)
+def test_a_race_has_the_same_bits_for_any_number_of_draws_per_step(step, wide, monkeypatch):
+    monkeypatch.setattr(paired_ttest, "ROWWISE_CLASSES", wide)
     for kind, scores, weight in cases(70, lambda rng: 150):
         policy, ends = TTest(20, 150, 2e-3), []
         for size in (1, step):
@@ -175,7 +183,7 @@ def test_stages_are_those_of_li_et_al(draws, keep):
         assert (race.outcome().winner, race.outcome().calls) == (expected.prediction, expected.calls), kind
 
 
-def test_full_asks_for_every_score_and_takes_the_lowest_mean():
+def test_full_needs_every_score_and_predicts_the_lowest_mean():
     for kind, scores, weight in cases(42, lambda rng: 37):
         race, history = run(Full(37), scores, weight)
         classes = scores.shape[1]
@@ -207,7 +215,7 @@ def test_scores_of_the_wrong_shape_are_refused(shape):
     assert (race.n, race.calls, race.next_draws) == (0, 0, (0, 20))
 
 
-def test_a_race_refuses_to_go_on_without_its_scores_and_names_one_that_is_no_number():
+def test_a_race_refuses_missing_scores_and_names_one_that_is_not_finite():
     scores = np.ones((30, 3), dtype=np.float32)
     scores[17, 2] = np.nan
     race = Race(TTest(20), 3, reader(scores, np.ones((30, 1))))
@@ -217,7 +225,7 @@ def test_a_race_refuses_to_go_on_without_its_scores_and_names_one_that_is_no_num
         race.step(20)
 
 
-def test_slugs_tell_settings_apart():
+def test_different_settings_have_different_slugs():
     policies = [
         Full(20),
         Full(21),
@@ -240,6 +248,6 @@ def test_the_printed_cutoff_drops_a_tied_class_often_and_the_papers_cutoff_rarel
             dropped += not run(TTest(20, 200, cutoff_pval), scores, np.ones((200, 1)))[0].outcome().undecided
         return dropped / 400
 
-    # Without the repeats a test would drop 0.2 % and 10 %; repeated at every draw, several times as many.
+    # A single test would drop 0.2 % and 10 %; a test after every draw drops several times as many.
     assert 0.002 < false_drops(2e-3) < 0.05
     assert false_drops(2 * np.exp(-3)) > 0.25

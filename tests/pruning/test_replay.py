@@ -1,4 +1,4 @@
-"""Replay: what a live run would have predicted and called, from its recorded scores alone."""
+"""Replay gives the predictions and calls of a live run from its recorded scores."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.pruning.policies import FixedStages, Full, TTest
-from diffzero.pruning.replay import NotCoveredError, once_a_draw, replay_items
+from diffzero.pruning.replay import NotCoveredError, replay_items, weight_runs
 from toy import POLICIES, Toy, classification, item_table, score, weight
 
 
@@ -31,7 +31,7 @@ def assert_replays(toy, problem, recording, policy) -> pd.DataFrame:
 @pytest.mark.parametrize("unshared", [False, True], ids=["shared", "unshared"])
 def test_replay_is_the_live_run(toy, policy, unshared):
     table = assert_replays(toy, classification(12, 5, unshared), policy, policy)
-    assert table["correct"].sum() > 3  # the labels and predictions speak of the same classes
+    assert table["correct"].sum() > 3  # labels and predictions use the same class numbers
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_pruned_scores_replay_a_policy_that_needs_no_more(toy, policy):
 
 
 @pytest.mark.parametrize("lengths", [[], [1], [3, 1, 4, 4], [1] * 9], ids=str)
-def test_a_weight_that_is_asked_for_once_a_draw_is_that_of_every_score(lengths):
+def test_a_weight_that_is_asked_for_weight_runs_is_that_of_every_score(lengths):
     t = np.repeat(np.random.default_rng(0).random(len(lengths)), lengths)
-    asked = []
-    np.testing.assert_array_equal(once_a_draw(lambda t: asked.append(len(t)) or weight(t), t), weight(t))
-    assert asked == [len(lengths)]
+    evaluated = []
+    np.testing.assert_array_equal(weight_runs(lambda t: evaluated.append(len(t)) or weight(t), t), weight(t))
+    assert evaluated == [len(lengths)]
 
 
-def test_a_score_that_was_never_taken_is_named(toy):
+def test_a_missing_score_is_named_in_the_error(toy):
     problem, recording = classification(6), TTest(3, 12, 0.05)
     frame = score(toy, problem, recording)[0].frame()
     first = next(item for item in problem.items if len(frame[frame["image"] == problem.images[item.image]]) < 60)
@@ -66,7 +66,7 @@ def test_a_score_that_was_never_taken_is_named(toy):
         replay_items(item_table(problem), frame, Full(12), weight)
 
 
-def test_an_image_without_scores_is_named(toy):
+def test_an_image_without_scores_is_named_in_the_error(toy):
     problem = classification(4)
     frame = score(toy, problem, Full(3))[0].frame()
     with pytest.raises(NotCoveredError, match="item of picture 2"):

@@ -14,7 +14,7 @@ from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import pruning_of
 
 configure_logging(snakemake.log[0])
-noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))
+noise_schedule = schedule.read_schedule(Path(read_json(Path(snakemake.input.weights))["folder"]))
 shared, unshared = (
     pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
     for paths in (snakemake.input.shared, snakemake.input.unshared)

@@ -13,7 +13,7 @@ from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import policy_of
 
 configure_logging(snakemake.log[0])
-noise_schedule = schedule.read(Path(read_json(Path(snakemake.input.weights))["folder"]))
+noise_schedule = schedule.read_schedule(Path(read_json(Path(snakemake.input.weights))["folder"]))
 scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores], ignore_index=True)
 table = replay.replay_items(
     pd.read_parquet(snakemake.input.decisions),

@@ -7,7 +7,7 @@ import pandas as pd
 from diffzero.analysis import sweeps
 from diffzero.analysis.load import fixed_weights
 from diffzero.config import Policy, Weighting
-from diffzero.diffusion.schedule import read
+from diffzero.diffusion.schedule import read_schedule
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
@@ -18,7 +18,7 @@ configure_logging(snakemake.log[0])
 source, output, wildcards = snakemake.params.sources[0], snakemake.output, snakemake.wildcards
 policy, weighting = Policy(**snakemake.params.policy), Weighting(**snakemake.params.weighting)
 pruning, title = pruning_of(policy), f"{wildcards.model} on {wildcards.dataset}"
-schedule = read(Path(read_json(Path(source["weights"]))["folder"]))
+schedule = read_schedule(Path(read_json(Path(source["weights"]))["folder"]))
 items = pd.read_parquet(source["decisions"])
 scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_index=True)
 

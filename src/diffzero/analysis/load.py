@@ -7,8 +7,7 @@ import pandas as pd
 
 from diffzero.analysis.score_array import Matrices, matrices
 from diffzero.config import Weighting
-from diffzero.diffusion.schedule import NoiseSchedule
-from diffzero.diffusion.schedule import read as read_schedule
+from diffzero.diffusion.schedule import NoiseSchedule, read_schedule
 from diffzero.diffusion.weighting import WEIGHTINGS, make_weight_fn
 from diffzero.utils.io import read_json
 

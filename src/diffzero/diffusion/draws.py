@@ -1,4 +1,4 @@
-"""Draws as addresses: (seed, dataset, image, draw) -> (t, eps), the same in any batch, shard, process and on any device."""
+"""Draws: (t, eps) as a function of (seed, dataset, image, draw), equal in every batch, shard, process and on every device."""
 
 import hashlib
 import threading
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Bump when the same address would give another draw; it is part of every score's identity.
+# Increase it when the same noise key would give another draw; it is part of the identity of every stored score.
 NOISE_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One noise sample: diffusion time `t` in [0, 1) and `eps` of the shape of x, fp32."""
+    """One noise sample: diffusion time `t` in [0, 1), and `eps` with the shape of x, float32."""
 
     t: float
     eps: NDArray[np.float32]
 
 
 class _Stream(threading.local):
-    """One Philox generator a thread, moved from address to address: making a new one for each draw takes eight times as long."""
+    """One Philox generator per thread, moved from key to key: constructing one per draw takes eight times as long."""
 
     def __init__(self) -> None:
         self.bits = np.random.Philox(key=0)
@@ -31,31 +31,45 @@ class _Stream(threading.local):
 _stream = _Stream()
 
 
-def generator(seed: int, dataset: str, image: str, draw: int, prompt: str | None = None) -> np.random.Generator:
-    """A counter-based generator at the address's key, good until the thread asks for another.
+def noise_generator(seed: int, dataset: str, image: str, draw: int, prompt: str | None = None) -> np.random.Generator:
+    """Return the random generator of a noise key; it is valid until the thread asks for another.
 
-    Philox gives unrelated streams for any two keys.
+    Philox is counter-based: any two keys give independent streams.
     """
-    address = repr((NOISE_VERSION, seed, dataset, image, draw, prompt)).encode()
-    key = int.from_bytes(hashlib.blake2b(address, digest_size=16).digest())
+    noise_key = repr((NOISE_VERSION, seed, dataset, image, draw, prompt)).encode()
+    key = int.from_bytes(hashlib.blake2b(noise_key, digest_size=16).digest())
     _stream.start["state"]["key"][:] = key & 0xFFFFFFFFFFFFFFFF, key >> 64
     _stream.bits.state = _stream.start
     return _stream.generator
 
 
 def sample_time(seed: int, dataset: str, image: str, draw: int, prompt: str | None = None) -> float:
-    """The t of a draw alone: t ~ U[0, 1)."""
-    return generator(seed, dataset, image, draw, prompt).random()
+    """Return only the t of a draw, t ~ U[0, 1)."""
+    return noise_generator(seed, dataset, image, draw, prompt).random()
 
 
 def sample_draw(
     seed: int, dataset: str, image: str, draw: int, shape: tuple[int, ...], prompt: str | None = None
 ) -> Draw:
-    """The draw at an address (paper, Algorithm 1: t ~ U[0, 1], eps ~ N(0, I)).
+    """Return the draw of a noise key, t ~ U[0, 1) and eps ~ N(0, I).
 
-    Without `prompt` every class of the image gets this draw (shared noise); with it, each prompt has its own (Figure 2, unshared).
-    Generated on the CPU whatever the device, so that a GPU and a laptop score the same x_t.
+    Parameters
+    ----------
+    seed, dataset, image, draw
+        The noise key: seed of the run, names of the data set and the image, number of the draw.
+    shape
+        Shape of x without the batch dimension.
+    prompt
+        Without it, all classes of the image share the draw. With it, each prompt has its own draw (unshared noise of Figure 2).
+
+    Notes
+    -----
+    Sampled on the CPU whatever the device, so that a GPU and a laptop score the same x_t.
+
+    References
+    ----------
+    Clark & Jaini 2023, Algorithm 1.
     """
-    rng = generator(seed, dataset, image, draw, prompt)
+    rng = noise_generator(seed, dataset, image, draw, prompt)
     t = rng.random()
     return Draw(t, rng.standard_normal(shape, dtype=np.float32))

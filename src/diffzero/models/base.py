@@ -32,7 +32,7 @@ class Denoiser(ABC):
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         self.folder, self.dtype, self.device = folder, dtype, device
-        self.schedule = schedule.read(folder)
+        self.schedule = schedule.read_schedule(folder)
 
     @abstractmethod
     def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:

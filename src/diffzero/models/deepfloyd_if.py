@@ -79,7 +79,7 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
 
         The noise is addressed by the crop's bytes: the same for every draw, class and run, as the pipeline keeps one for all steps.
         """
-        noising = schedule.read(folder, "image_noising_scheduler")
+        noising = schedule.read_schedule(folder, "image_noising_scheduler")
         t = np.array([(NOISE_LEVEL + 0.5) / noising.steps])
         alpha, sigma = noising.alpha(t).item(), noising.sigma(t).item()
         return {"small": np.stack([alpha * enlarged(crop) + sigma * crop_noise(crop) for crop in pixels])}

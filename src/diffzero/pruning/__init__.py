@@ -1,1 +1,1 @@
-"""Pruning policies, races and their replay."""
+"""Pruning policies, races between the classes of one image, and replays of stored scores."""

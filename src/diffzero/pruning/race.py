@@ -12,54 +12,91 @@ from diffzero.typing import Floats
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a race ended; classes are column numbers of the race."""
+    """The result of a race; classes are column numbers of the race."""
 
     winner: int
     draws: int
     calls: int
-    undecided: bool  # more than one class left at max_scores
+    undecided: bool  # more than one class was left when the race ended
     tied: bool  # the winner's mean equals another survivor's to the last bit
 
 
 class Race:
-    """One image's race among `classes` columns: says which scores it needs, prunes, ends.
+    """The race among the classes of one image: says which scores it needs, drops classes, ends.
 
-    Live scoring and replay drive the same object, so that they cannot differ. It holds no scores: `weighted` reads those of its owner.
+    Live scoring and replay use the same object, so they cannot differ. It stores no scores.
+
+    Parameters
+    ----------
+    policy
+        Decides which classes are dropped.
+    classes
+        Number of classes at the start.
+    weighted
+        `weighted(first, last, columns)` returns the weighted scores [draw, column] of draws first..last-1.
+    max_draws
+        End the race after so many draws if the policy would continue; of the classes still in it the lowest mean wins.
+
+    Attributes
+    ----------
+    alive
+        Columns of the classes still in the race [class].
+    n, calls
+        Draws so far, and scores of (draw, class) used so far.
+    eliminated_at
+        Number of draws at which each class was dropped, -1 for those still in the race [class].
     """
 
-    def __init__(self, policy: Policy, classes: int, weighted: Callable[[int, int, NDArray[np.int64]], Floats]) -> None:
-        """`weighted(first, last, columns)` gives weighted scores [draw, column] of draws first..last-1."""
+    def __init__(
+        self,
+        policy: Policy,
+        classes: int,
+        weighted: Callable[[int, int, NDArray[np.int64]], Floats],
+        max_draws: int | None = None,
+    ) -> None:
         self.policy, self.weighted, self.state = policy, weighted, policy.new_state()
+        self.max_draws = policy.max_draws if max_draws is None else min(max_draws, policy.max_draws)
         self.alive = np.arange(classes)
         self.n = self.calls = 0
-        self.eliminated_at = np.full(classes, -1)  # draws after which a class was dropped
+        self.eliminated_at = np.full(classes, -1)
         self.finished = classes == 1
 
     @property
     def next_draws(self) -> tuple[int, int]:
         """The draws (first, last) whose scores of all `alive` classes the next decision needs; last is exclusive."""
-        return self.n, self.policy.next_decision(self.n)
+        return self.n, min(self.policy.next_decision(self.n), self.max_draws)
 
     def step(self, until: int) -> None:
-        """Go on with the draws before `until`, whose scores of all `alive` classes are there, up to the first that drops a class.
+        """Continue to the first decision that drops a class, or to the last decision at `until` draws or before.
 
-        Raises ValueError where scores are missing.
+        Parameters
+        ----------
+        until
+            The scores of all `alive` classes are available for the draws before this one.
+
+        Raises
+        ------
+        ValueError
+            If the next decision needs scores of later draws.
         """
         first, last = self.next_draws
         if until < last:
             raise ValueError(f"race: found the scores of draws {first} to {until - 1}, expected those to {last - 1}.")
-        self.n, keep = self.state.decide(self.read, first, min(until, self.policy.max_scores))
+        if self.policy.next_decision(first) > self.max_draws:
+            self.n, keep = self.max_draws, np.ones(len(self.alive), dtype=np.bool_)
+        else:
+            self.n, keep = self.state.decide(self.read, first, min(until, self.max_draws))
         self.calls += (self.n - first) * len(self.alive)
         self.eliminated_at[self.alive[~keep]] = self.n
         self.alive = self.alive[keep]
-        self.finished = len(self.alive) == 1 or self.n >= self.policy.max_scores
+        self.finished = len(self.alive) == 1 or self.n >= self.max_draws
 
     def read(self, first: int, last: int) -> Floats:
-        """Weighted scores [draw, alive], all there."""
+        """Return the weighted scores [draw, alive] of draws first..last-1; raise ValueError if one is missing or not finite."""
         weighted = self.weighted(first, last, self.alive)
         if weighted.shape != (last - first, len(self.alive)):
             raise ValueError(f"race: found scores {weighted.shape}, expected {(last - first, len(self.alive))}.")
-        # One pass where all is well; finite scores whose sum overflows are looked at one by one as well.
+        # The sum costs one pass; finite scores whose sum overflows are checked one by one as well.
         if not np.isfinite(weighted.sum()) and not np.isfinite(weighted).all():
             draw, column = np.argwhere(~np.isfinite(weighted))[0]
             raise ValueError(
@@ -68,7 +105,7 @@ class Race:
         return weighted
 
     def outcome(self) -> Outcome:
-        """The result of a finished race; a race among one class is won without a draw."""
+        """Return the result of a finished race; a race with one class is won without a draw."""
         if self.n == 0:
             return Outcome(0, 0, 0, undecided=False, tied=False)
         means = self.read(0, self.n).mean(axis=0)

@@ -1,6 +1,6 @@
-"""Replay: stored scores + weighting + policy -> predictions and calls, offline and without a network."""
+"""Replay: stored scores + weighting + policy -> predictions and calls, without a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,52 +10,96 @@ from numpy.typing import NDArray
 
 from diffzero.pruning.policies import Policy
 from diffzero.pruning.race import Outcome, Race
+from diffzero.typing import Floats
+
+Rows = slice | NDArray[np.int64]
 
 
 class NotCoveredError(ValueError):
-    """The policy needs a score that was never taken; the message names it and says what to run."""
+    """The policy needs a score that was never computed; the message names the score and the command to run."""
 
 
-def replay(policy: Policy, weighted: NDArray[np.float64], name: str, classes: list[int]) -> Outcome:
-    """How the race of one item ends.
+def replay(
+    policy: Policy, weighted: Floats, name: str, classes: Sequence[int], max_draws: int | None = None
+) -> Outcome:
+    """Return how the race of one item ends under a policy.
 
-    `weighted` [draw, class], NaN where never taken. Raises NotCoveredError, with the item's `name`, draw and class label.
+    Parameters
+    ----------
+    policy
+        The policy to replay.
+    weighted
+        Weighted scores [draw, class], NaN where none was computed.
+    name
+        Name of the item, for the error message.
+    classes
+        Label of each class [class], for the error message.
+    max_draws
+        End the race after so many draws if the policy would continue.
+
+    Raises
+    ------
+    NotCoveredError
+        If the policy needs a score that is NaN.
     """
     covered = leading(weighted)
-    race = Race(policy, weighted.shape[1], lambda first, last, columns: weighted[first:last].take(columns, axis=1))
+    race = Race(
+        policy,
+        weighted.shape[1],
+        lambda first, last, columns: weighted[first:last].take(columns, axis=1),
+        max_draws,
+    )
     while not race.finished:
-        first, last = race.next_draws
+        _, last = race.next_draws
         until = int(covered[race.alive].min())
         if until < last:
             label = classes[race.alive[covered[race.alive].argmin()]]
             raise NotCoveredError(
                 f"item {name}: policy {policy.slug} needs draw {until} of class {label}, which was never scored. Expected scores of a "
                 "recording policy that prunes no earlier; set `policy` to this one and run again: stored scores are kept, only "
-                "the missing ones are taken."
+                "the missing ones are computed."
             )
         race.step(until)
     return race.outcome()
 
 
-def leading(weighted: NDArray[np.float64]) -> NDArray[np.int64]:
-    """How many of the first draws were scored without a gap [class]."""
+def leading(weighted: Floats) -> NDArray[np.int64]:
+    """Return the number of draws before the first NaN [class] of scores [draw, class]."""
     missing = np.isnan(weighted)
     return np.where(missing.any(axis=0), missing.argmax(axis=0), len(weighted))
 
 
 def replay_items(
-    items: pd.DataFrame,
-    scores: pd.DataFrame,
-    policy: Policy,
-    weight: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    items: pd.DataFrame, scores: pd.DataFrame, policy: Policy, weight: Callable[[Floats], Floats]
 ) -> pd.DataFrame:
-    """One row an item: item, task, image, label, prediction, correct, calls, draws, undecided, tied, and the items' own extra columns.
+    """Replay the races of all items from stored scores.
 
-    `items` and `scores` as the workflow stores them; classes that share a prompt are one candidate and answer with the lowest label.
+    Parameters
+    ----------
+    items
+        One row per item with the columns item, task, image, label, candidates (prompt numbers) and classes (the label that each
+        candidate stands for), and possibly others. Classes that share a prompt are one candidate, which has the lowest of their labels.
+    scores
+        One row per score with the columns image, draw, prompt, t, score (float32), in any order.
+    policy
+        The policy to replay.
+    weight
+        The weighting t -> w_t.
+
+    Returns
+    -------
+    pd.DataFrame
+        The columns of `items` without candidates and classes, and prediction (int64, a label), correct (bool), calls (int64),
+        draws (int64), undecided (bool), tied (bool); one row per item.
+
+    Raises
+    ------
+    NotCoveredError
+        If the policy needs a score that is not in `scores`.
     """
     rows_of = rows_by_image(scores["image"])
     draws, prompts = scores["draw"].to_numpy(), scores["prompt"].to_numpy()
-    weighted = scores["score"].to_numpy(dtype=np.float64) * once_a_draw(weight, scores["t"].to_numpy())
+    weighted = scores["score"].to_numpy(dtype=np.float64) * weight_runs(weight, scores["t"].to_numpy())
     outcomes = []
     for item in items.itertuples(index=False):
         if item.image not in rows_of:
@@ -63,7 +107,7 @@ def replay_items(
                 f"item {item.item}: found no score of image {item.image}; run the scoring rule again."
             )
         rows = rows_of[item.image]
-        matrix = matrix_of(np.asarray(item.candidates), draws[rows], prompts[rows], weighted[rows])
+        matrix = score_matrix(np.asarray(item.candidates), draws[rows], prompts[rows], weighted[rows])
         outcomes.append(replay(policy, matrix, item.item, item.classes))
     outcome = pd.DataFrame(outcomes, columns=list(Outcome.__dataclass_fields__))
     winner = [classes[winner] for classes, winner in zip(items["classes"], outcome["winner"], strict=True)]
@@ -73,14 +117,14 @@ def replay_items(
     return kept.join(outcome[["calls", "draws", "undecided", "tied"]])
 
 
-def once_a_draw(weight: Callable[[NDArray], NDArray], t: NDArray[np.float64]) -> NDArray[np.float64]:
-    """w_t [score], asked for once where scores next to each other share their t, as those of a shared draw do in shards."""
-    begins = np.flatnonzero(np.concatenate([[True], t[1:] != t[:-1]])[: len(t)])
-    return np.repeat(weight(t[begins]), np.diff(begins, append=len(t)))
+def weight_runs(weight: Callable[[Floats], Floats], t: Floats) -> Floats:
+    """Return w_t [score], evaluated once per run of equal t: in a shard, the scores of a shared draw are adjacent."""
+    starts = np.flatnonzero(np.concatenate([[True], t[1:] != t[:-1]])[: len(t)])
+    return np.repeat(weight(t[starts]), np.diff(starts, append=len(t)))
 
 
-def rows_by_image(images: pd.Series) -> dict[str, slice | NDArray[np.int64]]:
-    """Each image's rows: a slice, which costs no copy, where its rows stand in one piece, as shards store them."""
+def rows_by_image(images: pd.Series) -> dict[str, Rows]:
+    """Return the row numbers of each image; a slice, which costs no copy, if its rows are contiguous, as in a shard."""
     column = pa.array(images)
     runs = pc.run_end_encode(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
     bounds = np.concatenate([[0], runs.run_ends.to_numpy()])
@@ -90,17 +134,17 @@ def rows_by_image(images: pd.Series) -> dict[str, slice | NDArray[np.int64]]:
     return {name: own[0] if len(own) == 1 else np.r_[tuple(own)] for name, own in pieces.items()}
 
 
-def matrix_of(
-    candidates: NDArray[np.int64], draws: NDArray, prompts: NDArray, weighted: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """One image's weighted scores as a matrix [draw, candidate], NaN where there is none."""
+def score_matrix(
+    candidates: NDArray[np.int64], draws: NDArray[np.integer], prompts: NDArray[np.integer], weighted: Floats
+) -> Floats:
+    """Return the weighted scores [score] of one image as a matrix [draw, candidate], NaN where there is none."""
     size = max(int(prompts.max()), int(candidates.max())) + 1
-    column = np.full(size, -1)
-    column[candidates] = np.arange(len(candidates))
-    mine = column[prompts]  # [score]
-    if (mine < 0).any():
-        chosen = mine >= 0
-        draws, mine, weighted = draws[chosen], mine[chosen], weighted[chosen]
+    column_of = np.full(size, -1)  # [prompt]
+    column_of[candidates] = np.arange(len(candidates))
+    columns = column_of[prompts]  # [score]
+    if (columns < 0).any():
+        is_candidate = columns >= 0
+        draws, columns, weighted = draws[is_candidate], columns[is_candidate], weighted[is_candidate]
     matrix = np.full((int(draws.max(initial=-1)) + 1, len(candidates)), np.nan)
-    matrix[draws, mine] = weighted
+    matrix[draws, columns] = weighted
     return matrix
