@@ -9,14 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diffzero.pruning.paired_ttest import PairedTests, Read
+from diffzero.pruning.paired_ttest import PairedTests, ReadScores
 from diffzero.typing import Floats
 
 
 class PolicyState(Protocol):
     """A policy at work in one race."""
 
-    def decide(self, read: Read, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
+    def decide(self, read: ReadScores, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
         """Go on after `n` draws, to the first decision that drops a class or the last one at `until` draws or before.
 
         `read(first, last)` gives the weighted scores [draw, class] of these draws and the classes still in the race. Comes back
@@ -56,7 +56,7 @@ class StatelessPolicyState:
 
     policy: StatelessPolicy
 
-    def decide(self, read: Read, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
+    def decide(self, read: ReadScores, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
         """As PolicyState's: from one decision of the rule to its next, up to the first that drops a class."""
         while True:
             n = self.policy.next_decision(n)
