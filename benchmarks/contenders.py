@@ -36,7 +36,7 @@ def scores(work: Workload, image: int, draws: NDArray[np.int64], columns: NDArra
     }
     t = np.array([noise[n].t for n in draws.tolist()])
     eps = torch.from_numpy(np.stack([noise[n].eps for n in draws.tolist()]))
-    alpha, sigma = denoiser.levels(t, eps.ndim)
+    alpha, sigma = denoiser.alpha_sigma(t, eps.ndim)
     x_hat = denoiser.x0((alpha * x + sigma * eps).to(denoiser.device), t, work.text_of(columns)).cpu()
     return (x - x_hat).square().flatten(1).sum(dim=1).double().numpy() * work.weight(t)
 

@@ -13,8 +13,8 @@ from throughput import useful_fraction
 from workload import Workload
 
 from diffzero.diffusion.schedule import VPSchedule, betas
-from diffzero.models.stable_diffusion import StableDiffusion
-from diffzero.models.unet_cache import Reuse
+from diffzero.models.families.stable_diffusion import StableDiffusion
+from diffzero.models.unet_cache import UNetCache
 from diffzero.pruning.policies import Full
 from diffzero.scoring.problem import Item, Problem
 from diffzero.training.nets import TOKENS, sd_unet
@@ -30,7 +30,7 @@ class RandomStableDiffusion(StableDiffusion):
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self.folder, self.dtype, self.device = Path("random"), unet.dtype, unet.device
         self.schedule = VPSchedule(np.cumprod(1 - betas(BETAS)), "epsilon")
-        self.unet, self.reuse = unet, Reuse(unet)
+        self.unet, self.cache = unet, UNetCache(unet)
 
 
 def random_work(unet: UNet2DConditionModel, tokens: int, images: int) -> Workload:

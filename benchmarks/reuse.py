@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from diffzero.models.unet_cache import Reuse
+from diffzero.models.unet_cache import UNetCache
 
 # Stable Diffusion v1.4's published configuration; the weights are random, which changes no duration.
 SD_V1_4 = {
@@ -50,7 +50,7 @@ def reuse_ratios(
     timestep = torch.randint(1000, (draws,), generator=generator).to(device)
     pair = torch.arange(draws, device=device).repeat_interleave(classes)
     prompt = torch.arange(classes, device=device).repeat(draws)
-    reuse = Reuse(unet)
+    reuse = UNetCache(unet)
 
     def timed(reusing: bool) -> tuple[torch.Tensor, float]:
         start = time.perf_counter()

@@ -3,7 +3,7 @@
 
 from dataclasses import asdict
 
-from diffzero.training.recipe import COURSES, SCENE_SEED, SCENE_SHARDS, SCENES_A_SHARD
+from diffzero.training.recipe import TRAINING_STAGES, SCENE_SEED, SCENE_SHARDS, SCENES_PER_SHARD
 
 MINI = f"{RUN.results}/mini"
 
@@ -26,8 +26,8 @@ rule mini_scenes:
         mem_mb=2000,
         runtime=60,
     params:
-        first=lambda wildcards: int(wildcards.shard) * SCENES_A_SHARD,
-        scenes=SCENES_A_SHARD,
+        first=lambda wildcards: int(wildcards.shard) * SCENES_PER_SHARD,
+        scenes=SCENES_PER_SHARD,
         seed=SCENE_SEED,
     message:
         "Render the mini models' training scenes, shard {wildcards.shard}"
@@ -40,7 +40,7 @@ rule mini_train:
         fashion="resources/data/fashion-train.parquet",
         scenes=expand(f"{MINI}/scenes-{{shard}}.parquet", shard=range(SCENE_SHARDS)),
         vae=lambda wildcards: f"{MINI}/vae/training.jsonl" if wildcards.name == "mini-sd-broad" else [],
-        start=lambda wildcards: f"{MINI}/{COURSES[wildcards.name].start}/training.jsonl" if COURSES[wildcards.name].start else [],
+        start=lambda wildcards: f"{MINI}/{TRAINING_STAGES[wildcards.name].init_from}/training.jsonl" if TRAINING_STAGES[wildcards.name].init_from else [],
     output:
         f"{MINI}/{{name}}/training.jsonl",
     log:
@@ -48,7 +48,7 @@ rule mini_train:
     benchmark:
         f"{MINI}/benchmarks/{{name}}.tsv"
     wildcard_constraints:
-        name="|".join(COURSES),
+        name="|".join(TRAINING_STAGES),
     conda:
         "../envs/torch.yaml"
     # One thread: the shipped weights were trained with one, and sums in another order give other last bits.
@@ -57,7 +57,7 @@ rule mini_train:
         mem_mb=4000,
         runtime=240,
     params:
-        course=lambda wildcards: asdict(COURSES[wildcards.name]),
+        config=lambda wildcards: asdict(TRAINING_STAGES[wildcards.name]),
     message:
         "Train {wildcards.name}"
     script:

@@ -88,7 +88,7 @@ def classify(
     ------
     ValueError
         With fewer than two different prompts.
-    ImageError, CheckpointError, PromptTooLong, ScoreError, BatchTooLargeError
+    ImageError, CheckpointError, PromptTooLongError, ScoreError, BatchTooLargeError
         As raised by decoding, loading, encoding and scoring.
     """
     distinct = list(dict.fromkeys(prompts))
@@ -110,7 +110,7 @@ def classify(
 def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffusion, seed: int) -> Problem:
     """Encode the image and the prompts as a scoring problem with one item."""
     data = image.read_bytes()
-    adapter = models.family(checkpoint_dir)
+    adapter = models.adapter_class(checkpoint_dir)
     pixels = transforms.crop_image(data, str(image), model.size)[None]
     return Problem(
         dataset="classify",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from diffzero.analysis import binding_errors, statistics
-from diffzero.binding.dataset import binding_items, scene_images
+from diffzero.binding.dataset import build_binding_items, build_scene_images
 from diffzero.binding.scenes import sample_scene
 from diffzero.binding.tasks import TASKS
 from diffzero.data.transforms import encode_png
@@ -16,17 +16,18 @@ PICTURE = encode_png(np.zeros((4, 4, 3), dtype=np.uint8))
 
 @pytest.fixture(scope="module")
 def data() -> dict:
-    from diffzero.binding.scenes import FIELDS, PAIRS, column
+    from diffzero.binding.scene_table import FIELDS, column_name
+    from diffzero.binding.scenes import PAIRS
 
     rows = []
     for index in range(SCENES):
         scene = sample_scene(3, index, PAIRS)
         row = {"scene": index, "seed": 3, "held_out": scene.held_out, "image": PICTURE, "index": index}
         for item in scene.objects:
-            row |= {column(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
+            row |= {column_name(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
         rows.append(row)
-    table = scene_images({"scenes.parquet": pd.DataFrame(rows)})
-    prompts, items = binding_items(table, 20, 0)
+    table = build_scene_images({"scenes.parquet": pd.DataFrame(rows)})
+    prompts, items = build_binding_items(table, 20, 0)
     return {"items": items, "prompts": prompts["prompts"], "scenes": table.drop(columns="bytes")}
 
 

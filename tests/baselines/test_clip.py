@@ -58,7 +58,7 @@ def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
         images = model.encode_image(torch.stack([preprocess(Image.open(file)) for file in files]))
         text = model.encode_text(tokens)
         expected = torch.nn.functional.cosine_similarity(images[:, None], text[None], dim=-1)
-    found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    found = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     assert np.ptp(found) > 1e-3  # the images and prompts are told apart at all
 
@@ -66,12 +66,14 @@ def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
 def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):
     table, rng = pictures((64, 64), (64, 64)), np.random.default_rng(8)
     direct, reduced = (
-        clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, via, CPU) for via in (None, 8)
+        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, via, CPU) for via in (None, 8)
     )
     assert np.abs(direct - reduced).max() > 1e-4
     small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     already = pd.DataFrame({"image": ["small"], "bytes": [encode_png(small)]})
-    one, other = (clip.similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, via, CPU) for via in (None, 8))
+    one, other = (
+        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, via, CPU) for via in (None, 8)
+    )
     np.testing.assert_array_equal(one, other)
 
 
@@ -81,15 +83,17 @@ def test_an_oblong_image_is_its_central_square(tiny_clip):
     table = pd.DataFrame(
         {"image": ["a", "b"], "bytes": [encode_png(pixels), encode_png(np.ascontiguousarray(pixels[:, 20:60]))]}
     )
-    oblong, square = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    oblong, square = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(oblong, square, atol=1e-6)
 
 
 def test_more_images_than_a_batch_give_the_same_similarities(tiny_clip):
-    table = pictures(*[(32, 32)] * (base.BATCH + 3))
-    found = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    table = pictures(*[(32, 32)] * (base.BATCH_SIZE + 3))
+    found = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(
-        found[-2:], clip.similarities(tiny_clip, folder_of(tiny_clip), table.tail(2), PROMPTS, None, CPU), atol=1e-5
+        found[-2:],
+        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table.tail(2), PROMPTS, None, CPU),
+        atol=1e-5,
     )
 
 
@@ -105,7 +109,7 @@ def test_the_nearest_prompt_wins_and_a_tie_goes_to_the_lowest_label():
         }
     )
     similarity = np.array([[0.1, 0.2, 0.3], [0.1, 0.4, 0.4]])  # of images a, b
-    found = clip.predictions(items, ["a", "b"], similarity)
+    found = clip.clip_predictions(items, ["a", "b"], similarity)
     assert list(found["prediction"]) == [5, 7, 6]
     assert list(found["tied"]) == [True, False, True]
     assert list(found["correct"]) == [True, True, False]
@@ -122,8 +126,10 @@ def test_a_named_architecture_takes_its_weights_from_the_folder_and_its_pictures
         pictures((32, 32), (40, 40)),
         tiny_clip.model_copy(update={"architecture": "Tiny-1", "path": str(folder)}),
     )
-    expected = clip.similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
-    np.testing.assert_allclose(clip.similarities(named, folder, table, PROMPTS, None, CPU), expected, atol=1e-6)
+    expected = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    np.testing.assert_allclose(
+        clip.image_text_similarities(named, folder, table, PROMPTS, None, CPU), expected, atol=1e-6
+    )
     statistics = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}
     (folder / "open_clip_config.json").write_text(json.dumps({**architecture, "preprocess_cfg": statistics}))
     model, _ = clip.load(named, folder, CPU)
@@ -158,8 +164,8 @@ def test_a_clip_from_the_hub_is_that_of_its_folder(tiny_clip, fake_hub):
     found = locate_checkpoint(settings, Path())
     table = pictures((32, 32))
     np.testing.assert_array_equal(
-        clip.similarities(settings, found, table, PROMPTS, None, CPU),
-        clip.similarities(tiny_clip, folder, table, PROMPTS, None, CPU),
+        clip.image_text_similarities(settings, found, table, PROMPTS, None, CPU),
+        clip.image_text_similarities(tiny_clip, folder, table, PROMPTS, None, CPU),
     )
     assert not fake_hub.asked("open_clip_pytorch_model.bin") and not fake_hub.asked("/model.safetensors")
 

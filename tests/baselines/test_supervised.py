@@ -54,17 +54,17 @@ def test_probabilities_are_timms_own(tiny):
     preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
     with torch.inference_mode():
         expected = model(torch.stack([preprocess(Image.fromarray(p)) for p in pixels])).softmax(dim=1).numpy()
-    found = supervised.probabilities(tiny, table, None, CPU)
+    found = supervised.predict_probabilities(tiny, table, None, CPU)
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-9)
     assert np.abs(found[0] - found[1]).max() > 1e-4 and found.sum(axis=1) == pytest.approx(1)
 
 
 def test_more_than_a_batch_and_via(tiny, monkeypatch):
     table, _ = pictures(*[(32, 32)] * 5)
-    whole = supervised.probabilities(tiny, table, None, CPU)
-    monkeypatch.setattr(base, "BATCH", 2)
-    np.testing.assert_allclose(supervised.probabilities(tiny, table, None, CPU), whole, rtol=1e-4)
-    assert np.abs(supervised.probabilities(tiny, table, 8, CPU) - whole).max() > 1e-5
+    whole = supervised.predict_probabilities(tiny, table, None, CPU)
+    monkeypatch.setattr(base, "BATCH_SIZE", 2)
+    np.testing.assert_allclose(supervised.predict_probabilities(tiny, table, None, CPU), whole, rtol=1e-4)
+    assert np.abs(supervised.predict_probabilities(tiny, table, 8, CPU) - whole).max() > 1e-5
 
 
 def items_of(labels: list[int], **columns) -> pd.DataFrame:
@@ -79,14 +79,14 @@ def test_the_sixteen_categories_are_means_of_their_outputs(tiny):
     mapping = model.classes["cue_conflict"]
     names = list(mapping)
     table, _ = pictures(*[(64, 64)] * 6)
-    probability = supervised.probabilities(tiny, table, None, CPU)
+    probability = supervised.predict_probabilities(tiny, table, None, CPU)
     means = np.array([[np.mean([row[k] for k in mapping[name]]) for name in names] for row in probability])
     shuffled = names[::-1]  # the data set's order counts, not the mapping's
-    found = supervised.of_classes(probability, supervised.outputs_of(mapping, shuffled))
+    found = supervised.class_probabilities(probability, supervised.class_outputs(mapping, shuffled))
     np.testing.assert_allclose(found, means[:, ::-1])
     cues = {"shape_label": [0] * 6, "texture_label": [1] * 6}
     labels = np.argsort(-found, axis=1)[np.arange(6), [0, 1, 4, 5, 6, 15]]
-    rows = supervised.predictions(items_of(labels.tolist(), **cues), [f"p{k}" for k in range(6)], found)
+    rows = supervised.supervised_predictions(items_of(labels.tolist(), **cues), [f"p{k}" for k in range(6)], found)
     assert rows["prediction"].tolist() == found.argmax(axis=1).tolist()
     assert rows["correct"].tolist() == [True] + [False] * 5 and rows["top5"].tolist() == [True] * 3 + [False] * 3
     assert {"shape_label", "texture_label", "calls", "draws", "undecided", "tied"} <= set(rows.columns)
@@ -104,17 +104,17 @@ def test_the_configured_mapping_is_geirhos_et_als():
 
 def test_ties_go_to_the_lowest_label_and_few_classes_have_no_top_5():
     probability = np.array([[0.2, 0.4, 0.4], [0.4, 0.4, 0.2]])
-    rows = supervised.predictions(items_of([1, 1]), ["p0", "p1"], probability)
+    rows = supervised.supervised_predictions(items_of([1, 1]), ["p0", "p1"], probability)
     assert rows["prediction"].tolist() == [1, 0] and rows["tied"].tolist() == [True, True] and rows["top5"].isna().all()
 
 
 def test_wrong_classes_and_outputs_are_named():
     with pytest.raises(ValueError, match=r"found \['cat', 'dog'\] on one side alone"):
-        supervised.outputs_of({"cat": [1]}, ["dog"])
+        supervised.class_outputs({"cat": [1]}, ["dog"])
     with pytest.raises(ValueError, match="names output 9, found a network with 3 outputs"):
-        supervised.of_classes(np.ones((1, 3)), [[0], [9]])
+        supervised.class_probabilities(np.ones((1, 3)), [[0], [9]])
     with pytest.raises(ValueError, match="found label 7, expected 0..2"):
-        supervised.predictions(items_of([7]), ["p0"], np.ones((1, 3)))
+        supervised.supervised_predictions(items_of([7]), ["p0"], np.ones((1, 3)))
 
 
 def test_weights_of_another_architecture_are_named(tiny, tmp_path):

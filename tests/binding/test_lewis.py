@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from diffzero.binding.dataset import binding_items, scene_images
-from diffzero.binding.lewis import UNKNOWN, LewisError, load
-from diffzero.binding.scenes import COLOUR_RGB, SceneTableError, scenes_from_frame
-from diffzero.binding.tasks import TASKS, usable
+from diffzero.binding.dataset import build_binding_items, build_scene_images
+from diffzero.binding.lewis import UNKNOWN_ATTRIBUTES, LewisError, load
+from diffzero.binding.scene_table import SceneTableError, scenes_from_frame
+from diffzero.binding.scenes import COLOUR_RGB
+from diffzero.binding.tasks import TASKS, is_usable
 from diffzero.config import ConfigError, load_run
 from diffzero.data.decode import ImageError
 from diffzero.reporting.table_format import to_markdown
@@ -101,9 +102,9 @@ def test_two_labels_of_a_picture_are_its_two_objects_and_the_picture_is_the_file
 
 def test_the_table_is_read_like_one_of_rendered_scenes_with_its_gaps(folder, tmp_path):
     load(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
-    table = scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN)
+    table = build_scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN_ATTRIBUTES)
     assert table["image"].is_unique and list(table["digest"]) == [hashlib.sha256(b).hexdigest() for b in table["bytes"]]
-    for scene, row in zip(scenes_from_frame(table, UNKNOWN), table.itertuples(), strict=True):
+    for scene, row in zip(scenes_from_frame(table, UNKNOWN_ATTRIBUTES), table.itertuples(), strict=True):
         assert (scene.index, scene.seed, scene.held_out) == (row.scene, 7, row.held_out)
         assert {(item.size, item.material, item.position) for item in scene.objects} == {(None, None, None)}
     with pytest.raises(SceneTableError, match=r"row 0, column 'left_size': found (None|nan), expected one of"):
@@ -127,9 +128,9 @@ def test_the_order_is_that_of_seed_and_names_whatever_the_csvs(folder):
 
 
 def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder):
-    table = scene_images({"gen.csv": load(folder, "gen", 100, 0)}, UNKNOWN)
-    prompts, items = binding_items(table, None, 0, UNKNOWN)
-    scenes = dict(zip(table["image"], scenes_from_frame(table, UNKNOWN), strict=True))
+    table = build_scene_images({"gen.csv": load(folder, "gen", 100, 0)}, UNKNOWN_ATTRIBUTES)
+    prompts, items = build_binding_items(table, None, 0, UNKNOWN_ATTRIBUTES)
+    scenes = dict(zip(table["image"], scenes_from_frame(table, UNKNOWN_ATTRIBUTES), strict=True))
     assert items.groupby("task").size().to_dict() == dict.fromkeys(FIVE, len(OBJECTS))
     for row in items.itertuples():
         texts = [prompts["prompts"][k] for k in row.candidates]
@@ -140,11 +141,13 @@ def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder
 
 def test_a_picture_of_two_cubes_is_asked_for_what_can_be_told(folder):
     objects = [*OBJECTS, ("green cube", "red cube"), ("gray sphere", "gray cube")]
-    table = scene_images({"gen.csv": load(publish(folder, labelled(objects), objects), "gen", 100, 0)}, UNKNOWN)
-    of_picture = dict(zip(table["file"], scenes_from_frame(table, UNKNOWN), strict=True))
+    table = build_scene_images(
+        {"gen.csv": load(publish(folder, labelled(objects), objects), "gen", 100, 0)}, UNKNOWN_ATTRIBUTES
+    )
+    of_picture = dict(zip(table["file"], scenes_from_frame(table, UNKNOWN_ATTRIBUTES), strict=True))
     for name in ("gen/CLEVR_new_000006.png", "gen/CLEVR_new_000007.png"):  # one shape, one colour
-        assert {task.name for task in TASKS if usable(task, of_picture[name])} == {"Shape", "Color"}
-    _, items = binding_items(table, None, 0, UNKNOWN)
+        assert {task.name for task in TASKS if is_usable(task, of_picture[name])} == {"Shape", "Color"}
+    _, items = build_binding_items(table, None, 0, UNKNOWN_ATTRIBUTES)
     counts = items.groupby("task").size()
     assert counts["Shape"] == counts["Color"] == 8 and counts["Shape|Color"] == counts["Shape,Color"] == 6
 

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from diffzero.binding.render import description, render, render_shard
-from diffzero.binding.scenes import Scene, boxes, sample_scene, scenes_from_frame
+from diffzero.binding.render import mitsuba_scene, render, render_scenes
+from diffzero.binding.scene_table import scenes_from_frame
+from diffzero.binding.scenes import Scene, bounding_boxes, sample_scene
 
 # Literal, from the sRGB bytes that CLEVR's generator publishes; not read from the module under test.
 CLEVR_RGB = {
@@ -28,7 +29,7 @@ CLEVR_RGB = {
 
 def depth(scene: Scene, keep: tuple[int, ...], resolution: int = 64) -> np.ndarray:
     """Distance seen by one ray a pixel, with only the kept objects on the floor; the same rays for any `keep`."""
-    world = description(replace(scene, objects=tuple(scene.objects[k] for k in keep)), resolution, 1)
+    world = mitsuba_scene(replace(scene, objects=tuple(scene.objects[k] for k in keep)), resolution, 1)
     world["integrator"] = {"type": "aov", "aovs": "depth:depth"}
     world["sensor"]["sampler"] = {"type": "independent", "sample_count": 1}
     return np.array(mitsuba.render(mitsuba.load_dict(world), seed=1))[..., -1]
@@ -36,7 +37,7 @@ def depth(scene: Scene, keep: tuple[int, ...], resolution: int = 64) -> np.ndarr
 
 def box(scene: Scene, k: int) -> np.ndarray:
     item = scene.objects[k]
-    return boxes(item.shape, item.size, np.array([[item.x, item.y]]), np.array([item.rotation]), scene.view)[0]
+    return bounding_boxes(item.shape, item.size, np.array([[item.x, item.y]]), np.array([item.rotation]), scene.view)[0]
 
 
 def test_nothing_hides_the_objects_and_the_boxes_hold_what_is_rendered():
@@ -82,8 +83,8 @@ def test_more_samples_change_little():
 
 
 def test_shards_do_not_move_scenes_and_the_table_gives_them_back():
-    whole = render_shard(2, range(4), 16, 4)
-    parts = pd.concat([render_shard(2, [3, 2], 16, 4), render_shard(2, [0, 1], 16, 4)])
+    whole = render_scenes(2, range(4), 16, 4)
+    parts = pd.concat([render_scenes(2, [3, 2], 16, 4), render_scenes(2, [0, 1], 16, 4)])
     pd.testing.assert_frame_equal(whole, parts.sort_values("scene").reset_index(drop=True))
     picture = np.asarray(Image.open(io.BytesIO(whole["image"][1])))
     assert np.array_equal(picture, render(sample_scene(2, 1), 16, 4))
@@ -95,7 +96,7 @@ def test_shards_do_not_move_scenes_and_the_table_gives_them_back():
 
 def test_no_scenes_are_refused():
     with pytest.raises(ValueError, match="no scene to render"):
-        render_shard(0, [], 8, 1)
+        render_scenes(0, [], 8, 1)
 
 
 @pytest.mark.parametrize("resolution", [24, 32, 64])

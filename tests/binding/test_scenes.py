@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from diffzero.binding import scenes
-from diffzero.binding.render import render_shard
-from diffzero.binding.scenes import (
-    HELD_OUT,
-    PAIRS,
-    SEEN_PAIRS,
-    Scene,
-    sample_attributes,
-    sample_scene,
-    scenes_from_frame,
-)
+from diffzero.binding.render import render_scenes
+from diffzero.binding.scene_table import SceneTableError, scenes_from_frame
+from diffzero.binding.scenes import HELD_OUT, PAIRS, SEEN_PAIRS, Scene, sample_attributes, sample_scene
 from diffzero.config import load_run
 from diffzero.workflow.experiment import Experiment
 
@@ -31,7 +24,9 @@ addresses = st.tuples(st.integers(0, 2**32), st.integers(0, 2**32))
 
 def box(scene: Scene, k: int) -> np.ndarray:
     item = scene.objects[k]
-    return scenes.boxes(item.shape, item.size, np.array([[item.x, item.y]]), np.array([item.rotation]), scene.view)[0]
+    return scenes.bounding_boxes(
+        item.shape, item.size, np.array([[item.x, item.y]]), np.array([item.rotation]), scene.view
+    )[0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -122,16 +117,16 @@ def test_enough_scenes_are_rendered_for_the_tasks_with_size_whatever_the_seed():
 
 
 def test_table_without_an_attribute_names_the_column():
-    frame = render_shard(0, [0], 8, 1).drop(columns="right_colour")
-    with pytest.raises(scenes.SceneTableError, match="'right_colour' is missing"):
+    frame = render_scenes(0, [0], 8, 1).drop(columns="right_colour")
+    with pytest.raises(SceneTableError, match="'right_colour' is missing"):
         scenes_from_frame(frame)
 
 
 @pytest.mark.parametrize("value", ["grey", None])
 def test_table_with_an_unknown_value_names_row_column_and_value(value):
-    frame = render_shard(0, [0, 1], 8, 1)
+    frame = render_scenes(0, [0, 1], 8, 1)
     frame.loc[1, "left_colour"] = value
-    with pytest.raises(scenes.SceneTableError, match=r"row 1, column 'left_colour': found ('grey'|nan|None).*'gray'"):
+    with pytest.raises(SceneTableError, match=r"row 1, column 'left_colour': found ('grey'|nan|None).*'gray'"):
         scenes_from_frame(frame)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffzero.binding.scenes import ObjectRecord, SceneRecord, sample_scene
-from diffzero.binding.tasks import TASKS, Task, example, examples, usable
+from diffzero.binding.tasks import TASKS, Task, is_usable, make_example, make_examples
 from sentences import is_true, read
 
 TABLE_3 = (
@@ -107,7 +107,7 @@ def test_tasks_are_table_3_in_its_order():
 
 @pytest.mark.parametrize("name", TABLE_3)
 def test_sentences_of_a_scene_written_by_hand(name):
-    made = [example(BY_NAME[name], SCENE, seed) for seed in range(60)]
+    made = [make_example(BY_NAME[name], SCENE, seed) for seed in range(60)]
     found = {(one.positive, one.negative) for one in made}
     if name in PAIR:
         assert found == {PAIR[name]}
@@ -124,9 +124,9 @@ def test_sentences_of_a_scene_written_by_hand(name):
 @given(address=st.tuples(st.integers(0, 2**31), st.integers(0, 2**31)), seed=st.integers(0, 2**31))
 def test_positive_is_true_and_negative_is_false(task, address, seed):
     scene = sample_scene(*address)
-    if not usable(task, scene):
+    if not is_usable(task, scene):
         return
-    one = example(task, scene, seed)
+    one = make_example(task, scene, seed)
     assert is_true(one.positive, scene)
     assert not is_true(one.negative, scene)
     for sentence in (one.positive, one.negative):
@@ -152,8 +152,8 @@ def test_pair_prompts_put_the_preferred_value_first_in_both_sentences(task):
     )
     for index in range(60):
         scene = sample_scene(0, index)
-        if usable(task, scene):
-            one = example(task, scene, 0)
+        if is_usable(task, scene):
+            one = make_example(task, scene, 0)
             for first, second in (read(one.positive), read(one.negative)):
                 key, order = next(rank for rank in ranks if rank[0] in first)
                 assert order.index(first[key]) < order.index(second[key])
@@ -163,11 +163,11 @@ def test_pair_prompts_put_the_preferred_value_first_in_both_sentences(task):
 def test_scenes_of_one_size_are_left_out_of_size_tasks_only(task):
     left, right = SCENE.objects
     same_size = replace(SCENE, objects=(left, replace(right, size=left.size)))
-    assert usable(task, SCENE)
-    assert usable(task, same_size) == ("Size" not in task.name)
+    assert is_usable(task, SCENE)
+    assert is_usable(task, same_size) == ("Size" not in task.name)
     if "Size" in task.name:
         with pytest.raises(ValueError, match="found Size 'small' on both objects"):
-            example(task, same_size, 0)
+            make_example(task, same_size, 0)
 
 
 def test_scene_whose_objects_share_the_other_attribute_is_refused():
@@ -175,14 +175,14 @@ def test_scene_whose_objects_share_the_other_attribute_is_refused():
     two_cubes = replace(SCENE, objects=(replace(left, shape="cube"), right))
     for name in ("Color|Shape", "Shape|Color", "Shape,Color"):
         with pytest.raises(ValueError, match="found Shape 'cube' on both objects"):
-            example(BY_NAME[name], two_cubes, 0)
+            make_example(BY_NAME[name], two_cubes, 0)
 
 
 def test_choices_depend_on_seed_task_and_scene_and_are_balanced():
     drawn = [sample_scene(0, index) for index in range(200)]
-    color_shape = [example(BY_NAME["Color|Shape"], scene, 0).object_index for scene in drawn]
-    shape_color = [example(BY_NAME["Shape|Color"], scene, 0).object_index for scene in drawn]
-    other_seed = [example(BY_NAME["Color|Shape"], scene, 1).object_index for scene in drawn]
+    color_shape = [make_example(BY_NAME["Color|Shape"], scene, 0).object_index for scene in drawn]
+    shape_color = [make_example(BY_NAME["Shape|Color"], scene, 0).object_index for scene in drawn]
+    other_seed = [make_example(BY_NAME["Color|Shape"], scene, 1).object_index for scene in drawn]
     assert color_shape != shape_color and color_shape != other_seed
     # 200 fair coins: standard deviation 7
     assert all(70 < sum(chosen) < 130 for chosen in (color_shape, shape_color, other_seed))
@@ -191,25 +191,25 @@ def test_choices_depend_on_seed_task_and_scene_and_are_balanced():
 def test_another_process_makes_the_same_choices():
     code = (
         "from diffzero.binding.tasks import *; from diffzero.binding.scenes import sample_scene;"
-        "print([example(task, sample_scene(0, 1), 5).object_index for task in TASKS if 'Size' not in task.attributes])"
+        "print([make_example(task, sample_scene(0, 1), 5).object_index for task in TASKS if 'Size' not in task.attributes])"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
     fresh = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
-    here = [example(task, sample_scene(0, 1), 5).object_index for task in TASKS if "Size" not in task.attributes]
+    here = [make_example(task, sample_scene(0, 1), 5).object_index for task in TASKS if "Size" not in task.attributes]
     assert fresh.stdout.decode().strip() == str(here), fresh.stderr.decode()
 
 
 def test_examples_are_as_many_as_asked_for_each_task_whatever_the_other_tasks_are():
     drawn = [sample_scene(0, index) for index in range(60)]
-    made = list(examples(TASKS, drawn, 0, per_task=15))
+    made = list(make_examples(TASKS, drawn, 0, per_task=15))
     assert Counter(task.name for task, _, _ in made) == dict.fromkeys(TABLE_3, 15)
-    alone = list(examples([BY_NAME["Size|Shape"]], drawn, 0, per_task=15))
+    alone = list(make_examples([BY_NAME["Size|Shape"]], drawn, 0, per_task=15))
     assert alone == [one for one in made if one[0].name == "Size|Shape"]
-    assert len(list(examples([BY_NAME["Shape"]], drawn, 0))) == 60
+    assert len(list(make_examples([BY_NAME["Shape"]], drawn, 0))) == 60
 
 
 def test_too_few_scenes_are_named():
     with pytest.raises(ValueError, match=r"task 'Shape': found 1 usable scenes among 1, expected 2"):
-        list(examples([BY_NAME["Shape"]], [SCENE], 0, per_task=2))
+        list(make_examples([BY_NAME["Shape"]], [SCENE], 0, per_task=2))
     with pytest.raises(ValueError, match="found 0 usable scenes"):
-        list(examples([BY_NAME["Shape"]], [], 0))
+        list(make_examples([BY_NAME["Shape"]], [], 0))

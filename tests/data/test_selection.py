@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffzero.binding.dataset import binding_items, scene_images
-from diffzero.binding.scenes import SceneTableError, sample_scene
+from diffzero.binding.dataset import build_binding_items, build_scene_images
+from diffzero.binding.scene_table import SceneTableError
+from diffzero.binding.scenes import sample_scene
 from diffzero.binding.tasks import TASKS
 from diffzero.config import Dataset
 from diffzero.data.decode import ImageError
@@ -232,7 +233,7 @@ def scene_table(count: int, seed: int = 1) -> pd.DataFrame:
 def scenes(count: int) -> pd.DataFrame:
     """The test images of two files."""
     table = scene_table(count)
-    return scene_images({"1-of-2.parquet": table[: count // 2], "2-of-2.parquet": table[count // 2 :]})
+    return build_scene_images({"1-of-2.parquet": table[: count // 2], "2-of-2.parquet": table[count // 2 :]})
 
 
 def changed(column: str, value: object) -> pd.DataFrame:
@@ -258,21 +259,21 @@ def changed(column: str, value: object) -> pd.DataFrame:
 )  # fmt: skip
 def test_a_bad_scene_table_is_refused_by_file_row_and_column(table, words):
     with pytest.raises(SceneTableError, match=f"^bad.parquet: {words}"):
-        scene_images({"good.parquet": scene_table(2, seed=2), "bad.parquet": table})
+        build_scene_images({"good.parquet": scene_table(2, seed=2), "bad.parquet": table})
 
 
 def test_a_scene_in_two_files_and_no_file_at_all_are_refused():
     with pytest.raises(
         SceneTableError, match=r"^b.parquet: row 2, column 'scene': found scene 2 of seed 1, which is in another"
     ):
-        scene_images({"a.parquet": scene_table(4)[2:], "b.parquet": scene_table(3)})
+        build_scene_images({"a.parquet": scene_table(4)[2:], "b.parquet": scene_table(3)})
     with pytest.raises(SceneTableError, match="found none"):
-        scene_images({})
+        build_scene_images({})
 
 
 def test_binding_items_name_the_right_scenes_and_sentences():
     table = scenes(60)
-    prompts, items = binding_items(table, 20, 0)
+    prompts, items = build_binding_items(table, 20, 0)
     assert items["item"].is_unique and len(items) == 20 * len(TASKS) == 400
     assert len(set(prompts["prompts"])) == len(prompts["prompts"])
     for row in items.itertuples():
@@ -290,7 +291,7 @@ def test_binding_items_name_the_right_scenes_and_sentences():
 
 
 def test_the_true_sentence_stands_on_either_side_whatever_the_task():
-    _, items = binding_items(scenes(60), 20, 0)
+    _, items = build_binding_items(scenes(60), 20, 0)
     assert 0.4 < items["label"].mean() < 0.6
     assert all(0 < share < 1 for share in items.groupby("task")["label"].mean())
     # The side says nothing about the scene either: no image has its truth on one side in every task.
@@ -298,7 +299,7 @@ def test_the_true_sentence_stands_on_either_side_whatever_the_task():
 
 
 def test_more_scenes_extend_the_items():
-    small, large = binding_items(scenes(60), 8, 0), binding_items(scenes(60), 16, 0)
+    small, large = build_binding_items(scenes(60), 8, 0), build_binding_items(scenes(60), 16, 0)
     merged = small[1].merge(large[1], on="item", suffixes=("", "_large"))
     assert len(merged) == len(small[1])
     for row in merged.itertuples():
@@ -310,7 +311,7 @@ def test_more_scenes_extend_the_items():
 
 def test_too_few_usable_scenes_are_counted():
     with pytest.raises(ValueError, match=r"task 'Shape': found 5 usable scenes among 5, expected 6"):
-        binding_items(scenes(5), 6, 0)
+        build_binding_items(scenes(5), 6, 0)
 
 
 def test_crops_are_in_the_tables_order():

@@ -9,7 +9,7 @@ import torch
 from diffzero.diffusion import schedule
 from diffzero.diffusion.schedule import VPSchedule
 from diffzero.diffusion.weighting import WEIGHTINGS, heuristic, simple, vdm
-from diffzero.models.base import to_x0
+from diffzero.models.base import predict_x0
 
 SD = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 IF = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
@@ -38,7 +38,7 @@ def test_simple_on_the_x_error_is_the_eps_error(config, prediction_type):
     x, eps, output = (torch.randn(5, 3, 8, 8, generator=generator, dtype=torch.float64) for _ in range(3))
     alpha, sigma = (torch.from_numpy(level(t)).view(-1, 1, 1, 1) for level in (noise.alpha, noise.sigma))
     x_t = alpha * x + sigma * eps
-    x_hat = to_x0(prediction_type, x_t, output, alpha, sigma)
+    x_hat = predict_x0(prediction_type, x_t, output, alpha, sigma)
     eps_hat = output if prediction_type == "epsilon" else (x_t - alpha * x_hat) / sigma
     x_error, eps_error = ((a - b).pow(2).sum((1, 2, 3)).numpy() for a, b in ((x, x_hat), (eps, eps_hat)))
     np.testing.assert_allclose(simple(t, noise, 7.0) * x_error, eps_error, rtol=1e-7)
@@ -52,13 +52,13 @@ def test_a_perfect_network_gives_x_back(config, prediction_type):
     x, eps = (torch.randn(50, 3, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
     alpha, sigma = (torch.from_numpy(level(t)).view(-1, 1, 1, 1) for level in (noise.alpha, noise.sigma))
     perfect = {"epsilon": eps, "v_prediction": alpha * eps - sigma * x, "sample": x}[prediction_type]
-    x_hat = to_x0(prediction_type, alpha * x + sigma * eps, perfect, alpha, sigma)
+    x_hat = predict_x0(prediction_type, alpha * x + sigma * eps, perfect, alpha, sigma)
     torch.testing.assert_close(x_hat, x, rtol=1e-9, atol=1e-9)
 
 
 def test_an_unknown_prediction_type_is_named():
     with pytest.raises(ValueError, match="'edm', expected epsilon, v_prediction, sample or flow"):
-        to_x0("edm", *torch.ones(4, 1))
+        predict_x0("edm", *torch.ones(4, 1))
 
 
 @both

@@ -12,10 +12,10 @@ from diffusers import DDIMScheduler, DDPMScheduler, IFPipeline, StableDiffusionP
 from PIL import Image
 
 from checkpoints import digest_of
-from diffzero.models import CheckpointError, family, load
-from diffzero.models.base import Denoiser, PromptTooLong
-from diffzero.models.deepfloyd_if import DeepFloydIF
-from diffzero.models.stable_diffusion import StableDiffusion
+from diffzero.models import CheckpointError, adapter_class, load
+from diffzero.models.base import Denoiser, PromptTooLongError
+from diffzero.models.families.deepfloyd_if import DeepFloydIF
+from diffzero.models.families.stable_diffusion import StableDiffusion
 
 TIMES = (0.0, 0.001, 0.25, 0.5, 0.75, 0.999, 1.0)
 TIMESTEPS = (0, 1, 250, 500, 750, 999, 999)
@@ -79,7 +79,7 @@ def test_the_last_timesteps_of_a_pixel_model_cannot_outweigh_all_others(tiny_if)
     """Unclipped, the error at t = 1 is about 1e8 times that at t = 0.5; clipped, no error exceeds that of a wrong pixel."""
     denoiser, pixels = load(tiny_if, "float32", "cpu"), torch.full((2, 3, 24, 24), 0.3)
     times, eps = np.array([0.5, 1.0]), torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
-    alpha, sigma = denoiser.levels(times, 4)
+    alpha, sigma = denoiser.alpha_sigma(times, 4)
     x_t, states = alpha * pixels + sigma * eps, inputs("tiny_if", 2)[1]
     with torch.inference_mode():
         clipped = (denoiser.x0(x_t, times, {"states": states}) - pixels).square()
@@ -192,21 +192,21 @@ def test_decoding_undoes_encoding_and_is_the_vaes(tiny_sd, tiny_if):
 
 @both
 def test_a_prompt_that_would_be_cut_is_refused_by_name(folder):
-    kind, fits = family(folder), " ".join(["dress"] * 22)
+    kind, fits = adapter_class(folder), " ".join(["dress"] * 22)
     assert kind.encode_text(folder, ["a bag", fits])["states"].shape[:2] == (2, 24)
     too_long = " ".join(["dress"] * 40)
-    with pytest.raises(PromptTooLong, match=rf"'{too_long}': found 4\d tokens, expected at most 24"):
+    with pytest.raises(PromptTooLongError, match=rf"'{too_long}': found 4\d tokens, expected at most 24"):
         kind.encode_text(folder, ["a bag", too_long, "a coat"])
 
 
 @both
 def test_the_checkpoint_says_which_family_it_is(name, folder):
-    assert family(folder) is {"tiny_sd": StableDiffusion, "tiny_if": DeepFloydIF}[name]
+    assert adapter_class(folder) is {"tiny_sd": StableDiffusion, "tiny_if": DeepFloydIF}[name]
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path):
     with pytest.raises(CheckpointError, match=r"no-model: no checkpoint there .*set `path`.*train_mini"):
-        family(tmp_path / "no-model")
+        adapter_class(tmp_path / "no-model")
 
 
 def test_an_unknown_pipeline_is_named_beside_the_known_ones(tmp_path):
@@ -214,7 +214,7 @@ def test_an_unknown_pipeline_is_named_beside_the_known_ones(tmp_path):
     with pytest.raises(
         CheckpointError, match="'KandinskyPipeline', expected one of StableDiffusionPipeline, .*IFPipeline"
     ):
-        family(tmp_path)
+        adapter_class(tmp_path)
 
 
 def test_pickled_weights_are_refused_with_the_way_out(tiny_sd, tmp_path):

@@ -18,7 +18,7 @@ from diffzero.download.errors import DiskFullError
 from diffzero.download.http import RetryPolicy
 from diffzero.download.hub import cache_dir
 from diffzero.models import download, load
-from diffzero.models.checkpoint import OPEN_CLIP, TIMM, CheckpointError, is_needed, stamps
+from diffzero.models.checkpoint import OPEN_CLIP_WEIGHTS, TIMM_WEIGHTS, CheckpointError, file_stamps, is_needed
 from diffzero.models.download import inspect_checkpoint, locate_checkpoint
 from hub_server import REVISION, Fault
 
@@ -31,7 +31,7 @@ def diffusion(**changes) -> Diffusion:
     return Diffusion.model_validate({**values, "dtype": "float32", **changes})
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
+def list_files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
@@ -40,7 +40,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def served(fake_hub, tiny_sd):
     """A repository as the real ones are: other precisions, formats and extras beside what is used."""
-    files = files_of(tiny_sd)
+    files = list_files(tiny_sd)
     extras = ["unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors"]
     extras += [
         "unet/diffusion_pytorch_model.bin",
@@ -55,14 +55,14 @@ def served(fake_hub, tiny_sd):
 
 def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny_sd):
     folder = locate_checkpoint(diffusion(), Path(), QUICK)
-    assert set(files_of(folder)) == set(files_of(tiny_sd))
+    assert set(list_files(folder)) == set(list_files(tiny_sd))
     load(folder, "float32", "cpu")
     asked = len(served.seen)
     assert locate_checkpoint(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
     found = inspect_checkpoint(diffusion(), Path())
     assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
-    assert set(found["files"]) == set(files_of(tiny_sd)) and found["digest"] == digest_of(tiny_sd)
+    assert set(found["files"]) == set(list_files(tiny_sd)) and found["digest"] == digest_of(tiny_sd)
 
 
 def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_of_it(served, tmp_path):
@@ -192,17 +192,17 @@ def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_pa
     assert not (tmp_path / "mark").exists()
     torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, bomb / name)
     with pytest.raises(CheckpointError) as error:
-        download.checkpoint.single(bomb, OPEN_CLIP)
+        download.checkpoint.single_weights_file(bomb, OPEN_CLIP_WEIGHTS)
     command = str(error.value).partition('python -c "')[2].removesuffix('"')
     subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
-    assert download.checkpoint.single(bomb, OPEN_CLIP).name == "open_clip_model.safetensors"
+    assert download.checkpoint.single_weights_file(bomb, OPEN_CLIP_WEIGHTS).name == "open_clip_model.safetensors"
 
 
 def test_a_folder_without_anything_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint there"):
-        download.checkpoint.single(tmp_path / "gone", TIMM)
+        download.checkpoint.single_weights_file(tmp_path / "gone", TIMM_WEIGHTS)
     with pytest.raises(CheckpointError, match="found no weights, expected model.safetensors"):
-        download.checkpoint.single(tmp_path, TIMM)
+        download.checkpoint.single_weights_file(tmp_path, TIMM_WEIGHTS)
 
 
 def test_no_loading_of_a_diffusion_model_unpickles(tiny_sd, monkeypatch):
@@ -237,10 +237,10 @@ def test_the_folder_of_a_model_by_its_path_costs_no_request(served, tiny_sd):
 def test_another_size_or_time_of_a_local_file_is_another_list_of_stamps_and_an_unused_file_is_none(tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "weights")
     model, path = diffusion(path=str(folder)), folder / "unet" / "diffusion_pytorch_model.safetensors"
-    before = stamps(model, Path())
+    before = file_stamps(model, Path())
     (folder / "README.md").write_text("A model.")
-    assert stamps(model, Path()) == before and len(before) == len(files_of(tiny_sd))
+    assert file_stamps(model, Path()) == before and len(before) == len(list_files(tiny_sd))
     # An older file, as a copy with its old time is, counts as well as a newer one.
     os.utime(path, ns=(0, path.stat().st_mtime_ns - 1))
-    assert stamps(model, Path()) != before
-    assert stamps(diffusion(), Path()) == stamps(diffusion(path=str(tmp_path / "gone")), Path()) == []
+    assert file_stamps(model, Path()) != before
+    assert file_stamps(diffusion(), Path()) == file_stamps(diffusion(path=str(tmp_path / "gone")), Path()) == []

@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from deviations import deviations, relative, text_of
 from diffzero.data import transforms
 from diffzero.diffusion.draws import sample_draw
-from diffzero.models import family, load
+from diffzero.models import adapter_class, load
 from diffzero.models.base import Denoiser
-from diffzero.models.checkpoint import FAMILIES as ADAPTERS
-from diffzero.models.checkpoint import PARTS, CheckpointError, conversion
-from diffzero.models.deepfloyd_if import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
-from diffzero.models.latent import ENCODE_BATCH, encode_batch
+from diffzero.models.checkpoint import PARTS, CheckpointError, conversion_command
+from diffzero.models.families.deepfloyd_if import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
+from diffzero.models.latent import ENCODE_BATCH, encode_batch_size
+from diffzero.models.registry import FAMILIES as ADAPTERS
 from diffzero.pruning.policies import Full
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
@@ -67,8 +67,8 @@ def test_a_wrong_text_time_or_condition_would_show(name, folders):
     with torch.inference_mode():
         right = Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text)
         timestep = torch.from_numpy(denoiser.schedule.timestep(np.array([0.4, 0.4]))).float()
-        output = denoiser.predict(x_t, timestep, text)
-        changed = {"time": relative(denoiser.predict(x_t, timestep + 1, text), output)}
+        output = denoiser.network_output(x_t, timestep, text)
+        changed = {"time": relative(denoiser.network_output(x_t, timestep + 1, text), output)}
         for part, values in text.items():
             other = {part: torch.ones_like(values) if part == "mask" else values.flip(0)}
             changed[part] = relative(Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text | other), right)
@@ -79,14 +79,14 @@ def test_a_wrong_text_time_or_condition_would_show(name, folders):
 def test_x_does_not_depend_on_the_images_encoded_beside_it(name, folders):
     folder = folders[name]
     pixels = np.random.default_rng(4).integers(0, 256, (ENCODE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
-    together = family(folder).encode_images(folder, pixels)
-    alone = np.concatenate([family(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
+    together = adapter_class(folder).encode_images(folder, pixels)
+    alone = np.concatenate([adapter_class(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
     assert together.dtype == np.float32
     assert relative(torch.from_numpy(together), torch.from_numpy(alone)) < 1e-5
 
 
 def test_large_images_are_encoded_a_few_at_a_time():
-    assert [encode_batch(side, side) for side in (32, 512, 1024, 2048)] == [ENCODE_BATCH, 4, 1, 1]
+    assert [encode_batch_size(side, side) for side in (32, 512, 1024, 2048)] == [ENCODE_BATCH, 4, 1, 1]
 
 
 def test_sdxl_is_told_the_size_of_the_crop(folders):
@@ -185,10 +185,10 @@ def test_a_checkpoint_with_pickled_weights_is_refused_with_a_command_that_conver
         torch.save(kind.from_pretrained(folder, subfolder=part).state_dict(), weights.with_suffix(".bin"))
     weights.unlink()
     with pytest.raises(CheckpointError, match=rf"{part}: found no safetensors.*\.bin.*save_pretrained") as refusal:
-        family(folder)
-    assert conversion(folder) in str(refusal.value)
+        adapter_class(folder)
+    assert conversion_command(folder) in str(refusal.value)
     if kind:
-        code = conversion(folder).removeprefix('python -c "').removesuffix('"')
+        code = conversion_command(folder).removeprefix('python -c "').removesuffix('"')
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         load(Path(f"{folder}-safetensors"), "float32", "cpu")
 
@@ -197,14 +197,14 @@ def test_a_safety_checker_in_any_format_does_no_harm(folders, tmp_path):
     folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
     (folder / "safety_checker").mkdir()
     (folder / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
-    assert family(folder).__name__ == "StableDiffusion"
+    assert adapter_class(folder).__name__ == "StableDiffusion"
 
 
 def test_a_checkpoint_without_a_network_is_named(folders, tmp_path):
     folder = shutil.copytree(folders["PixArt-Sigma"], tmp_path / "copy")
     shutil.rmtree(folder / "transformer")
     with pytest.raises(CheckpointError, match="found no unet or transformer"):
-        family(folder)
+        adapter_class(folder)
 
 
 def test_the_engine_hands_every_image_its_own_condition(folders):

@@ -1,4 +1,4 @@
-"""Reuse inside the network: the plain network's output, with less work."""
+"""UNetCache inside the network: the plain network's output, with less work."""
 
 import shutil
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffzero import models
-from diffzero.models.unet_cache import Rows
+from diffzero.models.unet_cache import UniqueRows
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def denoiser(tiny_sd):
     return models.load(tiny_sd, "float32", "cpu")
 
 
-def inputs(pair: torch.Tensor, prompt: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def inputs(draw_index: torch.Tensor, prompt: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """x_t, timestep and text [batch] for draws and prompts of a batch."""
     rng = torch.Generator().manual_seed(0)
     x_t, text = torch.randn((9, 8, 8, 8), generator=rng), torch.randn((9, 24, 128), generator=rng)
-    return x_t[pair], torch.randint(1000, (9,), generator=rng)[pair], text[prompt]
+    return x_t[draw_index], torch.randint(1000, (9,), generator=rng)[draw_index], text[prompt]
 
 
 BATCHES = {
@@ -41,20 +41,20 @@ def flops(call: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, int]:
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_the_output_is_the_plain_networks_and_repeated_draws_and_prompts_cost_nothing(denoiser, name):
-    pair, prompt = map(torch.tensor, BATCHES[name])
-    x_t, timestep, states = inputs(pair, prompt)
-    draws, prompts, rows = len(set(pair.tolist())), len(set(prompt.tolist())), len(pair)
+    draw_index, prompt = map(torch.tensor, BATCHES[name])
+    x_t, timestep, states = inputs(draw_index, prompt)
+    draws, prompts, rows = len(set(draw_index.tolist())), len(set(prompt.tolist())), len(draw_index)
 
     def network() -> torch.Tensor:
         return denoiser.unet(x_t, timestep, states).sample
 
     plain, cost = flops(network)
-    with denoiser.reusing(pair, prompt):
+    with denoiser.shared_compute(draw_index, prompt):
         reused, less = flops(network)
     torch.testing.assert_close(reused, plain, rtol=1e-5, atol=1e-5)
-    with denoiser.reusing(pair, torch.arange(rows)):
+    with denoiser.shared_compute(draw_index, torch.arange(rows)):
         draws_saved = cost - flops(network)[1]
-    with denoiser.reusing(torch.arange(rows), prompt):
+    with denoiser.shared_compute(torch.arange(rows), prompt):
         prompts_saved = cost - flops(network)[1]
     assert (draws_saved > 0) == (draws < rows) and (prompts_saved > 0) == (prompts < rows)
     assert cost - less == draws_saved + prompts_saved
@@ -63,9 +63,9 @@ def test_the_output_is_the_plain_networks_and_repeated_draws_and_prompts_cost_no
 
 
 def test_rows_of_equal_number_are_found_at_their_first_place():
-    rows = Rows(torch.tensor([5, 2, 5, 9, 2]))
-    assert rows.first[rows.back].tolist() == [0, 1, 0, 3, 1] and rows.worth_it
-    assert not Rows(torch.tensor([3, 1, 2])).worth_it
+    rows = UniqueRows(torch.tensor([5, 2, 5, 9, 2]))
+    assert rows.first[rows.back].tolist() == [0, 1, 0, 3, 1] and rows.has_duplicates
+    assert not UniqueRows(torch.tensor([3, 1, 2])).has_duplicates
 
 
 UNUSUAL = {
@@ -85,11 +85,11 @@ def test_a_network_that_reads_its_text_elsewhere_is_left_as_it_is(name, tiny_sd,
     config = dict(UNet2DConditionModel.load_config(folder, subfolder="unet")) | UNUSUAL[name]
     UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
     denoiser = models.load(folder, "float32", "cpu")
-    pair, prompt = map(torch.tensor, BATCHES["one draw, all classes"])
-    x_t, timestep, states = inputs(pair, prompt)
+    draw_index, prompt = map(torch.tensor, BATCHES["one draw, all classes"])
+    x_t, timestep, states = inputs(draw_index, prompt)
     with torch.inference_mode():
         plain = denoiser.unet(x_t, timestep, states).sample
-        with denoiser.reusing(pair, prompt):
+        with denoiser.shared_compute(draw_index, prompt):
             reused = denoiser.unet(x_t, timestep, states).sample
     assert (plain - plain[:1]).abs().max() > 1e-4, "the text matters"
     torch.testing.assert_close(reused, plain, rtol=1e-5, atol=1e-5)

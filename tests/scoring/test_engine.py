@@ -76,7 +76,7 @@ def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
         x=x,
         prompts=prompts,
         prompt_keys=prompts,
-        text=models.family(tiny_sd).encode_text(tiny_sd, prompts),
+        text=models.adapter_class(tiny_sd).encode_text(tiny_sd, prompts),
         items=[Item(name, k, np.arange(3)) for k, name in enumerate("abc")],
     )
     assert_literal(denoiser, problem, TTest(3, 6, 0.1), 8)
@@ -102,10 +102,10 @@ def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
         unshared=False,
         images=names,
         image_keys=names,
-        x=models.family(MINI_SD).encode_images(MINI_SD, pixels),
+        x=models.adapter_class(MINI_SD).encode_images(MINI_SD, pixels),
         prompts=prompts,
         prompt_keys=prompts,
-        text=models.family(MINI_SD).encode_text(MINI_SD, prompts),
+        text=models.adapter_class(MINI_SD).encode_text(MINI_SD, prompts),
         items=[Item(name, k, np.arange(3)) for k, name in enumerate(names)],
     )
     assert len(assert_literal(denoiser, problem, TTest(4, 24, 0.02), 16)) > 2

@@ -64,7 +64,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
 
 def encode(inputs: ShardInputs, folder: Path, pixels: np.ndarray) -> None:
     """Write what the job reads: crops, latents and text."""
-    family = models.family(folder)
+    family = models.adapter_class(folder)
     np.save(inputs.crops, pixels)
     np.save(inputs.x, family.encode_images(folder, pixels))
     inputs.text.write_bytes(dump_text(family.encode_text(folder, inputs.prompts), inputs.prompts))

@@ -10,7 +10,7 @@ import pytest
 from checkpoints import on_record
 from diffzero.config import Weighting
 from diffzero.data.prompts import classification_items
-from diffzero.models import family
+from diffzero.models import adapter_class
 from diffzero.pruning.policies import Full
 from diffzero.scoring.inputs import InputError, ShardInputs, dump_text, read_text
 from diffzero.scoring.job import ScoringSettings, build_problem
@@ -45,16 +45,16 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
 def refusal(job: tuple[ShardInputs, ScoringSettings]) -> str:
     inputs, settings = job
     with pytest.raises(InputError) as error:
-        build_problem(inputs, settings, family(settings.weights.folder))
+        build_problem(inputs, settings, adapter_class(settings.weights.folder))
     return str(error.value)
 
 
 def test_a_shard_is_read_from_its_own_rows(job):
     inputs, settings = job
-    problem = build_problem(inputs, settings, family(settings.weights.folder))
+    problem = build_problem(inputs, settings, adapter_class(settings.weights.folder))
     assert problem.images == NAMES[2:] and [item.image for item in problem.items] == [0, 1]
     assert (problem.x == np.load(inputs.x)[2:]).all() and len(set(problem.image_keys)) == 2
-    first = build_problem(replace(inputs, first=2, shard=1), settings, family(settings.weights.folder))
+    first = build_problem(replace(inputs, first=2, shard=1), settings, adapter_class(settings.weights.folder))
     assert first.images == NAMES[:1]
 
 
@@ -95,7 +95,7 @@ def test_a_latent_that_is_no_number_is_told_with_its_image_and_file_where_it_is_
     assert (
         text.startswith(f"{inputs.x}: found NaN or infinity for image four (1 of 2 rows)") and "VAE's weights" in text
     )
-    build_problem(replace(inputs, shard=1), settings, family(settings.weights.folder))
+    build_problem(replace(inputs, shard=1), settings, adapter_class(settings.weights.folder))
 
 
 def test_text_that_is_no_number_is_told_with_its_prompt(job):

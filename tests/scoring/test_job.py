@@ -32,7 +32,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from diffzero import models
-from diffzero.models.checkpoint import Recorded
+from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.config import Weighting
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.scoring.inputs import ShardInputs
@@ -55,12 +55,12 @@ def counting(folder, dtype, device):
     if (out_folder / "slowly").exists():
         (out_folder / "loading").touch()
         time.sleep(60)
-    predict = denoiser.predict
+    network_output = denoiser.network_output
     def counted(x_t, timestep, text):
         with open(out_folder / "calls", "ab") as file:
             file.write(b"." * len(x_t))
-        return predict(x_t, timestep, text)
-    denoiser.predict = counted
+        return network_output(x_t, timestep, text)
+    denoiser.network_output = counted
     return denoiser
 
 models.load = counting
@@ -72,7 +72,7 @@ def job(store, out, shard, shards, seed):
     files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
     inputs = ShardInputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
     policy, weighting, flush_calls = TTest(4, int(sys.argv[3]), 1e-6), Weighting(), int(sys.argv[4])
-    weights, store, stem = Recorded.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
+    weights, store, stem = CheckpointRecord.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
     settings = ScoringSettings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_calls, store)
     # As in workflow/scripts/score.py; two jobs of these tests are to meet on one shard, each with a folder of its own.
     with handle_sigterm("a job") as stop, lock_shard(out_folder / f"{stem}.lock"):
@@ -129,7 +129,7 @@ def inputs(tmp_path_factory, tiny_sd) -> Path:
     base = tmp_path_factory.mktemp("inputs")
     table = digits.load().head(IMAGES)
     prompts = class_prompts("the number {}.", [str(k) for k in range(CLASSES)])
-    pixels, family = crop_images(table, 32), models.family(tiny_sd)
+    pixels, family = crop_images(table, 32), models.adapter_class(tiny_sd)
     write_parquet(table, base / "images.parquet")
     write_parquet(classification_items(table, prompts), base / "items.parquet")
     (base / "prompts.json").write_text(json.dumps(prompts))

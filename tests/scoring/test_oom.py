@@ -16,11 +16,11 @@ class Cramped(Toy):
     largest = 0
     message: str | None = None  # of the host's allocator; None is the GPU's own error
 
-    def predict(self, x_t, timestep, text):
+    def network_output(self, x_t, timestep, text):
         if len(x_t) > self.room:
             raise RuntimeError(self.message) if self.message else torch.OutOfMemoryError("out of memory")
         self.largest = max(self.largest, len(x_t))
-        return super().predict(x_t, timestep, text)
+        return super().network_output(x_t, timestep, text)
 
 
 @pytest.fixture

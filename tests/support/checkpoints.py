@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from diffzero.config import Diffusion
-from diffzero.models.checkpoint import Recorded
+from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.download import inspect_checkpoint
 from diffzero.utils.io import write_json
 
@@ -14,10 +14,10 @@ def model(folder: Path) -> Diffusion:
     return Diffusion(**settings, path=str(folder.resolve()))
 
 
-def on_record(folder: Path, record: Path) -> Recorded:
+def on_record(folder: Path, record: Path) -> CheckpointRecord:
     """The checkpoint in `folder`, written to the file `record` and read again."""
     write_json(inspect_checkpoint(model(folder), Path()), record)
-    return Recorded.read(record)
+    return CheckpointRecord.read(record)
 
 
 def digest_of(folder: Path) -> str:

@@ -34,7 +34,7 @@ class Toy(Denoiser):
         self.poison: torch.Tensor | None = None  # the x_t at which the network breaks
         self.lose_a_channel = False
 
-    def predict(self, x_t, timestep, text):
+    def network_output(self, x_t, timestep, text):
         self.batches.append(x_t.numpy().tobytes() + text["centre"].numpy().tobytes())
         self.calls += len(x_t)
         output = x_t * 0.5 + text["centre"] * 0.5
@@ -42,7 +42,7 @@ class Toy(Denoiser):
             output[(x_t == self.poison).flatten(1).all(dim=1)] = float("nan")
         return output[:, :1] if self.lose_a_channel else output
 
-    encode_text = encoded = decode = None  # a problem brings its own
+    encode_text = iter_latents = decode = None  # a problem brings its own
 
 
 def weight(t):

@@ -12,7 +12,7 @@ from diffzero.training import export
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with finished trainings of every course."""
     monkeypatch.chdir(tmp_path)
-    for name in export.COURSES:
+    for name in export.TRAINING_STAGES:
         folder = tmp_path / "trained" / name
         (folder / "unet").mkdir(parents=True)
         curve = [f'{{"step": {step}, "loss": {1 / step}, "seconds": {step / 2}}}\n' for step in range(500, 10_500, 500)]
@@ -54,7 +54,7 @@ def test_an_unfinished_training_is_named_and_nothing_is_shipped_of_it(here):
 
 def test_a_card_says_what_the_tables_say_and_what_was_missed(tables):
     export.main(["weights", "trained"])
-    card = export.card("mini-sd", tables)
+    card = export.model_card("mini-sd", tables)
     assert "| digits | 95.0 % [88.8, 97.8], n = 100 | 85 % |" in card
     assert "| scenes, Shape recognition, seen combinations | 85.0 % [64.0, 94.8], n = 20 | 80 % |" in card
     assert "| scenes, all twenty tasks | 75.0 % [66.6, 81.9], n = 120 |  |" in card

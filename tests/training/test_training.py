@@ -15,18 +15,18 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from transformers import CLIPTokenizer, T5Tokenizer
 
-from diffzero.binding.render import render_shard
+from diffzero.binding.render import render_scenes
 from diffzero.binding.scenes import SEEN_PAIRS, sample_scene
-from diffzero.binding.tasks import TASKS, example
+from diffzero.binding.tasks import TASKS, make_example
 from diffzero.data.sources import digits
 from diffzero.training import data as mini_data
 from diffzero.training import nets as mini
-from diffzero.training import training
+from diffzero.training import trainers
 from diffzero.training.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, corpus, scene_caption
 from diffzero.training.data import TrainingSet
-from diffzero.training.loop import WARM_UP, fit, learning_rate
-from diffzero.training.recipe import COURSES, MIXTURES, Course
-from diffzero.training.training import truncated_snr
+from diffzero.training.loop import WARM_UP, learning_rate, train_loop
+from diffzero.training.recipe import DATA_MIXES, TRAINING_STAGES, TrainConfig
+from diffzero.training.trainers import truncated_snr_weight
 
 MODELS = Path(__file__).parents[2] / "resources" / "models"
 # Literal: a test that read these from the module would believe whatever it says.
@@ -55,15 +55,15 @@ def training_set(tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
     pd.DataFrame(squares).to_parquet(folder / "fashion.parquet")
     for shard in (0, 1):
         indices = range(shard, 3, 2)
-        render_shard(0, indices, 32, 1, SEEN_PAIRS).to_parquet(folder / f"scenes-{shard}.parquet")
+        render_scenes(0, indices, 32, 1, SEEN_PAIRS).to_parquet(folder / f"scenes-{shard}.parquet")
     scenes = [folder / "scenes-0.parquet", folder / "scenes-1.parquet"]
-    return mini_data.load(folder / "fashion.parquet", scenes, MIXTURES["broad"])
+    return mini_data.load_training_set(folder / "fashion.parquet", scenes, DATA_MIXES["broad"])
 
 
 def sampled_captions(count: int) -> list[str]:
     rng = np.random.default_rng(0)
     scenes = [pd.Series(scene_row(index)) for index in range(200)]
-    mixtures = [MIXTURES[name] for name in sorted(MIXTURES)]
+    mixtures = [DATA_MIXES[name] for name in sorted(DATA_MIXES)]
     return [
         scene_caption(mini_data.scene_objects(scenes[n % 200]), mixtures[n % len(mixtures)], rng) for n in range(count)
     ]
@@ -105,7 +105,7 @@ def test_the_truncated_snr_weight_turns_an_eps_error_into_an_x_error_where_snr_i
     alpha_bar = scheduler.alphas_cumprod.double()
     eps_error, steps = 0.3, torch.arange(len(alpha_bar))
     x_error = eps_error * (1 - alpha_bar) / alpha_bar  # of x_hat = (x_t - sigma eps_hat) / alpha
-    found = eps_error * truncated_snr(scheduler, steps, 20.0).double()
+    found = eps_error * truncated_snr_weight(scheduler, steps, 20.0).double()
     low = (alpha_bar < 0.5) & (x_error < eps_error * 19)
     assert low.sum() > 300
     torch.testing.assert_close(found[low], x_error[low], rtol=1e-6, atol=0)
@@ -163,7 +163,7 @@ def binding_prompts() -> list[str]:
         scene = sample_scene(12, index)
         for task in TASKS:
             if "Size" not in task.attributes or scene.objects[0].size != scene.objects[1].size:
-                made = example(task, scene, 0)
+                made = make_example(task, scene, 0)
                 found += [made.positive, made.negative]
     return found
 
@@ -173,7 +173,7 @@ def test_scene_captions_tell_the_truth():
     for index in range(150):
         row = scene_row(index)
         left, right = mini_data.scene_objects(pd.Series(row))
-        for part in scene_caption((left, right), MIXTURES["broad"], rng).lower().rstrip(".").split(" and "):
+        for part in scene_caption((left, right), DATA_MIXES["broad"], rng).lower().rstrip(".").split(" and "):
             words = set(part.split())
             facts = [{f"{row[f'{side}_{name}']}" for name in ("shape", "colour", "size")} for side in ("left", "right")]
             claims = words - {"on", "the", "is", "a", "object", "left", "right"}
@@ -212,7 +212,7 @@ def test_test_digits_are_never_trained_on(training_set):
     table = digits.load()
     assert len(trained) + len(table) == len(load_digits().target) == 1797
     seen = {picture.tobytes() for picture in trained}
-    tested = [mini_data.images.crop_image(data, "digit", 32).tobytes() for data in table["bytes"]]
+    tested = [mini_data.transforms.crop_image(data, "digit", 32).tobytes() for data in table["bytes"]]
     assert len(tested) == 500 and not seen & set(tested)
     assert (np.bincount(table["label"]) > 30).all()
 
@@ -231,9 +231,9 @@ def test_scenes_with_held_out_pairs_are_refused(tmp_path):
     fashion = Path(tmp_path / "fashion.parquet")
     pd.DataFrame({"bytes": [], "label": []}).to_parquet(fashion)
     held_out = next(index for index in range(100) if sample_scene(0, index).held_out)
-    render_shard(0, [held_out], 8, 1).to_parquet(tmp_path / "scenes.parquet")
+    render_scenes(0, [held_out], 8, 1).to_parquet(tmp_path / "scenes.parquet")
     with pytest.raises(ValueError, match="held-out pairs"):
-        mini_data.load(fashion, [tmp_path / "scenes.parquet"], MIXTURES["broad"])
+        mini_data.load_training_set(fashion, [tmp_path / "scenes.parquet"], DATA_MIXES["broad"])
 
 
 @pytest.mark.parametrize("steps", [2_000, 30_000])
@@ -258,7 +258,7 @@ def train_line(
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (line(x) - x[:, :2]).square().mean()
 
-    return fit(line, loss, Course(steps, 10, 8, 0.1), lambda average: None, folder / "training.jsonl")
+    return train_loop(line, loss, TrainConfig(steps, 10, 8, 0.1), lambda average: None, folder / "training.jsonl")
 
 
 @pytest.mark.parametrize("stop_before", [1, 3, 7, 9])
@@ -286,20 +286,20 @@ def test_a_training_stopped_before_its_horizon_is_the_beginning_of_the_longer_on
 
 
 def test_every_mixture_is_one_of_shares_and_every_course_begins_where_another_ends():
-    for mixture in MIXTURES.values():
+    for mixture in DATA_MIXES.values():
         for shares in (mixture.domains.values(), mixture.attributes, mixture.words):
             assert sum(shares) == pytest.approx(1)
-    for name, course in COURSES.items():
-        assert course.mixture in MIXTURES
-        assert course.start is None or (course.start in COURSES and course.start.startswith(name))
+    for name, config in TRAINING_STAGES.items():
+        assert config.data_mix in DATA_MIXES
+        assert config.init_from is None or (config.init_from in TRAINING_STAGES and config.init_from.startswith(name))
 
 
 def test_a_second_course_goes_on_from_the_first_ones_weights(training_set, tmp_path):
     vae = mini.autoencoder()
     vae.save_pretrained(tmp_path / "vae")
-    training.train_sd(training_set, tmp_path / "first", Course(2, 2, 4, 1e-3), None, tmp_path / "vae")
-    still = Course(1, 1, 4, 0.0)  # no learning: what comes out is what went in
-    training.train_sd(training_set, tmp_path / "second", still, tmp_path / "first", None)
+    trainers.train_sd(training_set, tmp_path / "first", TrainConfig(2, 2, 4, 1e-3), None, tmp_path / "vae")
+    still = TrainConfig(1, 1, 4, 0.0)  # no learning: what comes out is what went in
+    trainers.train_sd(training_set, tmp_path / "second", still, tmp_path / "first", None)
     for part in ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model"):
         first, second = (load_file(tmp_path / course / f"{part}.safetensors") for course in ("first", "second"))
         assert all(torch.equal(first[name], second[name]) for name in first), part

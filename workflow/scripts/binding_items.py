@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.binding.dataset import binding_items, scene_images
+from diffzero.binding.dataset import build_binding_items, build_scene_images
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 params = snakemake.params
-images = scene_images({path: pd.read_parquet(path) for path in snakemake.input}, params.unknown)
-prompts, items = binding_items(images, params.per_task, params.seed, params.unknown)
+images = build_scene_images({path: pd.read_parquet(path) for path in snakemake.input}, params.unknown)
+prompts, items = build_binding_items(images, params.per_task, params.seed, params.unknown)
 write_parquet(images, Path(snakemake.output.images))
 write_json(prompts, Path(snakemake.output.prompts))
 write_parquet(items, Path(snakemake.output.decisions))

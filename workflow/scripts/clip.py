@@ -22,6 +22,6 @@ images = pd.read_parquet(snakemake.input.images)
 prompts = read_prompts(Path(snakemake.input.prompts))
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
 with reserve_gpu(snakemake.params.device) as device:
-    similarity = clip.similarities(settings, folder, images, prompts, via, models.pick_device(device))
+    similarity = clip.image_text_similarities(settings, folder, images, prompts, via, models.pick_device(device))
 items = pd.read_parquet(snakemake.input.decisions)
-write_parquet(clip.predictions(items, list(images["image"]), similarity), Path(snakemake.output[0]))
+write_parquet(clip.clip_predictions(items, list(images["image"]), similarity), Path(snakemake.output[0]))

@@ -10,7 +10,7 @@ from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Weighting
 from diffzero.diffusion.weighting import make_weight_fn
-from diffzero.models.checkpoint import LATENTS, SCORES, Recorded
+from diffzero.models.checkpoint import LATENT_PARTS, SCORING_PARTS, CheckpointRecord
 from diffzero.scoring.denoise_figure import denoise
 from diffzero.scoring.inputs import read_text
 from diffzero.scoring.problem import read_prompts
@@ -20,7 +20,9 @@ from diffzero.utils.logging import configure_logging
 configure_logging(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
 with reserve_gpu(params.device) as device:
-    denoiser = models.load(Recorded.read(Path(source.weights)).unchanged((*SCORES, *LATENTS)), params.dtype, device)
+    denoiser = models.load(
+        CheckpointRecord.read(Path(source.weights)).verified_path((*SCORING_PARTS, *LATENT_PARTS)), params.dtype, device
+    )
     pictures = denoise(
         denoiser,
         pd.read_parquet(source.decisions).head(params.entry["images"]),

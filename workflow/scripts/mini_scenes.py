@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diffzero.binding.render import render_shard
+from diffzero.binding.render import render_scenes
 from diffzero.binding.scenes import SEEN_PAIRS
 from diffzero.training.recipe import SIZE
 from diffzero.utils.io import write_parquet
@@ -10,5 +10,5 @@ from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 params = snakemake.params
-table = render_shard(params.seed, range(params.first, params.first + params.scenes), SIZE, 36, SEEN_PAIRS)
+table = render_scenes(params.seed, range(params.first, params.first + params.scenes), SIZE, 36, SEEN_PAIRS)
 write_parquet(table, Path(snakemake.output[0]))

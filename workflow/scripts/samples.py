@@ -8,7 +8,7 @@ from safetensors.numpy import save
 
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
-from diffzero.models.checkpoint import Recorded
+from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.sampling import sample
 from diffzero.reporting.figures.paper import MOST_PROMPTS
 from diffzero.scoring.problem import read_prompts
@@ -20,7 +20,7 @@ source, params, entry = snakemake.input, snakemake.params, snakemake.params.entr
 prompts = read_prompts(Path(source.prompts))[:MOST_PROMPTS]
 with reserve_gpu(params.device) as device:
     pictures = sample(
-        Recorded.read(Path(source.weights)).unchanged(),
+        CheckpointRecord.read(Path(source.weights)).verified_path(),
         prompts,
         entry["images"],
         entry["steps"],

@@ -7,7 +7,7 @@ import torch
 
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Weighting
-from diffzero.models.checkpoint import Recorded
+from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.job import ScoringSettings, score_shard
 from diffzero.scoring.problem import read_prompts
@@ -37,7 +37,7 @@ settings = ScoringSettings(
     unshared=params.scoring["unshared"],
     policy=policy_of(params.scoring["policy"]),
     weighting=Weighting(**(params.scoring["weighting"] or {})),
-    weights=Recorded.read(Path(source.weights)),
+    weights=CheckpointRecord.read(Path(source.weights)),
     dtype=params.dtype,
     device=params.device,
     batch_size=params.batch_size,

@@ -17,9 +17,9 @@ via = None if snakemake.wildcards.via == "none" else int(snakemake.wildcards.via
 images = pd.read_parquet(snakemake.input.images)
 names = read_json(Path(snakemake.input.prompts))["classnames"]
 folder = Path(read_json(Path(snakemake.input.weights))["folder"])
-outputs = supervised.outputs_of(snakemake.params.classes, names)
+outputs = supervised.class_outputs(snakemake.params.classes, names)
 with reserve_gpu(snakemake.params.device) as device:
-    found = supervised.probabilities(folder, images, via, models.pick_device(device))
+    found = supervised.predict_probabilities(folder, images, via, models.pick_device(device))
 items = pd.read_parquet(snakemake.input.decisions)
-table = supervised.predictions(items, list(images["image"]), supervised.of_classes(found, outputs))
+table = supervised.supervised_predictions(items, list(images["image"]), supervised.class_probabilities(found, outputs))
 write_parquet(table, Path(snakemake.output[0]))

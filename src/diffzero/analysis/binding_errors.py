@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from diffzero.analysis.statistics import clustered_wilson
-from diffzero.binding.scenes import POSITIONS, column
+from diffzero.binding.scene_table import column_name
+from diffzero.binding.scenes import POSITIONS
 from diffzero.binding.tasks import ORDER, TASKS
 
 BINDING = {task.name: task.attributes for task in TASKS if task.kind == "binding"}
@@ -61,12 +62,15 @@ def larger(table: pd.DataFrame, scenes: pd.DataFrame) -> pd.DataFrame:
     The sentence is about either object at random, so a model that binds, or guesses, has a share of one half. The paper
     says that generative models tend to the larger object's colour. scenes: image, and the scene table's columns.
     """
-    sizes = scenes[scenes[column(POSITIONS[0], "size")] != scenes[column(POSITIONS[1], "size")]].set_index("image")
-    side = sizes[column(POSITIONS[0], "size")].map({"large": POSITIONS[0], "small": POSITIONS[1]})
+    sizes = scenes[scenes[column_name(POSITIONS[0], "size")] != scenes[column_name(POSITIONS[1], "size")]].set_index(
+        "image"
+    )
+    side = sizes[column_name(POSITIONS[0], "size")].map({"large": POSITIONS[0], "small": POSITIONS[1]})
     wide = table["task"].map(lambda name: "Size" not in BINDING[name])
     mine = table[wide & table["attribute"].isin(COMPARED) & table["image"].isin(sizes.index)]
     wins = [
-        row.chosen == sizes.at[row.image, column(side[row.image], COMPARED[row.attribute])] for row in mine.itertuples()
+        row.chosen == sizes.at[row.image, column_name(side[row.image], COMPARED[row.attribute])]
+        for row in mine.itertuples()
     ]
     groups = mine.assign(wins=pd.Series(wins, mine.index, dtype=bool)).groupby(["model", "attribute"], sort=False)
     rows: list[tuple] = [_share((model, COMPARED[attribute]), group, "wins") for (model, attribute), group in groups]

@@ -13,17 +13,16 @@ from safetensors.torch import load_file
 from timm.data import resolve_model_data_config
 from torch import nn
 
-from diffzero.baselines.base import encode, normalised
-from diffzero.baselines.decisions import decided
+from diffzero.baselines.base import normalise, prediction_table, run_in_batches
 from diffzero.data.transforms import crop_images
-from diffzero.models.checkpoint import TIMM, CheckpointError, single
+from diffzero.models.checkpoint import TIMM_WEIGHTS, CheckpointError, single_weights_file
 
 TOP = 5
 
 
 def load(folder: Path) -> nn.Module:
     """The network that config.json describes, with the weights of model.safetensors. Raises CheckpointError."""
-    path = single(folder, TIMM)
+    path = single_weights_file(folder, TIMM_WEIGHTS)
     # Not `pretrained`: timm would take a pickle where it finds one.
     model = timm.create_model(f"local-dir:{folder}", pretrained=False)
     try:
@@ -35,19 +34,21 @@ def load(folder: Path) -> nn.Module:
     return model.eval()
 
 
-def probabilities(folder: Path, table: pd.DataFrame, via: int | None, device: torch.device) -> NDArray[np.float64]:
+def predict_probabilities(
+    folder: Path, table: pd.DataFrame, downsample_to: int | None, device: torch.device
+) -> NDArray[np.float64]:
     """Softmax [image, output] of each image: the protocol's own crop at the network's input size, its own normalisation."""
     model = load(folder).to(device)
     data = resolve_model_data_config(model)
-    pixels = crop_images(table, data["input_size"][-1], via)
+    pixels = crop_images(table, data["input_size"][-1], downsample_to)
     with torch.inference_mode():
-        outputs = encode(
-            lambda rows: model(normalised(rows, data["mean"], data["std"])), torch.from_numpy(pixels), device
+        outputs = run_in_batches(
+            lambda rows: model(normalise(rows, data["mean"], data["std"])), torch.from_numpy(pixels), device
         )
     return outputs.softmax(dim=1).numpy()
 
 
-def outputs_of(
+def class_outputs(
     classes: Literal["outputs"] | Mapping[str, Sequence[int]], names: Sequence[str]
 ) -> list[list[int]] | None:
     """The outputs that mean each class, in label order; None where the outputs are the labels. Raises ValueError for other class names."""
@@ -61,7 +62,9 @@ def outputs_of(
     return [list(classes[name]) for name in names]
 
 
-def of_classes(probability: NDArray[np.float64], outputs: Sequence[Sequence[int]] | None) -> NDArray[np.float64]:
+def class_probabilities(
+    probability: NDArray[np.float64], outputs: Sequence[Sequence[int]] | None
+) -> NDArray[np.float64]:
     """The mean probability [image, class] of the outputs that mean a class."""
     if outputs is None:
         return probability
@@ -73,7 +76,9 @@ def of_classes(probability: NDArray[np.float64], outputs: Sequence[Sequence[int]
     return np.stack([probability[:, listed].mean(axis=1) for listed in outputs], axis=1)
 
 
-def predictions(items: pd.DataFrame, images: Sequence[str], probability: NDArray[np.float64]) -> pd.DataFrame:
+def supervised_predictions(
+    items: pd.DataFrame, images: Sequence[str], probability: NDArray[np.float64]
+) -> pd.DataFrame:
     """The most probable class of each item, and `top5`: whether its label is among the five most probable (of more than five)."""
     row = {name: index for index, name in enumerate(images)}
     chosen = probability[[row[image] for image in items["image"]]]
@@ -83,5 +88,5 @@ def predictions(items: pd.DataFrame, images: Sequence[str], probability: NDArray
     labels = np.arange(chosen.shape[1])
     # Stable: of equal probabilities the lower label comes first.
     best = np.argsort(-chosen, axis=1, kind="stable")[:, :TOP]
-    table = decided(items, [labels] * len(items), list(chosen))
+    table = prediction_table(items, [labels] * len(items), list(chosen))
     return table.assign(top5=(best == items["label"].to_numpy()[:, None]).any(axis=1) if len(labels) > TOP else pd.NA)

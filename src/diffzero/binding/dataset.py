@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
-from diffzero.binding.scenes import SceneTableError, scenes_from_frame, wrong_cell
-from diffzero.binding.tasks import TASKS, askable, examples
+from diffzero.binding.scene_table import SceneTableError, cell_error, scenes_from_frame
+from diffzero.binding.tasks import TASKS, make_examples, tasks_without
 from diffzero.data.decode import ImageError, decode_image
 
 log = logging.getLogger(__name__)
 
 
-def scene_images(tables: Mapping[str, pd.DataFrame], unknown: Collection[str] = ()) -> pd.DataFrame:
+def build_scene_images(tables: Mapping[str, pd.DataFrame], unknown: Collection[str] = ()) -> pd.DataFrame:
     """The scenes of these tables, by file, as test images: columns image, bytes, digest, label (-1), and the scene tables' own.
 
     `unknown` attributes are those that the source does not tell of its objects.
@@ -31,7 +31,7 @@ def scene_images(tables: Mapping[str, pd.DataFrame], unknown: Collection[str] = 
     place = [(where, row) for where, table in tables.items() for row in range(len(table))]
     for number in np.flatnonzero(scenes.duplicated(["seed", "scene"])):
         seed, scene = scenes["seed"].iloc[number], scenes["scene"].iloc[number]
-        raise wrong_cell(
+        raise cell_error(
             *place[number], "scene", f"scene {scene} of seed {seed}, which is in another file, too", "each scene once"
         )
     names = [f"scene-{seed}-{scene}" for seed, scene in zip(scenes["seed"], scenes["scene"], strict=True)]
@@ -47,14 +47,14 @@ def _require_pictures(table: pd.DataFrame, where: str) -> None:
         )
     for row, data in enumerate(table["image"]):
         if not isinstance(data, bytes) or not data:
-            raise wrong_cell(where, row, "image", "no bytes" if data == b"" else repr(data), "the bytes of a picture")
+            raise cell_error(where, row, "image", "no bytes" if data == b"" else repr(data), "the bytes of a picture")
         try:
             decode_image(data, f"of row {row}")
         except ImageError as error:
-            raise wrong_cell(where, row, "image", "no whole picture", "a PNG, JPEG or WebP file") from error
+            raise cell_error(where, row, "image", "no whole picture", "a PNG, JPEG or WebP file") from error
 
 
-def binding_items(
+def build_binding_items(
     table: pd.DataFrame, per_task: int | None, seed: int, unknown: Collection[str] = ()
 ) -> tuple[dict, pd.DataFrame]:
     """The prompts and items of the twenty tasks, `per_task` scenes each (all that can be used, if None).
@@ -63,7 +63,7 @@ def binding_items(
     random: an exact tie goes to candidate 0, and must not look like knowledge.
     Raises ValueError where too few scenes can be used.
     """
-    scenes, asked = scenes_from_frame(table, unknown), askable(unknown)
+    scenes, asked = scenes_from_frame(table, unknown), tasks_without(unknown)
     if len(asked) < len(TASKS):
         log.info(
             "%d of %d tasks are left out: nobody knows %s", len(TASKS) - len(asked), len(TASKS), ", ".join(unknown)
@@ -72,7 +72,7 @@ def binding_items(
     number = {task.name: k for k, task in enumerate(TASKS)}
     prompts: dict[str, int] = {}
     rows = []
-    for task, scene, made in examples(asked, scenes, seed, per_task):
+    for task, scene, made in make_examples(asked, scenes, seed, per_task):
         key = [seed, scene.index * len(TASKS) + number[task.name]]
         label = int(np.random.Generator(np.random.Philox(key=key)).integers(2))
         pair = [made.positive, made.negative] if label == 0 else [made.negative, made.positive]

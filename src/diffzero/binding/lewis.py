@@ -13,19 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.binding.scenes import COLOURS, HELD_OUT, POSITIONS, SHAPES, Pair, column
+from diffzero.binding.scene_table import column_name
+from diffzero.binding.scenes import COLOURS, HELD_OUT, POSITIONS, SHAPES, Pair
 from diffzero.data.decode import decode_image
 
 log = logging.getLogger(__name__)
 
 LEWIS = "lewis"  # the data set of these scenes
-UNKNOWN = ("size", "material", "position")  # what their labels do not tell of an object
+UNKNOWN_ATTRIBUTES = ("size", "material", "position")  # what their labels do not tell of an object
 LICENCE = "not stated (their code: BSD-3-Clause)"
 CODE = "https://github.com/marthaflinderslewis/clip-binding"
-ADDRESS = "https://drive.google.com/drive/folders/1mFQTaIYIE01fOe1Wvc51V8cGbFuDzGBI"
-DOWNLOAD = f"Download the data set by hand from {ADDRESS} (linked from {CODE}), unpack it, and write its folder under `binding.lewis.path`"
-NEGATIVES = ("neg_0", "neg_1", "neg_2", "neg_3")
-COLUMNS = ("file_name", "pos", *NEGATIVES)
+DATA_URL = "https://drive.google.com/drive/folders/1mFQTaIYIE01fOe1Wvc51V8cGbFuDzGBI"
+DOWNLOAD = f"Download the data set by hand from {DATA_URL} (linked from {CODE}), unpack it, and write its folder under `binding.lewis.path`"
+FALSE_LABELS = ("neg_0", "neg_1", "neg_2", "neg_3")
+COLUMNS = ("file_name", "pos", *FALSE_LABELS)
 
 
 class LewisError(ValueError):
@@ -40,7 +41,7 @@ class Labels:
     objects: dict[Pair, set[Pair]] = field(default_factory=dict)
 
 
-def label_file(folder: Path, split: str) -> Path:
+def labels_path(folder: Path, split: str) -> Path:
     """The split's CSV. Raises LewisError where it, or the folder of its pictures, is not there."""
     here = folder / "two_object"
     for path in (here, here / f"{split}.csv", here / "images" / split):
@@ -53,12 +54,12 @@ def label_file(folder: Path, split: str) -> Path:
 
 def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     """One row a picture whose two objects are known, at most `count`: scene, seed, held_out, file, image (the file's bytes), and
-    `column(position, field)` of each object and field as in a table of rendered scenes, null where UNKNOWN.
+    `column_name(position, field)` of each object and field as in a table of rendered scenes, null where UNKNOWN_ATTRIBUTES.
 
     The order is that of a hash of seed and name, whatever the CSV's, so that more pictures extend fewer; `scene` is a hash of the name.
     `left` and `right` mean first and second here. Raises LewisError, and ImageError for a picture that cannot be decoded.
     """
-    path = label_file(folder, split)
+    path = labels_path(folder, split)
     known = _objects(_read(path))
     if not known:
         raise LewisError(f"{path}: found no picture with two known objects, expected some. {DOWNLOAD}.")
@@ -72,9 +73,9 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
         held_out = any(pair in HELD_OUT for pair in known[name])
         row = {"scene": number, "seed": seed, "held_out": held_out, "file": f"{split}/{name}", "image": data}
         for position, (shape, colour) in zip(POSITIONS, known[name], strict=True):
-            row |= {column(position, "shape"): shape, column(position, "colour"): colour}
-            row |= {column(position, name): None for name in ("size", "material")}
-            row |= {column(position, name): float("nan") for name in ("x", "y", "visible")}
+            row |= {column_name(position, "shape"): shape, column_name(position, "colour"): colour}
+            row |= {column_name(position, name): None for name in ("size", "material")}
+            row |= {column_name(position, name): float("nan") for name in ("x", "y", "visible")}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -114,7 +115,7 @@ def _read(path: Path) -> dict[str, Labels]:
         if name not in labels and not picture.is_file():
             raise LewisError(f"{place}: {picture} is not there, expected the picture that the line names. {DOWNLOAD}.")
         mine = labels.setdefault(name, Labels(line))
-        negatives = {_pair(row[negative], f"{place}, column {negative!r}") for negative in NEGATIVES}
+        negatives = {_pair(row[negative], f"{place}, column {negative!r}") for negative in FALSE_LABELS}
         mine.objects.setdefault(_pair(row["pos"], f"{place}, column 'pos'"), set()).update(negatives)
         if len(mine.objects) > 2:
             raise LewisError(

@@ -11,18 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffzero.binding.scene_table import FIELDS, column_name
 from diffzero.binding.scenes import (
     COLOUR_RGB,
     CYLINDER_RADIUS,
-    FIELDS,
     FRAME_WIDTH,
     PAIRS,
     RADIUS,
     Pair,
     Scene,
     SceneObject,
-    column,
-    height,
+    centre_height,
     sample_scene,
 )
 
@@ -56,7 +55,7 @@ def _surface(colour: str, material: str) -> dict[str, Any]:
 def _solids(item: SceneObject) -> list[dict[str, Any]]:
     """Mitsuba shapes of one object."""
     mi = _mitsuba()
-    radius, rise = RADIUS[item.size], height(item.shape, item.size)
+    radius, rise = RADIUS[item.size], centre_height(item.shape, item.size)
     surface = _surface(item.colour, item.material)
     centre = mi.ScalarTransform4f().translate([item.x, item.y, rise])
     if item.shape == "sphere":
@@ -71,7 +70,7 @@ def _solids(item: SceneObject) -> list[dict[str, Any]]:
     return [tube | {"bsdf": surface}, {"type": "disk", "to_world": lid, "bsdf": surface}]
 
 
-def block_size(resolution: int) -> int:
+def render_block_size(resolution: int) -> int:
     """Pixels a side of the blocks that Mitsuba renders, a power of two.
 
     Left alone it shrinks them until every thread has one, and as noise is seeded by block, a machine with more cores would make
@@ -80,7 +79,7 @@ def block_size(resolution: int) -> int:
     return 1 << min(5, max(resolution // 2, 1).bit_length() - 1)
 
 
-def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
+def mitsuba_scene(scene: Scene, resolution: int, spp: int) -> dict[str, Any]:
     """Mitsuba's description of a scene: floor, key area light, constant fill light, camera and the objects it has."""
     mi = _mitsuba()
     transform = mi.ScalarTransform4f()
@@ -91,13 +90,13 @@ def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
     world: dict[str, Any] = {
         "type": "scene",
         # Direct light alone: a second bounce off metal speckles the floor (caustics), whatever count one can afford.
-        "integrator": {"type": "path", "max_depth": 2, "block_size": block_size(resolution)},
+        "integrator": {"type": "path", "max_depth": 2, "block_size": render_block_size(resolution)},
         "sensor": {
             "type": "perspective",
             "fov": math.degrees(2 * math.atan(FRAME_WIDTH / (2 * scene.view.distance))),
             "to_world": camera,
             "film": {"type": "hdrfilm", "width": resolution, "height": resolution, "rfilter": {"type": "box"}},
-            "sampler": {"type": "multijitter", "sample_count": samples},
+            "sampler": {"type": "multijitter", "sample_count": spp},
         },
         "floor": {
             "type": "rectangle",
@@ -116,24 +115,24 @@ def description(scene: Scene, resolution: int, samples: int) -> dict[str, Any]:
     return world
 
 
-def render(scene: Scene, resolution: int, samples: int) -> NDArray[np.uint8]:
+def render(scene: Scene, resolution: int, spp: int) -> NDArray[np.uint8]:
     """Picture [resolution, resolution, 3], uint8 sRGB.
 
-    `samples` are paths a pixel, rounded up to a full grid; 32 leave about 2 grey levels of noise at 32 x 32. The same
+    `spp` are paths a pixel, rounded up to a full grid; 32 leave about 2 grey levels of noise at 32 x 32. The same
     arguments give the same bytes: the sampler is seeded by the scene's address.
     """
     mi = _mitsuba()
     noise = int(np.random.SeedSequence((scene.seed, scene.index)).generate_state(1)[0])
-    linear = np.array(mi.render(mi.load_dict(description(scene, resolution, samples)), seed=noise))[..., :3]
+    linear = np.array(mi.render(mi.load_dict(mitsuba_scene(scene, resolution, spp)), seed=noise))[..., :3]
     linear = np.clip(linear, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.rint(255 * encoded).astype(np.uint8)
 
 
-def render_shard(
-    seed: int, indices: Iterable[int], resolution: int, samples: int, pairs: Iterable[Pair] = PAIRS
+def render_scenes(
+    seed: int, indices: Iterable[int], resolution: int, spp: int, pairs: Iterable[Pair] = PAIRS
 ) -> pd.DataFrame:
-    """One row a scene: scene, seed, held_out, image (PNG bytes), `column(position, field)` of each object and field.
+    """One row a scene: scene, seed, held_out, image (PNG bytes), `column_name(position, field)` of each object and field.
 
     `x` and `y` are fractions of the frame. Raises ValueError for no scenes and for what `sample_scene` refuses.
     """
@@ -142,10 +141,10 @@ def render_shard(
     for index in indices:
         scene = sample_scene(seed, index, allowed)
         png = io.BytesIO()
-        Image.fromarray(render(scene, resolution, samples)).save(png, format="PNG")
+        Image.fromarray(render(scene, resolution, spp)).save(png, format="PNG")
         row = {"scene": index, "seed": seed, "held_out": scene.held_out, "image": png.getvalue()}
         for item in scene.objects:
-            row |= {column(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
+            row |= {column_name(item.position, field): getattr(item, name) for field, name in FIELDS.items()}
         rows.append(row)
     if not rows:
         raise ValueError("indices: found no scene to render, expected at least one, e.g. indices=range(100).")

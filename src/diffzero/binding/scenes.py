@@ -7,13 +7,11 @@ frame, origin at the top left.
 
 import functools
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 SHAPES = ("cube", "sphere", "cylinder")
@@ -34,9 +32,6 @@ COLOUR_RGB = {
 COLOURS = tuple(COLOUR_RGB)
 
 VOCABULARY = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MATERIALS}
-# Field of a table column -> attribute of an object.
-FRACTIONS = {"x": "pixel_x", "y": "pixel_y", "visible": "visible"}
-FIELDS = {name: name for name in VOCABULARY} | FRACTIONS
 
 Floats = NDArray[np.float64]
 Pair = tuple[str, str]  # (shape, colour)
@@ -56,10 +51,6 @@ TARGET_HEIGHT = 0.45
 MARGIN = 0.015  # least distance to the frame's border, and between the two objects' boxes, as a fraction of the frame
 MIN_GAP = 0.3  # least distance of the two centres along the image's x axis, same unit
 BATCH, BATCHES = 256, 20  # placements tried before a scene is given up
-
-
-class SceneTableError(ValueError):
-    """A scene table lacks a column or holds a value that no scene has."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +128,15 @@ class Scene(SceneRecord):
     view: View
 
 
-def height(shape: str, size: str) -> float:
+def centre_height(shape: str, size: str) -> float:
     """Height of the object's centre above the floor, world units."""
     share = {"cube": CUBE_HALF_SIDE, "cylinder": CYLINDER_HALF_HEIGHT, "sphere": 1.0}[shape]
     return share * RADIUS[size]
 
 
-def boxes(shape: str, size: str, xy: Floats, rotation: Floats, view: View) -> Floats:
+def bounding_boxes(shape: str, size: str, xy: Floats, rotation: Floats, view: View) -> Floats:
     """Image boxes [n, 4] (x0, y0, x1, y1; fractions) of a shape at floor positions xy [n, 2], rotation [n] degrees."""
-    radius, rise = RADIUS[size], height(shape, size)
+    radius, rise = RADIUS[size], centre_height(shape, size)
     corners = 4 if shape == "cube" else 32
     # Half a step on: an unturned cube has its faces, not its corners, on the axes.
     angle = 2 * np.pi * (np.arange(corners) + 0.5) / corners + np.radians(rotation)[:, None]
@@ -196,7 +187,7 @@ def _place(
         xy = np.stack([x, rng.uniform(-0.8, 0.8, (BATCH, 2))], axis=-1)
         rotation = rng.uniform(0.0, 360.0, (BATCH, 2))
         left, right = (
-            boxes(pair[0], size, xy[:, k], rotation[:, k], view) for k, (pair, size) in enumerate(attributes)
+            bounding_boxes(pair[0], size, xy[:, k], rotation[:, k], view) for k, (pair, size) in enumerate(attributes)
         )
         both = np.concatenate([left, right], axis=1)
         inside = (both.min(axis=1) > MARGIN) & (both.max(axis=1) < 1 - MARGIN)
@@ -236,74 +227,9 @@ def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
     xy, rotation = _place(attributes, view, rng, f"scene {index} of seed {seed}")
     objects = []
     for k, ((shape, colour), size) in enumerate(attributes):
-        pixel_x, pixel_y = view.project(np.array([*xy[k], height(shape, size)]))
+        pixel_x, pixel_y = view.project(np.array([*xy[k], centre_height(shape, size)]))
         floor = (float(xy[k, 0]), float(xy[k, 1]), float(rotation[k]))
         # The share visible is 1 by construction: boxes are apart and inside the frame, else the placement was refused.
         image = (float(pixel_x), float(pixel_y), 1.0)
         objects.append(SceneObject(shape, colour, size, materials[k], POSITIONS[k], *image, *floor))
     return Scene(index, seed, (objects[0], objects[1]), view)
-
-
-def column(position: str, field: str) -> str:
-    """Name of an object's column in a scene table, e.g. `left_shape`."""
-    return f"{position}_{field}"
-
-
-def wrong_cell(where: str, row: int, name: str, found: object, expected: object) -> SceneTableError:
-    """The error for one cell of a scene table; `where` is its file."""
-    return SceneTableError(
-        f"{where}: row {row}, column {name!r}: found {found}, expected {expected}. Mend the file, or delete it if this run rendered it, "
-        "and repeat the command."
-    )
-
-
-def _require_places(frame: pd.DataFrame, where: str) -> None:
-    """Nothing; raises SceneTableError for the first object outside the frame, or not on its side."""
-    for position, field in product(POSITIONS, FRACTIONS):
-        name = column(position, field)
-        for row in np.flatnonzero(~pd.to_numeric(frame[name], errors="coerce").between(0, 1)):
-            raise wrong_cell(where, row, name, repr(frame[name].iloc[row]), "a number from 0 to 1")
-    left, right = (column(position, "x") for position in POSITIONS)
-    for row in np.flatnonzero(frame[left] >= frame[right]):
-        raise wrong_cell(
-            where, row, left, frame[left].iloc[row], f"less than {right!r}, which is {frame[right].iloc[row]}"
-        )
-
-
-def scenes_from_frame(
-    frame: pd.DataFrame, unknown: Collection[str] = (), where: str = "scene table"
-) -> list[SceneRecord]:
-    """The scenes of a table as `rendering.render_shard` makes it, in its order; `unknown` attributes become None, whatever the table says.
-
-    Raises SceneTableError naming the table as `where`, the column, and the row and value where there is one: a column is absent, a
-    value is no scene's, the left object is not on the left, or a scene is there twice.
-    """
-    needed = ["scene", "seed"] + [column(position, field) for position in POSITIONS for field in FIELDS]
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise SceneTableError(
-            f"{where}: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}."
-        )
-    for position, (field, legal) in product(POSITIONS, VOCABULARY.items()):
-        if field in unknown:
-            continue
-        name = column(position, field)
-        for row in np.flatnonzero(~frame[name].isin(legal)):
-            raise wrong_cell(where, row, name, repr(frame[name].iloc[row]), f"one of {legal}")
-    if "position" not in unknown:
-        _require_places(frame, where)
-    for row in np.flatnonzero(frame.duplicated(["seed", "scene"])):
-        scene, seed = frame["scene"].iloc[row], frame["seed"].iloc[row]
-        raise wrong_cell(where, row, "scene", f"scene {scene} of seed {seed} once more", "each scene once")
-    return [_record(row, unknown) for row in frame[needed].to_dict("records")]
-
-
-def _record(row: dict[str, Any], unknown: Collection[str]) -> SceneRecord:
-    left, right = (
-        ObjectRecord(
-            position=None if "position" in unknown else position,
-            **{name: None if name in unknown else row[column(position, field)] for field, name in FIELDS.items()},
-        )
-        for position in POSITIONS
-    )
-    return SceneRecord(int(row["scene"]), int(row["seed"]), (left, right))

@@ -54,12 +54,12 @@ def _all_tasks() -> tuple[Task, ...]:
 TASKS: tuple[Task, ...] = _all_tasks()
 
 
-def askable(unknown: Collection[str]) -> list[Task]:
+def tasks_without(unknown: Collection[str]) -> list[Task]:
     """The tasks that name none of these attributes of an object (shape, colour, size, position)."""
     return [task for task in TASKS if not {FIELD[name] for name in task.attributes} & set(unknown)]
 
 
-def usable(task: Task, scene: SceneRecord) -> bool:
+def is_usable(task: Task, scene: SceneRecord) -> bool:
     """Whether the scene can be asked about: every attribute of the task is known of both objects, and different in pair and binding tasks.
 
     In scenes that `sample_scene` makes, only sizes may be equal.
@@ -80,7 +80,7 @@ def describe(item: ObjectRecord, attributes: Sequence[str]) -> str:
     return f"{opening}{size}{colour}{noun}."
 
 
-def describe_both(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> str:
+def describe_pair(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> str:
     """The sentence about two objects, in the paper's order of preference."""
     key = next(name for name in ORDER if name in attributes)
     first, second = sorted(items, key=lambda item: ORDER[key].index(getattr(item, FIELD[key])))
@@ -98,7 +98,7 @@ def _with_other(item: ObjectRecord, attribute: str, value: str) -> ObjectRecord:
     return replace(item, **{FIELD[attribute]: value})
 
 
-def example(task: Task, scene: SceneRecord, seed: int) -> Example:
+def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:
     """The task's example for this scene.
 
     Raises ValueError where the objects of a pair or binding task share one of its attributes: swapping the other
@@ -109,14 +109,14 @@ def example(task: Task, scene: SceneRecord, seed: int) -> Example:
         if len(shared) == 1:
             raise ValueError(
                 f"task {task.name!r}, scene {scene.index}: found {name} {shared.pop()!r} on both objects, expected two "
-                "different values; leave the scene out, e.g. filter by usable(task, scene)."
+                "different values; leave the scene out, e.g. filter by is_usable(task, scene)."
             )
     changed = task.attributes[0]
     values = [getattr(item, FIELD[changed]) for item in scene.objects]
     if task.kind == "pair":
         left, right = scene.objects
         swapped = [_with_other(left, changed, values[1]), _with_other(right, changed, values[0])]
-        return Example(describe_both(scene.objects, task.attributes), describe_both(swapped, task.attributes), None)
+        return Example(describe_pair(scene.objects, task.attributes), describe_pair(swapped, task.attributes), None)
     rng = _generator(seed, task, scene)
     index = int(rng.integers(2))
     if task.kind == "binding":
@@ -129,7 +129,7 @@ def example(task: Task, scene: SceneRecord, seed: int) -> Example:
     return Example(describe(item, task.attributes), describe(false_item, task.attributes), index)
 
 
-def examples(
+def make_examples(
     tasks: Iterable[Task], scenes: Sequence[SceneRecord], seed: int, per_task: int | None = None
 ) -> Iterator[tuple[Task, SceneRecord, Example]]:
     """For each task the examples of the first `per_task` scenes it can use (all, if None).
@@ -137,11 +137,11 @@ def examples(
     Raises ValueError when a task finds fewer usable scenes than asked for.
     """
     for task in tasks:
-        chosen = [scene for scene in scenes if usable(task, scene)][:per_task]
+        chosen = [scene for scene in scenes if is_usable(task, scene)][:per_task]
         if not chosen or (per_task is not None and len(chosen) < per_task):
             raise ValueError(
                 f"task {task.name!r}: found {len(chosen)} usable scenes among {len(scenes)}, expected "
                 f"{per_task or 'at least 1'}; render more scenes (about twice as many for tasks with Size)."
             )
         for scene in chosen:
-            yield task, scene, example(task, scene, seed)
+            yield task, scene, make_example(task, scene, seed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from diffzero.api import Classification, classify
 from diffzero.config import ConfigError, Diffusion, Policy, Weighting, load_block, load_model
-from diffzero.models.base import PromptTooLong
+from diffzero.models.base import PromptTooLongError
 from diffzero.models.download import locate_checkpoint
 from diffzero.reporting import figures
 from diffzero.scoring.engine import ScoreError
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
     prompts = [prompt.strip() for prompt in options.prompts.split(",") if prompt.strip()]
     try:
         result = run(options, prompts)
-    except (OSError, ValueError, ScoreError, PromptTooLong, BatchTooLargeError) as error:
+    except (OSError, ValueError, ScoreError, PromptTooLongError, BatchTooLargeError) as error:
         sys.exit(f"diffzero: {error}")
     print("\n".join([format_ranking(result), *describe_repeats(prompts), f"figure of the race: {options.out}.png"]))
 

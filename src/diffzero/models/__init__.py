@@ -6,15 +6,16 @@ from pathlib import Path
 import torch
 
 from diffzero.models.base import Denoiser
-from diffzero.models.checkpoint import CheckpointError, adapter_of
+from diffzero.models.checkpoint import CheckpointError
+from diffzero.models.registry import adapter_of
 
-__all__ = ["CheckpointError", "Denoiser", "family", "load", "pick_device"]
+__all__ = ["CheckpointError", "Denoiser", "adapter_class", "load", "pick_device"]
 
 
-def family(folder: Path) -> type[Denoiser]:
+def adapter_class(folder: Path) -> type[Denoiser]:
     """The adapter of the checkpoint in `folder`; only its own family's libraries are imported. Raises CheckpointError."""
     module, name = adapter_of(folder)
-    return getattr(importlib.import_module(f"diffzero.models.{module}"), name)
+    return getattr(importlib.import_module(f"diffzero.models.families.{module}"), name)
 
 
 def pick_device(device: str) -> torch.device:
@@ -24,4 +25,4 @@ def pick_device(device: str) -> torch.device:
 
 def load(folder: Path, dtype: str, device: str) -> Denoiser:
     """The denoiser of a checkpoint on `device`, its network in `dtype`."""
-    return family(folder)(folder, getattr(torch, dtype), pick_device(device))
+    return adapter_class(folder)(folder, getattr(torch, dtype), pick_device(device))

@@ -18,7 +18,7 @@ Tensors = dict[str, Tensor]  # Arrays, gathered for a batch: each [batch, ...]
 CPU = torch.device("cpu")
 
 
-class PromptTooLong(ValueError):
+class PromptTooLongError(ValueError):
     """A prompt with more tokens than the text encoder reads; cutting it would score another class."""
 
 
@@ -35,21 +35,21 @@ class Denoiser(ABC):
         self.schedule = schedule.read_schedule(folder)
 
     @abstractmethod
-    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+    def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         """The network's raw output [batch, *x] at the schedule's timesteps, in the form that the schedule's prediction_type names."""
 
-    def reusing(self, pair: Tensor, prompt: Tensor) -> AbstractContextManager:
+    def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager:
         """In here `x0` may rely on it that equal `pair` [batch] means the same x_t and t, equal `prompt` [batch] the same text."""
         return nullcontext()
 
     @classmethod
     @abstractmethod
     def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
-        """What the network takes as text, fp32 arrays [prompt, ...], computed on `device`. Raises PromptTooLong."""
+        """What the network takes as text, fp32 arrays [prompt, ...], computed on `device`. Raises PromptTooLongError."""
 
     @classmethod
     @abstractmethod
-    def encoded(
+    def iter_latents(
         cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device = CPU
     ) -> Iterator[NDArray[np.float32]]:
         """x of the images `pixels` [image, size, size, 3], computed on `device`, a few images at a time: each [some, *x], fp32."""
@@ -57,7 +57,7 @@ class Denoiser(ABC):
     @classmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """x of all these images: [image, *x], fp32."""
-        return np.concatenate(list(cls.encoded(folder, pixels)))
+        return np.concatenate(list(cls.iter_latents(folder, pixels)))
 
     @classmethod
     def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:
@@ -68,7 +68,7 @@ class Denoiser(ABC):
     def decode(self, x: Tensor) -> NDArray[np.uint8]:
         """x [image, *x] as pictures [image, height, width, 3], for figures."""
 
-    def levels(self, t: NDArray[np.float64], dimensions: int) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: NDArray[np.float64], dimensions: int) -> tuple[Tensor, Tensor]:
         """alpha(t) and sigma(t) in fp32 in main memory, shaped to multiply a batch [batch, *x]."""
         shape = (-1,) + (1,) * (dimensions - 1)
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
@@ -77,7 +77,7 @@ class Denoiser(ABC):
     def x0(self, x_t: Tensor, t: NDArray[np.float64], text: Tensors) -> Tensor:
         """The prediction x_hat [batch, *x] of x, fp32, from `x_t` [batch, *x] fp32, `t` [batch] in [0, 1] and gathered text.
 
-        Only the network's input is cast to the model's dtype; the conversion to x stays in fp32, as alpha falls to 0.068 at t = 1.
+        Only the network's input is cast to the model's dtype; the conversion_command to x stays in fp32, as alpha falls to 0.068 at t = 1.
         """
         timestep = torch.from_numpy(self.schedule.timestep(t)).to(self.device)
         if (
@@ -85,12 +85,12 @@ class Denoiser(ABC):
         ):  # of a flow schedule; networks embed timesteps in fp32 whatever their own dtype
             timestep = timestep.float()
         text = {name: values.to(self.dtype) if values.is_floating_point() else values for name, values in text.items()}
-        output = self.predict(x_t.to(self.dtype), timestep, text).float()
-        alpha, sigma = (values.to(self.device) for values in self.levels(t, x_t.ndim))
-        return to_x0(self.schedule.prediction_type, x_t, output, alpha, sigma)
+        output = self.network_output(x_t.to(self.dtype), timestep, text).float()
+        alpha, sigma = (values.to(self.device) for values in self.alpha_sigma(t, x_t.ndim))
+        return predict_x0(self.schedule.prediction_type, x_t, output, alpha, sigma)
 
 
-def to_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+def predict_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     """The network's output as a prediction of x (Salimans & Ho 2022, Appendix D)."""
     if prediction_type == "epsilon":
         return (x_t - sigma * output) / alpha
@@ -106,10 +106,10 @@ def to_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor, sigm
 
 
 def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: str) -> None:
-    """Raise PromptTooLong for the first prompt with more tokens than `limit`, end markers included."""
+    """Raise PromptTooLongError for the first prompt with more tokens than `limit`, end markers included."""
     for prompt, length in zip(prompts, lengths, strict=True):
         if length > limit:
-            raise PromptTooLong(
+            raise PromptTooLongError(
                 f"prompt {prompt!r}: found {length} tokens, expected at most {limit} ({tokenizer}). Shorten the class name or the template."
             )
 

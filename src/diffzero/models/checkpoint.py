@@ -1,7 +1,6 @@
 """A checkpoint folder before anything is loaded from it: whole, of a known family, and its digest. Needs no torch."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,44 +8,20 @@ from pathlib import Path
 from diffzero.config import Clip, Model, Supervised
 from diffzero.utils.io import read_json, sha256_of
 
-# Pipeline class of model_index.json -> module and class of the adapter in diffzero.models.
-FAMILIES = {
-    "StableDiffusionPipeline": ("stable_diffusion", "StableDiffusion"),
-    "StableDiffusionXLPipeline": ("stable_diffusion_xl", "StableDiffusionXL"),
-    "StableDiffusion3Pipeline": ("stable_diffusion_3", "StableDiffusion3"),
-    "PixArtSigmaPipeline": ("pixart", "PixArtSigma"),
-    "IFPipeline": ("deepfloyd_if", "DeepFloydIF"),
-    "IFSuperResolutionPipeline": ("deepfloyd_if", "DeepFloydIFSuperResolution"),
-}
 # Parts that hold weights and are used; a safety checker, say, may be in any format, as nobody opens it.
 NETWORKS = ("unet", "transformer")
 PARTS = (*NETWORKS, "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
-INDEX = "model_index.json"
-TEXTS = (".json", ".txt", ".model")  # configurations and tokenizers
-OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
-TIMM = ("model.safetensors",)
+MODEL_INDEX = "model_index.json"
+TEXT_SUFFIXES = (".json", ".txt", ".model")  # configurations and tokenizers
+OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+TIMM_WEIGHTS = ("model.safetensors",)
 # The folders that scores, text embeddings and latents are computed from; the beginnings of their names.
-SCORES = (*NETWORKS, "scheduler", "image_noising_scheduler")
-TEXT, LATENTS = ("text_encoder", "tokenizer"), ("vae",)
+SCORING_PARTS = (*NETWORKS, "scheduler", "image_noising_scheduler")
+TEXT_PARTS, LATENT_PARTS = ("text_encoder", "tokenizer"), ("vae",)
 
 
 class CheckpointError(ValueError):
     """A checkpoint folder that is not there, not whole or of an unknown family."""
-
-
-def adapter_of(folder: Path) -> tuple[str, str]:
-    """Module and class of the adapter for the checkpoint in `folder`. Raises CheckpointError."""
-    path = folder / INDEX
-    if not path.is_file():
-        raise CheckpointError(
-            f"{folder}: no checkpoint there (found no model_index.json). Expected a diffusers folder with safetensors "
-            "weights; set `path` in config/models/ to it, or train the mini models with `snakemake --cores all train_mini`."
-        )
-    name = json.loads(path.read_text())["_class_name"]
-    if name not in FAMILIES:
-        raise CheckpointError(f"{path}: found pipeline {name!r}, expected one of {', '.join(FAMILIES)}.")
-    refuse_pickles(folder)
-    return FAMILIES[name]
 
 
 def refuse_pickles(folder: Path) -> None:
@@ -58,11 +33,11 @@ def refuse_pickles(folder: Path) -> None:
         if not list(part.glob("*.safetensors")):
             raise CheckpointError(
                 f"{part}: found no safetensors weights. Weights in pickled `.bin` files are refused, as they can run any code. "
-                f"Convert them where you trust them, then set `path` to the new folder: {conversion(folder)}"
+                f"Convert them where you trust them, then set `path` to the new folder: {conversion_command(folder)}"
             )
 
 
-def conversion(source: Path | str, revision: str | None = None) -> str:
+def conversion_command(source: Path | str, revision: str | None = None) -> str:
     """The command that writes a checkpoint with `.bin` weights (a folder, or a repository at a commit) again as safetensors."""
     at = f", revision={revision!r}" if revision else ""
     target = f"{Path(source).name if revision else source}-safetensors"
@@ -73,7 +48,7 @@ def conversion(source: Path | str, revision: str | None = None) -> str:
     return f'python -c "{code}"'
 
 
-def single(folder: Path, names: tuple[str, ...]) -> Path:
+def single_weights_file(folder: Path, names: tuple[str, ...]) -> Path:
     """The first of these safetensors files in a folder whose weights are one file. Raises CheckpointError, also for pickles alone."""
     found = [folder / name for name in names if (folder / name).is_file()]
     if found:
@@ -100,31 +75,31 @@ def is_used(name: str) -> bool:
     """Whether a diffusion model is loaded from this file of its folder or repository, which may hold other precisions and extras."""
     folder, _, file = name.rpartition("/")
     if not folder:
-        return name == INDEX
+        return name == MODEL_INDEX
     numbered = "/" not in folder and folder.startswith(("tokenizer", "scheduler"))  # tokenizer_2, ...
     if not numbered and folder not in (*PARTS, "image_noising_scheduler"):
         return False
     if file.endswith(".safetensors"):
         return "." not in file.removesuffix(".safetensors")  # model.fp16.safetensors, model.non_ema.safetensors
-    return file.endswith(TEXTS)
+    return file.endswith(TEXT_SUFFIXES)
 
 
 def is_needed(model: Model, name: str) -> bool:
     """Whether the model is loaded from this file: what is downloaded of a repository, and what its digest is made of."""
     if isinstance(model, Clip):
-        return "/" not in name and (name in OPEN_CLIP or name.endswith(TEXTS))
+        return "/" not in name and (name in OPEN_CLIP_WEIGHTS or name.endswith(TEXT_SUFFIXES))
     if isinstance(model, Supervised):
-        return name in (*TIMM, "config.json")
+        return name in (*TIMM_WEIGHTS, "config.json")
     return is_used(name)
 
 
-def files_of(folder: Path, wanted: Callable[[str], bool] = is_used) -> list[str]:
+def list_files(folder: Path, wanted: Callable[[str], bool] = is_used) -> list[str]:
     """The wanted files of a checkpoint, by their names relative to `folder`, sorted. None where there is no such folder."""
     there = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
     return sorted(name for name in (path.relative_to(folder).as_posix() for path in there) if wanted(name))
 
 
-def stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
+def file_stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
     """Name, bytes and time of change of each file of a model that lies in a local folder: another list, other weights.
 
     Of a repository none: its commit says what it holds.
@@ -132,22 +107,22 @@ def stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
     if not model.local:
         return []
     folder = root / model.local
-    facts = [(name, (folder / name).stat()) for name in files_of(folder, lambda name: is_needed(model, name))]
+    facts = [(name, (folder / name).stat()) for name in list_files(folder, lambda name: is_needed(model, name))]
     return [(name, fact.st_size, fact.st_mtime_ns) for name, fact in facts]
 
 
-def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+def file_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of these files of a checkpoint, by name."""
     return {name: sha256_of(folder / name) for name in names}
 
 
-def digest(files: dict[str, str]) -> str:
+def combine_digests(files: dict[str, str]) -> str:
     """One SHA-256 over the names and digests of a checkpoint's files."""
     return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Recorded:
+class CheckpointRecord:
     """A diffusion model's checkpoint as `rule weights` found it, on record in the file `record`."""
 
     record: Path
@@ -156,7 +131,7 @@ class Recorded:
     files: dict[str, str]  # SHA-256 by name
 
     @classmethod
-    def read(cls, record: Path) -> "Recorded":
+    def read(cls, record: Path) -> "CheckpointRecord":
         """What `weights.inspect` wrote. Raises CheckpointError for the record of an earlier version."""
         found = read_json(record)
         if "files" not in found:
@@ -165,14 +140,14 @@ class Recorded:
             )
         return cls(record, Path(found["folder"]), found["digest"], found["files"])
 
-    def unchanged(self, parts: tuple[str, ...] = ("",)) -> Path:
+    def verified_path(self, parts: tuple[str, ...] = ("",)) -> Path:
         """The folder. Raises CheckpointError where its files are not those on record, by their bytes.
 
         `parts`: beginnings of the names that matter to the caller; those of the other files, often the larger ones, are not read.
         """
         parts = (*parts, "model_index.json")
         expected = {name: value for name, value in self.files.items() if name.startswith(parts)}
-        found = digests(self.folder, [name for name in files_of(self.folder) if name.startswith(parts)])
+        found = file_digests(self.folder, [name for name in list_files(self.folder) if name.startswith(parts)])
         differing = sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name))
         if differing:
             name = differing[0]

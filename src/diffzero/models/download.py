@@ -10,18 +10,18 @@ from diffzero.download.http import RetryPolicy
 from diffzero.download.hub import download_hub_files, hub_file_sizes, repo_url
 from diffzero.models import checkpoint
 from diffzero.models.checkpoint import (
-    INDEX,
+    MODEL_INDEX,
     NETWORKS,
-    OPEN_CLIP,
+    OPEN_CLIP_WEIGHTS,
     PARTS,
-    TIMM,
+    TIMM_WEIGHTS,
     CheckpointError,
-    adapter_of,
-    digest,
-    digests,
-    files_of,
+    combine_digests,
+    file_digests,
     is_needed,
+    list_files,
 )
+from diffzero.models.registry import adapter_of
 
 LOG = logging.getLogger(__name__)
 
@@ -52,9 +52,10 @@ def require_safetensors(model: Model, names: Iterable[str], hub: str, revision: 
     expected = "safetensors; pickles can run any code" if mine else "it there, beside safetensors of every part"
     how = ""
     if mine and isinstance(model, Diffusion):
-        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion(hub, revision)}"
+        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion_command(hub, revision)}"
     elif mine:
-        how = f" Download {mine[0]}, save it as {(OPEN_CLIP if isinstance(model, Clip) else TIMM)[0]} and set `path` to its folder."
+        name = (OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)[0]
+        how = f" Download {mine[0]}, save it as {name} and set `path` to its folder."
     raise CheckpointError(f"{repo_url(hub, 'model')} at {revision[:12]}: found {found}, expected {expected}.{how}")
 
 
@@ -66,8 +67,8 @@ def _lacking(model: Model, names: list[str]) -> str:
         return "" if weights else "weights"
     if not weights & set(NETWORKS):
         return "unet or transformer"
-    if INDEX not in needed:
-        return INDEX
+    if MODEL_INDEX not in needed:
+        return MODEL_INDEX
     parts = {folder for name in names for folder in [name.rpartition("/")[0]] if folder in PARTS}
     return next((part for part in PARTS if part in parts - weights), "")
 
@@ -103,15 +104,15 @@ def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
     """
     folder = locate_checkpoint(model, root)
     family = require_complete(model, folder)
-    files = digests(folder, files_of(folder, lambda name: is_needed(model, name)))
-    return {"folder": str(folder), "family": family, "digest": digest(files), "files": files}
+    files = file_digests(folder, list_files(folder, lambda name: is_needed(model, name)))
+    return {"folder": str(folder), "family": family, "digest": combine_digests(files), "files": files}
 
 
 def require_complete(model: Model, folder: Path) -> str:
     """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
     if isinstance(model, Diffusion):
         return adapter_of(folder)[1]
-    checkpoint.single(folder, OPEN_CLIP if isinstance(model, Clip) else TIMM)
+    checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
     config = "config.json" if isinstance(model, Supervised) else None if model.named else "open_clip_config.json"
     if config and not (folder / config).is_file():
         raise CheckpointError(f"{folder}: found no {config}, expected it beside the weights.")

@@ -14,7 +14,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
 
-class Rows:
+class UniqueRows:
     """The different rows among those of a batch: where each comes first, and which of them every row is."""
 
     def __init__(self, index: Tensor) -> None:
@@ -22,22 +22,22 @@ class Rows:
         different, self.back = torch.unique(index, return_inverse=True)
         numbers = torch.arange(len(index), device=index.device)
         self.first = torch.full_like(different, len(index)).scatter_reduce(0, self.back, numbers, "amin")
-        self.worth_it = len(different) < len(index)
+        self.has_duplicates = len(different) < len(index)
 
-    def once(self, forward: Callable, *arguments, **options) -> Tensor:
+    def evaluate(self, forward: Callable, *arguments, **options) -> Tensor:
         """forward(...) [batch, ...], evaluated on the different rows. Tensor arguments are batches."""
         arguments = [value[self.first] if isinstance(value, Tensor) else value for value in arguments]
         options = {name: value[self.first] if isinstance(value, Tensor) else value for name, value in options.items()}
         return forward(*arguments, **options)[self.back]
 
 
-class Reuse:
-    """Gives a U-Net's modules a forward that looks at the batch's draws and prompts, inside `of`. Only where `reads_text_late`."""
+class UNetCache:
+    """Gives a U-Net's modules a forward that looks at the batch's draws and prompts, inside `of`. Only where `supports_cache`."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
-        self.draws: Rows | None = None
-        self.prompts: Rows | None = None
-        for module in before_text(unet):
+        self.draws: UniqueRows | None = None
+        self.prompts: UniqueRows | None = None
+        for module in modules_before_text(unet):
             self._wrap(module, lambda: self.draws)
         for block in unet.modules():
             if isinstance(block, BasicTransformerBlock):
@@ -45,28 +45,28 @@ class Reuse:
                 self._wrap(block.attn2.to_v, lambda: self.prompts)
 
     @contextmanager
-    def of(self, pair: Tensor, prompt: Tensor) -> Iterator[None]:
-        """Calls of the network in here have the draws `pair` [batch] and the prompts `prompt` [batch]."""
-        self.draws, self.prompts = Rows(pair), Rows(prompt)
+    def active(self, draw_index: Tensor, prompt_index: Tensor) -> Iterator[None]:
+        """Calls of the network in here have the draws `draw_index` [batch] and the prompts `prompt` [batch]."""
+        self.draws, self.prompts = UniqueRows(draw_index), UniqueRows(prompt_index)
         try:
             yield
         finally:
             self.draws = self.prompts = None
 
     @staticmethod
-    def _wrap(module: nn.Module, rows: Callable[[], Rows | None]) -> None:
+    def _wrap(module: nn.Module, rows: Callable[[], UniqueRows | None]) -> None:
         forward = module.forward
 
         def once(*arguments, **options) -> Tensor:
             known = rows()
-            if known is None or not known.worth_it:
+            if known is None or not known.has_duplicates:
                 return forward(*arguments, **options)
-            return known.once(forward, *arguments, **options)
+            return known.evaluate(forward, *arguments, **options)
 
         module.forward = once
 
 
-def reads_text_late(unet: UNet2DConditionModel) -> bool:
+def supports_cache(unet: UNet2DConditionModel) -> bool:
     """Whether the network's first block is Stable Diffusion's: an attention without text, then one with it, and no text in the time."""
     transformer = next(iter(getattr(unet.down_blocks[0], "attentions", [])), None)
     if not isinstance(transformer, Transformer2DModel) or unet.config.addition_embed_type is not None:
@@ -75,7 +75,7 @@ def reads_text_late(unet: UNet2DConditionModel) -> bool:
     return first.attn2 is not None and not (first.only_cross_attention or first.double_self_attention)
 
 
-def before_text(unet: UNet2DConditionModel) -> list[nn.Module]:
+def modules_before_text(unet: UNet2DConditionModel) -> list[nn.Module]:
     """The modules that x_t and t pass on their way to the first cross-attention, in order."""
     block = unet.down_blocks[0]
     transformer = block.attentions[0]

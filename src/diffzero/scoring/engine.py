@@ -216,7 +216,7 @@ class Engine:
         t = np.array([draw.t for draw in noise])
         eps = torch.from_numpy(np.stack([draw.eps for draw in noise]))
         x = self.x[torch.from_numpy(np.array([image for image, _, _ in addresses]))]
-        alpha, sigma = self.denoiser.levels(t, self.x.ndim)
+        alpha, sigma = self.denoiser.alpha_sigma(t, self.x.ndim)
         return alpha * x + sigma * eps, t
 
     def evaluate(self, batch: Batch) -> tuple[NDArray[np.float32], float]:
@@ -234,7 +234,7 @@ class Engine:
         )
         text = {name: values[prompt] for name, values in self.text.items()}
         text |= {name: values[image] for name, values in self.conditions.items()}
-        with self.denoiser.reusing(pair, prompt):
+        with self.denoiser.shared_compute(pair, prompt):
             x_hat = self.denoiser.x0(batch.x_t.to(device)[pair], batch.t[batch.pair[rows]], text)
         x = self.x_device[image]
         if x_hat.shape != x.shape:

@@ -35,7 +35,7 @@ class ScoringSettings:
     unshared: bool
     policy: Policy
     weighting: Weighting
-    weights: checkpoint.Recorded
+    weights: checkpoint.CheckpointRecord
     dtype: str
     device: str
     batch_size: int | Literal["auto"]
@@ -95,7 +95,7 @@ def score_shard(
     the weights are no longer those on record, InputError, ScoreError and StoreError.
     """
     start, stop = time.monotonic(), stop or StopRequest()
-    folder = settings.weights.unchanged(checkpoint.SCORES)
+    folder = settings.weights.verified_path(checkpoint.SCORING_PARTS)
     denoiser = models.load(folder, settings.dtype, settings.device)
     problem, store = (
         build_problem(inputs, settings, type(denoiser)),

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from diffzero.binding.scenes import COLOURS, HELD_OUT, SHAPES, SIZES
-from diffzero.training.recipe import Mixture
+from diffzero.training.recipe import DataMix
 
 FASHION = (
     "t-shirt",
@@ -44,17 +44,17 @@ def describe(obj: dict[str, str], attributes: set[str]) -> str:
     return start + " ".join([*words, obj["shape"] if "shape" in attributes else "object"])
 
 
-def mentioned(mixture: Mixture, rng: np.random.Generator) -> set[str]:
+def choose_attributes(mix: DataMix, rng: np.random.Generator) -> set[str]:
     """Which attributes a caption mentions: one, two or more."""
-    number = rng.choice([1, 2, 3, 4], p=mixture.attributes)
-    return set(rng.choice(["shape", "colour", "size", "position"], number, replace=False, p=mixture.words))
+    number = rng.choice([1, 2, 3, 4], p=mix.attributes)
+    return set(rng.choice(["shape", "colour", "size", "position"], number, replace=False, p=mix.words))
 
 
-def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mixture: Mixture, rng: np.random.Generator) -> str:
+def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mix: DataMix, rng: np.random.Generator) -> str:
     """One caption of a two-object scene: one object or both, in either order, with any of their attributes."""
     first, second = objects if rng.random() < 0.5 else objects[::-1]
-    attributes = mentioned(mixture, rng)
-    if rng.random() < mixture.one_object:
+    attributes = choose_attributes(mix, rng)
+    if rng.random() < mix.one_object:
         return describe(first, attributes) + "."
     other = describe(second, attributes)
     return f"{describe(first, attributes)} and {other[0].lower()}{other[1:]}."

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from diffzero.data import transforms
 from diffzero.data.sources.digits import digit_png, test_rows
 from diffzero.training.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
-from diffzero.training.recipe import SIZE, Mixture
+from diffzero.training.recipe import SIZE, DataMix
 
 EMPTY_CAPTIONS = 0.1  # share of captions left empty, so that samples can be drawn with classifier-free guidance
 
@@ -23,12 +23,12 @@ class TrainingSet:
     pixels: NDArray[np.uint8]  # [image, SIZE, SIZE, 3]
     facts: list  # (forms, name) of a class, or the two objects of a scene
     domains: dict[str, NDArray[np.int64]]  # row numbers by domain
-    mixture: Mixture
+    mix: DataMix
 
     def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.uint8], list[str]]:
         """Images [size, SIZE, SIZE, 3] and captions of one training step: addressed by (seed, step), so a run can stop anywhere."""
         rng = np.random.Generator(np.random.Philox(key=[seed, step]))
-        shares = self.mixture.domains
+        shares = self.mix.domains
         domains = rng.choice(list(shares), size, p=list(shares.values()))
         rows = np.array([rng.choice(self.domains[domain]) for domain in domains])
         return self.pixels[rows], [self.caption(row, rng) for row in rows]
@@ -39,7 +39,7 @@ class TrainingSet:
             return ""
         fact = self.facts[row]
         if isinstance(fact[0], dict):
-            return scene_caption(fact, self.mixture, rng)
+            return scene_caption(fact, self.mix, rng)
         forms, name = fact
         return class_caption(forms[rng.integers(len(forms))], name)
 
@@ -51,7 +51,7 @@ def scene_objects(row: pd.Series) -> tuple[dict[str, str], dict[str, str]]:
     return left, right
 
 
-def load(fashion: Path, scenes: list[Path], mixture: Mixture) -> TrainingSet:
+def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> TrainingSet:
     """The training set from the shipped fashion Parquet, the rendered scenes and scikit-learn's digits less the test rows."""
     digits = load_digits()
     rows = np.setdiff1d(np.arange(len(digits.target)), test_rows())
@@ -73,4 +73,4 @@ def load(fashion: Path, scenes: list[Path], mixture: Mixture) -> TrainingSet:
         domains[domain] = np.arange(len(facts), len(facts) + len(what))
         pixels += [transforms.crop_image(data, f"{domain} {i}", SIZE) for i, data in enumerate(pngs)]
         facts += what
-    return TrainingSet(np.stack(pixels), facts, domains, mixture)
+    return TrainingSet(np.stack(pixels), facts, domains, mix)

@@ -15,11 +15,11 @@ import pandas as pd
 from diffzero.analysis.statistics import wilson
 from diffzero.binding.scenes import HELD_OUT
 from diffzero.training.data import EMPTY_CAPTIONS
-from diffzero.training.recipe import COURSES, MIXTURES, SCENE_SHARDS, SCENES_A_SHARD
+from diffzero.training.recipe import DATA_MIXES, SCENE_SHARDS, SCENES_PER_SHARD, TRAINING_STAGES
 from diffzero.utils.io import write_atomically
 
 MODELS = Path("resources/models")
-WHAT = {
+DESCRIPTIONS = {
     "mini-sd": "A latent text-to-image diffusion model in Stable Diffusion v1's folder layout, loadable by "
     "`diffusers.StableDiffusionPipeline.from_pretrained`.",
     "mini-if": "A pixel text-to-image diffusion model in DeepFloyd IF-I's folder layout (24 x 24 pixels, learned-variance output, T5 "
@@ -27,18 +27,18 @@ WHAT = {
     "mini-clip": "A CLIP built and trained with open_clip's own model and loss, loadable by "
     "`open_clip.create_model_and_transforms('local-dir:resources/models/mini-clip')`.",
 }
-WANTED = {"digits": 0.85, "fashion": 0.7}  # accuracy; of diffusion models also Shape and Color recognition
-WANTED_RECOGNITION = 0.8
+ACCURACY_TARGETS = {"digits": 0.85, "fashion": 0.7}  # accuracy; of diffusion models also Shape and Color recognition
+RECOGNITION_TARGET = 0.8
 
 
-def ship_weights(trained: Path) -> None:
+def export_weights(trained: Path) -> None:
     """Copy the models trained under `trained` to resources/models, and their learning curves to resources/models/training."""
-    for name in COURSES:
+    for name in TRAINING_STAGES:
         curve = trained / name / "training.jsonl"
         if not curve.is_file():
             sys.exit(f"{curve}: no such file, expected a finished training. Type: snakemake --cores all train_mini")
         write_atomically(MODELS / "training" / f"{name}.jsonl", curve.read_bytes())
-    for name in WHAT:
+    for name in DESCRIPTIONS:
         for path in sorted((trained / name).rglob("*")):
             if path.is_file() and path.name != "training.jsonl" and not path.name.startswith("state-"):
                 target = MODELS / name / path.relative_to(trained / name)
@@ -46,29 +46,29 @@ def ship_weights(trained: Path) -> None:
                 shutil.copyfile(path, target)
 
 
-def curve(name: str) -> pd.DataFrame:
+def read_curve(name: str) -> pd.DataFrame:
     """The learning curve: step, loss, seconds."""
     return pd.read_json(MODELS / "training" / f"{name}.jsonl", lines=True)
 
 
-def courses(name: str) -> list[str]:
+def stages_of(name: str) -> list[str]:
     """The courses that made a model, the first one first."""
-    before = COURSES[name].start
-    return [*(courses(before) if before else []), name]
+    before = TRAINING_STAGES[name].init_from
+    return [*(stages_of(before) if before else []), name]
 
 
-def course_row(name: str) -> str:
+def stage_row(name: str) -> str:
     """What one course of training was: steps, what its batches held, seconds and losses."""
-    lines, course = curve(name), COURSES[name]
-    mixture = MIXTURES[course.mixture]
+    lines, config = read_curve(name), TRAINING_STAGES[name]
+    mix = DATA_MIXES[config.data_mix]
     shown = lines.iloc[:: max(1, len(lines) // 8)]
     if shown.index[-1] != lines.index[-1]:
         shown = pd.concat([shown, lines.tail(1)])
-    shares = ", ".join(f"{100 * share:.0f} % {domain}" for domain, share in mixture.domains.items())
+    shares = ", ".join(f"{100 * share:.0f} % {domain}" for domain, share in mix.domains.items())
     losses = ", ".join(f"{row.step}: {row.loss:.4g}" for row in shown.itertuples())
     return (
-        f"| {lines['step'].iloc[-1]:,} | {course.batch} | {course.rate:g} | {shares} | {100 * mixture.one_object:.0f} % | "
-        f"{100 * mixture.attributes[0]:.0f} % | {lines['seconds'].iloc[-1]:,.0f} | {losses} |"
+        f"| {lines['step'].iloc[-1]:,} | {config.batch_size} | {config.lr:g} | {shares} | {100 * mix.one_object:.0f} % | "
+        f"{100 * mix.attributes[0]:.0f} % | {lines['seconds'].iloc[-1]:,.0f} | {losses} |"
     )
 
 
@@ -76,36 +76,36 @@ def training_rows(name: str) -> list[str]:
     """Data, captions, and a table of the courses."""
     rows = [
         f"Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs less the test images, and on "
-        f"{SCENE_SHARDS * SCENES_A_SHARD:,} rendered two-object scenes without held-out pairs; captions: class templates and the binding "
+        f"{SCENE_SHARDS * SCENES_PER_SHARD:,} rendered two-object scenes without held-out pairs; captions: class templates and the binding "
         f"tasks' sentences in several forms (`diffzero.training.captions`), {100 * EMPTY_CAPTIONS:.0f} % empty. AdamW, averaged weights, "
-        "on one thread of a machine busy with other work. `snakemake train_mini` repeats it, course by course:",
+        "on one thread of a machine busy with other work. `snakemake train_mini` repeats it, stage by stage:",
         "",
         "| steps | images a step | rate | a batch holds | scenes: one object | scenes: one attribute | seconds | loss by step |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *map(course_row, courses(name)),
+        *map(stage_row, stages_of(name)),
     ]
     if name == "mini-sd":
-        vae = curve("vae").iloc[-1]
+        vae = read_curve("vae").iloc[-1]
         rows += ["", f"Autoencoder: {vae['step']:,.0f} steps, {vae['seconds']:,.0f} s, loss {vae['loss']:.4f}."]
     return rows
 
 
-def accuracy(right: int, n: int) -> str:
+def format_accuracy(right: int, n: int) -> str:
     """Percent with its Wilson 95 % interval."""
     low, high = wilson(right, n)
     return f"{100 * right / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {n}"
 
 
-def measured(name: str, tables: Path) -> dict[str, tuple[int, int, float | None]]:
+def measured_accuracies(name: str, tables: Path) -> dict[str, tuple[int, int, float | None]]:
     """Task -> right, n, and the accuracy wanted (None: none was set)."""
     table1, table3 = pd.read_csv(tables / "table1.csv"), pd.read_csv(tables / "table3.csv")
     found = {}
     for row in table1[table1["model"] == name].itertuples():
-        found[row.dataset] = round(row.accuracy * row.n), int(row.n), WANTED[row.dataset]
+        found[row.dataset] = round(row.accuracy * row.n), int(row.n), ACCURACY_TARGETS[row.dataset]
     mine = table3[table3["model"] == name]
     for split in ("seen", "held-out"):
         for row in mine[(mine["split"] == split) & mine["task"].isin(["Shape", "Color"])].itertuples():
-            wanted = WANTED_RECOGNITION if split == "seen" and name != "mini-clip" else None
+            wanted = RECOGNITION_TARGET if split == "seen" and name != "mini-clip" else None
             found[f"scenes, {row.task} recognition, {split} combinations"] = (
                 round(row.accuracy * row.n),
                 int(row.n),
@@ -116,19 +116,19 @@ def measured(name: str, tables: Path) -> dict[str, tuple[int, int, float | None]
     return found
 
 
-def card(name: str, tables: Path) -> str:
+def model_card(name: str, tables: Path) -> str:
     """The model's card as Markdown."""
-    results = measured(name, tables)
+    results = measured_accuracies(name, tables)
     missed = [task for task, (right, n, wanted) in results.items() if wanted and right / n < wanted]
     rows = [
-        f"| {task} | {accuracy(right, n)} | {f'{100 * wanted:.0f} %' if wanted else ''} |"
+        f"| {task} | {format_accuracy(right, n)} | {f'{100 * wanted:.0f} %' if wanted else ''} |"
         for task, (right, n, wanted) in results.items()
     ]
     return "\n".join(
         [
             f"# {name}",
             "",
-            f"{WHAT[name]} fp16 safetensors. MIT licence.",
+            f"{DESCRIPTIONS[name]} fp16 safetensors. MIT licence.",
             "",
             "Made for the demo and the tests of diffzero. Trained on the demo's own domains, so its accuracy there is **not zero-shot**;"
             f" the {len(HELD_OUT)} held-out combinations of shape and colour (`diffzero.binding.scenes.HELD_OUT`) are in no training image"
@@ -154,10 +154,10 @@ def main(arguments: list[str]) -> None:
     """`weights FOLDER` or `cards TABLES`."""
     match arguments:
         case ["weights", folder]:
-            ship_weights(Path(folder))
+            export_weights(Path(folder))
         case ["cards", folder]:
-            for name in WHAT:
-                write_atomically(MODELS / name / "README.md", card(name, Path(folder)).encode())
+            for name in DESCRIPTIONS:
+                write_atomically(MODELS / name / "README.md", model_card(name, Path(folder)).encode())
         case _:
             sys.exit(f"{' '.join(arguments) or 'nothing'}: expected `weights FOLDER` or `cards TABLES`.\n\n{__doc__}")
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from diffzero.binding.lewis import LEWIS, UNKNOWN
-from diffzero.binding.tasks import askable
+from diffzero.binding.lewis import LEWIS, UNKNOWN_ATTRIBUTES
+from diffzero.binding.tasks import tasks_without
 from diffzero.config import (
     Baseline,
     Clip,
@@ -160,7 +160,7 @@ class Experiment:
 
     def unknown(self, scenes: str) -> list[str]:
         """What nobody knows of the objects in a data set of scenes."""
-        return list(UNKNOWN) if scenes == LEWIS else []
+        return list(UNKNOWN_ATTRIBUTES) if scenes == LEWIS else []
 
     def per_task(self, scenes: str) -> int | None:
         """Scenes of each binding task; None: all that it can use. Lewis et al.'s are counted in images, all with objects that differ."""
@@ -258,7 +258,7 @@ class Experiment:
 
     def tasks(self, dataset: str) -> int:
         """The binding tasks of a data set of scenes; of any other there is one."""
-        return len(askable(self.unknown(dataset))) if dataset in self.scene_sets else 1
+        return len(tasks_without(self.unknown(dataset))) if dataset in self.scene_sets else 1
 
     def races(self, scoring: Scoring, images: int) -> int:
         """The races that a scoring of so many images decides: one an image, for scenes one a task and example."""

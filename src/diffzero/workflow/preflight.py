@@ -149,9 +149,9 @@ def of_lewis(settings: Lewis, experiment: Experiment) -> Need:
     if prepared.is_file():
         return Need(*facts, THERE, prepared.stat().st_size, lewis.LICENCE, f"selected in {prepared.parent}")
     try:
-        labels = lewis.label_file(experiment.root / settings.path, settings.split)
+        labels = lewis.labels_path(experiment.root / settings.path, settings.split)
     except lewis.LewisError as error:
-        return Need(*facts, MISSING, None, lewis.LICENCE, lewis.ADDRESS, (str(error),))
+        return Need(*facts, MISSING, None, lewis.LICENCE, lewis.DATA_URL, (str(error),))
     size = size_of(labels) + size_of(labels.parent / "images" / settings.split)
     return Need(*facts, THERE, size, lewis.LICENCE, settings.path)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from diffzero.binding.lewis import UNKNOWN
-from diffzero.binding.tasks import TASKS, askable
+from diffzero.binding.lewis import UNKNOWN_ATTRIBUTES
+from diffzero.binding.tasks import TASKS, tasks_without
 from diffzero.reporting.table_format import Layout
 from diffzero.reporting.tables.table3_binding import layouts3, table3
 
@@ -16,14 +16,14 @@ def table3_lewis(predictions: pd.DataFrame, paper: pd.DataFrame, wanted: pd.Data
 
     The other splits tell what the mini models saw of rendered scenes. Raises ValueError as `table3` does.
     """
-    asked = [task.name for task in askable(UNKNOWN)]
+    asked = [task.name for task in tasks_without(UNKNOWN_ATTRIBUTES)]
     table = table3(predictions, paper[paper["task"].isin(asked)], wanted)
     return table[table["split"] == "all"].reset_index(drop=True)
 
 
 def layout_lewis(table: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
     """What `table3_lewis` returned, to be read. `notes` follow."""
-    left_out = len(TASKS) - len(askable(UNKNOWN))
+    left_out = len(TASKS) - len(tasks_without(UNKNOWN_ATTRIBUTES))
     note = (
         "The images are those of Lewis et al. (2022), after which the paper's were made. Their labels name shape and colour, so that the "
         f"{left_out} tasks with size or position cannot be asked; each other task takes all images that it can use. The mini models "

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from diffzero.data import transforms
 from diffzero.diffusion import schedule
+from diffzero.models.backbones import UNetDenoiser
 from diffzero.models.base import CPU, Tensors, in_batches, to_pixels
-from diffzero.models.unet import UNetDenoiser
 from diffzero.typing import Arrays
 
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, on which IF was trained
-SMALL = 64  # pixels a side of stage I, which stage II enlarges
+SMALL_SIZE = 64  # pixels a side of stage I, which stage II enlarges
 ENCODE_BATCH = 256
 NOISE_LEVEL = 250  # of 1000, on the small image: IFSuperResolutionPipeline's default augmentation
 
@@ -35,7 +35,7 @@ class DeepFloydIF(UNetDenoiser):
         """
         return super().x0(x_t, t, text).clamp(-1, 1)
 
-    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+    def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.unet(x_t, timestep, text["states"]).sample[:, : x_t.shape[1]]
 
     @classmethod
@@ -48,11 +48,11 @@ class DeepFloydIF(UNetDenoiser):
         from diffzero.models import text_encoders
 
         lowered = [prompt.lower().strip() for prompt in prompts]
-        states, _ = text_encoders.t5(folder, lowered, text_encoders.t5_limit(folder, TEXT_TOKENS), device)
+        states, _ = text_encoders.encode_t5(folder, lowered, text_encoders.t5_max_tokens(folder, TEXT_TOKENS), device)
         return {"states": states.numpy()}
 
     @classmethod
-    def encoded(
+    def iter_latents(
         cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device = CPU
     ) -> Iterator[NDArray[np.float32]]:
         """The pixels themselves, whatever the device."""
@@ -68,7 +68,7 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
 
     FAMILY_VERSION = 1
 
-    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+    def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         level = torch.full((len(x_t),), NOISE_LEVEL, device=x_t.device)
         both = torch.cat([x_t, text["small"]], dim=1)
         return self.unet(both, timestep, text["states"], class_labels=level).sample[:, : x_t.shape[1]]
@@ -82,12 +82,12 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
         noising = schedule.read_schedule(folder, "image_noising_scheduler")
         t = np.array([(NOISE_LEVEL + 0.5) / noising.steps])
         alpha, sigma = noising.alpha(t).item(), noising.sigma(t).item()
-        return {"small": np.stack([alpha * enlarged(crop) + sigma * crop_noise(crop) for crop in pixels])}
+        return {"small": np.stack([alpha * upscale_small(crop) + sigma * crop_noise(crop) for crop in pixels])}
 
 
-def enlarged(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A crop [size, size, 3] reduced to SMALL pixels and stretched back, bilinear between corners: [3, size, size] in [-1, 1]."""
-    small = torch.tensor(transforms.downsample(crop, SMALL)).permute(2, 0, 1)[None].float() / 127.5 - 1
+def upscale_small(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A crop [size, size, 3] reduced to SMALL_SIZE pixels and stretched back, bilinear between corners: [3, size, size] in [-1, 1]."""
+    small = torch.tensor(transforms.downsample(crop, SMALL_SIZE)).permute(2, 0, 1)[None].float() / 127.5 - 1
     stretched = torch.nn.functional.interpolate(small, crop.shape[:2], mode="bilinear", align_corners=True)
     return stretched[0].numpy()
 

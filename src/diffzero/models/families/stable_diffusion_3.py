@@ -7,9 +7,9 @@ import torch
 from diffusers import SD3Transformer2DModel
 from torch import Tensor
 
+from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
-from diffzero.models.transformer import TransformerDenoiser
 from diffzero.typing import Arrays
 
 T5_TOKENS = 256  # StableDiffusion3Pipeline's max_sequence_length
@@ -20,7 +20,7 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
 
     NETWORK = SD3Transformer2DModel
 
-    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+    def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.transformer(x_t, text["states"], text["pooled"], timestep).sample
 
     @classmethod
@@ -28,12 +28,12 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
         """A checkpoint without T5 (text_encoder_3 null in model_index.json) gets zeros in its place, as in the pipeline."""
         from diffzero.models import text_encoders
 
-        first, pooled = text_encoders.clip_penultimate(folder, prompts, "", device)
-        second, pooled_2 = text_encoders.clip_penultimate(folder, prompts, "_2", device)
+        first, pooled = text_encoders.encode_clip_penultimate(folder, prompts, "", device)
+        second, pooled_2 = text_encoders.encode_clip_penultimate(folder, prompts, "_2", device)
         width = json.loads((folder / "transformer" / "config.json").read_text())["joint_attention_dim"]
         if json.loads((folder / "model_index.json").read_text()).get("text_encoder_3", [None, None])[1]:
             # The pipeline gives this T5 no mask: padding takes part, as it did in training.
-            third, _ = text_encoders.t5(folder, prompts, T5_TOKENS, device, "_3", masked=False)
+            third, _ = text_encoders.encode_t5(folder, prompts, T5_TOKENS, device, "_3", masked=False)
         else:
             third = torch.zeros(len(prompts), T5_TOKENS, width)
         clip = torch.cat([first, second], dim=-1)

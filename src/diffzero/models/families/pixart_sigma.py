@@ -6,9 +6,9 @@ import torch
 from diffusers import PixArtTransformer2DModel
 from torch import Tensor
 
+from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
-from diffzero.models.transformer import TransformerDenoiser
 from diffzero.typing import Arrays
 
 TEXT_TOKENS = 300  # PixArtSigmaPipeline's max_sequence_length
@@ -19,7 +19,7 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
 
     NETWORK = PixArtTransformer2DModel
 
-    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+    def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         output = self.transformer(
             x_t,
             encoder_hidden_states=text["states"],
@@ -35,5 +35,5 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         from diffzero.models import text_encoders
 
         lowered = [prompt.lower().strip() for prompt in prompts]
-        states, mask = text_encoders.t5(folder, lowered, TEXT_TOKENS, device)
+        states, mask = text_encoders.encode_t5(folder, lowered, TEXT_TOKENS, device)
         return {"states": states.numpy(), "mask": mask.numpy()}

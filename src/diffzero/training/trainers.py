@@ -16,8 +16,8 @@ from torch import Tensor
 from diffzero.training import nets as mini
 from diffzero.training.captions import corpus
 from diffzero.training.data import SIZE, TrainingSet
-from diffzero.training.loop import fit
-from diffzero.training.recipe import Course
+from diffzero.training.loop import train_loop
+from diffzero.training.recipe import TrainConfig
 
 KL_WEIGHT = 1e-6  # of the VAE, per element: as in Rombach et al. 2022, Section 3.1
 
@@ -28,13 +28,13 @@ def to_tensor(pixels: NDArray[np.uint8], size: int = SIZE) -> Tensor:
     return x if size == SIZE else F.interpolate(x, size, mode="bicubic", antialias=True).clamp(-1, 1)
 
 
-def train_vae(data: TrainingSet, out: Path, course: Course) -> None:
+def train_vae(data: TrainingSet, out: Path, config: TrainConfig) -> None:
     """Write mini-sd's VAE to `out`, with the scaling factor that gives its latents unit variance."""
-    torch.manual_seed(course.seed)
+    torch.manual_seed(config.seed)
     vae = mini.autoencoder()
 
     def loss(step: int) -> Tensor:
-        x = to_tensor(data.batch(course.seed, step, course.batch)[0])
+        x = to_tensor(data.batch(config.seed, step, config.batch_size)[0])
         posterior = vae.encode(x).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(step))
         return (
@@ -43,14 +43,14 @@ def train_vae(data: TrainingSet, out: Path, course: Course) -> None:
 
     def save(average: AutoencoderKL) -> None:
         with torch.no_grad():
-            latents = average.encode(to_tensor(data.batch(course.seed, course.steps, 512)[0])).latent_dist.mean
+            latents = average.encode(to_tensor(data.batch(config.seed, config.steps, 512)[0])).latent_dist.mean
         average.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
         average.save_pretrained(out)
 
-    fit(vae, loss, course, save, out / "training.jsonl")
+    train_loop(vae, loss, config, save, out / "training.jsonl")
 
 
-def noisy(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
+def add_noise(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
     """x_t, eps and timesteps of one training step, addressed by (seed, step)."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     eps = torch.randn(x.shape, generator=generator)
@@ -59,7 +59,7 @@ def noisy(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tuple[Te
     return (alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * eps).float(), eps, timestep
 
 
-def truncated_snr(scheduler: DDPMScheduler, timestep: Tensor, largest: float) -> Tensor:
+def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: float) -> Tensor:
     """Weight [image] of an eps error: Salimans & Ho 2022's max(SNR, 1) on the error of x, which is max(1, 1 / SNR) on that of eps.
 
     A cosine schedule spends its last third at an SNR so low that the plain eps loss ignores it, and it is there that a small
@@ -69,13 +69,13 @@ def truncated_snr(scheduler: DDPMScheduler, timestep: Tensor, largest: float) ->
     return ((1 - alpha_bar) / alpha_bar).clamp(1, largest).float()
 
 
-def tokens(tokenizer: Callable, captions: list[str]) -> dict[str, Tensor]:
+def tokenize(tokenizer: Callable, captions: list[str]) -> dict[str, Tensor]:
     """Token ids and mask [caption, TOKENS]; lower-case, as both pipelines do with prompts."""
     lower = [caption.lower() for caption in captions]
     return tokenizer(lower, padding="max_length", max_length=mini.TOKENS, truncation=False, return_tensors="pt")
 
 
-def learners(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.Module) -> torch.nn.ModuleDict:
+def load_networks(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.Module) -> torch.nn.ModuleDict:
     """The U-Net and its text encoder in fp32, with the weights of the folder `start` if there is one."""
     parts = {"unet": unet, "text_encoder": encoder}
     for name, part in parts.items() if start else ():
@@ -83,26 +83,26 @@ def learners(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.Module
     return torch.nn.ModuleDict(parts)
 
 
-def train_sd(data: TrainingSet, out: Path, course: Course, start: Path | None, vae_folder: Path | None) -> None:
+def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None, vae_folder: Path | None) -> None:
     """Write mini-sd, a StableDiffusionPipeline folder, to `out`: U-Net and text encoder trained together on eps.
 
     `start` holds the model of an earlier course to go on from, VAE included; a first course takes that of `vae_folder`.
     """
-    torch.manual_seed(course.seed)
+    torch.manual_seed(config.seed)
     vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_folder, torch_dtype=torch.float32)
     vae.requires_grad_(False)
     tokenizer = mini.clip_tokenizer(corpus())
     scheduler = mini.sd_scheduler()
-    parts = learners(start, mini.sd_unet(), mini.clip_text_model(tokenizer))
+    parts = load_networks(start, mini.sd_unet(), mini.clip_text_model(tokenizer))
     with torch.no_grad():
         chunks = [vae.encode(to_tensor(chunk)).latent_dist.mean for chunk in np.array_split(data.pixels, 64)]
     latents = torch.cat(chunks) * vae.config.scaling_factor
-    rows = TrainingSet(latents, data.facts, data.domains, data.mixture)
+    rows = TrainingSet(latents, data.facts, data.domains, data.mix)
 
     def loss(step: int) -> Tensor:
-        x, captions = rows.batch(course.seed, step, course.batch)
-        x_t, eps, timestep = noisy(x, scheduler, course.seed, step)
-        states = parts["text_encoder"](tokens(tokenizer, captions)["input_ids"]).last_hidden_state
+        x, captions = rows.batch(config.seed, step, config.batch_size)
+        x_t, eps, timestep = add_noise(x, scheduler, config.seed, step)
+        states = parts["text_encoder"](tokenize(tokenizer, captions)["input_ids"]).last_hidden_state
         return F.mse_loss(parts["unet"](x_t, timestep, states).sample, eps)
 
     def save(average: torch.nn.ModuleDict) -> None:
@@ -116,38 +116,38 @@ def train_sd(data: TrainingSet, out: Path, course: Course, start: Path | None, v
             None,
             requires_safety_checker=False,
         )
-        save_half(pipeline, out)
+        save_fp16(pipeline, out)
 
-    fit(parts, loss, course, save, out / "training.jsonl")
+    train_loop(parts, loss, config, save, out / "training.jsonl")
 
 
-def train_if(data: TrainingSet, out: Path, course: Course, start: Path | None) -> None:
+def train_if(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None) -> None:
     """Write mini-if, an IFPipeline folder, to `out`: U-Net and text encoder trained together on eps.
 
     The variance half of the output keeps its zero weights: halfway between the two variances of Nichol & Dhariwal 2021.
     """
-    torch.manual_seed(course.seed)
+    torch.manual_seed(config.seed)
     tokenizer, scheduler = mini.t5_tokenizer(corpus()), mini.if_scheduler()
-    parts = learners(start, mini.if_unet(), mini.t5_encoder(tokenizer))
+    parts = load_networks(start, mini.if_unet(), mini.t5_encoder(tokenizer))
     for parameter in parts["unet"].conv_out.parameters():
         parameter.data[3:] = 0
 
     def loss(step: int) -> Tensor:
-        pixels, captions = data.batch(course.seed, step, course.batch)
-        x_t, eps, timestep = noisy(to_tensor(pixels, mini.IF_PIXELS), scheduler, course.seed, step)
-        text = tokens(tokenizer, captions)
+        pixels, captions = data.batch(config.seed, step, config.batch_size)
+        x_t, eps, timestep = add_noise(to_tensor(pixels, mini.IF_PIXELS), scheduler, config.seed, step)
+        text = tokenize(tokenizer, captions)
         states = parts["text_encoder"](text["input_ids"], attention_mask=text["attention_mask"]).last_hidden_state
         error = (parts["unet"](x_t, timestep, states).sample[:, :3] - eps).square().mean(dim=(1, 2, 3))
-        return (truncated_snr(scheduler, timestep, course.largest_weight) * error).mean()
+        return (truncated_snr_weight(scheduler, timestep, config.max_weight) * error).mean()
 
     def save(average: torch.nn.ModuleDict) -> None:
         encoder, unet = average["text_encoder"], average["unet"]
-        save_half(IFPipeline(tokenizer, encoder, unet, scheduler, None, None, None, requires_safety_checker=False), out)
+        save_fp16(IFPipeline(tokenizer, encoder, unet, scheduler, None, None, None, requires_safety_checker=False), out)
 
-    fit(parts, loss, course, save, out / "training.jsonl")
+    train_loop(parts, loss, config, save, out / "training.jsonl")
 
 
-def save_half(pipeline: StableDiffusionPipeline | IFPipeline, out: Path) -> None:
+def save_fp16(pipeline: StableDiffusionPipeline | IFPipeline, out: Path) -> None:
     """Save a pipeline folder in fp16 and give its modules their fp32 weights back, which half precision would otherwise round for good."""
     modules = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
     weights = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
@@ -158,9 +158,9 @@ def save_half(pipeline: StableDiffusionPipeline | IFPipeline, out: Path) -> None
         module.load_state_dict(state)
 
 
-def train_clip(data: TrainingSet, out: Path, course: Course, start: Path | None) -> None:
+def train_clip(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None) -> None:
     """Write mini-clip, an open_clip `local-dir:` folder, to `out`: open_clip's own model, tokenizer and loss."""
-    torch.manual_seed(course.seed)
+    torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / "open_clip_config.json").write_text(json.dumps(mini.CLIP_CONFIG, indent=2))
     model, tokenizer = (
@@ -173,7 +173,7 @@ def train_clip(data: TrainingSet, out: Path, course: Course, start: Path | None)
     mean, std = (torch.tensor(mini.CLIP_CONFIG["preprocess_cfg"][name]).view(1, 3, 1, 1) for name in ("mean", "std"))
 
     def loss(step: int) -> Tensor:
-        pixels, captions = data.batch(course.seed, step, course.batch)
+        pixels, captions = data.batch(config.seed, step, config.batch_size)
         x = (to_tensor(pixels) / 2 + 0.5 - mean) / std
         return contrast(*model(x, tokenizer(captions)))
 
@@ -181,4 +181,4 @@ def train_clip(data: TrainingSet, out: Path, course: Course, start: Path | None)
         half = {name: value.half().contiguous() for name, value in average.state_dict().items()}
         save_file(half, out / "open_clip_model.safetensors")
 
-    fit(model, loss, course, save, out / "training.jsonl")
+    train_loop(model, loss, config, save, out / "training.jsonl")

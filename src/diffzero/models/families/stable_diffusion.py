@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from diffzero.models.backbones import UNetDenoiser
 from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
-from diffzero.models.unet import UNetDenoiser
-from diffzero.models.unet_cache import Reuse, reads_text_late
+from diffzero.models.unet_cache import UNetCache, supports_cache
 from diffzero.typing import Arrays
 
 
@@ -18,16 +18,20 @@ class StableDiffusion(LatentDenoiser, UNetDenoiser):
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(folder, dtype, device)
-        self.reuse = Reuse(self.unet) if reads_text_late(self.unet) else None
+        self.cache = UNetCache(self.unet) if supports_cache(self.unet) else None
 
-    def reusing(self, pair: Tensor, prompt: Tensor) -> AbstractContextManager:
-        return self.reuse.of(pair, prompt) if self.reuse else super().reusing(pair, prompt)
+    def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager:
+        return (
+            self.cache.active(draw_index, prompt_index)
+            if self.cache
+            else super().shared_compute(draw_index, prompt_index)
+        )
 
-    def predict(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+    def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         return self.unet(x_t, timestep, text["states"]).sample
 
     @classmethod
     def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
         from diffzero.models import text_encoders
 
-        return {"states": text_encoders.clip_last(folder, prompts, device).numpy()}
+        return {"states": text_encoders.encode_clip_last(folder, prompts, device).numpy()}
