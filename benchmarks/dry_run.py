@@ -1,6 +1,6 @@
 """What a large run costs to plan: the paper's 13 data sets, Cue-Conflict and the twenty binding tasks x 8 models x 3 seeds.
 
-    PYTHONPATH=src .venv/bin/python benchmarks/dry_run.py [--shard-calls N]
+    PYTHONPATH=src .venv/bin/python benchmarks/dry_run.py [--max-calls-per-job N]
 
 Prints the jobs of `snakemake -n`, its seconds (on the clock, and of the processor) and its peak memory.
 """
@@ -19,7 +19,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 # What names models of the paper's run one by one.
-OF_SOME_MODELS = ("denoised", "efficiency", "unpruned", "variants", "samples")
+OF_SOME_MODELS = ("figure3_denoised", "figure2_efficiency", "full_scoring", "ablations", "figure6_samples")
 
 
 def prepare(root: Path, **changes: object) -> Path:
@@ -31,7 +31,7 @@ def prepare(root: Path, **changes: object) -> Path:
     for name in models:
         shutil.copy(root / "config" / "models" / "mini-sd.yaml", root / "config" / "models" / f"{name}.yaml")
     config = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    config |= {"models": models, "seeds": [0, 1, 2], **{key: [] for key in OF_SOME_MODELS}, **changes}
+    config |= {"models": models, "noise_seeds": [0, 1, 2], **{key: [] for key in OF_SOME_MODELS}, **changes}
     (root / "big.yaml").write_text(yaml.safe_dump(config))
     return root
 
@@ -49,10 +49,10 @@ def jobs(said: str) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shard-calls", type=int, help="instead of the paper run's")
-    chosen = parser.parse_args().shard_calls
+    parser.add_argument("--max-calls-per-job", type=int, help="instead of the paper run's")
+    chosen = parser.parse_args().max_calls_per_job
     with tempfile.TemporaryDirectory() as folder:
-        root = prepare(Path(folder), **({"shard_calls": chosen} if chosen else {}))
+        root = prepare(Path(folder), **({"max_calls_per_job": chosen} if chosen else {}))
         start = time.monotonic()
         found = jobs(dry_run(root, "--quiet=rules"))
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -15,9 +15,9 @@ rule render:
         runtime=more_minutes(60),
     params:
         scenes=EXPERIMENT.scenes,
-        seed=RUN.binding.seed if RUN.binding else 0,
-        resolution=RUN.binding.resolution if RUN.binding else 0,
-        samples=RUN.binding.samples if RUN.binding else 0,
+        seed=RUN.attribute_binding.seed if RUN.attribute_binding else 0,
+        render_resolution=RUN.attribute_binding.render_resolution if RUN.attribute_binding else 0,
+        render_spp=RUN.attribute_binding.render_spp if RUN.attribute_binding else 0,
     message:
         "Render scenes, shard {wildcards.shard} of {wildcards.shards}"
     script:
@@ -39,8 +39,8 @@ rule lewis:
         mem_mb=more_memory(8000),
         runtime=more_minutes(30),
     params:
-        lewis=RUN.binding.lewis.model_dump() if LEWIS in EXPERIMENT.scene_sets else {},
-        seed=RUN.binding.seed if RUN.binding else 0,
+        lewis=RUN.attribute_binding.lewis.model_dump() if LEWIS in EXPERIMENT.scene_sets else {},
+        seed=RUN.attribute_binding.seed if RUN.attribute_binding else 0,
     message:
         "Scenes of Lewis et al."
     script:
@@ -67,7 +67,7 @@ rule binding_items:
         runtime=more_minutes(30),
     params:
         per_task=lambda wildcards: EXPERIMENT.per_task(wildcards.dataset),
-        seed=RUN.binding.seed if RUN.binding else 0,
+        seed=RUN.attribute_binding.seed if RUN.attribute_binding else 0,
         unknown=lambda wildcards: EXPERIMENT.unknown(wildcards.dataset),
     message:
         "Prompts of the binding tasks on {wildcards.dataset}"

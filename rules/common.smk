@@ -20,7 +20,7 @@ def model_value(key):
 
 
 def crops_of(wildcards):
-    return f"{RESULTS}/crops/{wildcards.dataset}/{EXPERIMENT.model(wildcards.model).size}.npy"
+    return f"{RESULTS}/crops/{wildcards.dataset}/{EXPERIMENT.model(wildcards.model).resolution}.npy"
 
 
 def scoring_of(wildcards):
@@ -69,8 +69,8 @@ def entry_of(kind):
     return lambda wildcards: next(e for e in getattr(RUN, kind) if (e.model, e.dataset) == (wildcards.model, wildcards.dataset)).model_dump()
 
 
-def trained_on(names):
-    return {name: EXPERIMENT.dataset(name).trained_on for name in names}
+def seen_by_models(names):
+    return {name: EXPERIMENT.dataset(name).seen_by_models for name in names}
 
 
 def test_sizes(names):
@@ -107,7 +107,7 @@ def only_asked():
 
 def subject(wildcards):
     """The source of one model's decisions on cue-conflict images in one session, which is what a seed is to model-vs-human."""
-    wanted = (wildcards.subject, wildcards.dataset, RUN.seeds[int(wildcards.session) - 1])
+    wanted = (wildcards.subject, wildcards.dataset, RUN.noise_seeds[int(wildcards.session) - 1])
     return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]
 
 
@@ -118,5 +118,5 @@ def of_dataset(wildcards):
 
 def first_seed(wildcards):
     """The sources of one model on one data set, at the run's first seed: one prediction an image."""
-    wanted = (wildcards.model, wildcards.dataset, RUN.seeds[0])
+    wanted = (wildcards.model, wildcards.dataset, RUN.noise_seeds[0])
     return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]

@@ -20,8 +20,8 @@ rule dataset:
         runtime=more_minutes(240),
     params:
         dataset=dataset_block,
-        images=RUN.images,
-        seed=RUN.selection_seed,
+        max_images=RUN.max_images,
+        subset_seed=RUN.subset_seed,
         stratified=RUN.stratified,
     message:
         "Test images of {wildcards.dataset}"
@@ -46,7 +46,7 @@ rule crops:
         mem_mb=more_memory(16000),
         runtime=more_minutes(60),
     params:
-        via=lambda wildcards: EXPERIMENT.reduced(wildcards.dataset),
+        downsample_to=lambda wildcards: EXPERIMENT.reduced(wildcards.dataset),
     message:
         "Crops of {wildcards.dataset} at {wildcards.size} pixels"
     script:

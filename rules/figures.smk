@@ -57,8 +57,8 @@ rule denoise:
         runtime=more_minutes(30),
         gpu=0 if RUN.device == "cpu" else 1,
     params:
-        entry=entry_of("denoised"),
-        seed=RUN.seeds[0],
+        entry=entry_of("figure3_denoised"),
+        seed=RUN.noise_seeds[0],
         weighting=RUN.weighting.model_dump(),
         dtype=model_value("dtype"),
         device=RUN.device,
@@ -114,9 +114,9 @@ rule samples:
         runtime=more_minutes(60),
         gpu=0 if RUN.device == "cpu" else 1,
     params:
-        entry=entry_of("samples"),
-        seed=RUN.seeds[0],
-        size=model_value("size"),
+        entry=entry_of("figure6_samples"),
+        seed=RUN.noise_seeds[0],
+        resolution=model_value("resolution"),
         dtype=model_value("dtype"),
         device=RUN.device,
     message:
@@ -149,8 +149,8 @@ rule samples_figure:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        entry=entry_of("samples"),
-        seed=RUN.seeds[0],
+        entry=entry_of("figure6_samples"),
+        seed=RUN.noise_seeds[0],
     message:
         "Figure 6: samples from the prompts of {wildcards.dataset}, {wildcards.model}"
     script:

@@ -30,7 +30,7 @@ rule score:
         dtype=model_value("dtype"),
         device=RUN.device,
         batch_size=RUN.batch_size,
-        flush_calls=RUN.flush_calls,
+        flush_every=RUN.flush_every,
         store=RUN.store,
     message:
         "Score {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}, {wildcards.race}, shard {wildcards.shard} of {wildcards.shards}"

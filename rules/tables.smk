@@ -23,7 +23,7 @@ rule table1:
         sources=lambda wildcards: PUBLISHED.sources("classification"),
         wanted=lambda wildcards: PUBLISHED.wanted("classification"),
         absent=lambda wildcards: PUBLISHED.absent("classification"),
-        trained_on=trained_on(RUN.datasets),
+        seen_by_models=seen_by_models(RUN.datasets),
         sizes=test_sizes(RUN.datasets),
     message:
         "Table 1: accuracy of every model on every data set"
@@ -49,7 +49,7 @@ rule paired:
     params:
         sources=lambda wildcards: PUBLISHED.sources("classification", "binding", "lewis"),
         absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "lewis"),
-        seed=RUN.seeds[0],
+        seed=RUN.noise_seeds[0],
     message:
         "Models compared on the same images"
     script:

@@ -111,7 +111,7 @@ def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffu
     """Encode the image and the prompts as a scoring problem with one item."""
     data = image.read_bytes()
     adapter = models.adapter_class(checkpoint_dir)
-    pixels = transforms.crop_image(data, str(image), model.size)[None]
+    pixels = transforms.crop_image(data, str(image), model.resolution)[None]
     return Problem(
         dataset="classify",
         seed=seed,

@@ -153,7 +153,7 @@ def settings(**changes) -> dict:
         ({"classes": {"d": {"cat": []}}}, "found no outputs for"),
         ({"path": None}, "neither 'path' nor 'hub'"),
         ({"path": None, "hub": "a/b"}, "go together"),
-        ({"via": [64, 64]}, "each input setting once"),
+        ({"downsample_to": [64, 64]}, "each input setting once"),
         ({"classes": {"d": {"cat": [-1]}}}, "greater than or equal to 0"),
     ],
 )
@@ -164,12 +164,12 @@ def test_a_wrong_block_is_refused(changes, expected):
 
 def test_a_supervised_model_is_a_baseline_and_asked_only_about_what_it_knows():
     run = {
-        "run": "x",
+        "name": "x",
         "models": ["mini-sd"],
         "baselines": ["mini-clip", "resnet50"],
         "datasets": ["imagenet", "digits"],
     }
-    experiment = Experiment(load_run({**run, "binding": {"scenes": 2}}, ROOT), ROOT)
+    experiment = Experiment(load_run({**run, "attribute_binding": {"examples_per_task": 2}}, ROOT), ROOT)
     assert set(experiment.clip_predictions("imagenet")) == {"mini-clip@24", "mini-clip", "resnet50"}
     assert (
         set(experiment.clip_predictions("digits"))

@@ -231,14 +231,22 @@ def test_a_missing_column_a_short_row_and_a_broken_picture_are_named(folder):
 
 
 def experiment(folder: Path | str, root: Path = ROOT, **changes) -> Experiment:
-    lewis = {"path": str(folder), "images": 4}
-    binding = {"lewis": lewis, "baselines": [], "policy": {"max_scores": 20}, **changes.pop("binding", {})}
-    run = {"run": "tiny", "models": ["mini-sd"], "baselines": ["mini-clip"], "datasets": ["digits"], "binding": binding}
+    lewis = {"path": str(folder), "max_images": 4}
+    binding = {"lewis": lewis, "baselines": [], "policy": {"max_scores": 20}, **changes.pop("attribute_binding", {})}
+    run = {
+        "name": "tiny",
+        "models": ["mini-sd"],
+        "baselines": ["mini-clip"],
+        "datasets": ["digits"],
+        "attribute_binding": binding,
+    }
     return Experiment(load_run(run | changes, root), root)
 
 
 def test_both_sets_of_scenes_are_scored_and_published_apart(tmp_path):
-    both = experiment("lewis", binding={"scenes": 2, "baselines": ["mini-clip"]}, results=str(tmp_path))
+    both = experiment(
+        "lewis", attribute_binding={"examples_per_task": 2, "baselines": ["mini-clip"]}, results=str(tmp_path)
+    )
     assert both.scene_sets == ["scenes", "lewis"] and (both.tasks("scenes"), both.tasks("lewis")) == (20, 5)
     lewis = next(s for s in both.main if s.dataset == "lewis")
     assert both.image_count(lewis) == 4 and lewis.policy.max_scores == 20
@@ -293,9 +301,18 @@ def test_table_of_these_images_has_the_tasks_that_can_be_asked_and_no_splits():
 
 
 def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
-    binding = {"lewis": {"path": str(publish(tmp_path, labelled(OBJECTS))), "images": 4}, "policy": {"max_scores": 20}}
-    config = {"run": "tiny", "models": ["mini-sd"], "baselines": ["mini-clip"], "datasets": ["digits"], "images": 2}
-    config |= {"device": "cpu", "shard_images": 3, "binding": binding}
+    binding = {
+        "lewis": {"path": str(publish(tmp_path, labelled(OBJECTS))), "max_images": 4},
+        "policy": {"max_scores": 20},
+    }
+    config = {
+        "name": "tiny",
+        "models": ["mini-sd"],
+        "baselines": ["mini-clip"],
+        "datasets": ["digits"],
+        "max_images": 2,
+    }
+    config |= {"device": "cpu", "max_images_per_job": 3, "attribute_binding": binding}
     planned = snakemake(copy, "-n", config=config)
     rules = set(re.findall(r"^(\w+) +\d+$", planned.stdout + planned.stderr, flags=re.MULTILINE))
     assert planned.returncode == 0, planned.stderr[-3000:]
@@ -312,7 +329,12 @@ def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
 
 
 def test_the_workflow_says_what_is_wrong_with_the_folder(copy, tmp_path):
-    config = {"run": "gone", "models": ["mini-sd"], "datasets": ["digits"], "binding": {"lewis": {"path": "nowhere"}}}
+    config = {
+        "name": "gone",
+        "models": ["mini-sd"],
+        "datasets": ["digits"],
+        "attribute_binding": {"lewis": {"path": "nowhere"}},
+    }
     done = snakemake(copy, "results/gone/data/lewis/images.parquet", config=config)
     assert done.returncode != 0 and "diffzero: LewisError: nowhere/two_object: not there" in done.stderr
     assert "Traceback (most recent call last)" not in done.stderr

@@ -100,7 +100,12 @@ def test_sizes_can_be_told_apart_at_32_pixels():
 
 def rendered(examples: int) -> int:
     """Scenes that a run with so many examples a task renders."""
-    run = {"run": "r", "models": ["mini-sd"], "datasets": ["digits"], "binding": {"scenes": examples}}
+    run = {
+        "name": "r",
+        "models": ["mini-sd"],
+        "datasets": ["digits"],
+        "attribute_binding": {"examples_per_task": examples},
+    }
     return Experiment(load_run(run, ROOT), ROOT).scenes
 
 

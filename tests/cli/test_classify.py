@@ -30,7 +30,7 @@ BAD = {  # what is wrong, and the words that the one line must hold
     "one draw": ({"min-scores": "1"}, ("'min_scores': found 1", "greater than or equal to 2")),
     "fewer than the least": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
     "no probability": ({"cutoff-pval": "5"}, ("'cutoff_pval': found 5.0", "less than 1")),
-    "a negative rate": ({"rate": "-5"}, ("'rate': found -5.0", "greater than 0")),
+    "a negative decay": ({"decay": "-5"}, ("'decay': found -5.0", "greater than 0")),
     "too long": ({"prompts": "a bag," + "very " * 60 + "long"}, ("tokens", "expected at most 24")),
     "unknown model": ({"model": "tinny"}, ("unknown model 'tinny'", "Did you mean 'tiny'?")),
     "a CLIP model": ({"model": "clip"}, ("kind clip", "expected a diffusion model")),

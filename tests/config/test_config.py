@@ -43,10 +43,10 @@ def workspace(folder: Path, model: str = "", dataset: str = "") -> Path:
 DATASET = """title: Two
 source: {kind: digits}
 licence: none
-templates: ["a {}."]
+prompt_templates: ["a {}."]
 classnames: [cat, dog]
 """
-MODEL = "kind: diffusion\ntitle: M\nlicence: MIT\nsize: 8\ndtype: float32\n"
+MODEL = "kind: diffusion\ntitle: M\nlicence: MIT\nresolution: 8\ndtype: float32\n"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -67,16 +67,16 @@ def test_shipped_runs_load_the_same_from_file_and_from_dictionary(name):
 
 @pytest.mark.parametrize("written_out", [True, False])
 def test_the_paper_s_numbers_are_in_config_yaml_and_are_the_defaults(written_out):
-    names = {"run": "paper", "models": ["stable-diffusion-v1-4"], "datasets": ["mnist"]}
+    names = {"name": "paper", "models": ["stable-diffusion-v1-4"], "datasets": ["mnist"]}
     run = load_run("config/config.yaml" if written_out else names, ROOT)
     assert (run.policy.kind, run.policy.min_scores, run.policy.max_scores) == ("ttest", 20, 2000)
-    assert (run.policy.cutoff_pval, run.images) == (0.002, 4096)
-    assert (run.weighting.kind, run.weighting.rate) == ("heuristic", 7)
+    assert (run.policy.cutoff_pval, run.max_images) == (0.002, 4096)
+    assert (run.weighting.kind, run.weighting.decay) == ("heuristic", 7)
 
 
 def test_imagenet_uses_the_template_of_the_paper():
     imagenet = load_dataset("imagenet", ROOT)
-    assert imagenet.templates[imagenet.template] == "A bad photo of a {}."
+    assert imagenet.prompt_templates[imagenet.prompt_template] == "A bad photo of a {}."
     assert imagenet.classnames.count("missile") == imagenet.classnames.count("sunglasses") == 2
 
 
@@ -88,26 +88,26 @@ def test_food101_follows_the_label_order_of_its_first_source():
 
 def test_openai_clip_runs_with_quickgelu(tmp_path):
     clip = load_model("clip-vit-l-14", ROOT)
-    assert isinstance(clip, Clip) and clip.architecture == "ViT-L-14-quickgelu" and clip.via == [64, None]
+    assert isinstance(clip, Clip) and clip.architecture == "ViT-L-14-quickgelu" and clip.downsample_to == [64, None]
     wrong = "kind: clip\ntitle: M\nlicence: MIT\narchitecture: ViT-L-14\npretrained: openai\n"
     with pytest.raises(ConfigError, match="Write 'ViT-L-14-quickgelu'"):
         load_model("m", workspace(tmp_path, model=wrong))
 
 
 def test_binding_takes_the_models_of_the_run_unless_it_names_its_own():
-    binding = {"scenes": 4, "models": ["mini-if"]}
-    run = load_run(demo(binding=binding), ROOT)
-    assert (run.binding.models, run.binding.baselines) == (["mini-if"], ["mini-clip"])
-    assert load_run(demo(binding=None), ROOT).binding is None
+    binding = {"examples_per_task": 4, "models": ["mini-if"]}
+    run = load_run(demo(attribute_binding=binding), ROOT)
+    assert (run.attribute_binding.models, run.attribute_binding.baselines) == (["mini-if"], ["mini-clip"])
+    assert load_run(demo(attribute_binding=None), ROOT).attribute_binding is None
 
 
 def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
     lines = (ROOT / "config" / "config.yaml").read_text().splitlines()
-    seeds = next(line for line in lines if line.startswith("# seeds:")).removeprefix("# ")
-    first = lines.index("# run: appendix-f")
+    seeds = next(line for line in lines if line.startswith("# noise_seeds:")).removeprefix("# ")
+    first = lines.index("# name: appendix-f")
     block = [line.removeprefix("# ") for line in lines[first : first + 7]]
     run = load_run(yaml.safe_load("\n".join([seeds, *block])), ROOT)
-    assert len(run.seeds) > 1
+    assert len(run.noise_seeds) > 1
     scorings = Experiment(run, ROOT).unpruned
     assert {(s.model, s.dataset, s.first, s.policy.max_scores) for s in scorings} == {
         (model, "imagenet", 64, 500) for model in ("deepfloyd-if-i-xl", "deepfloyd-if-ii")
@@ -115,16 +115,18 @@ def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
 
 
 def test_binding_without_a_scene_or_with_colours_of_its_own_is_refused():
-    assert refusal(binding={"scenes": 0}).startswith(
-        "config/demo.yaml: 'binding.scenes': found 0, expected greater than or equal to 1."
+    assert refusal(attribute_binding={"examples_per_task": 0}).startswith(
+        "config/demo.yaml: 'attribute_binding.examples_per_task': found 0, expected greater than or equal to 1."
     )
-    assert "unknown key 'colours' in 'binding'" in refusal(binding={"scenes": 4, "colours": 9})
+    assert "unknown key 'colours' in 'attribute_binding'" in refusal(
+        attribute_binding={"examples_per_task": 4, "colours": 9}
+    )
 
 
-@pytest.mark.parametrize("key", ["efficiency", "unpruned"])
+@pytest.mark.parametrize("key", ["figure2_efficiency", "full_scoring"])
 def test_a_single_unpruned_image_has_no_other_half_and_is_refused(key):
-    entry = {"model": "mini-sd", "dataset": "digits", "images": 1, "draws": 5}
-    assert f"'{key}[0].images': found 1, expected greater than or equal to 2" in refusal(**{key: [entry]})
+    entry = {"model": "mini-sd", "dataset": "digits", "n_images": 1, "draws": 5}
+    assert f"'{key}[0].n_images': found 1, expected greater than or equal to 2" in refusal(**{key: [entry]})
 
 
 def test_misspelt_key_names_the_nearest_the_file_and_the_legal_ones():
@@ -140,14 +142,14 @@ def test_mistake_in_a_file_names_its_line(tmp_path):
     root = workspace(tmp_path, dataset=DATASET.replace("digits}", "digits, pth: x}"))
     with pytest.raises(ConfigError, match="^config/datasets/d.yaml, line 2: unknown key 'pth' in 'source'"):
         load_dataset("d", root)
-    (root / "run.yaml").write_text("run: x\nmodels: [m]\ndatasets:\n  - e\n")
+    (root / "run.yaml").write_text("name: x\nmodels: [m]\ndatasets:\n  - e\n")
     (root / "config/models/m.yaml").write_text(MODEL + "path: x\n")
     with pytest.raises(ConfigError, match="^run.yaml, line 4: unknown dataset 'e'"):
         load_run("run.yaml", root)
 
 
 def test_every_mistake_is_reported_at_once():
-    assert len(refusal(images=0, device="gpu", policy={"min_scores": 1}).splitlines()) == 3
+    assert len(refusal(max_images=0, device="gpu", policy={"min_scores": 1}).splitlines()) == 3
 
 
 def test_unknown_model_lists_the_known_ones_nearest_first_and_where_to_add_it():
@@ -170,13 +172,13 @@ def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"images": "many"}, "'images': found 'many', expected integer"),
-        ({"images": True}, "'images': found True, expected integer"),
+        ({"max_images": "many"}, "'max_images': found 'many', expected integer"),
+        ({"max_images": True}, "'max_images': found True, expected integer"),
         ({"models": "mini-sd"}, "'models': found 'mini-sd', expected a list. Write e.g. [mini-sd]"),
         ({"models": []}, "'models': found [], expected at least 1 entry"),
         ({"baselines": None}, "'baselines': found nothing, expected a list"),
         ({"datasets": [7]}, "'datasets[0]': found 7, expected text. Put it in quotes"),
-        ({"run": "My Run"}, "'run': found 'My Run', expected lower-case letters, digits and hyphens"),
+        ({"name": "My Run"}, "'name': found 'My Run', expected lower-case letters, digits and hyphens"),
         ({"device": "gpu"}, "'device': found 'gpu', expected auto, cpu, cuda or cuda:N"),
         ({"policy": 3}, "'policy': found 3, expected a block of keys"),
         ({"policy": {"kind": "ttests"}}, "expected ttest or full or stages. Did you mean 'ttest'?"),
@@ -184,17 +186,26 @@ def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
         ({"policy": {"min_scores": 1}}, "'policy.min_scores': found 1, expected greater than or equal to 2"),
         ({"policy": {"max_scores": 19}}, "max_scores is 19, expected at least min_scores, which is 20"),
         ({"weighting": {"kind": "simpel"}}, "Did you mean 'simple'?"),
-        ({"seeds": [1, 1]}, "'seeds' holds 1 twice"),
+        ({"noise_seeds": [1, 1]}, "'noise_seeds' holds 1 twice"),
         ({"models": ["mini-sd", "mini-sd"]}, "'models' holds 'mini-sd' twice"),
-        ({"models": ["mini-sd"]}, "'denoised[1].model' is 'mini-if', expected one of 'models': mini-sd."),
-        ({"images": 10}, "'efficiency[0].images' is 16, expected at most 'images', which is 10"),
-        ({"binding": {"scenes": 2, "models": ["mini-x", "mini-x"]}}, "'binding.models' holds 'mini-x' twice"),
-        ({"binding": {"samples": 4}}, "'binding': found neither `scenes` nor `lewis`, expected one"),
-        ({"run": "store"}, "'store' is 'results/store', inside the run's folder 'results/store'"),
+        ({"models": ["mini-sd"]}, "'figure3_denoised[1].model' is 'mini-if', expected one of 'models': mini-sd."),
+        ({"max_images": 10}, "'figure2_efficiency[0].n_images' is 16, expected at most 'max_images', which is 10"),
+        (
+            {"attribute_binding": {"examples_per_task": 2, "models": ["mini-x", "mini-x"]}},
+            "'attribute_binding.models' holds 'mini-x' twice",
+        ),
+        (
+            {"attribute_binding": {"render_spp": 4}},
+            "'attribute_binding': found neither `examples_per_task` nor `lewis`, expected one",
+        ),
+        ({"name": "store"}, "'store' is 'results/store', inside the run's folder 'results/store'"),
         ({"store": "results/../results/demo/s"}, "inside the run's folder 'results/demo'"),
         ({"store": str(Path("results/demo/s").resolve())}, "inside the run's folder 'results/demo'"),
         ({"results": str(Path("results").resolve()), "store": "./results/demo"}, "inside the run's folder '/"),
-        ({"denoised": [{"model": "mini-sd", "images": 1}]}, "key 'dataset' is missing in 'denoised[0]'"),
+        (
+            {"figure3_denoised": [{"model": "mini-sd", "n_images": 1}]},
+            "key 'dataset' is missing in 'figure3_denoised[0]'",
+        ),
     ],
 )
 def test_wrong_values_are_named_with_what_is_expected(changes, expected):
@@ -244,8 +255,8 @@ def test_legal_stages_are_accepted():
         ("a {}.", "a photo.", "found 'a photo.', expected exactly one {}"),
         ("a {}.", "{} or {}", "found '{} or {}', expected exactly one {}"),
         ("a {}.", "{name} {}", "no other braces"),
-        ("classnames", "template: 1\nclassnames", "'template' is 1, expected 0 to 0"),
-        ("classnames", "trained_on: [n]\nclassnames", "line 5: unknown model 'n'"),
+        ("classnames", "prompt_template: 1\nclassnames", "'prompt_template' is 1, expected 0 to 0"),
+        ("classnames", "seen_by_models: [n]\nclassnames", "line 5: unknown model 'n'"),
         ("kind: digits", "kind: parket", "'source.kind': found 'parket', expected digits or parquet or folder or hub"),
         ("kind: digits", "kind: folder", "line 2: key 'path' is missing in 'source'"),
         ("kind: digits", "path: x", "line 2: key 'kind' is missing in 'source'"),
@@ -263,21 +274,29 @@ def test_legal_stages_are_accepted():
         ("source: {kind: digits}", "sources: [{kind: digits}, {kind: tar}]", "'sources[1].kind': found 'tar'"),
         (
             "kind: digits",
-            "kind: archive, layout: idx, files: [{url: 'http://x/y'}]",
-            "layout 'idx' with 1 files, expected 2",
+            "kind: archive, format: idx, files: [{url: 'http://x/y'}]",
+            "format 'idx' with 1 files, expected 2",
         ),
         (
             "kind: digits",
-            "kind: archive, layout: listed, files: [{url: 'http://x/y'}]",
-            "'listing' and layout 'listed'",
+            "kind: archive, format: listed, files: [{url: 'http://x/y'}]",
+            "'listing' and format 'listed'",
         ),
-        ("kind: digits", "kind: archive, layout: svhn, files: [{url: 'ftp://x'}]", "an address that starts with http"),
-        ("kind: digits", "kind: archive, layout: svhn, files: [{url: 'http://x', digest: md4}]", "sha256: or md5:"),
-        ("classnames", "keys: [a, a]\nclassnames", "found 1 different keys, expected one for each of the 2"),
-        ("classnames", "paper_template: 3\nclassnames", "'paper_template' is 3, expected 0 to 0"),
-        ("classnames", "cues: '(x'\nclassnames", "which is no regular expression"),
-        ("classnames", "cues: '(?P<shape>x)'\nclassnames", "expected the groups (?P<shape>...) and (?P<texture>...)"),
-        ("classnames", "conflict_only: true\nclassnames", "'conflict_only' needs 'cues'"),
+        ("kind: digits", "kind: archive, format: svhn, files: [{url: 'ftp://x'}]", "an address that starts with http"),
+        ("kind: digits", "kind: archive, format: svhn, files: [{url: 'http://x', digest: md4}]", "sha256: or md5:"),
+        (
+            "classnames",
+            "source_classnames: [a, a]\nclassnames",
+            "found 1 different 'source_classnames', expected one for each of the 2",
+        ),
+        ("classnames", "paper_prompt_template: 3\nclassnames", "'paper_prompt_template' is 3, expected 0 to 0"),
+        ("classnames", "cue_pattern: '(x'\nclassnames", "which is no regular expression"),
+        (
+            "classnames",
+            "cue_pattern: '(?P<shape>x)'\nclassnames",
+            "expected the groups (?P<shape>...) and (?P<texture>...)",
+        ),
+        ("classnames", "exclude_non_conflict: true\nclassnames", "'exclude_non_conflict' needs 'cue_pattern'"),
         ("title: Two", "title: Two\ntitle: Three", "line 2: 'title' is also on line 1"),
         ("title: Two", "title: [", "config/datasets/d.yaml: is not YAML"),
     ],

@@ -61,11 +61,11 @@ def test_shape_and_texture_come_from_the_file_name_two_digits_and_all():
 def test_all_images_are_1280_and_those_with_a_conflict_1200():
     table = whole_set()
     assert len(table) == 1280
-    every, conflicts = add_cue_labels(table, sample()), add_cue_labels(table, sample(conflict_only=True))
+    every, conflicts = add_cue_labels(table, sample()), add_cue_labels(table, sample(exclude_non_conflict=True))
     assert len(every) == 1280 and len(conflicts) == 1200
     assert (every.groupby(["shape_label", "texture_label"]).size() == 5).all()
     assert (conflicts["shape_label"] != conflicts["texture_label"]).all()
-    assert len(load_test_images(sample(conflict_only=True), 100, 0, ROOT)) == 14
+    assert len(load_test_images(sample(exclude_non_conflict=True), 100, 0, ROOT)) == 14
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_items_carry_both_labels_to_the_predictions():
 
 
 CONFIG = {
-    "run": "cues", "models": ["mini-sd"], "datasets": ["cue_conflict"], "images": 16, "device": "cpu",
+    "name": "cues", "models": ["mini-sd"], "datasets": ["cue_conflict"], "max_images": 16, "device": "cpu",
     "policy": {"min_scores": 2, "max_scores": 3},
 }  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_every_model_and_seed_has_its_export_and_a_figure_is_made(tmp_path: Path
     changes = {
         "baselines": ["mini-clip"],
         "datasets": ["cue_conflict", "digits"],
-        "seeds": [3, 5],
+        "noise_seeds": [3, 5],
         "results": str(tmp_path),
     }
     published = Publication(Experiment(load_run({**CONFIG, **changes}, ROOT), ROOT), lambda: False, "snakemake")

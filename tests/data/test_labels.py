@@ -10,11 +10,11 @@ def dataset(names: list[str], keys: list[str] | None = None) -> Dataset:
     values = {
         "title": "Things",
         "classnames": names,
-        "templates": ["a {}."],
+        "prompt_templates": ["a {}."],
         "licence": "MIT",
         "source": {"kind": "digits"},
     }
-    return Dataset.model_validate({**values, "keys": keys or []})
+    return Dataset.model_validate({**values, "source_classnames": keys or []})
 
 
 def order(ours: Dataset, theirs: list[str]) -> list[str]:

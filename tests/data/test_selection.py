@@ -28,7 +28,7 @@ def picture(seed: int) -> bytes:
 
 
 def dataset(**source) -> Dataset:
-    values = {"title": "Animals", "classnames": NAMES, "templates": ["a photo of a {}."], "licence": "MIT"}
+    values = {"title": "Animals", "classnames": NAMES, "prompt_templates": ["a photo of a {}."], "licence": "MIT"}
     return Dataset.model_validate({**values, "source": source})
 
 

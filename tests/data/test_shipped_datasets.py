@@ -46,24 +46,24 @@ ORDER = {
 def test_template_and_size_are_the_papers(name):
     dataset = load_dataset(name, ROOT)
     if name == "svhn":
-        assert dataset.paper_template is None and dataset.test_size == 26032
+        assert dataset.paper_prompt_template is None and dataset.test_size == 26032
         return
-    assert dataset.paper_template == dataset.template
-    assert (dataset.test_size, dataset.templates[dataset.template]) == FACTS[name]
+    assert dataset.paper_prompt_template == dataset.prompt_template
+    assert (dataset.test_size, dataset.prompt_templates[dataset.prompt_template]) == FACTS[name]
 
 
 @pytest.mark.parametrize("name", ORDER)
 def test_names_stand_in_the_order_of_the_labels(name):
     dataset = load_dataset(name, ROOT)
     for label, key, classname in ORDER[name]:
-        assert (dataset.keys[label], dataset.classnames[label]) == (key, classname)
+        assert (dataset.source_classnames[label], dataset.classnames[label]) == (key, classname)
 
 
 def test_svhns_other_prompts_are_of_the_same_images():
     words, digits = load_dataset("svhn", ROOT), load_dataset("svhn_digits", ROOT)
     assert digits.places == words.places and digits.test_size == words.test_size
-    assert digits.classnames == words.keys and digits.paper_template is None
-    assert digits.templates == ['a street sign of the number: "{}".', 'a photo of the number: "{}".']
+    assert digits.classnames == words.source_classnames and digits.paper_prompt_template is None
+    assert digits.prompt_templates == ['a street sign of the number: "{}".', 'a photo of the number: "{}".']
 
 
 def test_pets_are_in_the_order_of_their_class_ids_not_cats_first():

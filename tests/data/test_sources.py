@@ -152,7 +152,7 @@ def serve(server: DataServer) -> dict[str, dict]:
         "full_numbers/test-00000-of-00001.parquet": parquet("image", "label", [(91, 9)], digits),
     }
     asked["svhn"] = whole("svhn")
-    mixed = {**only("svhn", Hub)["sources"][0], "config": None}
+    mixed = {**only("svhn", Hub)["sources"][0], "subset": None}
     asked["mixed"] = whole("svhn", sources=[], source=mixed)
 
     eurosat = load_dataset("eurosat", ROOT)
@@ -160,7 +160,7 @@ def serve(server: DataServer) -> dict[str, dict]:
     repositories[repository("eurosat", Webdataset)] = shards(
         order, [(eurosat.classnames.index(n), k) for k, n in enumerate(order)]
     )
-    folders = ["Annual Crop", *eurosat.keys[1:]]
+    folders = ["Annual Crop", *eurosat.source_classnames[1:]]
     repositories[repository("eurosat", Hub)] = {
         "data/test-00000-of-00001.parquet": parquet("image", "label", [(k, k) for k in range(10)], folders)
     }
@@ -180,8 +180,8 @@ def serve(server: DataServer) -> dict[str, dict]:
 
     caltech = load_dataset("caltech101", ROOT)
     upper = ["background_google", "faces", "faces_easy", "leopards", "motorbikes"]
-    ascii_order = [name.capitalize() for name in upper] + [key for key in caltech.keys if key not in upper]
-    rows = [(caltech.keys.index(name.lower()), k) for k, name in enumerate(ascii_order)]
+    ascii_order = [name.capitalize() for name in upper] + [key for key in caltech.source_classnames if key not in upper]
+    rows = [(caltech.source_classnames.index(name.lower()), k) for k, name in enumerate(ascii_order)]
     repositories[repository("caltech101", Webdataset)] = shards(ascii_order, rows[:50], rows[50:])
     asked["caltech101"] = whole("caltech101")
 

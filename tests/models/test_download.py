@@ -27,7 +27,14 @@ OTHER = {"hub": "mirror/sd", "revision": REVISION}
 
 
 def diffusion(**changes) -> Diffusion:
-    values = {"kind": "diffusion", "title": "SD", "licence": "MIT", "hub": "owner/sd", "revision": REVISION, "size": 32}
+    values = {
+        "kind": "diffusion",
+        "title": "SD",
+        "licence": "MIT",
+        "hub": "owner/sd",
+        "revision": REVISION,
+        "resolution": 32,
+    }
     return Diffusion.model_validate({**values, "dtype": "float32", **changes})
 
 

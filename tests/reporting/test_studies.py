@@ -192,7 +192,7 @@ def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
         to_markdown([tables.layout_transfer(empty[1], [])]),
         to_markdown([tables.layout_combined(empty[2], ABLATIONS, [])]),
     ]
-    assert all("`unpruned`" in text for text in texts) and "16.1" in texts[2]
+    assert all("`full_scoring`" in text for text in texts) and "16.1" in texts[2]
 
 
 def cost_file(root: Path, model: str, shard: str, **facts: object) -> str:

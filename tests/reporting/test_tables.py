@@ -258,11 +258,11 @@ def test_latex_escapes_what_latex_would_read() -> None:
 
 def test_a_command_in_a_note_can_be_copied_from_latex() -> None:
     command = "snakemake --configfile=a_b.yaml --config 'm=[x, y]' -- r/p.parquet"
-    latex = latex_text(f"**1** – 5 % missing. `{command}`, see `unpruned`.")
+    latex = latex_text(f"**1** – 5 % missing. `{command}`, see `full_scoring`.")
     code = (
         r"snakemake -{}-configfile=a\_b.yaml -{}-config \textquotesingle{}m=[x, y]\textquotesingle{} -{}- r/p.parquet"
     )
-    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{unpruned}}."
+    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{full_scoring}}."
     assert "`" not in latex
 
 

@@ -49,7 +49,7 @@ def test_a_walltime_that_is_exceeded(cluster, work, state):
         "TIMEOUT": ["score:slurm_partition=gpu", "score:runtime=attempt"],
         "FAILED": ["score:slurm_partition=gpu", "score:runtime=attempt + 1", "score:slurm_extra=--signal=TERM@5"],
     }
-    run = work.start(*QUICK, "--set-resources", *asked[state], "--config", "flush_calls=100000")
+    run = work.start(*QUICK, "--set-resources", *asked[state], "--config", "flush_every=100000")
 
     def has_local_jobs() -> bool:
         return len(work.workers()) == 2 and sum("calls/s" in text for text in work.slurm_logs("score")) >= 2

@@ -10,7 +10,7 @@ from diffzero.utils.io import write_json
 
 def model(folder: Path) -> Diffusion:
     """The settings of a model in a local folder."""
-    settings = {"kind": "diffusion", "title": "M", "licence": "MIT", "size": 32, "dtype": "float32"}
+    settings = {"kind": "diffusion", "title": "M", "licence": "MIT", "resolution": 32, "dtype": "float32"}
     return Diffusion(**settings, path=str(folder.resolve()))
 
 

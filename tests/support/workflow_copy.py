@@ -17,15 +17,21 @@ ROOT = Path(__file__).parents[2]
 
 
 CONFIG = {
-    "run": "tiny",
+    "name": "tiny",
     "models": ["mini-sd"],
     "baselines": ["mini-clip"],
     "datasets": ["digits"],
-    "images": 3,
-    "shard_images": 13,  # of 25 scenes: two shards
+    "max_images": 3,
+    "max_images_per_job": 13,  # of 25 scenes: two shards
     "device": "cpu",
     "policy": {"max_scores": 24},
-    "binding": {"scenes": 2, "resolution": 32, "samples": 4, "baselines": [], "policy": {"max_scores": 20}},
+    "attribute_binding": {
+        "examples_per_task": 2,
+        "render_resolution": 32,
+        "render_spp": 4,
+        "baselines": [],
+        "policy": {"max_scores": 20},
+    },
 }
 
 

@@ -53,7 +53,7 @@ def test_a_lease_without_room_leaves_nothing_that_the_next_worker_would_wait_for
 
 def test_a_run_whose_disk_is_full_says_so_in_one_message_and_goes_on_once_there_is_room(copy, small_disk):
     folder = small_disk / "results"
-    config = {"run": "full", "models": ["mini-sd"], "datasets": ["digits"], "images": 2, "device": "cpu"}
+    config = {"name": "full", "models": ["mini-sd"], "datasets": ["digits"], "max_images": 2, "device": "cpu"}
     config |= {"policy": {"kind": "full", "max_scores": 2}, "results": str(folder), "store": str(small_disk / "store")}
     inputs = [str(folder / "full" / "inputs" / "mini-sd" / "digits" / name) for name in ("x.npy", "text.safetensors")]
     done = snakemake(copy, *inputs, config=config)

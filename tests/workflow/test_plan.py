@@ -54,7 +54,7 @@ def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them
 
 def test_more_attempts_ask_for_more_up_to_the_sites_limit():
     model = Diffusion(
-        kind="diffusion", title="m", licence="l", path="p", size=64, dtype="float16", parameters=860, gflops=803
+        kind="diffusion", title="m", licence="l", path="p", resolution=64, dtype="float16", parameters=860, gflops=803
     )
     asked = [resources.score_minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
     assert asked == sorted(asked) and asked[1] >= 2 * asked[0] - 1 and asked[-1] == 240
@@ -88,18 +88,18 @@ def test_the_plan_counts_what_is_computed_before_scoring(tmp_path):
     pixels = 2 * 400 * (32**2 + 24**2)
     assert hours["latents"] == pytest.approx(pixels / 1e6 * 4500 / 20 / 3600)
     assert hours["baselines"] == pytest.approx(2 * 400 * 2 * 160 / 20 / 3600) and hours["text"] > 0
-    assert "latents 0." in to_markdown(make_plan(run), run.run.plan)
+    assert "latents 0." in to_markdown(make_plan(run), run.run.cost_estimate)
 
 
 CONFIG = {
-    "run": "planned",
+    "name": "planned",
     "models": ["mini-sd"],
     "datasets": ["digits"],
-    "images": 400,
-    "shard_images": 50,
+    "max_images": 400,
+    "max_images_per_job": 50,
     "device": "cpu",
     "policy": {"max_scores": 200},
-    "plan": {"device": "cpu", "gpus": 2, "start_seconds": 10.0},
+    "cost_estimate": {"device": "cpu", "gpus": 2, "start_seconds": 10.0},
 }
 
 
@@ -148,14 +148,14 @@ def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path
     assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_source
     undecided = everything.groupby("image")["draw"].max().eq(199).mean()
     assert after.expected.undecided == pytest.approx(undecided, abs=0.1)
-    text = to_markdown(planned, experiment(tmp_path).run.plan)
+    text = to_markdown(planned, experiment(tmp_path).run.cost_estimate)
     assert "100 images measured" in text and "**2,500,000**" in text and "guess" not in text
 
 
 def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_within_ten_percent(tmp_path):
     pilot, real = (pd.read_parquet(ROOT / "tests" / "files" / "plan" / f"{run}.parquet") for run in ("pilot", "real"))
     write(tmp_path, "pilot", pilot, 100)
-    run = experiment(tmp_path, images=25, policy={"max_scores": 100})
+    run = experiment(tmp_path, max_images=25, policy={"max_scores": 100})
     before = make_plan(run)
     assert before.estimates[0].expected.source == "8 images measured"
     assert before.estimates[0].calls == pytest.approx(len(real), rel=0.1)
@@ -164,22 +164,22 @@ def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_withi
     after = make_plan(run)
     assert after.estimates[0].calls == after.stored == len(real)
     assert after.estimates[0].hours_left == 0 and after.schedules[2].jobs == 0
-    assert "0 hours remain" in to_markdown(after, run.run.plan)
+    assert "0 hours remain" in to_markdown(after, run.run.cost_estimate)
 
 
 def test_scores_of_another_seed_measure_a_race_and_pay_for_nothing(tmp_path):
     write(tmp_path, "pilot", raced(range(20), 200), 200)
-    planned = make_plan(experiment(tmp_path, seeds=[1]))
+    planned = make_plan(experiment(tmp_path, noise_seeds=[1]))
     assert planned.estimates[0].expected.source == "20 images measured" and planned.stored == 0
 
 
 def test_no_more_images_are_planned_than_a_data_set_has(tmp_path):
-    run = experiment(tmp_path, datasets=["dtd"], images=10**6)
+    run = experiment(tmp_path, datasets=["dtd"], max_images=10**6)
     assert make_plan(run).estimates[0].images == run.dataset("dtd").test_size == 1880
 
 
 def test_any_device_will_do_whose_speed_is_measured_and_another_is_named_with_those_that_will(tmp_path):
-    run = experiment(tmp_path, plan={"device": "Toy 3000"})
+    run = experiment(tmp_path, cost_estimate={"device": "Toy 3000"})
     with pytest.raises(PlanError, match="found 'Toy 3000'.*H200"):
         make_plan(run)
     write(tmp_path, "pilot", raced(range(20), 200), 200, device="Maker's Toy 3000 Pro")
@@ -187,23 +187,25 @@ def test_any_device_will_do_whose_speed_is_measured_and_another_is_named_with_th
 
 
 def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
-    figure = [{"model": "mini-sd", "dataset": "digits", "images": 8, "draws": 30}]
-    run = experiment(tmp_path, efficiency=figure)
+    figure = [{"model": "mini-sd", "dataset": "digits", "n_images": 8, "draws": 30}]
+    run = experiment(tmp_path, figure2_efficiency=figure)
     rows = [
-        line for line in to_markdown(make_plan(run), run.run.plan).splitlines() if line.startswith("| mini-sd | digits")
+        line
+        for line in to_markdown(make_plan(run), run.run.cost_estimate).splitlines()
+        if line.startswith("| mini-sd | digits")
     ]
     assert len(rows) == 3 == len(set(rows))
 
 
 def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is_warned_of(tmp_path):
-    few = {"shard_calls": 10 * 60 * 20}  # of ten classes, three times min_scores
+    few = {"max_calls_per_job": 10 * 60 * 20}  # of ten classes, three times min_scores
     run = experiment(tmp_path, **few)
-    assert len(run.shards(run.main[0])) == 20 and run.guessed_calls_a_shard(run.main[0]) == few["shard_calls"]
-    assert len(experiment(tmp_path).shards(run.main[0])) == 8, "shard_images is the smaller one"
-    assert len(experiment(tmp_path, shard_calls=1).shards(run.main[0])) == 400, "an image is not divided"
+    assert len(run.shards(run.main[0])) == 20 and run.guessed_calls_a_shard(run.main[0]) == few["max_calls_per_job"]
+    assert len(experiment(tmp_path).shards(run.main[0])) == 8, "max_images_per_job is the smaller one"
+    assert len(experiment(tmp_path, max_calls_per_job=1).shards(run.main[0])) == 400, "an image is not divided"
     minutes = 60 * make_plan(run).estimates[0].hours / 20
     for walltime, warned in ((int(minutes) + 1, False), (int(minutes / 2) + 1, True)):
-        assert ("Lower `shard_calls`" in to_markdown(make_plan(run), run.run.plan, walltime)) == warned
+        assert ("Lower `max_calls_per_job`" in to_markdown(make_plan(run), run.run.cost_estimate, walltime)) == warned
 
 
 def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
@@ -222,7 +224,7 @@ def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
     assert continued.sum() >= len(long) * 0.9
 
 
-SCENES = {"binding": {"scenes": 10, "policy": {"max_scores": 200}}}
+SCENES = {"attribute_binding": {"examples_per_task": 10, "policy": {"max_scores": 200}}}
 
 
 def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, float]:
@@ -244,7 +246,7 @@ def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_ra
     estimate = make_plan(planned).estimates[-1]
     assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
     assert (estimate.floor, estimate.most) == (200 * 2 * 20, 200 * 2 * 200)
-    text = to_markdown(make_plan(planned), planned.run.plan)
+    text = to_markdown(make_plan(planned), planned.run.cost_estimate)
     assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
 
 
@@ -271,7 +273,7 @@ def test_longer_shards_start_fewer_jobs_and_lose_the_balance(tmp_path):
 
 def test_a_device_that_was_not_measured_is_planned_by_flops(tmp_path):
     write(tmp_path, "pilot", raced(range(20), 200), 200)
-    estimate = make_plan(experiment(tmp_path, plan={"device": "H100"})).estimates[0]
+    estimate = make_plan(experiment(tmp_path, cost_estimate={"device": "H100"})).estimates[0]
     assert "TFLOP/s" in estimate.speed_source and estimate.expected.source == "20 images measured"
     model = yaml.safe_load((ROOT / "config" / "models" / "stable-diffusion-v1-4.yaml").read_text())
     assert resources.calls_per_second(Diffusion(**model), 312, 0.3) == pytest.approx(312e3 * 0.3 / 803)

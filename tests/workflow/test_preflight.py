@@ -25,8 +25,15 @@ from diffzero.workflow.preflight import DOWNLOAD, MISSING, THERE, Missing, requi
 from hub_server import REVISION, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
-SD = {"kind": "diffusion", "title": "S", "licence": "OpenRAIL", "size": 32, "dtype": "float32", "revision": REVISION}
-DATASET = {"title": "D", "classnames": ["cat", "dog"], "templates": ["a {}."], "licence": "CC BY 4.0"}
+SD = {
+    "kind": "diffusion",
+    "title": "S",
+    "licence": "OpenRAIL",
+    "resolution": 32,
+    "dtype": "float32",
+    "revision": REVISION,
+}
+DATASET = {"title": "D", "classnames": ["cat", "dog"], "prompt_templates": ["a {}."], "licence": "CC BY 4.0"}
 HUB = {"kind": "hub", "repo": "owner/pets", "revision": REVISION, "split": "test", "image": "i", "label": "l"}
 BIG = b"x" * 2_000_000
 
@@ -73,7 +80,7 @@ def root(tmp_path, fake_hub) -> Path:
 
 
 def needs(root: Path, models: list[str], datasets: tuple[str, ...] = ("mine",), **more) -> dict[str, preflight.Need]:
-    run = load_run({"run": "x", "models": models, "datasets": list(datasets), **more}, root)
+    run = load_run({"name": "x", "models": models, "datasets": list(datasets), **more}, root)
     return {need.name: need for need in preflight.check(Experiment(run, root))}
 
 
@@ -210,7 +217,7 @@ def snakemake(root: Path, config: dict, *targets: str, **environment: str) -> su
 
 def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub):
     fake_hub.repositories["models", "owner/open"] = {"model_index.json": b"{}", "unet/model.safetensors": BIG}
-    config = {"run": "x", "models": ["mini-sd", "open"], "baselines": ["mini-clip"], "datasets": ["digits"]}
+    config = {"name": "x", "models": ["mini-sd", "open"], "baselines": ["mini-clip"], "datasets": ["digits"]}
     environment = {
         "HF_ENDPOINT": fake_hub.url,
         "HF_HOME": str(tmp_path / "home"),
@@ -238,14 +245,14 @@ def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub
 
 def test_both_kinds_of_baseline_run_from_their_weights_and_stand_in_the_tables(copy):
     config = {
-        "run": "b",
+        "name": "b",
         "models": ["mini-sd"],
         "baselines": ["mini-clip", "tiny-resnet"],
         "datasets": ["digits", "fashion"],
     }
     folder = "results/b/baselines"
     files = [f"{folder}/tiny-resnet/digits/via-none.parquet", f"{folder}/mini-clip/digits/via-24.parquet"]
-    done = snakemake(copy, config | {"images": 8, "device": "cpu"}, *files)
+    done = snakemake(copy, config | {"max_images": 8, "device": "cpu"}, *files)
     assert done.returncode == 0, done.stderr[-4000:]
     ours, clips = (pd.read_parquet(copy / file) for file in files)
     assert set(clips.columns) == set(ours.columns) - {"top5"} and list(ours["item"]) == list(clips["item"])
@@ -254,7 +261,7 @@ def test_both_kinds_of_baseline_run_from_their_weights_and_stand_in_the_tables(c
         and (ours["top5"] >= ours["correct"]).all()
         and ours["prediction"].between(0, 9).all()
     )
-    done = snakemake(copy, config | {"images": 8, "device": "cpu"}, "tables")
+    done = snakemake(copy, config | {"max_images": 8, "device": "cpu"}, "tables")
     assert done.returncode == 0, done.stderr[-4000:]
     table = (copy / "results" / "b" / "tables" / "table1.md").read_text()
     assert "| digits | tiny-resnet |" in table and "tiny-resnet on digits: top-5 accuracy" in table

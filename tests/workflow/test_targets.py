@@ -17,23 +17,23 @@ from small_figures import confusion, paired
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
-    "run": "tiny",
+    "name": "tiny",
     "models": ["mini-sd", "mini-if"],
     "baselines": ["mini-clip"],
     "datasets": ["digits", "fashion"],
-    "images": 20,
-    "shard_images": 10,
-    "binding": {"scenes": 2},
-    "efficiency": [{"model": "mini-sd", "dataset": "digits", "images": 4, "draws": 8}],
-    "unpruned": [
-        {"model": "mini-sd", "dataset": "digits", "images": 20, "draws": 40},
-        {"model": "mini-if", "dataset": "fashion", "images": 5, "draws": 8},
+    "max_images": 20,
+    "max_images_per_job": 10,
+    "attribute_binding": {"examples_per_task": 2},
+    "figure2_efficiency": [{"model": "mini-sd", "dataset": "digits", "n_images": 4, "draws": 8}],
+    "full_scoring": [
+        {"model": "mini-sd", "dataset": "digits", "n_images": 20, "draws": 40},
+        {"model": "mini-if", "dataset": "fashion", "n_images": 5, "draws": 8},
     ],
-    "variants": [
-        {"model": "mini-sd", "dataset": "digits", "reduced": 4},
-        {"model": "mini-if", "dataset": "digits", "template": 0},
+    "ablations": [
+        {"model": "mini-sd", "dataset": "digits", "downsample_to": 4},
+        {"model": "mini-if", "dataset": "digits", "prompt_template": 0},
     ],
-    "samples": [{"model": "mini-sd", "dataset": "digits"}],
+    "figure6_samples": [{"model": "mini-sd", "dataset": "digits"}],
 }
 
 
@@ -97,12 +97,12 @@ def test_under_another_weighting_races_that_drop_classes_are_missing_and_unprune
     stages = {"kind": "stages", "stages": [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]}
     for policy in ({"kind": "ttest"}, stages):
         before = publication(tmp_path, True, policy=policy).experiment
-        after = publication(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "rate": 5.0})
+        after = publication(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "decay": 5.0})
         touch(*(shard for scoring in before.scorings.values() for shard in before.shards(scoring)))
         assert not after.sources("classification", "binding", "variants"), "their shards are other files"
         assert len(after.unpruned()) == 2 and "efficiency-mini-sd-digits" in after.stems()
         race = after.experiment.main[0].race
-        assert race.endswith("-heuristic-5") and after.experiment.main[0].params()["weighting"]["rate"] == 5
+        assert race.endswith("-heuristic-5") and after.experiment.main[0].params()["weighting"]["decay"] == 5
     full = publication(tmp_path, True, policy={"kind": "full", "max_scores": 30}).experiment.main[0]
     assert full.race == "shared-full-30" and full.params()["weighting"] is None
 
@@ -143,10 +143,10 @@ def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path:
     [
         ([], []),
         (["config/config.yaml"], []),
-        (["config/config.yaml"], ["run=trial", "images=64"]),
+        (["config/config.yaml"], ["name=trial", "max_images=64"]),
         (["config/demo.yaml"], []),
         (["config/demo.yaml"], ["models=[mini-sd, mini-if]"]),
-        (["config/demo.yaml", "my run.yaml"], ["run=it's"]),
+        (["config/demo.yaml", "my run.yaml"], ["name=it's"]),
     ],
 )  # fmt: skip
 def test_the_command_that_is_printed_means_the_same_run_to_snakemake_whatever_target_follows(files, overrides) -> None:

@@ -157,7 +157,7 @@ def test_a_deleted_run_is_made_anew_without_a_call_and_byte_for_byte(finished):
     before, scored = tables(finished), costs(finished)
     shutil.rmtree(finished / "results" / "tiny")
     shutil.rmtree(finished / ".snakemake")
-    other_shards = {**CONFIG, "shard_images": 6, "batch_size": 17}
+    other_shards = {**CONFIG, "max_images_per_job": 6, "batch_size": 17}
     done = snakemake(finished, "tables", config=other_shards)
     assert done.returncode == 0, done.stderr[-4000:]
     assert costs(finished)["calls"].sum() == 0
@@ -191,7 +191,7 @@ def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, f
     ids=["misspelt key", "unknown model", "unknown data set"],
 )
 def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, words):
-    message = refused(snakemake(copy, "-n", config={**CONFIG, "run": "wrong", **change}))
+    message = refused(snakemake(copy, "-n", config={**CONFIG, "name": "wrong", **change}))
     assert all(word in message for word in words), message
     assert not (copy / "results" / "wrong").exists()
 
@@ -202,7 +202,7 @@ def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
     (models / "changing.yaml").write_text(
         (models / "mini-sd.yaml").read_text().replace("resources/models/mini-sd", "weights")
     )
-    config = {"run": "changing", "models": ["changing"], "datasets": ["digits"], "images": 2, "device": "cpu"}
+    config = {"name": "changing", "models": ["changing"], "datasets": ["digits"], "max_images": 2, "device": "cpu"}
     config |= {"policy": {"kind": "full", "max_scores": 2}, "store": "results/changing-store"}
     store, scores = copy / "results" / "changing-store", []
     for _ in range(2):
@@ -242,14 +242,20 @@ def test_after_a_kill_make_demo_tells_how_to_unlock_and_then_goes_on(copy):
 
 
 def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):
-    small = {"run": "broken", "images": 2, "device": "cpu", "policy": {"min_scores": 2, "max_scores": 2}}
+    small = {"name": "broken", "max_images": 2, "device": "cpu", "policy": {"min_scores": 2, "max_scores": 2}}
     models, datasets = copy / "config" / "models", copy / "config" / "datasets"
     (models / "gone.yaml").write_text((models / "mini-sd.yaml").read_text().replace("models/mini-sd", "models/gone"))
     for name, data in (("cat", b"no picture"), ("dog", b"nor this")):
         (copy / "pictures" / name).mkdir(parents=True)
         (copy / "pictures" / name / "1.png").write_bytes(data)
     pictures = {"kind": "folder", "path": "pictures"}
-    settings = {"title": "p", "source": pictures, "classnames": ["cat", "dog"], "templates": ["{}"], "licence": "MIT"}
+    settings = {
+        "title": "p",
+        "source": pictures,
+        "classnames": ["cat", "dog"],
+        "prompt_templates": ["{}"],
+        "licence": "MIT",
+    }
     (datasets / "pictures.yaml").write_text(yaml.safe_dump(settings))
     config = {**small, "models": ["gone"], "datasets": ["digits"]}
     message = refused(snakemake(copy, "--keep-going", "tables", config=config))

@@ -10,5 +10,5 @@ from diffzero.workflow.preflight import check, require, to_text
 configure_logging(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
 needs = check(experiment)
-print(to_text(needs, experiment.run.run), flush=True)
+print(to_text(needs, experiment.run.name), flush=True)
 require(needs)

@@ -10,5 +10,5 @@ from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 images, size = pd.read_parquet(snakemake.input.images), int(snakemake.wildcards.size)
-crops = (crop[None] for crop in iter_crops(images, size, snakemake.params.via))
+crops = (crop[None] for crop in iter_crops(images, size, snakemake.params.downsample_to))
 write_npy_rows(crops, len(images), Path(snakemake.output[0]))

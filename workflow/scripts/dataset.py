@@ -12,9 +12,9 @@ from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 dataset = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)
-seed, stratified = snakemake.params.seed, snakemake.params.stratified
-images = load_test_images(dataset, snakemake.params.images, seed, Path(), stratified)
-prompts = class_prompts(dataset.templates[dataset.template], dataset.classnames)
+seed, stratified = snakemake.params.subset_seed, snakemake.params.stratified
+images = load_test_images(dataset, snakemake.params.max_images, seed, Path(), stratified)
+prompts = class_prompts(dataset.prompt_templates[dataset.prompt_template], dataset.classnames)
 
 write_parquet(images, Path(snakemake.output.images))
 write_json(selection_record(images, seed, stratified), Path(snakemake.output.selection))

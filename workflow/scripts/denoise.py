@@ -25,7 +25,7 @@ with reserve_gpu(params.device) as device:
     )
     pictures = denoise(
         denoiser,
-        pd.read_parquet(source.decisions).head(params.entry["images"]),
+        pd.read_parquet(source.decisions).head(params.entry["n_images"]),
         np.load(source.crops),
         np.load(source.x),
         read_text(Path(source.text), read_prompts(Path(source.prompts))),

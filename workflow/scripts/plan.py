@@ -11,7 +11,7 @@ from diffzero.workflow.plan_report import to_markdown
 
 configure_logging(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
-text = to_markdown(make_plan(experiment), experiment.run.plan, snakemake.params.walltime)
+text = to_markdown(make_plan(experiment), experiment.run.cost_estimate, snakemake.params.walltime)
 path = Path(experiment.folder) / "plan.md"
 write_atomically(path, text.encode())
 print(f"{text}\n({path})")

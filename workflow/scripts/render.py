@@ -10,5 +10,5 @@ from diffzero.utils.logging import configure_logging
 configure_logging(snakemake.log[0])
 params = snakemake.params
 rows = shard_slice(params.scenes, int(snakemake.wildcards.shard), int(snakemake.wildcards.shards))
-table = render_scenes(params.seed, range(rows.start, rows.stop), params.resolution, params.samples)
+table = render_scenes(params.seed, range(rows.start, rows.stop), params.render_resolution, params.render_spp)
 write_parquet(table, Path(snakemake.output[0]))

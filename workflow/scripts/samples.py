@@ -22,11 +22,11 @@ with reserve_gpu(params.device) as device:
     pictures = sample(
         CheckpointRecord.read(Path(source.weights)).verified_path(),
         prompts,
-        entry["images"],
+        entry["images_per_prompt"],
         entry["steps"],
         entry["guidance"],
         params.seed,
-        params.size,
+        params.resolution,
         getattr(torch, params.dtype),
         models.pick_device(device),
     )

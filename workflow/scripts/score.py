@@ -41,7 +41,7 @@ settings = ScoringSettings(
     dtype=params.dtype,
     device=params.device,
     batch_size=params.batch_size,
-    flush_calls=params.flush_calls,
+    flush_calls=params.flush_every,
     store=Path(params.store),
 )
 scores_file, title = Path(snakemake.output.scores), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"

@@ -25,12 +25,12 @@ scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_
 
 def heuristic(rate: float) -> sweeps.Weight:
     """exp(-rate t); a rate of 0 is no weighting at all."""
-    return make_weight_fn(weighting.model_copy(update={"kind": "heuristic", "rate": rate}), schedule)
+    return make_weight_fn(weighting.model_copy(update={"kind": "heuristic", "decay": rate}), schedule)
 
 
 table = sweeps.frontier(items, scores, pruning, fixed_weights(weighting, schedule))
 write_atomically(Path(output.frontier), table.to_csv(index=False, float_format="%.6g").encode())
 figures.save(figures.frontier(table, title), Path(output.frontier_svg).with_suffix(""))
-table = sweeps.sensitivity(items, scores, pruning, weighting.rate, heuristic)
+table = sweeps.sensitivity(items, scores, pruning, weighting.decay, heuristic)
 write_atomically(Path(output.sensitivity), table.to_csv(index=False, float_format="%.6g").encode())
-figures.save(figures.sensitivity(table, weighting.rate, title), Path(output.sensitivity_svg).with_suffix(""))
+figures.save(figures.sensitivity(table, weighting.decay, title), Path(output.sensitivity_svg).with_suffix(""))

@@ -15,5 +15,5 @@ params = snakemake.params
 found, paper = predictions(params.sources), reported(pd.read_csv(snakemake.input.paper))
 table = tables.table1(found, costs(snakemake.input.costs), paper, pd.DataFrame(params.wanted), params.sizes)
 duplicates = {Path(path).parent.name: read_json(Path(path))["duplicates"] for path in snakemake.input.prompts}
-remarks = [*top5_notes(found), *params.absent, *notes(params.trained_on, duplicates)]
+remarks = [*top5_notes(found), *params.absent, *notes(params.seen_by_models, duplicates)]
 table_format.write(table, [tables.layout1(table, remarks, paper)], snakemake.output)

@@ -102,5 +102,5 @@ def combined_correct(models: Sequence[Matrices]) -> NDArray[np.bool_]:
     """
     if any(data.images != models[0].images for data in models):
         raise ValueError("combined weights: found different images, expected the same of every model; give their "
-                         "`unpruned` entries the same number of images.")  # fmt: skip
+                         "`full_scoring` entries the same number of images.")  # fmt: skip
     return cross_fitted(np.concatenate([bucket_errors(data) for data in models], axis=2), models[0].label)

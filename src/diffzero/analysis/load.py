@@ -91,11 +91,11 @@ def reported(paper: pd.DataFrame) -> pd.DataFrame:
     return paper.assign(model=paper["model"].mask(reduced, paper["model"] + "@64"))
 
 
-def notes(trained_on: Mapping[str, list[str]], duplicates: Mapping[str, list[list[int]]]) -> list[str]:
+def notes(seen_by_models: Mapping[str, list[str]], duplicates: Mapping[str, list[list[int]]]) -> list[str]:
     """What a reader of Table 1 must know: which results are not zero-shot, and which classes share a prompt."""
     found = [
         f"{dataset}: {', '.join(models)} were trained on this domain's training images, so their results there are not zero-shot."
-        for dataset, models in trained_on.items()
+        for dataset, models in seen_by_models.items()
         if models
     ]
     return found + [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -33,7 +33,7 @@ class ConfigError(ValueError):
     """A configuration that cannot be run; the message names the file and key, what was found and what is expected."""
 
 
-class Closed(BaseModel):
+class FrozenModel(BaseModel):
     """A block of keys: no others, no guessed types (`"20"` is not 20), no change after loading."""
 
     # The string below each field is the meaning of its key in the schema and in the documentation.
@@ -41,13 +41,17 @@ class Closed(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    # The keys of the block that were renamed, each with its new name.
+    renamed_keys: ClassVar[Mapping[str, str]] = {}
+
     @model_validator(mode="before")
     @classmethod
-    def _no_unknown_key(cls, block: Any) -> Any:
-        """The block as it is. Pydantic's own error for an extra key does not know the legal ones."""
-        for key in block if isinstance(block, Mapping) else ():
-            if key not in cls.model_fields:
-                raise PydanticCustomError("unknown_key", "{key}", {"key": key, "legal": list(cls.model_fields)})
+    def _refuse_unknown_keys(cls, block: object) -> object:
+        """Return the block. Pydantic's own error for an extra key does not name the legal keys."""
+        unknown = [key for key in block if key not in cls.model_fields] if isinstance(block, Mapping) else []
+        if unknown:
+            context = {"keys": unknown, "legal": list(cls.model_fields), "renamed": dict(cls.renamed_keys)}
+            raise PydanticCustomError("unknown_keys", "{keys}", context)
         return block
 
 

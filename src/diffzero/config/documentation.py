@@ -6,18 +6,18 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from diffzero.config import datasets, models, run
-from diffzero.config.base import Closed
+from diffzero.config.base import FrozenModel
 
 _RUN = (
-    *(run.Run, run.Policy, run.Stage, run.Weighting, run.Binding, run.Lewis),
-    *(run.Efficiency, run.Unpruned, run.Variant, run.Denoised, run.Samples, run.Plan),
+    *(run.Run, run.Policy, run.Stage, run.Weighting, run.AttributeBinding, run.Lewis),
+    *(run.Figure2Efficiency, run.FullScoring, run.Ablation, run.Figure3Denoised, run.Figure6Samples, run.CostEstimate),
 )
 _MODEL = (models.Diffusion, models.Mirror, models.Clip, models.Supervised)
 _DATASET = (
     *(datasets.Dataset, datasets.Digits, datasets.Parquet, datasets.Folder),
     *(datasets.Hub, datasets.Webdataset, datasets.Archive, datasets.Download),
 )
-_CHAPTERS: tuple[tuple[str, tuple[type[Closed], ...]], ...] = (
+_CHAPTERS: tuple[tuple[str, tuple[type[FrozenModel], ...]], ...] = (
     ("A run: config/config.yaml, config/demo.yaml", _RUN),
     ("A model: config/models/NAME.yaml", _MODEL),
     ("A data set: config/datasets/NAME.yaml", _DATASET),

@@ -20,12 +20,12 @@ Keys = tuple[str | int, ...]
 # The ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Lists of what is shown beside the main tables: each entry names a model and a data set of the run.
-FIGURES = ("efficiency", "unpruned", "variants", "denoised", "samples")
+FIGURES = ("figure2_efficiency", "full_scoring", "ablations", "figure3_denoised", "figure6_samples")
 _KINDS: dict[Keys, Any] = {
     ("models",): Diffusion,
     ("baselines",): Baseline,
-    ("binding", "models"): Diffusion,
-    ("binding", "baselines"): Baseline,
+    ("attribute_binding", "models"): Diffusion,
+    ("attribute_binding", "baselines"): Baseline,
 }
 
 
@@ -58,10 +58,10 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
     for number, name in enumerate(run.datasets):
         _load("dataset", name, root, document.place(("datasets", number)) + ": ")
     _check_figures(run, document, root)
-    if run.binding is None:
+    if run.attribute_binding is None:
         return run
-    own = {key: getattr(run, key) for key in ("models", "baselines") if getattr(run.binding, key) is None}
-    return run.model_copy(update={"binding": run.binding.model_copy(update=own)})
+    own = {key: getattr(run, key) for key in ("models", "baselines") if getattr(run.attribute_binding, key) is None}
+    return run.model_copy(update={"attribute_binding": run.attribute_binding.model_copy(update=own)})
 
 
 def load_model(name: str, root: Path) -> Diffusion | Clip | Supervised:
@@ -106,14 +106,16 @@ def _check_figures(run: Run, document: _Document, root: Path) -> None:
             if (name := getattr(entry, key)) not in legal:
                 hint = did_you_mean(name, legal)
                 raise ConfigError(f"{place}.{key}' is '{name}', expected one of '{key}s': {', '.join(legal)}.{hint}")
-        if keys[0] in ("efficiency", "unpruned", "denoised") and entry.images > run.images:
-            raise ConfigError(f"{place}.images' is {entry.images}, expected at most 'images', which is {run.images}.")
-    for number, variant in enumerate(run.variants):
-        templates = load_dataset(variant.dataset, root).templates
-        if variant.template is not None and variant.template >= len(templates):
+        if keys[0] in FIGURES[:2] + ("figure3_denoised",) and entry.n_images > run.max_images:
             raise ConfigError(
-                f"{document.place(('variants', number))}: 'variants[{number}].template' is {variant.template}, expected 0 to "
-                f"{len(templates) - 1}: {variant.dataset} has {len(templates)} templates, counted from 0."
+                f"{place}.n_images' is {entry.n_images}, expected at most 'max_images', which is {run.max_images}."
+            )
+    for number, variant in enumerate(run.ablations):
+        templates = load_dataset(variant.dataset, root).prompt_templates
+        if variant.prompt_template is not None and variant.prompt_template >= len(templates):
+            raise ConfigError(
+                f"{document.place(('ablations', number))}: 'ablations[{number}].prompt_template' is {variant.prompt_template}, "
+                f"expected 0 to {len(templates) - 1}: {variant.dataset} has {len(templates)} templates, counted from 0."
             )
 
 
@@ -124,9 +126,9 @@ def _load(kind: str, name: str, root: Path, place: str = "") -> Any:
     if kind == "model":
         return _check(TypeAdapter(Model), document)
     dataset: Dataset = _check(TypeAdapter(Dataset), document)
-    for number, model in enumerate(dataset.trained_on):
+    for number, model in enumerate(dataset.seen_by_models):
         # A misspelt name would pass results off as zero-shot that are not.
-        _refuse_unknown("model", model, root, document.place(("trained_on", number)) + ": ")
+        _refuse_unknown("model", model, root, document.place(("seen_by_models", number)) + ": ")
     return dataset
 
 
@@ -190,9 +192,8 @@ def _message(mistake: Any, document: _Document) -> str:
     keys, context = _written(mistake, document.content), mistake.get("ctx", {})
     inside = f" in '{_dotted(keys)}'" if keys else ""
     match mistake["type"]:
-        case "unknown_key":
-            place, key, legal = document.place((*keys, context["key"])), context["key"], context["legal"]
-            return f"{place}: unknown key '{key}'{inside}.{did_you_mean(key, legal)} Legal keys: {', '.join(legal)}."
+        case "unknown_keys":
+            return "\n".join(_unknown_key(key, keys, context, document) for key in context["keys"])
         case "missing":
             inside = f" in '{_dotted(keys[:-1])}'" if keys[:-1] else ""
             return f"{document.place(keys)}: key '{keys[-1]}' is missing{inside}. Add it; {DOCS} says what it holds."
@@ -204,6 +205,15 @@ def _message(mistake: Any, document: _Document) -> str:
     if mistake["type"] == "union_tag_invalid":
         keys = (*keys, "kind")
     return f"{document.place(keys)}: '{_dotted(keys)}': {_found_and_expected(mistake, context)}"
+
+
+def _unknown_key(key: str, block: Keys, context: Mapping[str, Any], document: _Document) -> str:
+    """Return the message for one unknown key of a block: its new name, or the nearest legal ones."""
+    place, inside = document.place((*block, key)), f" in '{_dotted(block)}'" if block else ""
+    if key in context["renamed"]:
+        return f"{place}: key '{key}'{inside} is now called '{context['renamed'][key]}'. Rename it."
+    legal = context["legal"]
+    return f"{place}: unknown key '{key}'{inside}.{did_you_mean(key, legal)} Legal keys: {', '.join(legal)}."
 
 
 def _found_and_expected(mistake: Any, context: dict[str, Any]) -> str:

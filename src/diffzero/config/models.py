@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffzero.config.base import Closed, Commit, Count, Repository, Text
+from diffzero.config.base import Commit, Count, FrozenModel, Repository, Text
 
 
-class Mirror(Closed):
+class Mirror(FrozenModel):
     """Another place of the same weights, for when the first one vanishes."""
 
     hub: Repository
@@ -17,8 +17,10 @@ class Mirror(Closed):
     """Commit, 40 hexadecimal digits."""
 
 
-class Diffusion(Closed):
+class Diffusion(FrozenModel):
     """A diffusion model: a folder as diffusers' `save_pretrained` writes it, on disk or on the hub."""
+
+    renamed_keys = {"size": "resolution"}
 
     kind: Literal["diffusion"]
     """A diffusion model."""
@@ -34,7 +36,7 @@ class Diffusion(Closed):
     """Commit of `hub`, 40 hexadecimal digits; part of what is cited, so never a branch."""
     mirrors: list[Mirror] = Field([])
     """Other places of the same weights, in the order in which to try them."""
-    size: Count
+    resolution: Count
     """Pixels a side to which an image is resized: what the model was trained on."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Precision of the network. Part of a score's identity."""
@@ -60,8 +62,10 @@ class Diffusion(Closed):
         return self
 
 
-class Clip(Closed):
+class Clip(FrozenModel):
     """A CLIP baseline, loaded by open_clip from safetensors."""
+
+    renamed_keys = {"via": "downsample_to"}
 
     kind: Literal["clip"]
     """A CLIP model."""
@@ -79,7 +83,7 @@ class Clip(Closed):
     """Commit of `hub`, 40 hexadecimal digits."""
     mirrors: list[Mirror] = Field([])
     """Other places of the same weights, in the order in which to try them."""
-    via: list[Count | None] = Field([64, None], min_length=1)
+    downsample_to: list[Count | None] = Field([64, None], min_length=1)
     """Input settings, one result each: 64 is reduced to 64 pixels first, null is resized directly."""
     gated: bool = False
     """Whether the hub asks for an account and a licence agreement first."""
@@ -110,8 +114,10 @@ class Clip(Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(set(self.via)) < len(self.via):
-            raise ValueError(f"'via' is {self.via}, expected each input setting once. Remove the second.")
+        if len(set(self.downsample_to)) < len(self.downsample_to):
+            raise ValueError(
+                f"'downsample_to' is {self.downsample_to}, expected each input setting once. Remove the second."
+            )
         if self.hub and self.hub.endswith(".openai"):
             _refuse_plain_gelu(self.named, "openai")
         _require_weights(self.local, self.hub, self.revision)
@@ -132,8 +138,10 @@ def _require_weights(path: str | None, hub: str | None, revision: str | None) ->
         raise ValueError("'hub' and 'revision' go together. Write both, or only a 'path'.")
 
 
-class Supervised(Closed):
+class Supervised(FrozenModel):
     """A baseline that was trained on labels, loaded by timm from safetensors. Not zero-shot: it knows its own classes alone."""
+
+    renamed_keys = {"via": "downsample_to"}
 
     kind: Literal["supervised"]
     """A supervised classifier."""
@@ -152,7 +160,7 @@ class Supervised(Closed):
     classes: dict[str, Literal["outputs"] | dict[str, list[Annotated[int, Field(ge=0)]]]] = Field(min_length=1)
     """The data sets it can be asked about, others are left out: `outputs` where its outputs are the data set's labels, else the outputs
     that mean each class, whose probabilities are averaged."""
-    via: list[Count | None] = Field([None], min_length=1)
+    downsample_to: list[Count | None] = Field([None], min_length=1)
     """Input settings, one result each: 64 is reduced to 64 pixels first, null is resized directly."""
     gated: bool = False
     """Whether the hub asks for an account and a licence agreement first."""
@@ -166,8 +174,10 @@ class Supervised(Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(set(self.via)) < len(self.via):
-            raise ValueError(f"'via' is {self.via}, expected each input setting once. Remove the second.")
+        if len(set(self.downsample_to)) < len(self.downsample_to):
+            raise ValueError(
+                f"'downsample_to' is {self.downsample_to}, expected each input setting once. Remove the second."
+            )
         for dataset, classes in self.classes.items():
             empty = [name for name, outputs in classes.items() if not outputs] if classes != "outputs" else []
             if empty or not classes:

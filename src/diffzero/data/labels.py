@@ -23,7 +23,7 @@ def _vocabularies(dataset: Dataset) -> list[tuple[list[str], Callable[[str], str
 
     `normalize_name` only where it keeps different names apart: `C` and `C++` must not become one class.
     """
-    words = [names for names in (dataset.keys, dataset.classnames) if names]
+    words = [names for names in (dataset.source_classnames, dataset.classnames) if names]
     apart = [names for names in words if len(set(map(normalize_name, names)) - {""}) == len(set(names))]
     return [(names, identity) for names in words] + [(names, normalize_name) for names in apart]
 

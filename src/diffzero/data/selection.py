@@ -37,21 +37,21 @@ def add_cue_labels(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
 
     Raises ValueError for a name without them, and where the shape's class is not the image's label.
     """
-    if not dataset.cues:
+    if not dataset.cue_pattern:
         return table
-    names, rows = dataset.keys or dataset.classnames, []
+    names, rows = dataset.source_classnames or dataset.classnames, []
     for image, label in zip(table["image"], table["label"], strict=True):
-        match = re.search(dataset.cues, PurePosixPath(image).name)
+        match = re.search(dataset.cue_pattern, PurePosixPath(image).name)
         found = [match["shape"], match["texture"]] if match else []
         if not found or not set(found) <= set(names) or names.index(found[0]) != label:
             raise ValueError(
                 f"{dataset.title}: found image {image!r} of class {names[label]!r}, expected the name of that class and of a texture's "
-                f"class in the file name, as the pattern `cues` says: {dataset.cues}."
+                f"class in the file name, as the pattern `cue_pattern` says: {dataset.cue_pattern}."
             )
         rows.append([names.index(name) for name in found])
     labelled = table.join(pd.DataFrame(rows, columns=CUES, index=table.index, dtype="int64"))
     differs = labelled["shape_label"] != labelled["texture_label"]
-    return labelled[differs].reset_index(drop=True) if dataset.conflict_only else labelled
+    return labelled[differs].reset_index(drop=True) if dataset.exclude_non_conflict else labelled
 
 
 def load_test_images(dataset: Dataset, count: int, seed: int, root: Path, stratified: bool = False) -> pd.DataFrame:

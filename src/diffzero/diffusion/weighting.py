@@ -11,17 +11,17 @@ from diffzero.diffusion.schedule import NoiseSchedule
 Floats = NDArray[np.float64]
 
 
-def heuristic(t: Floats, schedule: NoiseSchedule, rate: float) -> Floats:
-    """exp(-rate t); the paper's choice for every result, with rate 7."""
-    return np.exp(-rate * np.asarray(t, dtype=np.float64))
+def heuristic(t: Floats, schedule: NoiseSchedule, decay: float) -> Floats:
+    """exp(-decay t); the paper's choice for every result, with decay 7."""
+    return np.exp(-decay * np.asarray(t, dtype=np.float64))
 
 
-def simple(t: Floats, schedule: NoiseSchedule, rate: float) -> Floats:
+def simple(t: Floats, schedule: NoiseSchedule, decay: float) -> Floats:
     """SNR(t): turns the x error into the eps error, the loss of Ho et al. 2020."""
     return schedule.snr(t)
 
 
-def vdm(t: Floats, schedule: NoiseSchedule, rate: float) -> Floats:
+def vdm(t: Floats, schedule: NoiseSchedule, decay: float) -> Floats:
     """|SNR'(t)|: the variational bound on the likelihood (Kingma et al. 2021, equation 17)."""
     return np.abs(schedule.dsnr_dt(t))
 
@@ -35,4 +35,4 @@ WEIGHTINGS: dict[str, Callable[[Floats, NoiseSchedule, float], Floats]] = {
 
 def make_weight_fn(weighting: Weighting, schedule: NoiseSchedule) -> Callable[[Floats], Floats]:
     """The function t -> w_t that a configuration's weighting block names, for a model's schedule."""
-    return lambda t: WEIGHTINGS[weighting.kind](t, schedule, weighting.rate)
+    return lambda t: WEIGHTINGS[weighting.kind](t, schedule, weighting.decay)

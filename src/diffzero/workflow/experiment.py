@@ -9,6 +9,7 @@ from pathlib import Path
 from diffzero.binding.lewis import LEWIS, UNKNOWN_ATTRIBUTES
 from diffzero.binding.tasks import tasks_without
 from diffzero.config import (
+    Ablation,
     Baseline,
     Clip,
     ConfigError,
@@ -16,7 +17,6 @@ from diffzero.config import (
     Diffusion,
     Policy,
     Run,
-    Variant,
     Weighting,
     load_dataset,
     load_model,
@@ -44,12 +44,12 @@ def pruning_of(policy: Policy) -> TTest:
 
 def weighting_slug(weighting: Weighting) -> str:
     """The weighting as part of a path: heuristic-7, simple, vdm."""
-    return f"heuristic-{weighting.rate:g}" if weighting.kind == "heuristic" else weighting.kind
+    return f"heuristic-{weighting.decay:g}" if weighting.kind == "heuristic" else weighting.kind
 
 
-def variant_name(variant: Variant) -> str:
+def variant_name(variant: Ablation) -> str:
     """The name that a variant bears as a data set, in paths and tables."""
-    change = f"reduced-{variant.reduced}" if variant.reduced else f"template-{variant.template}"
+    change = f"reduced-{variant.downsample_to}" if variant.downsample_to else f"template-{variant.prompt_template}"
     return f"{variant.dataset}-{change}"
 
 
@@ -106,11 +106,12 @@ class Experiment:
 
     def __init__(self, run: Run, root: Path) -> None:
         self.run, self.root = run, root
-        self.folder = f"{run.results}/{run.run}"
+        self.folder = f"{run.results}/{run.name}"
         clash = [name for name in self.scene_sets if name in run.datasets]
         if clash:
             raise ConfigError(
-                f"'datasets' holds '{clash[0]}', which is what scenes of 'binding' are called. Rename config/datasets/{clash[0]}.yaml."
+                f"'datasets' holds '{clash[0]}', which is the name of the scenes of 'attribute_binding'. "
+                f"Rename config/datasets/{clash[0]}.yaml."
             )
 
     def model(self, name: str) -> Diffusion:
@@ -123,7 +124,9 @@ class Experiment:
 
     def baselines(self, kind: str) -> list[str]:
         """The run's baselines of a kind, "clip" or "supervised"."""
-        named = dict.fromkeys([*self.run.baselines, *((self.run.binding and self.run.binding.baselines) or [])])
+        named = dict.fromkeys(
+            [*self.run.baselines, *((self.run.attribute_binding and self.run.attribute_binding.baselines) or [])]
+        )
         return [name for name in named if self.baseline(name).kind == kind]
 
     def answers(self, name: str, dataset: str) -> bool:
@@ -135,27 +138,27 @@ class Experiment:
         """The settings of a data set or of a variant of one."""
         variant = self.variants.get(name)
         settings = _dataset(variant.dataset if variant else name, self.root)
-        changed = variant is not None and variant.template is not None
-        return settings.model_copy(update={"template": variant.template}) if changed else settings
+        changed = variant is not None and variant.prompt_template is not None
+        return settings.model_copy(update={"prompt_template": variant.prompt_template}) if changed else settings
 
     @cached_property
-    def variants(self) -> dict[str, Variant]:
+    def variants(self) -> dict[str, Ablation]:
         """The variants of the run by the name that each bears as a data set; several models may share one."""
-        return {variant_name(entry): entry for entry in self.run.variants}
+        return {variant_name(entry): entry for entry in self.run.ablations}
 
     def reduced(self, name: str) -> int | None:
         """Pixels to which a data set's images are reduced first (Section 4.1); None for all but such variants."""
-        return self.variants[name].reduced if name in self.variants else None
+        return self.variants[name].downsample_to if name in self.variants else None
 
     @property
     def has_binding(self) -> bool:
         """Whether the run asks for the attribute-binding tasks on rendered scenes."""
-        return bool(self.run.binding and self.run.binding.scenes)
+        return bool(self.run.attribute_binding and self.run.attribute_binding.examples_per_task)
 
     @property
     def scene_sets(self) -> list[str]:
         """The data sets of scenes, each with binding tasks of its own: rendered, and Lewis et al.'s."""
-        lewis = bool(self.run.binding and self.run.binding.lewis)
+        lewis = bool(self.run.attribute_binding and self.run.attribute_binding.lewis)
         return [name for name, asked in ((SCENES, self.has_binding), (LEWIS, lewis)) if asked]
 
     def unknown(self, scenes: str) -> list[str]:
@@ -164,7 +167,7 @@ class Experiment:
 
     def per_task(self, scenes: str) -> int | None:
         """Scenes of each binding task; None: all that it can use. Lewis et al.'s are counted in images, all with objects that differ."""
-        return None if scenes == LEWIS else self.run.binding.scenes
+        return None if scenes == LEWIS else self.run.attribute_binding.examples_per_task
 
     def scene_tables(self, scenes: str) -> list[str]:
         """The files that hold a data set of scenes before it has prompts."""
@@ -176,12 +179,12 @@ class Experiment:
 
         2 n + 6 sqrt(n) lie more than four standard deviations of that chance above what n examples need.
         """
-        needed = self.run.binding.scenes if self.has_binding else 0
+        needed = self.run.attribute_binding.examples_per_task if self.has_binding else 0
         return 2 * needed + math.ceil(6 * math.sqrt(needed)) + 12 if needed else 0
 
     def scene_shards(self) -> list[str]:
         """The files of the rendered scenes."""
-        shards = math.ceil(self.scenes / self.run.binding.shard_scenes)
+        shards = math.ceil(self.scenes / self.run.attribute_binding.scenes_per_job)
         return [f"{self.folder}/data/{SCENES}/rendered/{k}-of-{shards}.parquet" for k in range(1, shards + 1)]
 
     def _raced(self, model: str, dataset: str, seed: int, policy: Policy, noise_of: str | None = None) -> Scoring:
@@ -194,48 +197,48 @@ class Experiment:
     def main(self) -> list[Scoring]:
         """The scorings behind Tables 1 and 3."""
         run = self.run
-        scorings = [self._raced(m, d, s, run.policy) for m in run.models for d in run.datasets for s in run.seeds]
+        scorings = [self._raced(m, d, s, run.policy) for m in run.models for d in run.datasets for s in run.noise_seeds]
         for name in self.scene_sets:
-            models, policy = run.binding.models or run.models, run.binding.policy
-            scorings += [self._raced(m, name, s, policy) for m in models for s in run.seeds]
+            models, policy = run.attribute_binding.models or run.models, run.attribute_binding.policy
+            scorings += [self._raced(m, name, s, policy) for m in models for s in run.noise_seeds]
         return scorings
 
     def efficiency(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
         """The unpruned scorings of a Figure 2: shared noise, unshared noise."""
-        entry = next(e for e in self.run.efficiency if (e.model, e.dataset) == (model, dataset))
-        common = (model, dataset, self.run.seeds[0], Full(entry.draws), None)
-        return tuple(Scoring(*common, unshared=unshared, first=entry.images) for unshared in (False, True))
+        entry = next(e for e in self.run.figure2_efficiency if (e.model, e.dataset) == (model, dataset))
+        common = (model, dataset, self.run.noise_seeds[0], Full(entry.draws), None)
+        return tuple(Scoring(*common, unshared=unshared, first=entry.n_images) for unshared in (False, True))
 
     @cached_property
     def scorings(self) -> dict[tuple[str, str, int, str], Scoring]:
         """Every scoring of the run by (model, data set, seed, race)."""
-        extra = [s for e in self.run.efficiency for s in self.efficiency(e.model, e.dataset)]
+        extra = [s for e in self.run.figure2_efficiency for s in self.efficiency(e.model, e.dataset)]
         return {(s.model, s.dataset, s.seed, s.race): s for s in [*self.main, *extra, *self.unpruned, *self.varied]}
 
     @cached_property
     def unpruned(self) -> list[Scoring]:
         """The unpruned scorings with shared noise, the largest of each model and data set."""
         found: dict[tuple[str, str], Scoring] = {}
-        for entry in [*self.run.efficiency, *self.run.unpruned]:
+        for entry in [*self.run.figure2_efficiency, *self.run.full_scoring]:
             scoring = Scoring(
-                entry.model, entry.dataset, self.run.seeds[0], Full(entry.draws), None, first=entry.images
+                entry.model, entry.dataset, self.run.noise_seeds[0], Full(entry.draws), None, first=entry.n_images
             )
             known = found.get((entry.model, entry.dataset))
-            if known is None or entry.images * entry.draws > known.first * known.policy.max_scores:
+            if known is None or entry.n_images * entry.draws > known.first * known.policy.max_scores:
                 found[entry.model, entry.dataset] = scoring
         return list(found.values())
 
     @cached_property
     def varied(self) -> list[Scoring]:
         """The scorings of the variants, each with the first seed and the noise of the plain data set."""
-        policy, seed = self.run.policy, self.run.seeds[0]
-        return [self._raced(v.model, variant_name(v), seed, policy, v.dataset) for v in self.run.variants]
+        policy, seed = self.run.policy, self.run.noise_seeds[0]
+        return [self._raced(v.model, variant_name(v), seed, policy, v.dataset) for v in self.run.ablations]
 
     def image_count(self, scoring: Scoring) -> int:
         """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
         if scoring.dataset in self.scene_sets:
-            return self.scenes if scoring.dataset == SCENES else self.run.binding.lewis.images
-        images = scoring.first or self.run.images
+            return self.scenes if scoring.dataset == SCENES else self.run.attribute_binding.lewis.max_images
+        images = scoring.first or self.run.max_images
         return min(images, self.dataset(scoring.dataset).test_size or images)
 
     def calls_an_image(self, scoring: Scoring) -> float:
@@ -243,9 +246,10 @@ class Experiment:
         return self.tasks(scoring.dataset) * resources.calls_per_race(scoring.policy, self.classes(scoring.dataset))
 
     def shard_count(self, scoring: Scoring) -> int:
-        """Shards of a scoring: as few as `shard_images` and `shard_calls` allow. From the configuration alone, so that a measurement
-        moves no file."""
-        most = min(self.run.shard_images, max(1, int(self.run.shard_calls // self.calls_an_image(scoring))))
+        """Shards of a scoring: as few as `max_images_per_job` and `max_calls_per_job` allow.
+
+        The number depends on the configuration alone, so that a measurement changes no path."""
+        most = min(self.run.max_images_per_job, max(1, int(self.run.max_calls_per_job // self.calls_an_image(scoring))))
         return math.ceil(self.image_count(scoring) / most)
 
     def guessed_calls_a_shard(self, scoring: Scoring) -> float:
@@ -279,9 +283,11 @@ class Experiment:
     def clip_predictions(self, dataset: str) -> dict[str, str]:
         """The baselines' prediction files on a data set, by the name they bear in tables."""
         names = self.run.baselines
-        if dataset in self.scene_sets and self.run.binding.baselines is not None:
-            names = self.run.binding.baselines
-        settings = [(name, via) for name in names if self.answers(name, dataset) for via in self.baseline(name).via]
+        if dataset in self.scene_sets and self.run.attribute_binding.baselines is not None:
+            names = self.run.attribute_binding.baselines
+        settings = [
+            (name, via) for name in names if self.answers(name, dataset) for via in self.baseline(name).downsample_to
+        ]
         return {
             name
             if via is None

@@ -173,14 +173,14 @@ def estimate_speed(experiment: Experiment, model: str, costs: pd.DataFrame) -> t
 
     `costs` is from `read_costs`. Raises PlanError for a device that is neither measured nor among DEVICES.
     """
-    device, utilization = experiment.run.plan.device, experiment.run.plan.efficiency
+    device, utilization = experiment.run.cost_estimate.device, experiment.run.cost_estimate.utilization
     rows = costs[(costs["model"] == model) & costs["device"].str.contains(device, case=False, regex=False)]
     if rows["network_seconds"].sum() > 0:
         calls = (rows["calls"] + rows["reused"]).sum()
         return calls / rows["network_seconds"].sum(), f"{int(calls):,} calls measured on {rows['device'].iloc[0]}"
     if device not in DEVICES:
         raise PlanError(
-            f"plan.device: found '{device}', on which {model} has not been measured, expected a device of a run below "
+            f"cost_estimate.device: found '{device}', on which {model} has not been measured, expected a device of a run below "
             f"'{experiment.run.results}' or one of {', '.join(DEVICES)}. Run a pilot on it, or change the configuration."
         )
     settings = experiment.model(model)
@@ -196,7 +196,7 @@ def count_images(experiment: Experiment, scoring: Scoring) -> int:
     if table.is_file():
         return min(bound, pd.read_parquet(table, columns=["image"])["image"].nunique())
     # Tasks with Size use about every second scene, so they need twice as many scenes as the other tasks.
-    return math.ceil(1.5 * experiment.run.binding.scenes) if scoring.dataset == SCENES else bound
+    return math.ceil(1.5 * experiment.run.attribute_binding.examples_per_task) if scoring.dataset == SCENES else bound
 
 
 def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> Estimate:
@@ -224,7 +224,7 @@ def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> E
 
 def make_plan(experiment: Experiment) -> Plan:
     """Plan a run from its configuration and the measurements below its results folder."""
-    results, device = Path(experiment.run.results), experiment.run.plan.device
+    results, device = Path(experiment.run.results), experiment.run.cost_estimate.device
     folders = sorted(results.glob("*/scores")) or [results / "none"]
     costs = pd.concat([read_costs(folder) for folder in folders], ignore_index=True)
     estimates = [estimate(experiment, scoring, costs) for scoring in experiment.scorings.values()]
@@ -243,8 +243,8 @@ def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[Sc
     run, schedules = experiment.run, []
     for factor in SHARD_FACTORS:
         sizes = {
-            "shard_calls": max(1, round(run.shard_calls * factor)),
-            "shard_images": max(1, round(run.shard_images * factor)),
+            "max_calls_per_job": max(1, round(run.max_calls_per_job * factor)),
+            "max_images_per_job": max(1, round(run.max_images_per_job * factor)),
         }
         changed = Experiment(run.model_copy(update=sizes), experiment.root)
         # The same sample of images for every size, so that the schedules differ in the shard size alone.
@@ -254,6 +254,6 @@ def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[Sc
             calls *= e.remaining_calls / max(calls.sum(), 1)
             parts = np.array_split(calls, changed.shard_count(scoring))
             seconds += [part.sum() / e.calls_per_s for part in parts if part.sum() > 0]
-        gpus, start = run.plan.gpus, run.plan.start_seconds
-        schedules.append(simulate_schedule(seconds, sizes["shard_calls"], gpus, start, is_configured=factor == 1))
+        gpus, start = run.cost_estimate.gpus, run.cost_estimate.start_seconds
+        schedules.append(simulate_schedule(seconds, sizes["max_calls_per_job"], gpus, start, is_configured=factor == 1))
     return schedules

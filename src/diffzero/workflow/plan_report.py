@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from diffzero.binding.lewis import LEWIS
-from diffzero.config.run import Plan as PlanSettings
+from diffzero.config import CostEstimate
 from diffzero.workflow.experiment import SCENES
 from diffzero.workflow.plan import NO_PILOT, Estimate, Plan, Schedule
 
@@ -28,7 +28,7 @@ COLUMNS = (
 SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job (min)", "end after (h)", "GPU-hours including starts")
 
 
-def to_markdown(plan: Plan, settings: PlanSettings, walltime: int | None = None) -> str:
+def to_markdown(plan: Plan, settings: CostEstimate, walltime: int | None = None) -> str:
     """Return the plan as Markdown. `walltime` is the time limit of a cluster job in minutes."""
     lines = [*_table(COLUMNS, map(_row, plan.estimates)), ""]
     total, hours = sum(e.calls for e in plan.estimates), sum(e.hours for e in plan.estimates)
@@ -119,6 +119,6 @@ def _too_long(estimates: Sequence[Estimate], walltime: int | None) -> list[str]:
     minutes, worst = max(long, key=lambda pair: pair[0])
     return [
         f"**{len(long)} scorings have shards longer than the {walltime} minutes of a job**, {worst.model} on {worst.dataset} with "
-        f"{minutes:.0f}: such a job is stopped and continued several times. Lower `shard_calls` to about "
+        f"{minutes:.0f}: such a job is stopped and continued several times. Lower `max_calls_per_job` to about "
         f"{worst.calls / worst.shards * 0.5 * walltime / minutes:,.0f}."
     ]

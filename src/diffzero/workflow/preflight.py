@@ -88,7 +88,7 @@ class Outside:
 def check(experiment: Experiment) -> list[Need]:
     """Every model, baseline and data set of the run, in the order of its configuration."""
     run, outside = experiment.run, Outside()
-    binding = run.binding if experiment.scene_sets else None
+    binding = run.attribute_binding if experiment.scene_sets else None
     models = dict.fromkeys([*run.models, *((binding and binding.models) or [])])
     baselines = dict.fromkeys([*run.baselines, *((binding and binding.baselines) or [])])
     needs = [of_model("model", name, experiment.model(name), experiment.root, outside) for name in models]

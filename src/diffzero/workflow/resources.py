@@ -73,7 +73,7 @@ def score_minutes(calls: float, model: Diffusion, device: str, attempt: int, max
 
 def latent_gflops(model: Diffusion, images: int) -> float:
     """Estimate the GFLOPs of all x of a data set; an upper bound for pixel models, where x is the image itself."""
-    return images * model.size**2 / 1e6 * VAE_GFLOPS
+    return images * model.resolution**2 / 1e6 * VAE_GFLOPS
 
 
 def text_gflops(model: Diffusion, prompts: int) -> float:
@@ -84,8 +84,8 @@ def text_gflops(model: Diffusion, prompts: int) -> float:
 def image_bound(experiment: Experiment, dataset: str) -> int:
     """Return an upper bound of the number of images of a data set, known before any data are prepared."""
     if dataset not in experiment.scene_sets:
-        return experiment.run.images
-    return experiment.run.binding.lewis.images if dataset == LEWIS else experiment.scenes
+        return experiment.run.max_images
+    return experiment.run.attribute_binding.lewis.max_images if dataset == LEWIS else experiment.scenes
 
 
 def encoding_gflops(experiment: Experiment, model: str, dataset: str) -> tuple[float, float]:

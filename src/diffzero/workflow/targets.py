@@ -61,7 +61,9 @@ class Publication:
         return self._asked()
 
     def _result(self, scoring: Scoring) -> Result:
-        name = f"{scoring.model} on {scoring.dataset}" + (f", seed {scoring.seed}" if len(self.run.seeds) > 1 else "")
+        name = f"{scoring.model} on {scoring.dataset}" + (
+            f", seed {scoring.seed}" if len(self.run.noise_seeds) > 1 else ""
+        )
         return Result(name, self.experiment.predictions(scoring), tuple(self.experiment.shards(scoring)))
 
     def _unpruned(self, scoring: Scoring) -> Result:
@@ -83,7 +85,7 @@ class Publication:
                 facts = {
                     "model": model,
                     "dataset": dataset,
-                    "seed": self.run.seeds[0],
+                    "seed": self.run.noise_seeds[0],
                     "kind": "baseline",
                     "file": file,
                 }
@@ -145,11 +147,11 @@ class Publication:
 
     def cue_datasets(self) -> list[str]:
         """The run's data sets of images with a shape and a texture."""
-        return [name for name in self.run.datasets if self.experiment.dataset(name).cues]
+        return [name for name in self.run.datasets if self.experiment.dataset(name).cue_pattern]
 
     def exports(self) -> list[str]:
         """The decisions on cue-conflict images as model-vs-human reads them: a file a model and seed, its session."""
-        names, seeds = self.cue_datasets(), list(self.run.seeds)
+        names, seeds = self.cue_datasets(), list(self.run.noise_seeds)
         return [
             f"{self.folder}/tables/model-vs-human/{f['dataset']}/cue-conflict_{f['model']}_session_{seeds.index(f['seed']) + 1}.csv"
             for f in self.sources("classification")
@@ -160,12 +162,12 @@ class Publication:
     def _special(self) -> dict[str, Result]:
         """Figures that need a network of their own, by stem: they are there when their pictures or scores are."""
         folder, found = self.folder, {}
-        for e in self.run.efficiency:
+        for e in self.run.figure2_efficiency:
             shards = tuple(f for s in self.experiment.efficiency(e.model, e.dataset) for f in self.experiment.shards(s))
             stem = f"efficiency-{e.model}-{e.dataset}"
             found[stem] = Result(f"Figure 2 of {e.model} on {e.dataset}", f"{folder}/figures/{stem}.svg", shards)
         for kind, number in (("denoised", 3), ("samples", 6)):
-            for e in getattr(self.run, kind):
+            for e in getattr(self.run, f"figure{number}_{kind}"):
                 file = f"{folder}/{kind}/{e.model}/{e.dataset}.safetensors"
                 found[f"{kind}-{e.model}-{e.dataset}"] = Result(f"Figure {number} of {e.model} on {e.dataset}", file)
         return found
@@ -201,10 +203,14 @@ class Publication:
     def variant_rows(self) -> list[dict]:
         """Rows of the tables of variants: every variant, and before the first of each model and data set the plain one."""
         rows: dict[tuple, dict] = {}
-        for v in self.run.variants:
-            study = "reduced" if v.reduced else "template"
-            plain = "full resolution" if v.reduced else "plain template"
-            setting = f"reduced to {v.reduced}x{v.reduced}" if v.reduced else f"template {v.template}"
+        for v in self.run.ablations:
+            study = "reduced" if v.downsample_to else "template"
+            plain = "full resolution" if v.downsample_to else "plain template"
+            setting = (
+                f"reduced to {v.downsample_to}x{v.downsample_to}"
+                if v.downsample_to
+                else f"template {v.prompt_template}"
+            )
             common = {"study": study, "model": v.model, "dataset": v.dataset}
             rows.setdefault((study, v.model, v.dataset), common | {"setting": plain, "variant": v.dataset})
             rows[study, v.model, v.dataset, setting] = common | {"setting": setting, "variant": variant_name(v)}
@@ -240,7 +246,7 @@ class Publication:
         run = self.run
         policy, weighting = run.policy.model_dump(), run.weighting.model_dump()
         return {
-            "run": run.run, "seeds": list(run.seeds), "selection_seed": run.selection_seed, "images": run.images,
+            "run": run.name, "seeds": list(run.noise_seeds), "subset_seed": run.subset_seed, "images": run.max_images,
             "policy": ", ".join(f"{k} {v}" for k, v in policy.items() if v != []),
             "weighting": ", ".join(f"{k} {v}" for k, v in weighting.items()),
             "command": self.command, "folder": self.folder, "datasets": self.all_datasets(),

@@ -46,8 +46,8 @@ def owns_file(source: Hub | Webdataset, name: str) -> bool:
     Parquet: `{config}/{split}-00000-of-00001.parquet`, or `{config}/{split}/0000.parquet`.
     """
     if isinstance(source, Webdataset):
-        return name.startswith(f"{source.split}/") or (name == "classnames.txt" and not source.names)
+        return name.startswith(f"{source.split}/") or (name == "classnames.txt" and not source.label_names)
     path = PurePosixPath(name)
     folders = path.parts[:-1]
     of_split = path.stem == source.split or path.stem.startswith(f"{source.split}-") or source.split in folders
-    return path.suffix == ".parquet" and of_split and (source.config is None or source.config in folders)
+    return path.suffix == ".parquet" and of_split and (source.subset is None or source.subset in folders)

@@ -22,10 +22,10 @@ def load(source: Archive, dataset: Dataset, root: Path) -> TestSet:
     """The test images of files from plain addresses, by their layout."""
     paths = [download_url(file.url, PurePosixPath(file.url).name, file.digest) for file in source.files]
     try:
-        return FORMATS[source.layout](source, dataset, paths)
+        return FORMATS[source.format](source, dataset, paths)
     except (EOFError, zlib.error, KeyError, TypeError, NotImplementedError) as error:  # of gzip and scipy
         raise ValueError(
-            f"{', '.join(map(str, paths))}: cannot be read as {source.layout} ({type(error).__name__}: {error})."
+            f"{', '.join(map(str, paths))}: cannot be read as {source.format} ({type(error).__name__}: {error})."
         ) from error
 
 
@@ -72,7 +72,7 @@ def _records(data: bytes, size: int, archive: Path) -> NDArray[np.uint8]:
 
 def _cifar(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     """CIFAR's binary version: one label byte, or a coarse and a fine one, then 32 x 32 pixels, channel by channel."""
-    few = source.layout == "cifar10"
+    few = source.format == "cifar10"
     data, names = _members(
         paths[0], *(("test_batch.bin", "batches.meta.txt") if few else ("/test.bin", "fine_label_names.txt"))
     )

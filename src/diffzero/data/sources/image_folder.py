@@ -18,7 +18,7 @@ def load(source: Folder, dataset: Dataset, root: Path) -> TestSet:
     # Not what macOS and version control put beside the pictures.
     seen = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".") if folder.is_dir() else []
     labels = {path: classes.find(path.name) for path in seen}
-    names = dataset.keys or dataset.classnames
+    names = dataset.source_classnames or dataset.classnames
     missing = [name for name in names if classes.find(name) not in labels.values()]
     if missing:
         raise FileNotFoundError(

@@ -71,7 +71,7 @@ def _test_set(paths: list[Path], names: list[list[str]], source: Parquet | Hub, 
                 raise ValueError(
                     f"{path}: found columns {columns}, expected {column!r} (keys source.image and source.label)."
                 )
-    declared = source.names if isinstance(source, Hub) else []
+    declared = source.label_names if isinstance(source, Hub) else []
     classes = LabelMap(dataset, class_names(paths[0], source.label) or declared)
     labels = [
         classes(v) for path in paths for v in pd.read_parquet(path, columns=[source.label])[source.label].tolist()

@@ -58,7 +58,7 @@ def _shard(source: Webdataset, name: str) -> Path:
 
 def _class_names(source: Webdataset) -> list[str]:
     """The repository's own class names in label order, or those in the configuration; none where neither is there."""
-    if source.names:
-        return source.names
+    if source.label_names:
+        return source.label_names
     text = download_hub_file(source.repo, source.revision, "classnames.txt").read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()]

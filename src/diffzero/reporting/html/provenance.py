@@ -39,7 +39,7 @@ def provenance(facts: Mapping[str, object], weights: Iterable[Path], images: Ite
     seeds = ", ".join(map(str, facts["seeds"]))
     command, folder = facts["command"], facts["folder"]
     settings = [
-        ["Run", str(facts["run"])], ["Seeds of the draws", seeds], ["Seed of the selection", str(facts["selection_seed"])],
+        ["Run", str(facts["run"])], ["Seeds of the draws", seeds], ["Seed of the selection", str(facts["subset_seed"])],
         ["Images a data set, at most", str(facts["images"])], ["Policy", str(facts["policy"])], ["Weighting", str(facts["weighting"])],
         ["Everything anew", f"`{command}`"], ["Tables, figures, this page, of what is there", f"`{command} tables figures report`"],
         ["Scores behind every number", f"{folder}/scores"],

@@ -98,7 +98,7 @@ def layout_calibration(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequenc
         "Expected calibration error in 10 bins of equal width, on the images not used for the fit. No interval: ECE is biased upwards on "
         "few images (about 0.1 for 50), so compare two confidences on the same images, not with the paper's number."
     )
-    none = [] if len(table) else ["No unpruned scores in this run: name a model and a data set under `unpruned`."]
+    none = [] if len(table) else ["No unpruned scores in this run: name a model and a data set under `full_scoring`."]
     return Layout("Figure 5 in numbers: calibration", header, rows, [note, *none, *absent])
 
 

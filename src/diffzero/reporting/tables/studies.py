@@ -80,7 +80,7 @@ def _compared(variant: pd.DataFrame, plain: pd.DataFrame) -> tuple[float, float,
 
 
 def layouts_variants(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
-    """What `variants` returned, to be read: Section 4.1 and the prompt study."""
+    """What `ablations` returned, to be read: Section 4.1 and the prompt study."""
     header = ["Model", "Data set", "Setting", "Accuracy (%)", "n", "Calls per image", "Difference (points)", "McNemar p",
               "Paper (%)", "Agrees"]  # fmt: skip
     titles = {"reduced": "Section 4.1: images reduced first", "template": "Prompt study: other templates"}
@@ -102,7 +102,7 @@ def layouts_variants(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[s
         said = (
             [] if study == "reduced" else [f"The paper (Imagen and SD on CIFAR-100): four templates {PAPER_TEMPLATES}."]
         )
-        none = [] if len(mine) else [f"This run asks for none: name them under `variants`, with `{study}`."]
+        none = [] if len(mine) else [f"This run asks for none: name them under `ablations`, with `{study}`."]
         absent = missing_note(
             f"{c['model']} on {c['dataset']}, {c['setting']}" for _, c in mine[mine["n"] == 0].iterrows()
         )

@@ -17,7 +17,7 @@ WEIGHTINGS = ("vdm", "simple", "heuristic", "learned")  # the paper's order
 PAPER_DATASET = "caltech101"
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Data = Mapping[tuple[str, str], Matrices]  # by (model, data set)
-NONE = "No unpruned scores in this run: name a model and a data set under `unpruned`."
+NONE = "No unpruned scores in this run: name a model and a data set under `full_scoring`."
 
 
 def _calls(matrices: Matrices) -> int:
