@@ -18,7 +18,7 @@ from diffzero.cli import classify
 from diffzero.data.transforms import encode_png
 
 SRC = Path(__file__).parents[2] / "src"
-MODEL = "kind: diffusion\ntitle: tiny\nlicence: MIT\nsize: 32\ndtype: float32\npath: {path}\n"
+MODEL = "kind: diffusion\ntitle: tiny\nlicence: MIT\nresolution: 32\ndtype: float32\npath: {path}\n"
 GOOD = {"image": "photo.png", "prompts": "a sneaker, a bag,an ankle boot", "model": "tiny", "max-scores": "30"}
 GOOD |= {"out": "out/race"}
 BAD = {  # what is wrong, and the words that the one line must hold

@@ -1,6 +1,5 @@
 """Configuration: what is shipped loads, what is wrong is named together with what would be right."""
 
-import copy
 import json
 from pathlib import Path
 
@@ -9,8 +8,8 @@ import yaml
 
 from diffzero.config import Clip, ConfigError, Hub, json_schema, load_dataset, load_model, load_run, markdown
 from diffzero.workflow.experiment import Experiment
+from workspace import DATASET, MODEL, ROOT, demo, workspace
 
-ROOT = Path(__file__).resolve().parents[2]
 REGENERATE = "run `PYTHONPATH=src python -m diffzero.config` in the root of the repository"
 MODELS = sorted(path.stem for path in (ROOT / "config/models").glob("*.yaml"))
 DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
@@ -21,32 +20,10 @@ CLASSES = {
 }  # fmt: skip
 
 
-def demo(**changes):
-    """The demo's configuration as Snakemake hands it over, with some keys replaced."""
-    return copy.deepcopy(yaml.safe_load((ROOT / "config/demo.yaml").read_text())) | changes
-
-
 def refusal(**changes) -> str:
     with pytest.raises(ConfigError) as error:
         load_run(demo(**changes), ROOT, where="config/demo.yaml")
     return str(error.value)
-
-
-def workspace(folder: Path, model: str = "", dataset: str = "") -> Path:
-    """A root with one model `m` and one data set `d` of these contents."""
-    for kind, name, text in (("models", "m", model), ("datasets", "d", dataset)):
-        (folder / "config" / kind).mkdir(parents=True)
-        (folder / "config" / kind / f"{name}.yaml").write_text(text)
-    return folder
-
-
-DATASET = """title: Two
-source: {kind: digits}
-licence: none
-prompt_templates: ["a {}."]
-classnames: [cat, dog]
-"""
-MODEL = "kind: diffusion\ntitle: M\nlicence: MIT\nresolution: 8\ndtype: float32\n"
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -262,7 +262,7 @@ def test_a_command_in_a_note_can_be_copied_from_latex() -> None:
     code = (
         r"snakemake -{}-configfile=a\_b.yaml -{}-config \textquotesingle{}m=[x, y]\textquotesingle{} -{}- r/p.parquet"
     )
-    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{full_scoring}}."
+    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{full\_scoring}}."
     assert "`" not in latex
 
 
