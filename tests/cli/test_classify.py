@@ -1,4 +1,4 @@
-"""`python -m diffzero.cli.classify`: a ranking and a picture, or one clear line."""
+"""`python -m diffzero.cli.classify` prints a ranking and saves a figure, or exits with one line."""
 
 import json
 import os
@@ -21,17 +21,17 @@ SRC = Path(__file__).parents[2] / "src"
 MODEL = "kind: diffusion\ntitle: tiny\nlicence: MIT\nresolution: 32\ndtype: float32\npath: {path}\n"
 GOOD = {"image": "photo.png", "prompts": "a sneaker, a bag,an ankle boot", "model": "tiny", "max-scores": "30"}
 GOOD |= {"out": "out/race"}
-BAD = {  # what is wrong, and the words that the one line must hold
-    "no such image": ({"image": "nowhere.png"}, ("nowhere.png", "make classify")),
-    "undecodable": ({"image": "broken.png"}, ("broken.png", "cannot be decoded")),
+BAD = {  # mistake: the changed options, and the words that the message must contain
+    "missing image": ({"image": "nowhere.png"}, ("nowhere.png", "make classify")),
+    "broken image": ({"image": "broken.png"}, ("broken.png", "cannot be decoded")),
     "one prompt": ({"prompts": "a sneaker,"}, ("at least two different", "a sneaker")),
     "one prompt, twice": ({"prompts": "a bag,a bag"}, ("found ['a bag', 'a bag']", "at least two different ones")),
     "no draws": ({"max-scores": "0"}, ("command line: 'max_scores': found 0", "greater than or equal to 2")),
     "one draw": ({"min-scores": "1"}, ("'min_scores': found 1", "greater than or equal to 2")),
-    "fewer than the least": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
-    "no probability": ({"cutoff-pval": "5"}, ("'cutoff_pval': found 5.0", "less than 1")),
-    "a negative decay": ({"decay": "-5"}, ("'decay': found -5.0", "greater than 0")),
-    "too long": ({"prompts": "a bag," + "very " * 60 + "long"}, ("tokens", "expected at most 24")),
+    "max_scores below min_scores": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
+    "cutoff_pval above one": ({"cutoff-pval": "5"}, ("'cutoff_pval': found 5.0", "less than 1")),
+    "negative decay": ({"decay": "-5"}, ("'decay': found -5.0", "greater than 0")),
+    "prompt too long": ({"prompts": "a bag," + "very " * 60 + "long"}, ("tokens", "expected at most 24")),
     "unknown model": ({"model": "tinny"}, ("unknown model 'tinny'", "Did you mean 'tiny'?")),
     "a CLIP model": ({"model": "clip"}, ("kind clip", "expected a diffusion model")),
     "no weights": ({"model": "empty"}, ("no checkpoint there",)),
@@ -47,34 +47,34 @@ def start(root: Path, changes: dict[str, str]) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, tiny_sd) -> Path:
-    """A folder with models and pictures, as the command finds them."""
+    """Return a directory with the models and images that the command needs."""
     root = tmp_path_factory.mktemp("root")
     (root / "config" / "models").mkdir(parents=True)
     (root / "config" / "models" / "tiny.yaml").write_text(MODEL.format(path=tiny_sd))
     (root / "config" / "models" / "empty.yaml").write_text(MODEL.format(path="nothing/here"))
     clip = "kind: clip\ntitle: c\nlicence: MIT\narchitecture: local-dir:nothing\n"
     (root / "config" / "models" / "clip.yaml").write_text(clip)
-    picture = encode_png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
-    (root / "photo.png").write_bytes(picture)
-    (root / "renamed.png").write_bytes(picture)
-    (root / "broken.png").write_bytes(picture[: len(picture) // 2])
+    image = encode_png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    (root / "photo.png").write_bytes(image)
+    (root / "renamed.png").write_bytes(image)
+    (root / "broken.png").write_bytes(image[: len(image) // 2])
     return root
 
 
 @pytest.fixture(scope="module")
 def runs(root) -> dict[str, subprocess.CompletedProcess]:
-    """The command in processes of its own, two at a time; of the mistakes, one before and one after the model is loaded."""
+    """Run the command in subprocesses, two at a time; of the mistakes, one before and one after the model is loaded."""
     changes = {
         "good": {},
         "renamed": {"image": "renamed.png"},
         "twice": {"prompts": "a bag,a sneaker,a bag,an ankle boot", "out": "out/twice"},
-        **{name: BAD[name][0] for name in ("unknown model", "too long")},
+        **{name: BAD[name][0] for name in ("unknown model", "prompt too long")},
     }
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(changes, pool.map(lambda change: start(root, change), changes.values()), strict=True))
 
 
-def test_the_ranking_is_printed_best_first_and_the_picture_written(root, runs):
+def test_the_ranking_is_printed_best_first_and_the_figure_saved(root, runs):
     assert runs["good"].returncode == 0, runs["good"].stderr
     lines = runs["good"].stdout.splitlines()
     assert lines[1].endswith("best") and all("[" in line for line in lines[2:4])
@@ -88,11 +88,11 @@ def test_the_ranking_is_printed_best_first_and_the_picture_written(root, runs):
     assert (root / "out" / "race.svg").is_file()
 
 
-def test_the_result_depends_on_the_picture_not_on_its_name(runs):
+def test_the_result_depends_on_the_content_of_the_image_not_on_its_name(runs):
     assert runs["renamed"].stdout == runs["good"].stdout
 
 
-def test_a_prompt_that_is_given_twice_is_scored_once_and_said(runs):
+def test_a_repeated_prompt_is_scored_once_and_reported(runs):
     assert runs["twice"].returncode == 0, runs["twice"].stderr
     lines, plain = (runs[name].stdout.splitlines() for name in ("twice", "good"))
     assert sorted(lines[1:4]) == sorted(plain[1:4]) and lines[4] == plain[4]
@@ -100,7 +100,7 @@ def test_a_prompt_that_is_given_twice_is_scored_once_and_said(runs):
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_told_in_one_clear_line(root, case, monkeypatch, capsys):
+def test_bad_input_is_reported_in_one_line(root, case, monkeypatch, capsys):
     change, words = BAD[case]
     monkeypatch.chdir(root)
     with pytest.raises(SystemExit) as end:
@@ -110,8 +110,8 @@ def test_bad_input_is_told_in_one_clear_line(root, case, monkeypatch, capsys):
     assert all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("case", ["unknown model", "too long"])
-def test_a_process_that_meets_bad_input_ends_with_that_line_alone(runs, case):
+@pytest.mark.parametrize("case", ["unknown model", "prompt too long"])
+def test_bad_input_exits_with_one_line_and_no_traceback(runs, case):
     done = runs[case]
     error = done.stderr.strip().splitlines()
     assert done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr
@@ -119,7 +119,7 @@ def test_a_process_that_meets_bad_input_ends_with_that_line_alone(runs, case):
     assert all(words in error[-1] for words in BAD[case][1]), error[-1]
 
 
-def test_a_memory_too_small_for_one_call_is_told_in_one_clear_line(root, monkeypatch):
+def test_too_little_memory_for_one_call_is_reported_in_one_line(root, monkeypatch):
     def shortage(*_, **__):
         raise torch.OutOfMemoryError("out of memory")
 
@@ -140,8 +140,8 @@ def test_a_memory_too_small_for_one_call_is_told_in_one_clear_line(root, monkeyp
         "$5,$PATH,a;b #c",
     ],
 )
-def test_make_hands_prompts_on_as_they_were_typed(tmp_path, text):
-    """The real recipe, with a Python of ours in the place of the environment's."""
+def test_make_passes_prompts_unchanged(tmp_path, text):
+    """The recipe of the Makefile runs with a Python that prints its arguments."""
     shutil.copy(SRC.parent / "Makefile", tmp_path)
     (tmp_path / "bin").mkdir()
     echo = tmp_path / "bin" / "python"

@@ -24,7 +24,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-scores", type=int, default=500, help="largest number of draws per prompt")
     parser.add_argument("--min-scores", type=int, default=20, help="number of draws before the first elimination")
     parser.add_argument("--cutoff-pval", type=float, default=2e-3, help="p value below which a prompt is eliminated")
-    parser.add_argument("--decay", type=float, default=7.0, help="of the weighting exp(-decay t)")
+    parser.add_argument("--decay", type=float, default=7.0, help="decay of the weighting exp(-decay t)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise")
     parser.add_argument(
         "--out", type=Path, default=Path("results/classify"), help="figure of the race, without .png or .svg"
