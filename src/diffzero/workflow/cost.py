@@ -36,7 +36,7 @@ def read_costs(scores: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def summarize(scores: Path) -> str:
+def summarise(scores: Path) -> str:
     """Return the cost of a run so far, one clause per device."""
     table = read_costs(scores)
     if table.empty:
@@ -57,7 +57,7 @@ def closing_message(scores: Path, argv: Sequence[str], tables: str, success: boo
 
     `argv` is the command line of this Snakemake, `tables` the folder of the result tables.
     """
-    cost, command = summarize(scores), shlex.join(["snakemake", *argv[1:]])
+    cost, command = summarise(scores), shlex.join(["snakemake", *argv[1:]])
     if success:
         return (
             f"diffzero: done. Cost so far: {cost}\nTables: {tables}. "

@@ -105,7 +105,7 @@ def partition_time_limit(partition: str) -> int | None:
     )
 
 
-def summarize_jobs(jobs: Sequence[Job]) -> str:
+def summarise_jobs(jobs: Sequence[Job]) -> str:
     """The jobs in a few words: how many in which state, and their numbers."""
     states = ", ".join(f"{count} {state}" for state, count in Counter(job.state for job in jobs).most_common())
     numbers = [job.number for job in jobs]
@@ -150,7 +150,7 @@ def wait_for_earlier_jobs(folder: Path, say: Callable[[str], None], every: float
         if time.monotonic() - told >= 60:
             told = time.monotonic()
             say(
-                f"jobs of an earlier run from this folder are not over ({summarize_jobs(jobs)}; {jobs[0].reason}). Waiting for them, so "
+                f"jobs of an earlier run from this folder are not over ({summarise_jobs(jobs)}; {jobs[0].reason}). Waiting for them, so "
                 f"that their work is not repeated. To discard them instead: scancel {' '.join(job.number for job in jobs)}"
             )
         waited = True
@@ -194,7 +194,7 @@ def find_held(jobs: Sequence[Job]) -> str | None:
         return None
     numbers = " ".join(job.number for job in stuck)
     return (
-        f"jobs are held and do not start by themselves ({summarize_jobs(stuck)}; {stuck[0].reason}). The run waits. To let them start: "
+        f"jobs are held and do not start by themselves ({summarise_jobs(stuck)}; {stuck[0].reason}). The run waits. To let them start: "
         f"scontrol release {numbers}   To have them submitted anew: scancel {numbers}"
     )
 
