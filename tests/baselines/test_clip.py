@@ -167,7 +167,7 @@ def test_a_clip_from_the_hub_is_that_of_its_folder(tiny_clip, fake_hub):
         clip.image_text_similarities(settings, found, table, PROMPTS, None, CPU),
         clip.image_text_similarities(tiny_clip, folder, table, PROMPTS, None, CPU),
     )
-    assert not fake_hub.asked("open_clip_pytorch_model.bin") and not fake_hub.asked("/model.safetensors")
+    assert not fake_hub.requests_for("open_clip_pytorch_model.bin") and not fake_hub.requests_for("/model.safetensors")
 
 
 def test_pickled_weights_are_never_opened_not_even_where_open_clip_prefers_them(tiny_clip, tmp_path, monkeypatch):

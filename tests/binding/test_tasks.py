@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from diffzero.binding.scenes import ObjectRecord, SceneRecord, sample_scene
 from diffzero.binding.tasks import TASKS, Task, is_usable, make_example, make_examples
-from sentences import is_true, read
+from sentences import is_true, parse_sentence
 
 TABLE_3 = (
     "Shape", "Color",
@@ -130,15 +130,15 @@ def test_positive_is_true_and_negative_is_false(task, address, seed):
     assert is_true(one.positive, scene)
     assert not is_true(one.negative, scene)
     for sentence in (one.positive, one.negative):
-        claims = read(sentence)
+        claims = parse_sentence(sentence)
         assert len(claims) == (2 if task.kind == "pair" else 1)
         assert all(claim.keys() == {WORD[name] for name in names_in(task)} for claim in claims)
     if task.kind == "recognition":
-        (claim,) = read(one.negative)
+        (claim,) = parse_sentence(one.negative)
         ((field, value),) = claim.items()
         assert value not in [getattr(item, field) for item in scene.objects]
     if task.kind == "binding":
-        (true,), (false,) = read(one.positive), read(one.negative)
+        (true,), (false,) = parse_sentence(one.positive), parse_sentence(one.negative)
         assert [key for key in true if true[key] != false[key]] == [WORD[names_in(task)[0]]]
 
 
@@ -154,7 +154,7 @@ def test_pair_prompts_put_the_preferred_value_first_in_both_sentences(task):
         scene = sample_scene(0, index)
         if is_usable(task, scene):
             one = make_example(task, scene, 0)
-            for first, second in (read(one.positive), read(one.negative)):
+            for first, second in (parse_sentence(one.positive), parse_sentence(one.negative)):
                 key, order = next(rank for rank in ranks if rank[0] in first)
                 assert order.index(first[key]) < order.index(second[key])
 

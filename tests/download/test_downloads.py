@@ -73,7 +73,7 @@ def test_a_cut_connection_goes_on_where_it_ended_and_no_byte_comes_twice(hub, cu
     hub.faults["model.safetensors"] = [Fault(cut=cut) for cut in cuts]
     assert get(retry_policy=RetryPolicy(timeout=1, max_attempts=6, pause=0.01)).read_bytes() == BIG
     assert hub.sent("model.safetensors") == len(BIG)
-    starts = [seen.range for seen in hub.asked("model.safetensors") if "cdn" in seen.path][1:]
+    starts = [seen.range for seen in hub.requests_for("model.safetensors") if "cdn" in seen.path][1:]
     assert starts == [f"bytes={start}-" if start else None for start in [sum(cuts[: k + 1]) for k in range(len(cuts))]]
 
 
@@ -112,7 +112,9 @@ def test_pauses_double_and_attempts_are_bounded(hub, monkeypatch):
     hub.faults["model.safetensors"] = [Fault(status=500)] * 20
     with pytest.raises(TransientDownloadError, match="HTTP 500"):
         get(retry_policy=RetryPolicy(max_attempts=4, pause=2))
-    assert pauses == [2, 4, 8] and len(hub.asked("model.safetensors")) == 8  # each: the hub's redirect, then the store
+    assert (
+        pauses == [2, 4, 8] and len(hub.requests_for("model.safetensors")) == 8
+    )  # each: the hub's redirect, then the store
 
 
 def test_a_server_that_is_away_for_a_moment_is_asked_again(hub):

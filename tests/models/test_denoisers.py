@@ -11,7 +11,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, IFPipeline, StableDiffusionPipeline
 from PIL import Image
 
-from checkpoints import digest_of
+from checkpoints import checkpoint_digest
 from diffzero.models import CheckpointError, adapter_class, load
 from diffzero.models.base import Denoiser, PromptTooLongError
 from diffzero.models.families.deepfloyd_if import DeepFloydIF
@@ -228,24 +228,24 @@ def test_pickled_weights_are_refused_with_the_way_out(tiny_sd, tmp_path):
 @both
 def test_digest_knows_every_weight_and_configuration_that_is_used_and_nothing_else(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "elsewhere")
-    original = digest_of(folder)
-    assert digest_of(copy) == original
+    original = checkpoint_digest(folder)
+    assert checkpoint_digest(copy) == original
     # What whole folders of published models hold beside it.
     for name in ("README.md", "training.jsonl", "unet/notes.md", "unet/model.fp16.safetensors", "unet/model.non_ema.safetensors",
                  "safety_checker/config.json", "safety_checker/model.safetensors", "feature_extractor/preprocessor_config.json",
                  "v1-4.safetensors", "unet/onnx/config.json"):  # fmt: skip
         (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_text("{}")
-    assert digest_of(copy) == original
+    assert checkpoint_digest(copy) == original
     seen = {original}
     parts = [path for path in sorted(folder.rglob("*")) if path.suffix in (".safetensors", ".json")]
     assert len({path.parent for path in parts}) >= 5
     for path in (copy / part.relative_to(folder) for part in parts if part.name != "model_index.json"):
         data = path.read_bytes()
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        seen.add(digest_of(copy))
+        seen.add(checkpoint_digest(copy))
         path.write_bytes(data)
     index = copy / "model_index.json"
     index.write_text(index.read_text() + " ")
-    seen.add(digest_of(copy))
+    seen.add(checkpoint_digest(copy))
     assert len(seen) == 1 + len(parts)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from checkpoints import digest_of
+from checkpoints import checkpoint_digest
 from diffzero.config import Clip, Diffusion, Supervised
 from diffzero.download.errors import DiskFullError
 from diffzero.download.http import RetryPolicy
@@ -69,7 +69,7 @@ def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
     found = inspect_checkpoint(diffusion(), Path())
     assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
-    assert set(found["files"]) == set(list_files(tiny_sd)) and found["digest"] == digest_of(tiny_sd)
+    assert set(found["files"]) == set(list_files(tiny_sd)) and found["digest"] == checkpoint_digest(tiny_sd)
 
 
 def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_of_it(served, tmp_path):

@@ -13,7 +13,7 @@ from diffusers import IFSuperResolutionPipeline, UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import save_file
 
-from deviations import deviations, relative, text_of
+from deviations import deviations, encode_text, relative_difference
 from diffzero.data import transforms
 from diffzero.diffusion.draws import sample_draw
 from diffzero.models import adapter_class, load
@@ -25,7 +25,7 @@ from diffzero.models.registry import FAMILIES as ADAPTERS
 from diffzero.pruning.policies import Full
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
-from families import FAMILIES, written
+from families import FAMILIES, write_checkpoint
 
 every = pytest.mark.parametrize("name", FAMILIES)
 # Theirs are fp32 tables of alpha_bar: off by up to 6e-5 where IF's beta is 0.999. Seen: 6.6e-6 for IF, 5.4e-7 for the others.
@@ -35,14 +35,14 @@ BOUNDS = {"x0": 2e-5, "x0 clipped": 2e-5, "text": 1e-6, "latents": 1e-6}
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("families")
-    return {name: written(name, root / str(number)) for number, name in enumerate(FAMILIES)}
+    return {name: write_checkpoint(name, root / str(number)) for number, name in enumerate(FAMILIES)}
 
 
 def inputs(denoiser: Denoiser, name: str, batch: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Random x_t and the text of `batch` prompts."""
     generator = torch.Generator().manual_seed(1)
     shape = (3, 24, 24) if "DeepFloyd" in name else (8, 8, 8)
-    text = text_of(denoiser, ["a photo of a bag.", "a red cube.", "the number 3."][:batch])
+    text = encode_text(denoiser, ["a photo of a bag.", "a red cube.", "the number 3."][:batch])
     if name == "DeepFloyd IF-II":
         text["small"] = torch.randn(batch, *shape, generator=generator)
     return torch.randn(batch, *shape, generator=generator), text
@@ -68,10 +68,10 @@ def test_a_wrong_text_time_or_condition_would_show(name, folders):
         right = Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text)
         timestep = torch.from_numpy(denoiser.schedule.timestep(np.array([0.4, 0.4]))).float()
         output = denoiser.network_output(x_t, timestep, text)
-        changed = {"time": relative(denoiser.network_output(x_t, timestep + 1, text), output)}
+        changed = {"time": relative_difference(denoiser.network_output(x_t, timestep + 1, text), output)}
         for part, values in text.items():
             other = {part: torch.ones_like(values) if part == "mask" else values.flip(0)}
-            changed[part] = relative(Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text | other), right)
+            changed[part] = relative_difference(Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text | other), right)
     assert {part: share for part, share in changed.items() if share < 10 * BOUNDS["x0"]} == {}
 
 
@@ -82,7 +82,7 @@ def test_x_does_not_depend_on_the_images_encoded_beside_it(name, folders):
     together = adapter_class(folder).encode_images(folder, pixels)
     alone = np.concatenate([adapter_class(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
     assert together.dtype == np.float32
-    assert relative(torch.from_numpy(together), torch.from_numpy(alone)) < 1e-5
+    assert relative_difference(torch.from_numpy(together), torch.from_numpy(alone)) < 1e-5
 
 
 def test_large_images_are_encoded_a_few_at_a_time():
@@ -103,7 +103,7 @@ def test_a_batch_of_mixed_times_is_its_single_calls(name, folders):
         for row in range(3):
             rows = slice(row, row + 1)
             single = Denoiser.x0(denoiser, x_t[rows], times[rows], {part: v[rows] for part, v in text.items()})
-            assert relative(single, together[rows]) < 1e-5
+            assert relative_difference(single, together[rows]) < 1e-5
 
 
 @every
@@ -113,7 +113,7 @@ def test_half_precision_touches_the_networks_input_alone(name, folders):
     with torch.inference_mode():
         half = load(folders[name], "bfloat16", "cpu").x0(x_t, np.array([0.0, 0.3]), text)
         assert half.dtype == torch.float32
-        assert relative(half, full.x0(x_t, np.array([0.0, 0.3]), text)) < 0.05
+        assert relative_difference(half, full.x0(x_t, np.array([0.0, 0.3]), text)) < 0.05
 
 
 @every
@@ -166,7 +166,10 @@ def test_if_2_sees_the_small_image_as_the_pipeline_prepares_it(folders):
     noise = torch.from_numpy(np.stack([crop_noise(crop) for crop in pixels]))
     level = torch.tensor([NOISE_LEVEL] * 2)
     assert found.dtype == np.float32
-    assert relative(torch.from_numpy(found), pipe.image_noising_scheduler.add_noise(upscaled, noise, level)) < 1e-5
+    assert (
+        relative_difference(torch.from_numpy(found), pipe.image_noising_scheduler.add_noise(upscaled, noise, level))
+        < 1e-5
+    )
 
 
 def test_the_noise_of_a_small_image_belongs_to_its_crop():

@@ -14,7 +14,7 @@ from diffzero.data import transforms
 from diffzero.pruning.policies import Full, TTest
 from diffzero.scoring.engine import Engine, ScoreError, ScoringStoppedError
 from diffzero.scoring.problem import Item, Problem
-from toy import KEYS, POLICIES, Toy, classification, one_score, race_literally, score, triples, weight
+from toy import KEYS, POLICIES, Toy, classification, one_score, race_as_printed, score, triples, weight
 
 MINI_SD = Path(__file__).parents[2] / "resources" / "models" / "mini-sd"
 every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.slug)
@@ -42,7 +42,7 @@ def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
     result, recorded = score(denoiser, problem, policy, batch_size)
     evaluated, ends = set(), Counter()
     for item in problem.items:
-        expected, wanted = race_literally(denoiser, problem, policy, item)
+        expected, wanted = race_as_printed(denoiser, problem, policy, item)
         assert result.outcomes[item.name] == expected
         evaluated |= wanted
         ends[expected.draws] += 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from checkpoints import on_record
+from checkpoints import record_checkpoint
 from diffzero import models
 from diffzero.config import Weighting
 from diffzero.data.prompts import class_prompts, classification_items
@@ -50,7 +50,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
         unshared=False,
         policy=Full(6),
         weighting=Weighting(),
-        weights=on_record(tiny_sd, tmp_path / "tiny-sd.json"),
+        weights=record_checkpoint(tiny_sd, tmp_path / "tiny-sd.json"),
         dtype="float32",
         device="cpu",
         batch_size=8,
@@ -97,14 +97,14 @@ def test_one_changed_bit_of_the_weights_never_meets_a_score(job, tmp_path):
     inputs, settings = job
     shutil.copytree(settings.weights.folder, tmp_path / "weights")
     change_a_bit(tmp_path / "weights")
-    changed = replace(settings, weights=on_record(tmp_path / "weights", tmp_path / "changed.json"))
+    changed = replace(settings, weights=record_checkpoint(tmp_path / "weights", tmp_path / "changed.json"))
     assert cost(inputs, changed) == (CALLS, 0)
 
 
 def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_nothing_is_stored(job, tmp_path):
     inputs, settings = job
     shutil.copytree(settings.weights.folder, tmp_path / "weights")
-    record = on_record(tmp_path / "weights", tmp_path / "weights.json")
+    record = record_checkpoint(tmp_path / "weights", tmp_path / "weights.json")
     assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
     change_a_bit(tmp_path / "weights")
     with pytest.raises(CheckpointError) as error:
@@ -149,7 +149,7 @@ def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_p
     shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
     shutil.copytree(settings.weights.folder, elsewhere / "weights")
     paths = {name: elsewhere / getattr(inputs, name).name for name in ("images", "items", "crops", "x", "text")}
-    weights = on_record(elsewhere / "weights", elsewhere / "weights.json")
+    weights = record_checkpoint(elsewhere / "weights", elsewhere / "weights.json")
     moved = replace(settings, weights=weights, store=elsewhere / "store")
     for shard in (1, 2):
         assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from checkpoints import on_record
+from checkpoints import record_checkpoint
 from diffzero.config import Weighting
 from diffzero.data.prompts import classification_items
 from diffzero.models import adapter_class
@@ -35,7 +35,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     text = {"states": rng.normal(size=(3, 5)).astype(np.float32), "mask": np.ones((3, 5), dtype=np.int64)}
     files["text"].write_bytes(dump_text(text, PROMPTS))
     inputs = ShardInputs(**files, prompts=PROMPTS, shard=2, shards=2, first=None)
-    weights = on_record(tiny_sd, tmp_path / "weights.json")
+    weights = record_checkpoint(tiny_sd, tmp_path / "weights.json")
     settings = ScoringSettings(
         "pets", 0, False, Full(2), Weighting(), weights, "float32", "cpu", 8, 100, tmp_path / "store"
     )

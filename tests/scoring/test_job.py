@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from checkpoints import on_record
+from checkpoints import record_checkpoint
 from diffzero import models
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
@@ -137,7 +137,7 @@ def inputs(tmp_path_factory, tiny_sd) -> Path:
     np.save(base / "x.npy", family.encode_images(tiny_sd, pixels))
     text = dump_text(family.encode_text(tiny_sd, prompts["prompts"]), prompts["prompts"])
     (base / "text.safetensors").write_bytes(text)
-    on_record(tiny_sd, base / "weights.json")
+    record_checkpoint(tiny_sd, base / "weights.json")
     return base
 
 

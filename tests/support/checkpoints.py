@@ -1,4 +1,4 @@
-"""Checkpoints as `rule weights` puts them on record, without a run."""
+"""Records of checkpoints as the workflow writes them, without a run."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from diffzero.utils.io import write_json
 
 
 def model(folder: Path) -> Diffusion:
-    """The settings of a model in a local folder."""
+    """Return the configuration of a model in a local directory."""
     settings = {"kind": "diffusion", "title": "M", "licence": "MIT", "resolution": 32, "dtype": "float32"}
     return Diffusion(**settings, path=str(folder.resolve()))
 
 
-def on_record(folder: Path, record: Path) -> CheckpointRecord:
-    """The checkpoint in `folder`, written to the file `record` and read again."""
+def record_checkpoint(folder: Path, record: Path) -> CheckpointRecord:
+    """Write the record of the checkpoint in `folder` to the file `record` and read it again."""
     write_json(inspect_checkpoint(model(folder), Path()), record)
     return CheckpointRecord.read(record)
 
 
-def digest_of(folder: Path) -> str:
-    """What stands for the checkpoint in a score's identity."""
+def checkpoint_digest(folder: Path) -> str:
+    """Return the digest of the checkpoint that is part of a score's key."""
     return inspect_checkpoint(model(folder), Path())["digest"]

@@ -1,4 +1,4 @@
-"""A stand-in for `conda` on py-rattler, which solves, fetches and links for real, and a channel of one package in a folder."""
+"""A program `conda` built on py-rattler, which solves, fetches and links packages, and a local channel with one package."""
 
 import hashlib
 import io
@@ -7,12 +7,12 @@ import sys
 import tarfile
 from pathlib import Path
 
-# The calls that Snakemake 9.27 makes.
+# Implements the calls that Snakemake 9.27 makes.
 CONDA = """\
 #!{python}
 import asyncio, json, pathlib, sys
 import rattler, yaml
-prefix, asked = pathlib.Path(__file__).resolve().parent.parent, sys.argv[1:]
+prefix, arguments = pathlib.Path(__file__).resolve().parent.parent, sys.argv[1:]
 
 async def create(file, target):
     wanted = yaml.safe_load(open(file))
@@ -20,22 +20,22 @@ async def create(file, target):
     found = await rattler.solve(channels, wanted["dependencies"], platforms=["linux-64", "noarch"])
     await rattler.install(found, target, cache_dir=prefix / "packages", show_progress=False)
 
-if asked[:2] == ["info", "--json"]:
+if arguments[:2] == ["info", "--json"]:
     print(json.dumps({{"conda_prefix": str(prefix), "platform": "linux-64"}}))
-elif asked == ["--version"]:
+elif arguments == ["--version"]:
     print("conda 26.8.0")
-elif asked[:1] == ["config"]:
+elif arguments[:1] == ["config"]:
     print(json.dumps({{"get": {{"channel_priority": "strict"}}}}))
-elif asked[:2] == ["env", "create"]:
-    asyncio.run(create(*(asked[asked.index(name) + 1] for name in ("--file", "--prefix"))))
-elif asked[:1] != ["clean"]:
-    sys.exit(f"the stand-in for conda knows nothing of {{asked}}")
+elif arguments[:2] == ["env", "create"]:
+    asyncio.run(create(*(arguments[arguments.index(name) + 1] for name in ("--file", "--prefix"))))
+elif arguments[:1] != ["clean"]:
+    sys.exit(f"this conda does not implement {{arguments}}")
 """
-ACTIVATE = 'export CONDA_PREFIX="$1"; export PATH="$1/bin:$PATH"\n'  # sourced with the environment's folder
+ACTIVATE = 'export CONDA_PREFIX="$1"; export PATH="$1/bin:$PATH"\n'  # sourced with the environment's directory
 
 
-def stand_in(folder: Path) -> Path:
-    """The folder to put first in PATH."""
+def write_conda_program(folder: Path) -> Path:
+    """Write the program and return the directory to put first in PATH."""
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "conda").write_text(CONDA.format(python=sys.executable))
     (folder / "bin" / "conda").chmod(0o755)
@@ -43,8 +43,8 @@ def stand_in(folder: Path) -> Path:
     return folder / "bin"
 
 
-def channel(folder: Path, name: str, version: str, programs: dict[str, str]) -> str:
-    """The address of a new channel that holds one package: programs (name: text) of its bin/."""
+def write_channel(folder: Path, name: str, version: str, programs: dict[str, str]) -> str:
+    """Write a channel with one package, whose bin/ holds `programs` (name: text), and return its URL."""
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "noarch": "generic"}
     index |= {"subdir": "noarch", "depends": []}
     files = {f"bin/{program}": text.encode() for program, text in programs.items()}

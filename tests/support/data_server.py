@@ -1,4 +1,4 @@
-"""A local server with the paths of the data set hub, at any commit, and plain files: real requests, small files."""
+"""A local HTTP server with the paths of the data set hub, at any commit, and plain files."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class DataServer:
-    """`with DataServer() as server`: `server.repositories[owner/name][path]` and `server.plain[path]` are its files."""
+    """`with DataServer() as server` serves `server.repositories[owner/name][path]` and `server.plain[path]`."""
 
     def __enter__(self) -> "DataServer":
         self.repositories: dict[str, dict[str, bytes]] = {}
@@ -67,5 +67,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _git_name(data: bytes) -> str:
-    """By which the hub knows a file that is not a large one."""
+    """Return the digest by which the hub identifies a small file."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()

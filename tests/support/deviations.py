@@ -1,4 +1,4 @@
-"""How far our predictions, texts and latents are from what diffusers' own pipelines compute, for every family.
+"""Deviations of our predictions, texts and latents from those of diffusers' own pipelines, for every family.
 
 `PYTHONPATH=src python tests/support/deviations.py` prints the largest deviation of each family as a table.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from diffzero.models import load
 from diffzero.models.base import Denoiser
-from families import FAMILIES, written
+from families import FAMILIES, write_checkpoint
 
 PROMPT = 'a photo of the number: "7".'
 PROMPTS = [PROMPT, "a photo of a sneaker.", "", "On the left is a small red sphere."]
@@ -26,7 +26,7 @@ STEPS = 41  # noise levels from the first timestep to the last
 
 
 @dataclass(frozen=True)
-class Moment:
+class NetworkCall:
     """One call of the network inside a pipeline."""
 
     t: float
@@ -37,7 +37,7 @@ class Moment:
 
 
 class Recorder(DDPMScheduler):
-    """A scheduler of the checkpoint's configuration that keeps what the pipeline gives it and what it makes of that."""
+    """A scheduler with the checkpoint's configuration that records its inputs and its predictions of x."""
 
     def step(self, model_output, timestep, sample, **options):
         x_hat = {
@@ -53,10 +53,10 @@ class Recorder(DDPMScheduler):
         return made
 
 
-def loaded(folder: Path) -> DiffusionPipeline:
-    """The folder as diffusers itself loads it."""
+def load_pipeline(folder: Path) -> DiffusionPipeline:
+    """Load the checkpoint with diffusers."""
     index = json.loads((folder / "model_index.json").read_text())
-    # How one loads Stable Diffusion 3 without its T5.
+    # The documented way to load Stable Diffusion 3 without its T5.
     without_t5 = index["_class_name"] == "StableDiffusion3Pipeline" and not (folder / "text_encoder_3").is_dir()
     options = {"text_encoder_3": None, "tokenizer_3": None} if without_t5 else {}
     pipe = DiffusionPipeline.from_pretrained(folder, **options)
@@ -65,7 +65,7 @@ def loaded(folder: Path) -> DiffusionPipeline:
 
 
 def call_options(pipe) -> dict:
-    """What tells a pipeline to use one plain prompt: no guidance, no cleaning, no bins of sizes."""
+    """Return the options for one plain prompt: no guidance, no caption cleaning, no resolution bins."""
     name = type(pipe).__name__
     common = {"prompt": PROMPT, "guidance_scale": 1.0, "generator": torch.Generator().manual_seed(0)}
     if name.startswith("IF"):
@@ -77,18 +77,18 @@ def call_options(pipe) -> dict:
     return common | {"height": 32, "width": 32, "output_type": "latent"}
 
 
-def text_of(denoiser: Denoiser, prompts: list[str]) -> dict[str, Tensor]:
-    """Our own text inputs [prompt, ...]."""
+def encode_text(denoiser: Denoiser, prompts: list[str]) -> dict[str, Tensor]:
+    """Return our own text inputs [prompt, ...]."""
     return {name: torch.from_numpy(v) for name, v in denoiser.encode_text(denoiser.folder, prompts).items()}
 
 
-def moments(pipe, denoiser: Denoiser) -> list[Moment]:
-    """The network's calls of one whole run of the pipeline, from the last timestep to the first."""
+def record_calls(pipe, denoiser: Denoiser) -> list[NetworkCall]:
+    """Record the network's calls in one run of the pipeline, from the last timestep to the first."""
     if denoiser.schedule.prediction_type == "flow":
-        return flow_moments(pipe, denoiser)
+        return record_flow_calls(pipe, denoiser)
     pixels = not hasattr(pipe, "vae")
-    # Spread from timestep 0 to the last; thresholding is left out here and in ours. Where the network is random, clipping keeps
-    # a pixel model's run finite: its predictions are recorded without.
+    # Timesteps cover the whole schedule; neither side thresholds. Clipping keeps the run of a random pixel model finite;
+    # the predictions are recorded with and without it.
     plain = {"timestep_spacing": "linspace", "thresholding": False, "clip_sample": pixels}
     pipe.scheduler = Recorder.from_config(pipe.scheduler.config, **plain)
     pipe.scheduler.seen = []
@@ -96,32 +96,34 @@ def moments(pipe, denoiser: Denoiser) -> list[Moment]:
     if "Super" in type(pipe).__name__:  # the small image as the pipeline noised it
         pipe.unet.register_forward_pre_hook(lambda module, arguments: given.append({"small": arguments[0][:, 3:]}))
     pipe(num_inference_steps=STEPS, **call_options(pipe))
-    text, steps = text_of(denoiser, [PROMPT]), denoiser.schedule.steps
+    text, steps = encode_text(denoiser, [PROMPT]), denoiser.schedule.steps
     return [
-        Moment((timestep + 0.5) / steps, x_t, theirs, clipped if pixels else None, text | (given or [{}] * STEPS)[call])
+        NetworkCall(
+            (timestep + 0.5) / steps, x_t, theirs, clipped if pixels else None, text | (given or [{}] * STEPS)[call]
+        )
         for call, (timestep, x_t, theirs, clipped) in enumerate(pipe.scheduler.seen)
     ]
 
 
-def flow_moments(pipe, denoiser: Denoiser) -> list[Moment]:
-    """One-step runs: from the noise level sigma straight to 0, the scheduler's step ends at its prediction of x."""
-    text, found, steps = text_of(denoiser, [PROMPT]), [], denoiser.schedule.steps
+def record_flow_calls(pipe, denoiser: Denoiser) -> list[NetworkCall]:
+    """Record one-step runs: a step of the scheduler from noise level sigma to 0 ends at its prediction of x."""
+    text, found, steps = encode_text(denoiser, [PROMPT]), [], denoiser.schedule.steps
     for k in np.linspace(0, steps - 1, STEPS).astype(int):
         x_t = torch.randn(1, 8, 8, 8, generator=torch.Generator().manual_seed(int(k)))
         level = {"latents": x_t.clone(), "num_inference_steps": 1, "sigmas": [(k + 1) / steps]}
-        found.append(Moment((k + 0.5) / steps, x_t, pipe(**call_options(pipe), **level).images, None, text))
+        found.append(NetworkCall((k + 0.5) / steps, x_t, pipe(**call_options(pipe), **level).images, None, text))
     return found
 
 
-def relative(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference, as a share of the largest value."""
+def relative_difference(ours: Tensor, theirs: Tensor) -> float:
+    """Return the largest difference divided by the largest value."""
     assert ours.shape == theirs.shape, f"found {tuple(ours.shape)}, expected {tuple(theirs.shape)}"
     assert theirs.isfinite().all() and theirs.abs().max() > 0
     return ((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max()).item()
 
 
 def pipeline_text(pipe) -> dict[str, Tensor]:
-    """The pipeline's encode_prompt of PROMPTS, under our names."""
+    """Return the pipeline's encodings of PROMPTS under our names."""
     name, plain = type(pipe).__name__, {"do_classifier_free_guidance": False, "device": "cpu"}
     if name.startswith("StableDiffusion3"):
         states, _, pooled, _ = pipe.encode_prompt(PROMPTS, None, None, **plain)
@@ -136,7 +138,7 @@ def pipeline_text(pipe) -> dict[str, Tensor]:
 
 
 def pipeline_latents(pipe, pixels) -> Tensor:
-    """The images as the pipeline's own image processor and VAE see them: its img2img path with the posterior's mean."""
+    """Encode images with the pipeline's image processor and VAE, as img2img does, with the posterior's mean."""
     vae = pipe.vae
     x = pipe.image_processor.preprocess([Image.fromarray(picture) for picture in pixels])
     return (vae.encode(x).latent_dist.mean - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
@@ -144,28 +146,30 @@ def pipeline_latents(pipe, pixels) -> Tensor:
 
 @torch.inference_mode()
 def deviations(folder: Path) -> dict[str, float]:
-    """Largest relative deviations of a checkpoint: x0 over all t, x0 clipped (pixel models), text, latents."""
-    denoiser, pipe = load(folder, "float32", "cpu"), loaded(folder)
-    text, theirs = text_of(denoiser, PROMPTS), pipeline_text(pipe)
+    """Return the largest relative deviations of a checkpoint: x0 over all t, x0 clipped (pixel models), text, latents."""
+    denoiser, pipe = load(folder, "float32", "cpu"), load_pipeline(folder)
+    text, theirs = encode_text(denoiser, PROMPTS), pipeline_text(pipe)
     assert text.keys() == theirs.keys()
-    found = {"text": max(relative(text[name], theirs[name]) for name in theirs)}
+    found = {"text": max(relative_difference(text[name], theirs[name]) for name in theirs)}
     if hasattr(pipe, "vae"):
         pixels = np.random.default_rng(0).integers(0, 256, (19, 32, 32, 3), dtype=np.uint8)  # more than one batch
         ours = torch.from_numpy(denoiser.encode_images(folder, pixels))
-        found["latents"] = relative(ours, pipeline_latents(pipe, pixels))
-    calls = moments(pipe, denoiser)
+        found["latents"] = relative_difference(ours, pipeline_latents(pipe, pixels))
+    calls = record_calls(pipe, denoiser)
     times = [call.t for call in calls]
     assert len(calls) == STEPS and min(times) < 0.001 and max(times) > 0.999
     plain = [Denoiser.x0(denoiser, call.x_t, np.array([call.t]), call.text) for call in calls]
-    found["x0"] = max(relative(ours, call.theirs) for ours, call in zip(plain, calls, strict=True))
+    found["x0"] = max(relative_difference(ours, call.theirs) for ours, call in zip(plain, calls, strict=True))
     if calls[0].clipped is not None:
         clipped = [denoiser.x0(call.x_t, np.array([call.t]), call.text) for call in calls]
-        found["x0 clipped"] = max(relative(ours, call.clipped) for ours, call in zip(clipped, calls, strict=True))
+        found["x0 clipped"] = max(
+            relative_difference(ours, call.clipped) for ours, call in zip(clipped, calls, strict=True)
+        )
     return found
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
-    """Markdown: one row a family."""
+    """Format the deviations as Markdown, one row per family."""
     columns = ["x0", "x0 clipped", "text", "latents"]
     lines = ["| Family | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
     for name, values in found.items():
@@ -178,4 +182,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as scratch:
-        print(table({name: deviations(written(name, Path(scratch) / name)) for name in FAMILIES}))
+        print(table({name: deviations(write_checkpoint(name, Path(scratch) / name)) for name in FAMILIES}))

@@ -31,14 +31,14 @@ SCALED = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0
 
 
 def vae(**options) -> AutoencoderKL:
-    """A small VAE whose scale is neither 1 nor the default: forgetting it shows."""
+    """Return a small VAE whose scale is neither 1 nor the default, so that a missing scale changes the result."""
     made = mini.autoencoder()
     made.register_to_config(scaling_factor=0.7, **options)
     return made
 
 
 def clip(tokenizer, width: int, projected: bool) -> CLIPTextModel | CLIPTextModelWithProjection:
-    """A CLIP text encoder of three layers, so that the last but one is neither the last nor the first."""
+    """Return a CLIP text encoder of three layers, so that the penultimate layer is neither the last nor the first."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -56,7 +56,7 @@ def clip(tokenizer, width: int, projected: bool) -> CLIPTextModel | CLIPTextMode
 
 
 def long_t5_tokenizer() -> T5Tokenizer:
-    """A T5 tokenizer that, like the real ones, allows more tokens than the pipelines use."""
+    """Return a T5 tokenizer that allows more tokens than the pipelines use, as the original ones do."""
     tokenizer = mini.t5_tokenizer(corpus())
     tokenizer.model_max_length = 512
     return tokenizer
@@ -180,12 +180,12 @@ FAMILIES: dict[str, Callable] = {
 }
 
 
-def written(name: str, folder: Path) -> Path:
-    """The folder of a family's tiny checkpoint."""
+def write_checkpoint(name: str, folder: Path) -> Path:
+    """Write a tiny checkpoint of a family and return its directory."""
     torch.manual_seed(5)
     pipeline = FAMILIES[name]()
     for part in ("transformer", "unet"):
-        # Some layers start at zero, so that a fresh network puts out nothing: give every parameter a value.
+        # Some layers start at zero, so that the output of a new network is zero: give every parameter a value.
         network = getattr(pipeline, part, None)
         for parameter in network.parameters() if network is not None else ():
             torch.nn.init.normal_(parameter, std=0.02) if not parameter.any() else None

@@ -1,4 +1,4 @@
-"""A local server that speaks the paths of the model hub, and misbehaves on demand."""
+"""A local HTTP server with the paths of the model hub and injectable faults."""
 
 import contextlib
 import hashlib
@@ -15,22 +15,22 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Fault:
-    """What one GET or HEAD of a file goes through instead of being answered well."""
+    """A fault in the answer to one GET or HEAD of a file."""
 
     status: int | None = None
     cut: int | None = None  # close the connection after this many bytes
-    stall: int | None = None  # say nothing more after this many bytes
+    stall: int | None = None  # send nothing after this many bytes
     drip: float | None = None  # seconds between single bytes
-    body: bytes | None = None  # other bytes of the same number
+    body: bytes | None = None  # other content of the same length
     code: str | None = None  # X-Error-Code, as the hub sends it
     no_ranges: bool = False
     on: str = "GET"
     retry_after: str | None = None
-    endless: bool = False  # a body without a length that goes on and on
+    endless: bool = False  # a body without a length that never ends
 
 
 @dataclass
-class Seen:
+class Request:
     """One request."""
 
     method: str
@@ -43,25 +43,25 @@ class Seen:
 
 @dataclass
 class FakeHub:
-    """Repositories by (api folder, name), and what was asked of them."""
+    """Repositories by (folder of the API, name), and the requests received."""
 
     repositories: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
     plain: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Request] = field(default_factory=list)
     url: str = ""
     cdn: str = ""
-    endless: bool = False  # every page of a list names a next one
+    endless: bool = False  # every page of a file list links to another one
 
     def sent(self, name: str) -> int:
-        """Bytes of a file's content that went out."""
+        """Return the number of bytes of a file that were sent."""
         return sum(request.sent for request in self.seen if request.method == "GET" and request.path.endswith(name))
 
-    def asked(self, name: str, method: str = "GET") -> list[Seen]:
+    def requests_for(self, name: str, method: str = "GET") -> list[Request]:
         return [request for request in self.seen if request.method == method and request.path.endswith(name)]
 
-    def take(self, name: str, method: str) -> Fault:
-        """The next fault for a file, or none. A fault with `code` or on HEAD stays."""
+    def next_fault(self, name: str, method: str) -> Fault:
+        """Return the next fault for a file, or one without effect. A fault with `code` or on HEAD is kept."""
         for known, waiting in self.faults.items():
             for fault in waiting:
                 if name.endswith(known) and fault.on in (method, "both"):
@@ -87,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the client hung up in the middle of something
+        with contextlib.suppress(ConnectionError):  # the client closed the connection early
             super().handle()
 
     def do_HEAD(self) -> None:
@@ -100,31 +100,33 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path = unquote(parts.path).strip("/")
         headers = self.headers
-        self.note = Seen(method, path, headers["Range"], headers["Authorization"], headers["Host"].split(":")[0])
-        self.hub.seen.append(self.note)
+        self.request_record = Request(
+            method, path, headers["Range"], headers["Authorization"], headers["Host"].split(":")[0]
+        )
+        self.hub.seen.append(self.request_record)
         if path.startswith("api/"):
             return self.tree(path.split("/"))
         if path.startswith(("cdn/", "plain/")):
             named = path.partition("/")[2]
-            data = self.hub.plain.get(named) if path.startswith("plain/") else self.stored(named)[0]
-            return self.content(named, data, {}, method) if data is not None else self.plainly(404)
+            data = self.hub.plain.get(named) if path.startswith("plain/") else self.find(named)[0]
+            return self.content(named, data, {}, method) if data is not None else self.respond(404)
         if "/resolve/" in path:
             return self.resolve(path, method)
-        return self.plainly(404)
+        return self.respond(404)
 
     def tree(self, parts: list[str]) -> None:
-        """/api/{models,datasets}/{owner}/{name}/tree/{revision}, in two pages where there are several files."""
+        """Answer /api/{models,datasets}/{owner}/{name}/tree/{revision}, in two pages if there are several files."""
         repo = "/".join(parts[2:4])
-        fault = self.hub.take(f"{repo}/tree", "GET")
+        fault = self.hub.next_fault(f"{repo}/tree", "GET")
         if fault.status:
-            return self.refuse(fault)
+            return self.respond_with_fault(fault)
         if fault.body is not None:
-            return self.plainly(200, None, fault.body)
+            return self.respond(200, None, fault.body)
         files = self.hub.repositories.get((parts[1], repo))
         if files is None:
-            return self.plainly(404, "RepoNotFound")
+            return self.respond(404, "RepoNotFound")
         if parts[5] != REVISION:
-            return self.plainly(404, "RevisionNotFound")
+            return self.respond(404, "RevisionNotFound")
         entries = []
         for name, data in files.items():
             entry = {"type": "file", "path": name, "size": len(data), "oid": git_name(data)}
@@ -138,21 +140,21 @@ class Handler(BaseHTTPRequestHandler):
         more = self.hub.endless or (page == 0 and len(entries) > half)
         next_page = f"{self.hub.url}/{'/'.join(parts)}?recursive=true&cursor={page + 1}"
         link = {"Link": f'<{next_page}>; rel="next"'} if more else {}
-        self.plainly(200, None, body, {"Content-Type": "application/json", **link})
+        self.respond(200, None, body, {"Content-Type": "application/json", **link})
 
-    def refuse(self, fault: Fault) -> None:
-        self.plainly(fault.status, fault.code, None, {"Retry-After": fault.retry_after} if fault.retry_after else {})
+    def respond_with_fault(self, fault: Fault) -> None:
+        self.respond(fault.status, fault.code, None, {"Retry-After": fault.retry_after} if fault.retry_after else {})
 
-    def go_on(self, data: bytes) -> None:
-        """The bytes over and over, until the client has had enough."""
+    def send_endlessly(self, data: bytes) -> None:
+        """Send the bytes repeatedly until the client closes the connection."""
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
         while True:
             self.wfile.write(data)
 
-    def stored(self, path: str) -> tuple[bytes | None, str]:
-        """The bytes of `[datasets/]owner/name/resolve/revision/file`, and the file's name."""
+    def find(self, path: str) -> tuple[bytes | None, str]:
+        """Return the content of `[datasets/]owner/name/resolve/revision/file` and the file's name."""
         kind, path = ("datasets", path.removeprefix("datasets/")) if path.startswith("datasets/") else ("models", path)
         repo, _, rest = path.partition("/resolve/")
         revision, _, name = rest.partition("/")
@@ -160,33 +162,33 @@ class Handler(BaseHTTPRequestHandler):
         return files.get(name), name
 
     def resolve(self, path: str, method: str) -> None:
-        data, name = self.stored(path)
-        fault = self.hub.take(name, "HEAD")
+        data, name = self.find(path)
+        fault = self.hub.next_fault(name, "HEAD")
         if fault.status:
-            return self.plainly(fault.status, fault.code)
+            return self.respond(fault.status, fault.code)
         if data is None:
-            return self.plainly(404, "EntryNotFound")
+            return self.respond(404, "EntryNotFound")
         common = {"X-Repo-Commit": REVISION}
         if is_large(name):
             digest = hashlib.sha256(data).hexdigest()
             common |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
-            return self.plainly(
+            return self.respond(
                 302, None, b"", {**common, "Location": f"{self.hub.cdn}/cdn/{path}?Signature=cdn-secret"}
             )
         return self.content(name, data, {**common, "ETag": f'"{git_name(data)}"'}, method)
 
     def content(self, name: str, data: bytes, headers: dict[str, str], method: str) -> None:
-        fault = self.hub.take(name, method) if method == "GET" else Fault()
+        fault = self.hub.next_fault(name, method) if method == "GET" else Fault()
         if fault.status:
-            return self.refuse(fault)
+            return self.respond_with_fault(fault)
         if fault.endless:
-            return self.go_on(data)
+            return self.send_endlessly(data)
         data = data if fault.body is None else fault.body
         start = 0
         if self.headers["Range"] and not fault.no_ranges:
             start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
             if start >= len(data):
-                return self.plainly(416)
+                return self.respond(416)
         self.send_response(206 if start else 200)
         if start:
             headers = headers | {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
@@ -202,21 +204,21 @@ class Handler(BaseHTTPRequestHandler):
             if fault.drip:
                 for k in range(stop):
                     self.wfile.write(data[k : k + 1])
-                    self.note.sent += 1
+                    self.request_record.sent += 1
                     time.sleep(fault.drip)
             else:
                 self.wfile.write(data[:stop])
-                self.note.sent += stop
+                self.request_record.sent += stop
             if fault.stall is not None:
                 time.sleep(3)
             self.close_connection = stop < len(data)
-        except OSError:  # the client had enough
+        except OSError:  # the client closed the connection
             self.close_connection = True
 
-    def plainly(
+    def respond(
         self, status: int, code: str | None = None, body: bytes | None = None, headers: dict | None = None
     ) -> None:
-        # Like a server that says too much: what it was sent is in its answer.
+        # The answer repeats the token, as a careless server might.
         body = f"No: {self.headers['Authorization']}".encode() if body is None else body
         self.send_response(status)
         if code:
@@ -231,7 +233,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server:
-    """The server on a free port, `with Server() as hub`."""
+    """`with Server() as hub` starts the server on a free port."""
 
     def __enter__(self) -> FakeHub:
         hub = FakeHub()

@@ -1,10 +1,10 @@
-"""The algorithms as their papers print them: slow, one image, one number at a time. They share no line with diffzero.
+"""Literal implementations of the papers' algorithms, one image and one number at a time. They share no code with diffzero.
 
 Constant differences. A paired t-test divides by the standard deviation of the differences, so two cases are
 degenerate: scores that differ by exactly 0 in every draw (t = 0/0 = NaN, no comparison with NaN is true: the class
-stays) and by the same constant in every draw (t = c/0 = inf, p = 0: the class goes at the first test). A constant that
-the scores' rounding blurs has a deviation of some last bits, which two programs may round differently, but |t| is then
-astronomical in both and the class goes too.
+stays) and by the same constant in every draw (t = c/0 = inf, p = 0: the class is dropped at the first test). A constant that
+is blurred by the rounding of the scores has a tiny deviation, which two programs may round differently, but |t| is then
+very large in both and the class is dropped, too.
 """
 
 import math
@@ -27,7 +27,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def algorithm_1(matrix: Sequence[Sequence[float]], min_scores: int, max_scores: int, cutoff_pval: float) -> Result:
-    """Clark & Jaini 2023, Algorithm 1, on weighted scores [draw, class]."""
+    """Run Algorithm 1 of Clark & Jaini 2023 on weighted scores [draw, class]."""
     scores: dict[int, list[float]] = {k: [] for k in range(len(matrix[0]))}
     result, n, best = Result(prediction=0), 0, 0
     while len(scores) > 1 and n < max_scores:
@@ -49,7 +49,7 @@ def algorithm_1(matrix: Sequence[Sequence[float]], min_scores: int, max_scores: 
 
 
 def adaptive_stages(matrix: Sequence[Sequence[float]], trials: Sequence[int], keep: Sequence[int]) -> Result:
-    """Li et al. 2023, adaptive stages, on scores [draw, class]; `trials` are totals; a tie goes to the lower label."""
+    """Run the adaptive stages of Li et al. 2023 on scores [draw, class]; `trials` are totals; ties go to the lower label."""
     errors: dict[int, list[float]] = {k: [] for k in range(len(matrix[0]))}
     result, candidates, previous = Result(prediction=0), list(errors), 0
     for total, count in zip(trials, keep, strict=True):

@@ -1,4 +1,4 @@
-"""Predictions written by hand, from which tests work out table rows."""
+"""Small tables of predictions, written by hand."""
 
 import math
 
@@ -8,7 +8,7 @@ NAN = math.nan
 
 
 def predictions(model: str, correct: str, dataset: str = "digits", seed: int = 0, **columns: object) -> pd.DataFrame:
-    """One row a character, "1" where correct; a diffusion model with 10, 20, 30, ... calls."""
+    """Return one row per character of `correct` ("1" if correct), of a diffusion model with 10, 20, 30, ... calls."""
     rows = range(len(correct))
     frame = {
         "model": model,

@@ -1,4 +1,4 @@
-"""A reader of the binding tasks' sentences that shares no code with the prompts."""
+"""A parser of the binding tasks' sentences that shares no code with the prompts."""
 
 import re
 
@@ -10,8 +10,8 @@ CLAUSE = re.compile(
 )
 
 
-def read(sentence: str) -> list[dict[str, str]]:
-    """What each clause claims, e.g. [{"colour": "blue", "shape": "cube"}]; fails on what is no whole sentence."""
+def parse_sentence(sentence: str) -> list[dict[str, str]]:
+    """Return the claims of each clause, e.g. [{"colour": "blue", "shape": "cube"}]; fail if the sentence is malformed."""
     assert sentence[0].isupper() and sentence.endswith(".") and sentence.count(".") == 1
     claims = []
     for clause in (sentence[0].lower() + sentence[1:-1]).split(" and "):
@@ -22,6 +22,8 @@ def read(sentence: str) -> list[dict[str, str]]:
 
 
 def is_true(sentence: str, scene: SceneRecord) -> bool:
-    """Whether the clauses can be said of different objects of the scene, all at once."""
-    fits = [[i for i in (0, 1) if claim.items() <= vars(scene.objects[i]).items()] for claim in read(sentence)]
+    """Return whether all clauses hold for different objects of the scene."""
+    fits = [
+        [i for i in (0, 1) if claim.items() <= vars(scene.objects[i]).items()] for claim in parse_sentence(sentence)
+    ]
     return bool(fits[0]) if len(fits) == 1 else any(i != j for i in fits[0] for j in fits[1])

@@ -1,4 +1,4 @@
-"""A denoiser that costs nothing, a problem for it, and the same scores one triple at a time, image by image."""
+"""A trivial denoiser, a scoring problem for it, and the same scores computed one triple at a time."""
 
 import json
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ Triple = tuple[int, int, int]  # image, draw, prompt
 
 
 class Toy(Denoiser):
-    """Pulls x_t towards the prompt's centre. A score is a sum of two numbers: exact in any order, whatever the batch."""
+    """Move x_t towards the prompt's centre. A score is a sum of two numbers, so that it is exact in any order and batch."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "scheduler").mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ class Toy(Denoiser):
         super().__init__(folder, torch.float32, torch.device("cpu"))
         self.batches: list[bytes] = []
         self.calls = 0
-        self.poison: torch.Tensor | None = None  # the x_t at which the network breaks
+        self.poison: torch.Tensor | None = None  # the x_t for which the network returns NaN
         self.lose_a_channel = False
 
     def network_output(self, x_t, timestep, text):
@@ -42,7 +42,7 @@ class Toy(Denoiser):
             output[(x_t == self.poison).flatten(1).all(dim=1)] = float("nan")
         return output[:, :1] if self.lose_a_channel else output
 
-    encode_text = iter_latents = decode = None  # a problem brings its own
+    encode_text = iter_latents = decode = None  # a problem has its own latents and text
 
 
 def weight(t):
@@ -50,7 +50,7 @@ def weight(t):
 
 
 def classification(images: int = 8, classes: int = 5, unshared: bool = False, rows: slice = slice(None)) -> Problem:
-    """Images around the centres of their classes; `rows` cuts a shard out."""
+    """Return a problem with images around the centres of their classes; `rows` selects a shard."""
     rng = np.random.default_rng(7)
     centres = rng.normal(size=(classes, 2, 1, 1)).astype(np.float32)
     x = centres[np.arange(images) % classes] + 0.2 * rng.normal(size=(images, 2, 1, 1)).astype(np.float32)
@@ -70,7 +70,7 @@ def classification(images: int = 8, classes: int = 5, unshared: bool = False, ro
 
 
 def item_table(problem: Problem) -> pd.DataFrame:
-    """The problem's items as the workflow stores them; labels in the order of the images."""
+    """Return the problem's items as the workflow stores them; labels in the order of the images."""
     return pd.DataFrame(
         {
             "item": [item.name for item in problem.items],
@@ -84,21 +84,21 @@ def item_table(problem: Problem) -> pd.DataFrame:
 
 
 def score(denoiser: Denoiser, problem: Problem, policy: Policy, batch_size: int = 6, known=None, **options):
-    """The engine's result, and what it recorded, chunk by chunk."""
+    """Run the engine and return its result and the recorded chunks."""
     recorded: list[pd.DataFrame] = []
     result = Engine(denoiser, problem, policy, weight, batch_size, known).run(recorded.append, **options)
     return result, recorded
 
 
 def triples(recorded: Iterable[pd.DataFrame], problem: Problem) -> list[Triple]:
-    """What was evaluated, by number."""
+    """Return the evaluated triples as indices."""
     images, prompts = problem.image_keys, problem.prompt_keys
     return [(images.index(r.image), r.draw, prompts.index(r.prompt)) for chunk in recorded for r in chunk.itertuples()]
 
 
 @torch.inference_mode()
 def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, prompt: int) -> tuple[float, float]:
-    """t and ||x - x_hat||^2 of one triple, from the address alone."""
+    """Return t and ||x - x_hat||^2 of one triple, computed from its address."""
     x, own = torch.from_numpy(problem.x[image]), problem.prompts[prompt] if problem.unshared else None
     noise = sample_draw(problem.seed, problem.dataset, problem.images[image], draw, tuple(x.shape), own)
     t = np.array([noise.t])
@@ -108,8 +108,8 @@ def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, promp
     return noise.t, float((difference * difference).sum())
 
 
-def race_literally(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
-    """One item's race as printed in the papers: its outcome (`tied` left out) and the triples that it evaluated."""
+def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
+    """Run one item's race as the papers print it; return its outcome (without `tied`) and the evaluated triples."""
     scores = np.array(
         [[one_score(denoiser, problem, item.image, n, k) for k in item.candidates] for n in range(policy.max_scores)]
     )

@@ -22,7 +22,7 @@ CONFIG = {
     "baselines": ["mini-clip"],
     "datasets": ["digits"],
     "max_images": 3,
-    "max_images_per_job": 13,  # of 25 scenes: two shards
+    "max_images_per_job": 13,  # 25 scenes make two shards
     "device": "cpu",
     "policy": {"max_scores": 24},
     "attribute_binding": {
@@ -36,7 +36,7 @@ CONFIG = {
 
 
 def snakemake(root: Path, *arguments: str, config: dict | None = None) -> subprocess.CompletedProcess:
-    """One Snakemake command in `root`, on the tiny configuration or the one given."""
+    """Run one Snakemake command in `root` with `config`, by default CONFIG."""
     (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG if config is None else config))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", "tiny.yaml"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
@@ -45,7 +45,7 @@ def snakemake(root: Path, *arguments: str, config: dict | None = None) -> subpro
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """A copy of the files that git knows or would add."""
+    """Return a copy of the files that git tracks or would add."""
     root = tmp_path_factory.mktemp("copy")
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -53,13 +53,13 @@ def copy(tmp_path_factory) -> Path:
         if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "paper/")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
-    # The weights as they lie there, whether git knows them or not.
+    # All files of the weights, tracked or not.
     shutil.copytree(ROOT / "resources" / "models", root / "resources" / "models", dirs_exist_ok=True)
     return root
 
 
 def literal_accuracy_and_calls(root: Path, dataset: str, max_scores: int) -> tuple[float, float]:
-    """Accuracy and calls an item from the score shards alone, by Algorithm 1 as printed."""
+    """Return accuracy and calls per item, computed from the score shards with a literal Algorithm 1."""
     folder = root / "results" / "tiny"
     shards = (folder / "scores" / "mini-sd" / dataset).rglob("*.parquet")
     scores = pd.concat([pd.read_parquet(path) for path in shards])
@@ -75,11 +75,13 @@ def literal_accuracy_and_calls(root: Path, dataset: str, max_scores: int) -> tup
     return float(np.mean(right)), float(np.mean(calls))
 
 
-def refused(done: subprocess.CompletedProcess) -> str:
-    """The one message of a run that failed."""
+def error_message(done: subprocess.CompletedProcess) -> str:
+    """Return the only error message of a failed run."""
     output = done.stderr + done.stdout
     assert done.returncode not in (0, None) and "Traceback (most recent call last)" not in output, output[-3000:]
     said = {line for line in output.splitlines() if line.startswith("diffzero: ")}
-    messages = {line for line in said if not line.startswith("diffzero: not finished. ")}  # every run's last words
+    messages = {
+        line for line in said if not line.startswith("diffzero: not finished. ")
+    }  # the last line of every failed run
     assert len(messages) == 1, output[-3000:]
     return messages.pop()

@@ -8,7 +8,7 @@ import pytest
 from diffzero.scoring.shard_lock import lock_shard
 from diffzero.scoring.store import Store
 from diffzero.utils.io import DiskFullError, write_atomically
-from workflow_copy import copy, refused, snakemake
+from workflow_copy import copy, error_message, snakemake
 
 __all__ = ["copy"]
 ADVICE = (
@@ -59,7 +59,7 @@ def test_a_run_whose_disk_is_full_says_so_in_one_message_and_goes_on_once_there_
     done = snakemake(copy, *inputs, config=config)
     assert done.returncode == 0, done.stderr[-3000:]
     ballast = fill(small_disk)
-    message = refused(snakemake(copy, "scores", config=config))
+    message = error_message(snakemake(copy, "scores", config=config))
     assert (
         message.startswith(f"diffzero: DiskFullError: {folder}/full/scores/mini-sd/digits/")
         and ".lock: No space left" in message

@@ -13,7 +13,7 @@ import pytest
 import rattler
 import yaml
 
-from conda import channel, stand_in
+from conda import write_channel, write_conda_program
 
 ROOT = Path(__file__).parents[2]
 # Python, as far as anybody can tell from outside.
@@ -28,12 +28,12 @@ def test_a_rules_script_runs_in_the_environment_that_its_file_describes(tmp_path
     for name in ("rules", "workflow", "src", "config", "envs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", tmp_path)
-    address = channel(tmp_path / "channel", "python", "3.11.9", {"python": PYTHON.format(python=sys.executable)})
+    address = write_channel(tmp_path / "channel", "python", "3.11.9", {"python": PYTHON.format(python=sys.executable)})
     # The rule's own pin of Python; wheels and pip need an index.
     wanted = [spec for spec in dependencies(ROOT / "envs" / "analysis.yaml") if str(spec).startswith("python=")]
     environment = {"channels": [address, "nodefaults"], "dependencies": wanted}
     (tmp_path / "envs" / "analysis.yaml").write_text(yaml.safe_dump(environment))
-    path = f"{stand_in(tmp_path / 'conda')}{os.pathsep}{os.environ['PATH']}"
+    path = f"{write_conda_program(tmp_path / 'conda')}{os.pathsep}{os.environ['PATH']}"
     command = [
         sys.executable,
         "-m",

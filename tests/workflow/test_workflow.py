@@ -16,7 +16,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from workflow_copy import CONFIG, literal_accuracy_and_calls, refused, snakemake
+from workflow_copy import CONFIG, error_message, literal_accuracy_and_calls, snakemake
 
 COLUMNS = ["model", "dataset", "accuracy", "low", "high", "n", "calls_per_image"]
 
@@ -191,7 +191,7 @@ def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, f
     ids=["misspelt key", "unknown model", "unknown data set"],
 )
 def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, words):
-    message = refused(snakemake(copy, "-n", config={**CONFIG, "name": "wrong", **change}))
+    message = error_message(snakemake(copy, "-n", config={**CONFIG, "name": "wrong", **change}))
     assert all(word in message for word in words), message
     assert not (copy / "results" / "wrong").exists()
 
@@ -258,10 +258,10 @@ def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(c
     }
     (datasets / "pictures.yaml").write_text(yaml.safe_dump(settings))
     config = {**small, "models": ["gone"], "datasets": ["digits"]}
-    message = refused(snakemake(copy, "--keep-going", "tables", config=config))
+    message = error_message(snakemake(copy, "--keep-going", "tables", config=config))
     assert "CheckpointError" in message and "resources/models/gone" in message and "path" in message
     assert (copy / "results" / "broken" / "data" / "digits" / "images.parquet").is_file()
     done = snakemake(copy, "results/broken/data/pictures/images.parquet", config={**config, "datasets": ["pictures"]})
-    message = refused(done)
+    message = error_message(done)
     assert "ImageError" in message and "/1.png" in message and "cannot be decoded" in message
     assert (copy / "results" / "broken" / "data" / "digits" / "images.parquet").is_file()
