@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from diffzero.download import errors, http
+from diffzero.download import http
 from diffzero.download import hub as hub_module
 from diffzero.download.errors import (
     AccessDeniedError,
@@ -22,21 +22,15 @@ from diffzero.download.errors import (
     OfflineError,
     RemoteFileNotFoundError,
     TransientDownloadError,
+    redact_url,
 )
 from diffzero.download.http import RetryPolicy
-from diffzero.download.hub import (
-    cache_dir,
-    download_hub_file,
-    download_hub_files,
-    hub_file_sizes,
-    is_cached,
-    list_hub_files,
-    missing_parts,
-)
+from diffzero.download.hub import HubRepo, cache_dir, missing_parts
 from diffzero.download.url import download_url, url_cache_path
 from hub_server import REVISION, FakeHub, Fault
 
-REPO, TOKEN = "owner/weights", "hf_SecretSecretSecret"
+NAME, TOKEN = "owner/weights", "hf_SecretSecretSecret"
+REPO, DATA = HubRepo(NAME, REVISION, "model"), HubRepo(NAME, REVISION, "dataset")
 BIG = bytes(range(256)) * 12000  # 3 MB
 QUICK = RetryPolicy(timeout=0.5, max_attempts=4, pause=0.01, min_bytes_per_second=1000, window=0.4)
 LARGE, SMALL = "unet/model.safetensors", "model_index.json"
@@ -44,12 +38,12 @@ LARGE, SMALL = "unet/model.safetensors", "model_index.json"
 
 @pytest.fixture
 def hub(fake_hub):
-    fake_hub.repositories["models", REPO] = {SMALL: b'{"a": 1}', LARGE: BIG, "notes.txt": b"hello"}
+    fake_hub.repositories["models", NAME] = {SMALL: b'{"a": 1}', LARGE: BIG, "notes.txt": b"hello"}
     return fake_hub
 
 
 def get(name: str = LARGE, retry_policy: RetryPolicy = QUICK) -> Path:
-    return download_hub_file(REPO, REVISION, name, repo_type="model", retry_policy=retry_policy)
+    return REPO.download_file(name, retry_policy)
 
 
 def test_a_file_lies_in_the_hubs_own_cache_and_is_asked_for_once(hub, monkeypatch):
@@ -62,10 +56,10 @@ def test_a_file_lies_in_the_hubs_own_cache_and_is_asked_for_once(hub, monkeypatc
 
 
 def test_names_are_asked_for_once_page_after_page(hub):
-    names = list_hub_files(REPO, REVISION, repo_type="model")
-    assert names == sorted([SMALL, LARGE, "notes.txt"])
+    names = REPO.file_sizes()
+    assert list(names) == sorted([SMALL, LARGE, "notes.txt"])
     asked = len(hub.seen)
-    assert list_hub_files(REPO, REVISION, repo_type="model") == names and len(hub.seen) == asked == 2
+    assert REPO.file_sizes() == names and len(hub.seen) == asked == 2
 
 
 @pytest.mark.parametrize("cuts", [[1_000_000], [1_000_000, 1_234_567], [0, 700_001, 10, 1]])
@@ -103,7 +97,7 @@ def test_a_creeping_transfer_is_given_up_for_another_connection(hub, caplog):
     hub.faults["model.safetensors"] = [Fault(drip=0.02)]
     with caplog.at_level(logging.WARNING):
         assert get().read_bytes() == BIG
-    assert "bytes a second, expected at least 1000" in caplog.text
+    assert "bytes per second, expected at least 1000" in caplog.text
 
 
 def test_pauses_double_and_attempts_are_bounded(hub, monkeypatch):
@@ -160,10 +154,10 @@ def test_a_small_file_is_compared_too(hub):
 
 
 def test_404_names_the_repository_commit_and_file(hub):
-    with pytest.raises(RemoteFileNotFoundError, match=rf"{hub.url}/{REPO} at 0123456789ab, gone.json: HTTP 404"):
+    with pytest.raises(RemoteFileNotFoundError, match=rf"{hub.url}/{NAME} at 0123456789ab, gone.json: HTTP 404"):
         get("gone.json")
     with pytest.raises(RemoteFileNotFoundError, match=f"{hub.url}/datasets/no/body at 0123456789ab: HTTP 404"):
-        list_hub_files("no/body", REVISION)
+        HubRepo("no/body", REVISION, "dataset").file_sizes()
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
@@ -174,14 +168,14 @@ def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_th
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
     hub.faults[LARGE] = [Fault(status=status, code=code, on="both")]
-    hub.faults[f"{REPO}/tree"] = [Fault(status=status, code=code or "GatedRepo")]
+    hub.faults[f"{NAME}/tree"] = [Fault(status=status, code=code or "GatedRepo")]
     with caplog.at_level(logging.INFO):
-        for ask in (get, lambda: list_hub_files(REPO, REVISION, repo_type="model")):
+        for ask in (get, lambda: REPO.file_sizes()):
             with pytest.raises(AccessDeniedError) as error:
                 ask()
             text = str(error.value)
-            assert f"{hub.url}/{REPO}" in text and "HF_TOKEN" in text and f"HTTP {status}" in text
-            assert ("does not open it" if token else "No token was sent") in text
+            assert f"{hub.url}/{NAME}" in text and "HF_TOKEN" in text and f"HTTP {status}" in text
+            assert ("has no access" if token else "No token was sent") in text
             chain = [
                 error.value,
                 error.value.__cause__,
@@ -220,42 +214,42 @@ def test_the_signature_of_an_address_is_not_shown(hub, caplog):
     with caplog.at_level(logging.WARNING):
         get()
     assert "cdn-secret" not in caplog.text and "model.safetensors" in caplog.text
-    assert errors.redact_url("https://me:pass@host:8/a/b?Signature=s") == "https://host:8/a/b"
+    assert redact_url("https://me:pass@host:8/a/b?Signature=s") == "https://host:8/a/b"
 
 
 def test_offline_uses_what_is_there_and_names_all_that_is_not(hub, monkeypatch):
     get(SMALL)
-    list_hub_files(REPO, REVISION, repo_type="model")
+    REPO.file_sizes()
     asked = len(hub.seen)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert get(SMALL).is_file()
     with pytest.raises(
         OfflineError, match=r"2 of 3 files \(3.1 MB\).*notes.txt, unet/model.safetensors.*snakemake --cores 1 check"
     ):
-        download_hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+        REPO.download_files(lambda name: True)
     with pytest.raises(OfflineError, match="HF_HUB_OFFLINE"):
         download_url(f"{hub.url}/plain/x", "x", "md5:" + "0" * 32)
     with pytest.raises(OfflineError, match="list of files"):
-        list_hub_files("other/repo", REVISION)
+        HubRepo("other/repo", REVISION, "dataset").file_sizes()
     assert len(hub.seen) == asked
 
 
 @pytest.mark.parametrize("how", ["offline", "no network"])
 def test_what_another_program_left_in_the_cache_is_used_without_a_network(hub, monkeypatch, how):
-    folder = download_hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+    folder = REPO.download_files(lambda name: True)
     shutil.rmtree(cache_dir())
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
-    assert download_hub_files(REPO, REVISION, lambda name: True, repo_type="model", retry_policy=QUICK) == folder
+    assert REPO.download_files(lambda name: True, QUICK) == folder
     with pytest.raises(OfflineError if how == "offline" else TransientDownloadError):
-        list_hub_files("other/repo", REVISION, retry_policy=QUICK)
+        HubRepo("other/repo", REVISION, "dataset").file_sizes(retry_policy=QUICK)
 
 
 def test_hub_files_gives_the_folder(hub):
-    folder = download_hub_files(REPO, REVISION, lambda name: not name.endswith(".txt"), repo_type="model")
+    folder = REPO.download_files(lambda name: not name.endswith(".txt"))
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == [SMALL, LARGE]
     with pytest.raises(RemoteFileNotFoundError, match="none of the wanted files among 3"):
-        download_hub_files(REPO, REVISION, lambda name: False, repo_type="model")
+        REPO.download_files(lambda name: False)
 
 
 def digest_of(data: bytes, kind: str = "sha256") -> str:
@@ -305,15 +299,15 @@ def test_a_plain_file_that_cannot_be_had_says_where_to_put_it(hub, status, kind)
 
 @pytest.mark.parametrize(("name", "digest"), [("../x", "md5:0"), ("x", "crc:0"), ("a/b", "sha256:0")])
 def test_a_name_or_digest_that_is_none_is_refused(name, digest):
-    with pytest.raises(ValueError, match="expected a plain name"):
+    with pytest.raises(ValueError, match="expected a name without folder"):
         download_url("http://127.0.0.1:9/x", name, digest)
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(hub, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1_000_000)
-    monkeypatch.setattr(errors.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(http.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DiskFullError, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
-        download_hub_files(REPO, REVISION, lambda name: True, repo_type="model", retry_policy=QUICK)
+        REPO.download_files(lambda name: True, QUICK)
     with pytest.raises(DiskFullError, match=rf"{LARGE}: .*hub.*needs 3.1 MB"):
         get()
     assert hub.sent("model.safetensors") == 0
@@ -333,9 +327,9 @@ if not {mounted}: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_00
 usage = shutil.disk_usage("/")
 shutil.disk_usage = lambda path: usage
 from diffzero.download.errors import DownloadError
-from diffzero.download.hub import download_hub_file
+from diffzero.download.hub import HubRepo
 try:
-    download_hub_file({REPO!r}, {REVISION!r}, {LARGE!r}, repo_type="model")
+    HubRepo({NAME!r}, {REVISION!r}, 'model').download_file({LARGE!r})
 except DownloadError as error:
     print(type(error).__name__, error)
 """
@@ -364,7 +358,7 @@ def test_a_hub_that_answers_with_another_commit_is_not_believed(hub, monkeypatch
 
 
 def test_listing_that_is_kept_is_json_with_sizes(hub):
-    sizes = hub_file_sizes(REPO, REVISION, repo_type="model")
+    sizes = REPO.file_sizes()
     (path,) = cache_dir().rglob("*.json")
     assert json.loads(path.read_text()) == sizes == {SMALL: 8, "notes.txt": 5, LARGE: len(BIG)}
 
@@ -386,36 +380,34 @@ def without_listing(monkeypatch, how: str) -> None:
 @pytest.mark.parametrize("how", ["offline", "no network"])
 def test_a_split_of_which_a_part_is_cached_is_not_taken_for_the_whole(hub, monkeypatch, how):
     parts = [f"data/test-{k:05d}-of-00003.parquet" for k in range(3)]
-    hub.repositories["datasets", REPO] = dict.fromkeys([*parts, "data/train-00000-of-00002.parquet"], BIG)
-    download_hub_files(REPO, REVISION, lambda name: name != parts[1])
+    hub.repositories["datasets", NAME] = dict.fromkeys([*parts, "data/train-00000-of-00002.parquet"], BIG)
+    DATA.download_files(lambda name: name != parts[1])
     without_listing(monkeypatch, how)
-    with pytest.raises(OfflineError, match=rf"1 files are lacking: {parts[1]}"):
-        list_hub_files(REPO, REVISION, lambda name: "test" in name, retry_policy=QUICK)
+    with pytest.raises(OfflineError, match=rf"1 files are missing: {parts[1]}"):
+        DATA.file_sizes(lambda name: "test" in name, QUICK)
     with pytest.raises(OfflineError, match="train-00001-of-00002"):
-        list_hub_files(REPO, REVISION, retry_policy=QUICK)
+        DATA.file_sizes(retry_policy=QUICK)
 
 
 def test_sharded_weights_of_which_a_part_is_cached_are_not_taken_for_the_whole(hub, monkeypatch):
     parts = [f"unet/model-{k:05d}-of-00002.safetensors" for k in (1, 2)]
     index = json.dumps({"weight_map": {"a": "model.safetensors", "b": "other.safetensors"}}).encode()
     files = dict.fromkeys([*parts, "vae/model.safetensors", "vae/other.safetensors"], BIG)
-    hub.repositories["models", REPO] = files | {"vae/model.safetensors.index.json": index}
-    folder = download_hub_files(
-        REPO, REVISION, lambda name: name not in (parts[0], "vae/other.safetensors"), repo_type="model"
-    )
+    hub.repositories["models", NAME] = files | {"vae/model.safetensors.index.json": index}
+    folder = REPO.download_files(lambda name: name not in (parts[0], "vae/other.safetensors"))
     assert missing_parts(files, folder) == []
     without_listing(monkeypatch, "offline")
-    with pytest.raises(OfflineError, match=rf"2 files are lacking: {parts[0]}, vae/other.safetensors"):
-        download_hub_files(REPO, REVISION, lambda name: True, repo_type="model")
+    with pytest.raises(OfflineError, match=rf"2 files are missing: {parts[0]}, vae/other.safetensors"):
+        REPO.download_files(lambda name: True)
 
 
 def test_a_cached_file_of_another_size_than_listed_is_completed(hub, caplog):
-    path = download_hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE
+    path = REPO.download_files(lambda name: True) / LARGE
     blob = path.resolve()
     blob.write_bytes(BIG[:1_000_000])
     before = hub.sent("model.safetensors")
-    assert not is_cached(REPO, REVISION, LARGE, "model")
-    assert (download_hub_files(REPO, REVISION, lambda name: True, repo_type="model") / LARGE).read_bytes() == BIG
+    assert not REPO.cached_file(LARGE)
+    assert (REPO.download_files(lambda name: True) / LARGE).read_bytes() == BIG
     assert hub.sent("model.safetensors") - before == len(BIG) - 1_000_000 and "completing it" in caplog.text
 
 
@@ -426,19 +418,19 @@ def test_a_cached_file_of_another_size_than_listed_is_completed(hub, caplog):
     "body", [b"<html>", b'{"error": "no"}', b"[1, 2]", b'[{"type": "file", "path": "a"}]', b"null"]
 )
 def test_a_list_of_files_that_is_none_is_named_at_once(hub, body):
-    hub.faults[f"{REPO}/tree"] = [Fault(body=body)]
+    hub.faults[f"{NAME}/tree"] = [Fault(body=body)]
     with pytest.raises(
         DownloadError, match=r"owner/weights at 0123456789ab: its list of files cannot be read"
     ) as error:
-        list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK)
+        REPO.file_sizes(retry_policy=QUICK)
     assert not isinstance(error.value, TransientDownloadError) and len(hub.seen) == 1
 
 
 def test_a_list_of_files_without_an_end_is_given_up(hub, monkeypatch):
-    monkeypatch.setattr(hub_module, "MOST_PAGES", 5)
+    monkeypatch.setattr(hub_module, "MAX_PAGES", 5)
     hub.endless = True
     with pytest.raises(DownloadError, match="no end after 5 pages"):
-        list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK)
+        REPO.file_sizes(retry_policy=QUICK)
     hub.endless = False
 
 
@@ -456,9 +448,9 @@ def test_a_busy_server_is_left_the_time_it_asks_for_within_bounds(hub, monkeypat
     monkeypatch.setattr(http.time, "sleep", pauses.append)
     hub.plain["a.zip"] = b"a"
     busy = [Fault(status=429, retry_after=value) for value in ("7", "Wed, 21 Oct 2099 07:28:00 GMT", "soon")]
-    hub.faults[{"listing": f"{REPO}/tree", "file": "model.safetensors", "plain": "a.zip"}[where]] = busy
+    hub.faults[{"listing": f"{NAME}/tree", "file": "model.safetensors", "plain": "a.zip"}[where]] = busy
     ask = {
-        "listing": lambda: list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK),
+        "listing": lambda: REPO.file_sizes(retry_policy=QUICK),
         "file": get,
         "plain": lambda: download_url(f"{hub.url}/plain/a.zip", "a.zip", None, retry_policy=QUICK),
     }
@@ -469,13 +461,13 @@ def test_a_busy_server_is_left_the_time_it_asks_for_within_bounds(hub, monkeypat
 @pytest.mark.parametrize("status", [410, 451])
 def test_every_refusal_names_what_was_asked_for(hub, status):
     hub.plain["a.zip"] = b"a"
-    hub.faults[f"{REPO}/tree"] = [Fault(status=status)]
+    hub.faults[f"{NAME}/tree"] = [Fault(status=status)]
     hub.faults["a.zip"] = [Fault(status=status)]
     hub.faults[LARGE] = [Fault(status=status, on="HEAD")]
     kind = RemoteFileNotFoundError if status == 410 else DownloadError
-    with pytest.raises(kind, match=rf"{REPO} at 0123456789ab: HTTP {status}"):
-        list_hub_files(REPO, REVISION, repo_type="model", retry_policy=QUICK)
-    with pytest.raises(kind, match=rf"{REPO} at 0123456789ab, {LARGE}: HTTP {status}"):
+    with pytest.raises(kind, match=rf"{NAME} at 0123456789ab: HTTP {status}"):
+        REPO.file_sizes(retry_policy=QUICK)
+    with pytest.raises(kind, match=rf"{NAME} at 0123456789ab, {LARGE}: HTTP {status}"):
         get()
     with pytest.raises(kind, match=rf"plain/a.zip: HTTP {status}"):
         download_url(f"{hub.url}/plain/a.zip", "a.zip", None, retry_policy=QUICK)

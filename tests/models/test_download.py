@@ -103,7 +103,7 @@ def test_when_none_gives_them_every_source_and_its_reason_is_named(served):
 
 
 def test_a_full_disk_is_no_reason_to_try_a_mirror(served, monkeypatch):
-    monkeypatch.setattr("diffzero.download.errors.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
+    monkeypatch.setattr("diffzero.download.http.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
     with pytest.raises(DiskFullError, match="needs .* found 10 B free"):
         locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK)
     assert not [seen for seen in served.seen if "mirror" in seen.path]

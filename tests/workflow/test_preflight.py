@@ -17,7 +17,7 @@ from timm.models import save_for_hf
 
 from diffzero.config import load_run
 from diffzero.download.errors import OfflineError, RemoteFileNotFoundError, TransientDownloadError
-from diffzero.download.hub import download_hub_files
+from diffzero.download.hub import HubRepo
 from diffzero.download.url import download_url
 from diffzero.workflow import preflight
 from diffzero.workflow.experiment import Experiment
@@ -107,7 +107,7 @@ def test_each_state_with_size_licence_and_place(root, fake_hub):
 
 
 def test_what_is_cached_is_there_also_offline_and_the_rest_is_named_at_once(root, fake_hub, monkeypatch):
-    download_hub_files("owner/open", REVISION, lambda name: "fp16" not in name, repo_type="model")
+    HubRepo("owner/open", REVISION, "model").download_files(lambda name: "fp16" not in name)
     assert needs(root, ["open"])["open"].state == THERE
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     asked = len(fake_hub.seen)

@@ -1,182 +1,246 @@
-"""One HTTP transfer that survives cut, stalled and slow connections, knows its digest, and says when the disk is too small."""
+"""HTTP transfers that resume, retry, and are bounded in time, rate and size.
+
+All requests go through the HTTP client of huggingface_hub. Its own `hf_hub_download` is not used because it restarts an interrupted
+file from zero in the next process, does not compare digests, and accepts a body of any length.
+"""
 
 import errno
 import logging
 import os
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from pathlib import Path
 from typing import TypeVar
 
-import requests
-import urllib3
+import httpx2
+from huggingface_hub import get_session
+from huggingface_hub.errors import HfHubHTTPError
 
 from diffzero.download.errors import (
-    MORE_SPACE,
     AccessDeniedError,
     DiskFullError,
     DownloadError,
     RemoteFileNotFoundError,
     TransientDownloadError,
+    format_bytes,
     redact_url,
-    require_space,
 )
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
-FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-RETRYABLE_STATUS = (408, 429, 500, 502, 503, 504)  # statuses of a server that may answer later
-CHUNK = 1 << 20
+DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+MORE_SPACE = (
+    "Free some space, or set HF_HOME (hub files) or DIFFZERO_CACHE (other files) to a folder on a larger disk; "
+    "downloaded parts are kept."
+)
+RETRYABLE_STATUS = (408, 429, 500, 502, 503, 504)
+STATUS_ERRORS = {
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: RemoteFileNotFoundError,
+    410: RemoteFileNotFoundError,
+}
+PROGRESS = 1 << 20  # bytes
+MAX_PAUSE = 300.0  # seconds, whatever a server asks for
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a server is waited for."""
+    """When a transfer is given up."""
 
     timeout: float = field(default_factory=lambda: float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or 30))
     """Seconds without a byte."""
     max_attempts: int = 5
-    """Failures in a row; one after which at least PROGRESS bytes had arrived counts as the first."""
+    """Failures in a row. The count restarts after an attempt that received at least PROGRESS bytes."""
     pause: float = 1.0
     """Seconds before the second attempt, doubled before each further one."""
     min_bytes_per_second: float = 1024.0
-    """Bytes a second, over `window` seconds; a slower connection is closed and made anew."""
+    """Lowest rate over `window` seconds; a slower connection is replaced by a new one."""
     window: float = 60.0
+    """Seconds."""
 
 
-PROGRESS = 1 << 20
-MAX_PAUSE = 300.0  # seconds, whatever a server asks for
+def retry(action: Callable[[], T], what: str, retry_policy: RetryPolicy, progress: Callable[[], int] = lambda: 0) -> T:
+    """Return the result of `action`, which is repeated after growing pauses while it raises TransientDownloadError.
 
+    Parameters
+    ----------
+    action : callable
+        What to do.
+    what : str
+        Its name in the log and in errors.
+    retry_policy : RetryPolicy
+        When to give up.
+    progress : callable
+        Returns the number of bytes received so far.
 
-def retry(act: Callable[[], T], what: str, retry_policy: RetryPolicy, progress: Callable[[], int] = lambda: 0) -> T:
-    """What `act` returns, repeated with growing pauses while it raises TransientDownloadError. `progress`: bytes that are there.
-
-    Raises TransientDownloadError after `retry_policy.max_attempts` failures in a row, any other error at once.
+    Raises
+    ------
+    TransientDownloadError
+        After `retry_policy.max_attempts` failures in a row. Any other error is raised at once.
     """
     failures, best = 0, progress()
     while True:
         try:
-            return act()
+            return action()
         except TransientDownloadError as error:
-            # The most bytes so far, not those of this attempt: a file that always breaks at the same place is given up.
+            # Compare with the most bytes ever received: a file that always breaks at the same byte must not be retried for ever.
             failures = 1 if progress() - best >= PROGRESS else failures + 1
             best = max(best, progress())
             if failures >= retry_policy.max_attempts:
                 raise TransientDownloadError(f"{what}: {error}; given up after {failures} attempts in a row") from None
-            pause = max(retry_policy.pause * 2 ** (failures - 1), error.after)
+            pause = max(retry_policy.pause * 2 ** (failures - 1), error.retry_after)
             LOG.warning("%s: %s; attempt %d of %d in %g s", what, error, failures + 1, retry_policy.max_attempts, pause)
             time.sleep(pause)
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a busy server's answer asks us to wait (as a number or a date), at most MAX_PAUSE; 0 where it asks for none."""
-    told = headers.get("Retry-After", "").strip()
+def parse_retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that the header Retry-After asks for (as a number or a date), at most MAX_PAUSE; 0 without the header."""
+    value = headers.get("Retry-After", "").strip()
     try:
-        seconds = float(told) if told.isdigit() else parsedate_to_datetime(told).timestamp() - time.time()
+        seconds = float(value) if value.isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
     except (ValueError, TypeError):
         return 0.0
     return min(max(seconds, 0.0), MAX_PAUSE)
 
 
-def transfer(url: str, part: Path, size: int | None, headers: Mapping[str, str], retry_policy: RetryPolicy) -> None:
-    """`part` holds the body of `url` then; what it held before (an earlier, broken transfer) is not fetched again.
+def status_error(response: httpx2.Response) -> DownloadError:
+    """Return the error for an HTTP status. It does not repeat the response's text, which may contain the token that was sent."""
+    status = response.status_code
+    if status in RETRYABLE_STATUS:
+        return TransientDownloadError(f"HTTP {status}", parse_retry_after(response.headers))
+    return STATUS_ERRORS.get(status, DownloadError)(f"HTTP {status}")
 
-    `size`: of the whole body in bytes, where it is known. Raises a DownloadError. The caller compares digests: a resumed file
-    may be of two versions.
+
+@contextmanager
+def wrap_errors(timeout: float) -> Iterator[None]:
+    """Raise the errors of httpx2 and huggingface_hub as DownloadErrors, without URLs and response texts."""
+    try:
+        yield
+    except (HfHubHTTPError, httpx2.HTTPStatusError) as error:
+        raise status_error(error.response) from None
+    except httpx2.TimeoutException:
+        raise TransientDownloadError(f"no byte for {timeout:g} seconds") from None
+    except httpx2.ConnectError:
+        raise TransientDownloadError("no connection") from None
+    except httpx2.HTTPError as error:
+        raise TransientDownloadError(f"connection lost ({type(error).__name__})") from None
+
+
+def transfer(url: str, part: Path, size: int | None, headers: Mapping[str, str], retry_policy: RetryPolicy) -> None:
+    """Download `url` to the file `part`, continuing after the bytes that `part` has from an earlier transfer.
+
+    The caller must compare digests, because a resumed file may consist of parts of two versions.
+
+    Parameters
+    ----------
+    url : str
+        What to download.
+    part : Path
+        Where the bytes go.
+    size : int or None
+        Number of bytes, if known.
+    headers : mapping
+        Request headers. A redirect to another host does not receive the header Authorization.
+    retry_policy : RetryPolicy
+        When to give up.
+
+    Raises
+    ------
+    DownloadError
     """
     part.parent.mkdir(parents=True, exist_ok=True)
-    retry(lambda: _receive(url, part, size, headers, retry_policy), redact_url(url), retry_policy, lambda: length(part))
-
-
-def length(path: Path) -> int:
-    """Bytes in a file, 0 where there is none."""
-    return path.stat().st_size if path.exists() else 0
+    action = lambda: _receive(url, part, size, headers, retry_policy)  # noqa: E731
+    retry(action, redact_url(url), retry_policy, lambda: _size(part))
 
 
 def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str], retry_policy: RetryPolicy) -> None:
-    """One attempt, from where `part` ends."""
-    have = length(part)
-    if size is not None and have >= size > 0:
-        if have == size:
+    """Make one attempt, from the end of `part`."""
+    start = _size(part)
+    if size is not None and start >= size > 0:
+        if start == size:
             return
-        part.unlink()  # of another file
-        have = 0
-    require_space(part.parent, (size or 0) - have)
-    wanted = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    try:
-        # An `auth` of its own, as requests would else put a password from ~/.netrc in the place of our header.
-        with requests.get(url, headers=wanted, stream=True, timeout=retry_policy.timeout, auth=lambda r: r) as response:
-            have = _start(response, have, part)
-            told = response.headers.get("Content-Length")
-            total = size if size is not None else have + int(told) if told else None
-            if size is None:
-                require_space(part.parent, (total or 0) - have)
-            _write(response.raw, part, have, total, retry_policy)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise TransientDownloadError(describe_error(error, retry_policy)) from None
-    if total is not None and length(part) != total:
-        raise TransientDownloadError(f"found {length(part)} bytes, expected {total}")
+        part.unlink()  # the bytes belong to another file
+        start = 0
+    require_space(part.parent, (size or 0) - start)
+    sent = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    timeout = retry_policy.timeout
+    with (
+        wrap_errors(timeout),
+        get_session().stream("GET", url, headers=sent, timeout=timeout, follow_redirects=True) as response,
+    ):
+        start = _first_byte(response, start, part)
+        length = response.headers.get("Content-Length")
+        total = size if size is not None else start + int(length) if length else None
+        require_space(part.parent, (total or 0) - start)
+        _append(response.iter_raw(), part, start, total, retry_policy)
+    if total is not None and _size(part) != total:
+        raise TransientDownloadError(f"found {_size(part)} bytes, expected {total}")
 
 
-def _start(response: requests.Response, have: int, part: Path) -> int:
-    """Where the answer starts: at `have`, or at 0 where the server knows no ranges. Raises for an answer without the file."""
-    status = response.status_code
-    if status in (401, 403):
-        raise AccessDeniedError(f"HTTP {status}")
-    if status in (404, 410):
-        raise RemoteFileNotFoundError(f"HTTP {status}")
-    if status == 416:
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _first_byte(response: httpx2.Response, start: int, part: Path) -> int:
+    """Return the position of the body's first byte: `start`, or 0 if the server ignores ranges. Raises for any other response."""
+    if response.status_code == 416:
         part.unlink(missing_ok=True)
-        raise TransientDownloadError("the server has fewer bytes than were there; starting anew")
-    if status in RETRYABLE_STATUS:
-        raise TransientDownloadError(f"HTTP {status}", retry_after(response.headers))
-    if status not in (200, 206):
-        raise DownloadError(f"HTTP {status}")
-    if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        raise TransientDownloadError("the server has fewer bytes than were already downloaded; starting again")
+    if response.status_code not in (200, 206):
+        raise status_error(response)
+    content_range = response.headers.get("Content-Range", "")
+    if response.status_code == 206 and not content_range.startswith(f"bytes {start}-"):
         part.unlink(missing_ok=True)
-        raise TransientDownloadError(f"the server sent another range than from byte {have}; starting anew")
-    return have if status == 206 else 0
+        raise TransientDownloadError(f"the server sent another range than from byte {start}; starting again")
+    return start if response.status_code == 206 else 0
 
 
-def _write(stream: urllib3.HTTPResponse, part: Path, have: int, total: int | None, retry_policy: RetryPolicy) -> None:
-    """The stream's bytes at the end of the first `have` bytes of `part`, each piece as it arrives: a kill loses none.
+def _append(pieces: Iterator[bytes], part: Path, start: int, total: int | None, retry_policy: RetryPolicy) -> None:
+    """Write `pieces` after the first `start` bytes of `part`, each as it arrives, so that a killed process loses none.
 
-    Raises DownloadError for more than `total` bytes in all: a server that goes on and on would fill the disk.
+    Raises DownloadError for more than `total` bytes, because a server that never stops would fill the disk.
     """
-    start, got, left = time.monotonic(), 0, None if total is None else total - have
-    # Unbuffered, so that a full disk shows at the write and what arrived is there whatever comes next.
-    with part.open("r+b" if have else "wb", buffering=0) as file:
-        file.seek(have)
+    begin, received, position = time.monotonic(), 0, start
+    # Unbuffered, so that a full disk is an error of this write.
+    with part.open("r+b" if start else "wb", buffering=0) as file:
+        file.seek(start)
         file.truncate()
-        while piece := stream.read1(CHUNK):
-            if left is not None and (left := left - len(piece)) < 0:
+        for piece in pieces:
+            position += len(piece)
+            if total is not None and position > total:
                 file.truncate(0)
                 raise DownloadError(f"found more than {total} bytes, expected {total}")
-            view = memoryview(piece)
-            try:
-                while view:
-                    view = view[file.write(view) :]
-            except OSError as error:
-                if error.errno in FULL:
-                    raise DiskFullError(f"{part.parent}: the disk is full ({error.strerror}). {MORE_SPACE}") from None
-                raise
-            got += len(piece)
-            if (passed := time.monotonic() - start) >= retry_policy.window:
-                if got < retry_policy.min_bytes_per_second * passed:
+            _write(file, piece, part)
+            received += len(piece)
+            if (seconds := time.monotonic() - begin) >= retry_policy.window:
+                if received < retry_policy.min_bytes_per_second * seconds:
                     raise TransientDownloadError(
-                        f"{got / passed:.0f} bytes a second, expected at least {retry_policy.min_bytes_per_second:.0f}"
+                        f"{received / seconds:.0f} bytes per second, expected at least {retry_policy.min_bytes_per_second:.0f}"
                     )
-                start, got = time.monotonic(), 0
+                begin, received = time.monotonic(), 0
         os.fsync(file.fileno())
 
 
-def describe_error(error: Exception, retry_policy: RetryPolicy) -> str:
-    """A network error without its addresses and memory locations."""
-    text = str(error)
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError) or "timed out" in text:
-        return f"no byte for {retry_policy.timeout:g} seconds"
-    if isinstance(error, requests.ConnectionError) and "Failed to establish" in text or "resolve" in text:
-        return "no connection"
-    return f"connection lost ({type(error).__name__})"
+def _write(file: FileIO, piece: bytes, part: Path) -> None:
+    """Write all bytes of `piece`; an unbuffered file may take fewer at once."""
+    view = memoryview(piece)
+    try:
+        while view:
+            view = view[file.write(view) :]
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise DiskFullError(f"{part.parent}: the disk is full ({error.strerror}). {MORE_SPACE}") from None
+        raise
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise DiskFullError if the disk of `folder` has fewer than `needed` free bytes."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DiskFullError(f"{folder}: needs {format_bytes(needed)}, found {format_bytes(free)} free. {MORE_SPACE}")

@@ -1,21 +1,23 @@
-"""The model and data hub: which files a repository holds, asked with retry_policy, answered from the cache where that is known."""
+"""Repositories of the Hugging Face hub at one commit: their lists of files, and files in the hub's own cache (HF_HOME).
+
+Other programs find the files there, too. The lists of files are kept in `cache_dir()`, so that a list is requested once.
+"""
 
 import logging
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Literal
 
 import httpx2
-import pooch
-import requests
 from filelock import FileLock
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.file_download import HfFileMetadata, repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_token
 
 from diffzero.download.errors import (
@@ -25,255 +27,254 @@ from diffzero.download.errors import (
     RemoteFileNotFoundError,
     TransientDownloadError,
     format_bytes,
-    require_space,
 )
 from diffzero.download.hashes import require_digest
-from diffzero.download.http import RETRYABLE_STATUS, RetryPolicy, retry, retry_after, transfer
+from diffzero.download.http import RetryPolicy, require_space, retry, transfer, wrap_errors
 from diffzero.utils.io import read_json, write_json
 
-T = TypeVar("T")
 LOG = logging.getLogger(__name__)
-CHECK = "`snakemake --cores 1 check` lists everything that is missing."
-MOST_PAGES = 1000  # of a thousand files each
-# `test-00000-of-00003.parquet` and its like count from 0, `model-00001-of-00002.safetensors` from 1.
-NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[^/]+)")
-INDEX = ".safetensors.index.json"
+CHECK_COMMAND = "`snakemake --cores 1 check` lists everything that is missing."
+NO_HUB = "Is HF_ENDPOINT a hub?"
+MAX_PAGES = 1000  # of a thousand files each
+# Files such as `test-00000-of-00003.parquet` are numbered from 0, `model-00001-of-00002.safetensors` from 1.
+NUMBERED_FILE = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[^/]+)")
+WEIGHTS_INDEX = ".safetensors.index.json"
+ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}")
+DIGEST_KINDS = {40: "git", 64: "sha256"}  # by the number of hexadecimal digits
 
 
 def is_offline() -> bool:
-    """Whether the network may not be used: HF_HUB_OFFLINE=1, the hub's own switch."""
+    """Return whether the network may not be used (HF_HUB_OFFLINE=1, the hub's own variable)."""
     return constants.is_offline_mode()
 
 
 def cache_dir() -> Path:
-    """The folder of files that are not the hub's."""
-    return Path(os.environ.get("DIFFZERO_CACHE") or pooch.os_cache("diffzero"))
-
-
-def repo_url(repo: str, repo_type: str) -> str:
-    """The page of a repository, where its licence is accepted."""
-    return f"{constants.ENDPOINT}/{'datasets/' if repo_type == 'dataset' else ''}{repo}"
-
-
-def repo_cache_dir(repo: str, repo_type: str) -> Path:
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=repo_type)
-
-
-def _sizes_in(snapshot: Path) -> dict[str, int]:
-    """Sizes of the files of a cached repository, which may be a part of it."""
-    files = sorted(path for path in snapshot.rglob("*") if path.is_file())
-    return {path.relative_to(snapshot).as_posix(): path.stat().st_size for path in files}
+    """Return the folder of downloads that are not hub files, and of lists of hub files: DIFFZERO_CACHE or ~/.cache/diffzero."""
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("DIFFZERO_CACHE") or user_cache / "diffzero")
 
 
 def accept_all(name: str) -> bool:
-    """True: all files are wanted."""
+    """Return True: every file is wanted."""
     return True
 
 
-def list_hub_files(
-    repo: str,
-    revision: str,
-    wanted: Callable[[str], bool] = accept_all,
-    *,
-    repo_type: str = "dataset",
-    retry_policy: RetryPolicy | None = None,
-) -> list[str]:
-    """The names of all files of a repository at a commit. Raises DownloadError. Remembered: asked for once."""
-    return list(hub_file_sizes(repo, revision, wanted, repo_type=repo_type, retry_policy=retry_policy))
+@dataclass(frozen=True)
+class HubRepo:
+    """A repository at one commit. `str(repo)` names both in messages.
 
-
-def _listing(repo: str, revision: str, repo_type: str) -> Path:
-    return cache_dir() / "listings" / f"{repo_folder_name(repo_id=repo, repo_type=repo_type)}@{revision}.json"
-
-
-def cached_file_sizes(repo: str, revision: str, *, repo_type: str = "dataset") -> dict[str, int] | None:
-    """What hub_file_sizes has once told, None where it was never asked. No request."""
-    path = _listing(repo, revision, repo_type)
-    return read_json(path) if path.is_file() else None
-
-
-def hub_file_sizes(
-    repo: str,
-    revision: str,
-    wanted: Callable[[str], bool] = accept_all,
-    *,
-    repo_type: str = "dataset",
-    retry_policy: RetryPolicy | None = None,
-) -> dict[str, int]:
-    """The size in bytes of every file of a repository at a commit, by name, sorted. Raises DownloadError.
-
-    Where nobody can be asked: of what another program left in the cache, if the `wanted` files among it do not name others.
+    Parameters
+    ----------
+    repo_id : str
+        Owner and name, "owner/name".
+    revision : str
+        Commit, 40 hexadecimal digits.
+    repo_type : str
+        "model" or "dataset".
     """
-    known = cached_file_sizes(repo, revision, repo_type=repo_type)
-    if known is not None:
-        return known
-    where, retry_policy = f"{repo_url(repo, repo_type)} at {revision[:12]}", retry_policy or RetryPolicy()
-    snapshot = repo_cache_dir(repo, repo_type) / "snapshots" / revision
-    if is_offline():
-        if snapshot.is_dir():
-            return _sizes_in(snapshot, wanted, f"{where}: HF_HUB_OFFLINE is set")
-        raise OfflineError(
-            f"{where}: its list of files is not in the cache {cache_dir()}, and HF_HUB_OFFLINE is set. {CHECK}"
-        )
-    try:
-        ask = lambda: _tree(repo, revision, repo_type, retry_policy.timeout)  # noqa: E731
-        sizes = call_hub(ask, repo, repo_type, where, retry_policy)
-    except TransientDownloadError as error:
-        if not snapshot.is_dir():
-            raise
-        LOG.warning("%s cannot be asked: taking what another program left in %s", where, snapshot)
-        return _sizes_in(snapshot, wanted, str(error))
-    write_json(sizes, _listing(repo, revision, repo_type))
-    return sizes
+
+    repo_id: str
+    revision: str
+    repo_type: Literal["model", "dataset"]
+
+    def __str__(self) -> str:
+        return f"{self.url} at {self.revision[:12]}"
+
+    @property
+    def url(self) -> str:
+        """Page of the repository, where its licence is accepted."""
+        return f"{constants.ENDPOINT}/{'datasets/' if self.repo_type == 'dataset' else ''}{self.repo_id}"
+
+    @property
+    def _folder_name(self) -> str:
+        return repo_folder_name(repo_id=self.repo_id, repo_type=self.repo_type)
+
+    @property
+    def storage_dir(self) -> Path:
+        """Folder of the repository in the hub's cache."""
+        return Path(constants.HF_HUB_CACHE) / self._folder_name
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Folder of this commit's files in the hub's cache."""
+        return self.storage_dir / "snapshots" / self.revision
+
+    @property
+    def _listing(self) -> Path:
+        return cache_dir() / "listings" / f"{self._folder_name}@{self.revision}.json"
+
+    def cached_file_sizes(self) -> dict[str, int] | None:
+        """Return the result of an earlier `file_sizes`, None if there is none. Makes no request."""
+        return read_json(self._listing) if self._listing.is_file() else None
+
+    def cached_file(self, name: str) -> Path | None:
+        """Return a file in the hub's cache, None if it is not there or has another size than listed. Makes no request."""
+        path = try_to_load_from_cache(self.repo_id, name, revision=self.revision, repo_type=self.repo_type)
+        if not isinstance(path, str):
+            return None
+        size = (self.cached_file_sizes() or {}).get(name)
+        return Path(path) if size in (None, Path(path).stat().st_size) else None
+
+    def file_sizes(
+        self, wanted: Callable[[str], bool] = accept_all, retry_policy: RetryPolicy | None = None
+    ) -> dict[str, int]:
+        """Return the size in bytes of every file, by name, sorted.
+
+        If the hub cannot be reached, the files that another program has left in the hub's cache are listed instead, provided that
+        no file is missing that belongs to the `wanted` ones.
+
+        Raises
+        ------
+        DownloadError
+        """
+        known = self.cached_file_sizes()
+        if known is not None:
+            return known
+        if is_offline():
+            if self.snapshot_dir.is_dir():
+                return sizes_in_folder(self.snapshot_dir, wanted, f"{self}: HF_HUB_OFFLINE is set")
+            raise OfflineError(
+                f"{self}: its list of files is not in the cache {cache_dir()}, and HF_HUB_OFFLINE is set. {CHECK_COMMAND}"
+            )
+        retry_policy = retry_policy or RetryPolicy()
+        try:
+            with self._explain_errors(str(self)):
+                sizes = retry(lambda: self._request_sizes(retry_policy.timeout), str(self), retry_policy)
+        except TransientDownloadError as error:
+            if not self.snapshot_dir.is_dir():
+                raise
+            LOG.warning("cannot reach %s: using the files in the cache %s", self, self.snapshot_dir)
+            return sizes_in_folder(self.snapshot_dir, wanted, str(error))
+        write_json(sizes, self._listing)
+        return sizes
+
+    def _request_sizes(self, timeout: float) -> dict[str, int]:
+        """Request the list of files, page after page. HfApi is not used: it has no timeout and retries for half a minute."""
+        url = f"{constants.ENDPOINT}/api/{self.repo_type}s/{self.repo_id}/tree/{self.revision}?recursive=true"
+        sizes: dict[str, int] = {}
+        seen: set[str] = set()
+        while url:
+            if url in seen or len(seen) >= MAX_PAGES:
+                raise DownloadError(f"its list of files has no end after {len(seen)} pages. {NO_HUB}")
+            seen.add(url)
+            # A next page on another server must not receive the token.
+            headers = build_hf_headers() if url.startswith(f"{constants.ENDPOINT}/") else {}
+            with wrap_errors(timeout):
+                response = get_session().get(url, headers=headers, timeout=timeout)
+                response.raise_for_status()
+            sizes |= _parse_page(response)
+            url = response.links.get("next", {}).get("url", "")
+        return dict(sorted(sizes.items()))
+
+    def download_files(self, wanted: Callable[[str], bool], retry_policy: RetryPolicy | None = None) -> Path:
+        """Download the wanted files and return the folder that holds them.
+
+        Raises
+        ------
+        DownloadError
+            DiskFullError is raised before anything is downloaded if the disk is too small for all files.
+        """
+        sizes = self.file_sizes(wanted, retry_policy)
+        names = [name for name in sizes if wanted(name)]
+        if not names:
+            raise RemoteFileNotFoundError(f"{self}: found none of the wanted files among {len(sizes)}")
+        missing = [name for name in names if not self.cached_file(name)]
+        if missing and is_offline():
+            total = format_bytes(sum(sizes[name] for name in missing))
+            raise OfflineError(
+                f"{self}: {len(missing)} of {len(names)} files ({total}) are not in the cache {constants.HF_HUB_CACHE}, and "
+                f"HF_HUB_OFFLINE is set: {', '.join(missing)}. {CHECK_COMMAND}"
+            )
+        if missing:
+            Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
+            require_space(Path(constants.HF_HUB_CACHE), sum(sizes[name] for name in missing))
+        for name in names:
+            self.download_file(name, retry_policy)
+        return self.snapshot_dir
+
+    def download_file(self, name: str, retry_policy: RetryPolicy | None = None) -> Path:
+        """Return a file in the hub's cache. It is downloaded if it is not there, and resumed if a part of it is there.
+
+        The file's digest is compared with the one that the hub states. A cached file causes no request.
+
+        Raises
+        ------
+        DownloadError
+            Names the repository, the file and what to do.
+        """
+        if path := self.cached_file(name):
+            return path
+        retry_policy, where = retry_policy or RetryPolicy(), f"{self}, {name}"
+        if is_offline():
+            raise OfflineError(
+                f"{where}: not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set. {CHECK_COMMAND}"
+            )
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise DownloadError(f"{where}: the file name leads outside the repository")
+        with self._explain_errors(where):
+            url = hf_hub_url(self.repo_id, name, repo_type=self.repo_type, revision=self.revision)
+            blob = self._download_blob(url, name, where, retry_policy)
+        pointer = self.snapshot_dir / name
+        _link(blob, pointer)
+        return pointer
+
+    def _download_blob(self, url: str, name: str, where: str, retry_policy: RetryPolicy) -> Path:
+        """Download a file to where the hub's cache keeps contents, named by ETag, and check it."""
+        facts = retry(lambda: _request_metadata(url, retry_policy.timeout), where, retry_policy)
+        etag = facts.etag or ""
+        if facts.commit_hash != self.revision or not ETAG.fullmatch(etag):
+            raise DownloadError(
+                f"found commit {facts.commit_hash} and ETag {facts.etag}, expected {self.revision} and the file's digest. {NO_HUB}"
+            )
+        blob = self.storage_dir / "blobs" / etag
+        part = blob.with_name(f"{etag}.diffzero.incomplete")
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(blob.with_name(f"{etag}.diffzero.lock")):
+            if blob.exists() and blob.stat().st_size != facts.size:
+                LOG.warning("%s: found %d bytes, expected %d; completing it", blob, blob.stat().st_size, facts.size)
+                blob.replace(part)
+            if not blob.exists():
+                transfer(url, part, facts.size, build_hf_headers(), retry_policy)
+                if kind := DIGEST_KINDS.get(len(etag)):
+                    wrong = self.storage_dir / "wrong-digest" / name.replace("/", "--")
+                    require_digest(part, f"{kind}:{etag}", wrong, where)
+                part.replace(blob)
+        return blob
+
+    @contextmanager
+    def _explain_errors(self, where: str) -> Iterator[None]:
+        """Add `where` and, for an access that is denied, the way to get it, to a DownloadError."""
+        try:
+            yield
+        except AccessDeniedError as error:
+            token = "The token that was sent has no access" if get_token() else "No token was sent"
+            raise AccessDeniedError(
+                f"{where}: {error}. {token}. Accept the licence on {self.url} with your account, then set the variable HF_TOKEN to a "
+                "token of that account that may read gated repositories."
+            ) from None
+        except RemoteFileNotFoundError as error:
+            raise RemoteFileNotFoundError(f"{where}: {error}: no such repository, commit or file") from None
+        except DownloadError as error:
+            raise type(error)(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
-def _tree(repo: str, revision: str, repo_type: str, timeout: float) -> dict[str, int]:
-    """The size of every file in a repository's tree, page after page. Not HfApi's: it repeats for minutes where nothing listens."""
-    url = f"{constants.ENDPOINT}/api/{repo_type}s/{repo}/tree/{revision}?recursive=true"
-    sizes: dict[str, int] = {}
-    seen: set[str] = set()
-    while url:
-        if url in seen or len(seen) >= MOST_PAGES:
-            raise DownloadError(f"its list of files has no end after {len(seen)} pages. Is HF_ENDPOINT a hub?")
-        seen.add(url)
-        # A next page at another address is not sent our token.
-        headers = build_hf_headers() if url.startswith(f"{constants.ENDPOINT}/") else {}
-        response = requests.get(url, headers=headers, timeout=timeout, auth=lambda request: request)
-        response.raise_for_status()
-        sizes |= _page(response)
-        url = response.links.get("next", {}).get("url")
-    return dict(sorted(sizes.items()))
+def _request_metadata(url: str, timeout: float) -> HfFileMetadata:
+    with wrap_errors(timeout):
+        return get_hf_file_metadata(url, timeout=timeout)
 
 
-def _page(response: requests.Response) -> dict[str, int]:
-    """The files of one page of a tree. Raises DownloadError for anything that is no list of entries."""
+def _parse_page(response: httpx2.Response) -> dict[str, int]:
+    """Return the file sizes on one page of a list of files."""
     try:
         return {str(entry["path"]): int(entry["size"]) for entry in response.json() if entry["type"] == "file"}
     except (ValueError, TypeError, KeyError) as error:
         raise DownloadError(
-            f"its list of files cannot be read ({type(error).__name__}), expected a list of entries as JSON. Is HF_ENDPOINT a hub?"
+            f"its list of files cannot be read ({type(error).__name__}), expected a JSON list of entries. {NO_HUB}"
         ) from None
 
 
-def _sizes_in(snapshot: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
-    """Sizes of the files of a cached repository. Raises OfflineError where the wanted ones name others that are not there."""
-    files = sorted(path for path in snapshot.rglob("*") if path.is_file())
-    sizes = {path.relative_to(snapshot).as_posix(): path.stat().st_size for path in files}
-    if lacking := missing_parts(filter(wanted, sizes), snapshot):
-        raise OfflineError(
-            f"{why}, and of the cached {snapshot} {len(lacking)} files are lacking: {', '.join(lacking)}. {CHECK}"
-        )
-    return sizes
-
-
-def missing_parts(names: Iterable[str], folder: Path) -> list[str]:
-    """Files that those in `folder` of these names speak of, and that are not among them: other parts of a split or of sharded weights."""
-    present = set(names)
-    named: set[str] = set()
-    for name in present:
-        if part := NUMBERED.fullmatch(name):
-            first = int(part["suffix"] == ".safetensors")
-            count = int(part["count"])
-            named |= {f"{part['stem']}-{k:05d}-of-{part['count']}{part['suffix']}" for k in range(first, first + count)}
-        if name.endswith(INDEX) and "." not in PurePosixPath(name).name.removesuffix(INDEX):
-            files = set(read_json(folder / name)["weight_map"].values())
-            named |= {(PurePosixPath(name).parent / file).as_posix() for file in files}
-    return sorted(named - present)
-
-
-def call_hub(ask: Callable[[], T], repo: str, repo_type: str, where: str, retry_policy: RetryPolicy) -> T:
-    """The hub library's answer, its errors as ours, repeated while the server may answer later."""
-    return with_context(lambda: retry(lambda: wrap_errors(ask), where, retry_policy), repo, repo_type, where)
-
-
-def wrap_errors(ask: Callable[[], T]) -> T:
-    """What the hub's library answers; its many kinds of errors as DownloadErrors."""
-    try:
-        return ask()
-    except DownloadError:
-        raise
-    except (HfHubHTTPError, requests.HTTPError) as error:  # not their text: a server may repeat what it was sent
-        status = error.response.status_code
-        if status in RETRYABLE_STATUS:
-            raise TransientDownloadError(f"HTTP {status}", retry_after(error.response.headers)) from None
-        kind = (
-            AccessDeniedError
-            if status in (401, 403)
-            else RemoteFileNotFoundError
-            if status in (404, 410)
-            else DownloadError
-        )
-        raise kind(f"HTTP {status}") from None
-    except (httpx2.TimeoutException, requests.Timeout):
-        raise TransientDownloadError("no answer in time") from None
-    except (httpx2.HTTPError, OSError) as error:
-        raise TransientDownloadError(f"no connection ({type(error).__name__})") from None
-
-
-def with_context(act: Callable[[], T], repo: str, repo_type: str, where: str) -> T:
-    """What `act` returns; its DownloadErrors with the repository and the way out."""
-    try:
-        return act()
-    except AccessDeniedError as error:
-        sent = "The token that was sent does not open it" if get_token() else "No token was sent"
-        raise AccessDeniedError(
-            f"{where}: {error}. {sent}. Accept the licence on {repo_url(repo, repo_type)} with your account, then set the variable "
-            "HF_TOKEN to a token of that account that may read gated repositories."
-        ) from None
-    except RemoteFileNotFoundError as error:
-        raise RemoteFileNotFoundError(f"{where}: {error}: no such repository, commit or file there any more") from None
-    except DownloadError as error:
-        raise type(error)(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
-
-
-def download_hub_file(
-    repo: str, revision: str, name: str, *, repo_type: str = "dataset", retry_policy: RetryPolicy | None = None
-) -> Path:
-    """A file of a repository at a commit, in the hub's cache; downloaded where it is not there, resumed where part of it is.
-
-    Every file is compared with the digest by which the hub knows it. Raises a
-    DownloadError, whose subclasses name the repository and what to do. A cached file costs no request.
-    """
-    found = _cached(repo, revision, name, repo_type)
-    if found:
-        return found
-    retry_policy, where = retry_policy or RetryPolicy(), f"{repo_url(repo, repo_type)} at {revision[:12]}, {name}"
-    if is_offline():
-        raise OfflineError(f"{where}: not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set. {CHECK}")
-    if name.startswith("/") or ".." in PurePosixPath(name).parts:
-        raise DownloadError(f"{where}: a name that leads outside the repository")
-    url = hf_hub_url(repo, name, repo_type=repo_type, revision=revision)
-    facts = call_hub(
-        lambda: get_hf_file_metadata(url, timeout=retry_policy.timeout), repo, repo_type, where, retry_policy
-    )
-    if facts.commit_hash != revision or not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", facts.etag or ""):
-        raise DownloadError(
-            f"{where}: the server answered with commit {facts.commit_hash} and ETag {facts.etag}, expected {revision} and the file's "
-            "digest. Is HF_ENDPOINT a hub?"
-        )
-    folder = repo_cache_dir(repo, repo_type)
-    blob = folder / "blobs" / facts.etag
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(blob.with_name(f"{facts.etag}.diffzero.lock")):
-        part = blob.with_name(f"{facts.etag}.diffzero.incomplete")
-        if blob.exists() and blob.stat().st_size != facts.size:
-            LOG.warning("%s: found %d bytes, expected %d; completing it", blob, blob.stat().st_size, facts.size)
-            blob.replace(part)
-        if not blob.exists():
-            # The hub library starts a broken download from zero in the next process; ten gigabytes are worth going on with.
-            send = build_hf_headers()
-            with_context(lambda: transfer(url, part, facts.size, send, retry_policy), repo, repo_type, where)
-            if kind := {40: "git", 64: "sha256"}.get(len(facts.etag)):
-                aside = folder / "wrong-digest" / name.replace("/", "--")
-                require_digest(part, f"{kind}:{facts.etag}", aside, where)
-            part.replace(blob)
-    pointer = folder / "snapshots" / revision / name
-    _place(blob, pointer)
-    return pointer
-
-
-def _place(blob: Path, pointer: Path) -> None:
-    """Let `pointer` be the file `blob`, in the hub cache's way: a relative link, or where the disk knows none a second file."""
+def _link(blob: Path, pointer: Path) -> None:
+    """Make `pointer` a relative link to `blob`, as the hub's cache does, or a copy on a disk without links."""
     pointer.parent.mkdir(parents=True, exist_ok=True)
     new = pointer.with_name(f".{pointer.name}.{secrets.token_hex(8)}")
     try:
@@ -283,44 +284,28 @@ def _place(blob: Path, pointer: Path) -> None:
     new.replace(pointer)
 
 
-def is_cached(repo: str, revision: str, name: str, repo_type: str) -> bool:
-    """Whether download_hub_file would find a file without a request."""
-    return _cached(repo, revision, name, repo_type) is not None
-
-
-def _cached(repo: str, revision: str, name: str, repo_type: str) -> Path | None:
-    """A file in the hub's cache, None where it is not there or, as far as its size is known, not whole."""
-    found = try_to_load_from_cache(repo, name, revision=revision, repo_type=repo_type)
-    if not isinstance(found, str):
-        return None
-    size = (cached_file_sizes(repo, revision, repo_type=repo_type) or {}).get(name)
-    return Path(found) if size in (None, Path(found).stat().st_size) else None
-
-
-def download_hub_files(
-    repo: str,
-    revision: str,
-    wanted: Callable[[str], bool],
-    *,
-    repo_type: str = "dataset",
-    retry_policy: RetryPolicy | None = None,
-) -> Path:
-    """The folder that holds the wanted files of a repository at a commit. Raises DownloadError, for want of space before it starts."""
-    sizes = hub_file_sizes(repo, revision, wanted, repo_type=repo_type, retry_policy=retry_policy)
-    names = [name for name in sizes if wanted(name)]
-    if not names:
-        raise RemoteFileNotFoundError(
-            f"{repo_url(repo, repo_type)} at {revision[:12]}: found none of the wanted files among {len(sizes)}"
-        )
-    lacking = [name for name in names if not is_cached(repo, revision, name, repo_type)]
-    if lacking and is_offline():
-        total = format_bytes(sum(sizes[name] for name in lacking))
+def sizes_in_folder(folder: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
+    """Return the sizes of the files in `folder`. Raises OfflineError if a file is missing that belongs to the wanted ones."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    if missing := missing_parts(filter(wanted, sizes), folder):
         raise OfflineError(
-            f"{repo_url(repo, repo_type)} at {revision[:12]}: {len(lacking)} of {len(names)} files ({total}) are not in the cache "
-            f"{constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set: {', '.join(lacking)}. {CHECK}"
+            f"{why}, and in the cache {folder} {len(missing)} files are missing: {', '.join(missing)}. {CHECK_COMMAND}"
         )
-    if lacking:
-        Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
-        require_space(Path(constants.HF_HUB_CACHE), sum(sizes[name] for name in lacking))
-    paths = [download_hub_file(repo, revision, name, repo_type=repo_type, retry_policy=retry_policy) for name in names]
-    return Path(str(paths[0]).removesuffix(names[0]))
+    return sizes
+
+
+def missing_parts(names: Iterable[str], folder: Path) -> list[str]:
+    """Return the files that belong to `names` but are not among them: other parts of a split or of sharded weights."""
+    present = set(names)
+    expected: set[str] = set()
+    for name in present:
+        if part := NUMBERED_FILE.fullmatch(name):
+            first, count = int(part["suffix"] == ".safetensors"), int(part["count"])
+            expected |= {
+                f"{part['stem']}-{k:05d}-of-{part['count']}{part['suffix']}" for k in range(first, first + count)
+            }
+        if name.endswith(WEIGHTS_INDEX) and "." not in PurePosixPath(name).name.removesuffix(WEIGHTS_INDEX):
+            files = set(read_json(folder / name)["weight_map"].values())
+            expected |= {(PurePosixPath(name).parent / file).as_posix() for file in files}
+    return sorted(expected - present)

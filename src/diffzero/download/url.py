@@ -1,76 +1,93 @@
-"""Files from plain URLs: resumed, verified, kept in DIFFZERO_CACHE and found again without a network."""
+"""Files from plain URLs: resumed, verified and kept in `cache_dir()`."""
 
 import hashlib
 import logging
 import os
 from pathlib import Path
 
-import pooch
-import requests
 from filelock import FileLock
+from huggingface_hub import get_session
 
 from diffzero.download.errors import AccessDeniedError, DownloadError, OfflineError, RemoteFileNotFoundError, redact_url
-from diffzero.download.hashes import file_digests, require_digest
-from diffzero.download.http import RetryPolicy, transfer
-from diffzero.download.hub import CHECK, cache_dir, is_offline, wrap_errors
+from diffzero.download.hashes import has_digest, require_digest
+from diffzero.download.http import RetryPolicy, transfer, wrap_errors
+from diffzero.download.hub import CHECK_COMMAND, cache_dir, is_offline
 from diffzero.utils.io import sha256_of
 
 LOG = logging.getLogger(__name__)
 
 
 def url_cache_path(url: str, name: str, digest: str | None) -> Path:
-    """Where download_url puts a file."""
+    """Return where `download_url` puts a file."""
     kind, _, value = (digest or f"address:{hashlib.sha256(url.encode()).hexdigest()}").partition(":")
     if kind not in ("sha256", "md5", "address") or Path(name).name != name:
-        raise ValueError(f"found name {name!r} and digest {digest!r}, expected a plain name and sha256:... or md5:...")
+        raise ValueError(
+            f"found name {name!r} and digest {digest!r}, expected a name without folder and sha256:... or md5:..."
+        )
     return cache_dir() / "files" / f"{kind}-{value[:16]}" / name
 
 
 def url_size(url: str, timeout: float) -> int | None:
-    """Bytes of the file at `url`, None where the server does not tell. Raises DownloadError."""
-    where = redact_url(url)
-
-    def ask() -> int | None:
-        answer = requests.head(url, timeout=timeout, allow_redirects=True, headers={"Accept-Encoding": "identity"})
-        if answer.status_code != 405:  # a server that knows no HEAD may yet have the file
-            answer.raise_for_status()
-        told = answer.headers.get("Content-Length")
-        return int(told) if told and answer.ok else None
-
+    """Return the size in bytes of the file at `url`, None if the server does not state it. Raises DownloadError."""
     try:
-        return wrap_errors(ask)
+        with wrap_errors(timeout):
+            headers = {"Accept-Encoding": "identity"}
+            response = get_session().head(url, timeout=timeout, follow_redirects=True, headers=headers)
+            if response.status_code != 405:  # a server that does not support HEAD may still have the file
+                response.raise_for_status()
     except DownloadError as error:
-        raise type(error)(f"{where}: {error}") from None
+        raise type(error)(f"{redact_url(url)}: {error}") from None
+    length = response.headers.get("Content-Length")
+    return int(length) if length and response.is_success else None
 
 
-def download_url(url: str, name: str, digest: str | None, *, retry_policy: RetryPolicy | None = None) -> Path:
-    """The file at `url` with this digest ("sha256:..." or "md5:..."), in the cache under `name`. Raises DownloadError.
+def download_url(url: str, name: str, digest: str | None, retry_policy: RetryPolicy | None = None) -> Path:
+    """Return the file at `url` in the cache; it is downloaded if it is not there.
 
-    No digest: for files whose authors published none; what came is used, and its SHA-256 written to the log.
+    Parameters
+    ----------
+    url : str
+        What to download.
+    name : str
+        Name of the file in the cache.
+    digest : str or None
+        "sha256:..." or "md5:..."; None if the authors have published none: then the SHA-256 of the file is written to the log.
+    retry_policy : RetryPolicy, optional
+        When to give up.
+
+    Raises
+    ------
+    DownloadError
     """
-    path, retry_policy = url_cache_path(url, name, digest), retry_policy or RetryPolicy()
+    path = url_cache_path(url, name, digest)
     if is_offline():
-        if path.is_file() and (not digest or digest in file_digests(path, digest)):
+        if _is_valid(path, digest):
             return path
         found = "another file than expected" if path.is_file() else "nothing"
         raise OfflineError(
-            f"{redact_url(url)}: found {found} in the cache as {path}, and HF_HUB_OFFLINE is set. {CHECK}"
+            f"{redact_url(url)}: found {found} in the cache as {path}, and HF_HUB_OFFLINE is set. {CHECK_COMMAND}"
         )
-
-    def fetch(url: str, output: str, _: object) -> None:
-        part = path.with_name(f".{name}.part")
-        try:
-            transfer(url, part, None, {}, retry_policy)
-        except (AccessDeniedError, RemoteFileNotFoundError) as error:
-            raise type(error)(f"{redact_url(url)}: {error}. Download {name} by hand and put it at {path}") from None
-        except DownloadError as error:
-            raise type(error)(str(error) if redact_url(url) in str(error) else f"{redact_url(url)}: {error}") from None
-        if digest:
-            require_digest(part, digest, path, redact_url(url))
-        else:
-            LOG.warning("%s: no digest is known; found sha256:%s", redact_url(url), sha256_of(part))
-        os.replace(part, output)
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{name}.lock")):
-        return Path(pooch.retrieve(url, known_hash=digest, fname=name, path=path.parent, downloader=fetch))
+        if not _is_valid(path, digest):
+            _download(url, path, digest, retry_policy or RetryPolicy())
+    return path
+
+
+def _is_valid(path: Path, digest: str | None) -> bool:
+    return path.is_file() and (digest is None or has_digest(path, digest))
+
+
+def _download(url: str, path: Path, digest: str | None, retry_policy: RetryPolicy) -> None:
+    part, where = path.with_name(f".{path.name}.part"), redact_url(url)
+    try:
+        transfer(url, part, None, {}, retry_policy)
+    except (AccessDeniedError, RemoteFileNotFoundError) as error:
+        raise type(error)(f"{where}: {error}. Download {path.name} by hand and put it at {path}") from None
+    except DownloadError as error:
+        raise type(error)(str(error) if where in str(error) else f"{where}: {error}") from None
+    if digest:
+        require_digest(part, digest, path, where)
+    else:
+        LOG.warning("%s: no digest is known; found sha256:%s", where, sha256_of(part))
+    os.replace(part, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from diffzero.config import Clip, Diffusion, Model, Supervised
 from diffzero.download.errors import DiskFullError, DownloadError
 from diffzero.download.http import RetryPolicy
-from diffzero.download.hub import download_hub_files, hub_file_sizes, repo_url
+from diffzero.download.hub import HubRepo
 from diffzero.models import checkpoint
 from diffzero.models.checkpoint import (
     MODEL_INDEX,
@@ -26,14 +26,14 @@ from diffzero.models.registry import adapter_of
 LOG = logging.getLogger(__name__)
 
 
-def list_repositories(model: Model) -> list[tuple[str, str]]:
-    """The repositories and commits of a model, in the order in which they are tried."""
-    return (
-        [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)] if model.hub else []
-    )
+def list_repositories(model: Model) -> list[HubRepo]:
+    """Return the repositories of a model in the order in which they are tried."""
+    if not model.hub:
+        return []
+    return [HubRepo(place.hub, place.revision, "model") for place in (model, *model.mirrors)]
 
 
-def require_safetensors(model: Model, names: Iterable[str], hub: str, revision: str) -> None:
+def require_safetensors(model: Model, names: Iterable[str], repo: HubRepo) -> None:
     """Raise CheckpointError for a repository of these files that lacks safetensors weights of a part: before anything is downloaded."""
     names = list(names)
     lacking = _lacking(model, names)
@@ -52,11 +52,12 @@ def require_safetensors(model: Model, names: Iterable[str], hub: str, revision: 
     expected = "safetensors; pickles can run any code" if mine else "it there, beside safetensors of every part"
     how = ""
     if mine and isinstance(model, Diffusion):
-        how = f" Convert them where you trust them, then set `path` to the new folder: {checkpoint.conversion_command(hub, revision)}"
+        command = checkpoint.conversion_command(repo.repo_id, repo.revision)
+        how = f" If you trust them, convert them and set `path` to the new folder: {command}"
     elif mine:
         name = (OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)[0]
         how = f" Download {mine[0]}, save it as {name} and set `path` to its folder."
-    raise CheckpointError(f"{repo_url(hub, 'model')} at {revision[:12]}: found {found}, expected {expected}.{how}")
+    raise CheckpointError(f"{repo}: found {found}, expected {expected}.{how}")
 
 
 def _lacking(model: Model, names: list[str]) -> str:
@@ -82,11 +83,10 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
         return root / model.local
     failures = []
     wanted = lambda name: is_needed(model, name)  # noqa: E731
-    for hub, revision in list_repositories(model):
+    for repo in list_repositories(model):
         try:
-            names = hub_file_sizes(hub, revision, wanted, repo_type="model", retry_policy=retry_policy)
-            require_safetensors(model, names, hub, revision)
-            return download_hub_files(hub, revision, wanted, repo_type="model", retry_policy=retry_policy)
+            require_safetensors(model, repo.file_sizes(wanted, retry_policy), repo)
+            return repo.download_files(wanted, retry_policy)
         except DiskFullError:
             raise  # another repository's files are no smaller
         except (DownloadError, CheckpointError) as error:

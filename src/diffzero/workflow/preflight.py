@@ -15,7 +15,7 @@ from diffzero.config.datasets import Download, Source
 from diffzero.data.sources.base import describe_source, owns_file
 from diffzero.download.errors import DownloadError, OfflineError, TransientDownloadError, format_bytes
 from diffzero.download.http import RetryPolicy
-from diffzero.download.hub import cache_dir, cached_file_sizes, hub_file_sizes, is_cached, is_offline, repo_url
+from diffzero.download.hub import HubRepo, cache_dir, is_offline
 from diffzero.download.url import url_cache_path, url_size
 from diffzero.models import download
 from diffzero.models.checkpoint import CheckpointError
@@ -61,27 +61,26 @@ class Outside:
             f"{urlsplit(address).scheme}://{server} cannot be reached, and it is not in the cache"
         )
 
-    def sizes(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> dict[str, int]:
+    def sizes(self, repo: HubRepo, wanted: Callable[[str], bool]) -> dict[str, int]:
         """The size of every file of a repository, of which the `wanted` ones are all there. Raises DownloadError."""
-        known = cached_file_sizes(repo, revision, repo_type=repo_type)
-        question = lambda: hub_file_sizes(repo, revision, wanted, repo_type=repo_type, retry_policy=ONCE)  # noqa: E731
-        return known if known is not None else self.ask(constants.ENDPOINT, question)
+        known = repo.cached_file_sizes()
+        return known if known is not None else self.ask(constants.ENDPOINT, lambda: repo.file_sizes(wanted, ONCE))
 
     def size(self, url: str) -> int | None:
         """Bytes of the file at an address, None where its server does not tell. Raises DownloadError."""
         return self.ask(url, lambda: url_size(url, ONCE.timeout))
 
-    def state(self, repo: str, revision: str, repo_type: str, wanted: Callable[[str], bool]) -> tuple[str, int]:
+    def state(self, repo: HubRepo, wanted: Callable[[str], bool]) -> tuple[str, int]:
         """THERE or DOWNLOAD, and the bytes of the wanted files, or of those that are lacking. Raises DownloadError."""
-        sizes = {name: size for name, size in self.sizes(repo, revision, repo_type, wanted).items() if wanted(name)}
+        sizes = {name: size for name, size in self.sizes(repo, wanted).items() if wanted(name)}
         if not sizes:
-            raise DownloadError(f"{repo_url(repo, repo_type)} at {revision[:12]}: none of the wanted files is there")
-        lacking = [name for name in sizes if not is_cached(repo, revision, name, repo_type)]
+            raise DownloadError(f"{repo}: none of the wanted files is there")
+        lacking = [name for name in sizes if not repo.cached_file(name)]
         if not lacking:
             return THERE, sum(sizes.values())
         if is_offline():
             total = format_bytes(sum(sizes[name] for name in lacking))
-            raise OfflineError(f"{repo_url(repo, repo_type)}: {total} are not in the cache, and HF_HUB_OFFLINE is set")
+            raise OfflineError(f"{repo.url}: {total} are not in the cache, and HF_HUB_OFFLINE is set")
         return DOWNLOAD, sum(sizes[name] for name in lacking)
 
 
@@ -112,12 +111,12 @@ def of_model(kind: str, name: str, model: Model, root: Path, outside: Outside) -
             return Need(kind, name, MISSING, None, licence, model.local, (str(error),))
         return Need(kind, name, THERE, size_of(folder), licence, model.local)
     reasons, wanted = [], lambda file: download.is_needed(model, file)
-    for repo, revision in download.list_repositories(model):
+    for repo in download.list_repositories(model):
         try:
-            names = outside.sizes(repo, revision, "model", wanted)
-            download.require_safetensors(model, names, repo, revision)
-            state, size = outside.state(repo, revision, "model", wanted)
-            return Need(kind, name, state, size, licence, f"hub {repo}@{revision[:12]}")
+            names = outside.sizes(repo, wanted)
+            download.require_safetensors(model, names, repo)
+            state, size = outside.state(repo, wanted)
+            return Need(kind, name, state, size, licence, f"hub {repo.repo_id}@{repo.revision[:12]}")
         except (DownloadError, CheckpointError) as error:
             reasons.append(str(error))
     more = f", {len(model.mirrors)} mirrors" if model.mirrors else ""
@@ -162,7 +161,7 @@ def of_source(source: Source, root: Path, outside: Outside) -> tuple[str, int | 
         case "digits":
             return THERE, 0
         case "hub" | "webdataset":
-            return outside.state(source.repo, source.revision, "dataset", lambda name: owns_file(source, name))
+            return outside.state(HubRepo(source.repo, source.revision, "dataset"), lambda name: owns_file(source, name))
         case "archive":
             return of_files(source.files, outside)
     path = root / source.path

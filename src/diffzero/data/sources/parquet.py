@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from diffzero.config import Dataset, Hub, Parquet
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import TestSet, make_test_set, owns_file
-from diffzero.download.hub import download_hub_files, list_hub_files
+from diffzero.download.hub import HubRepo
 
 
 def load_file(source: Parquet, dataset: Dataset, root: Path) -> TestSet:
@@ -35,7 +35,8 @@ def _names(path: Path, source: Parquet, one_of_many: bool) -> list[str]:
 def load_hub(source: Hub, dataset: Dataset, root: Path) -> TestSet:
     """Every row of the split's Parquet files; names are file and row, so that they do not move with the selection."""
     wanted = lambda name: owns_file(source, name)  # noqa: E731
-    files = list_hub_files(source.repo, source.revision, wanted)
+    repo = HubRepo(source.repo, source.revision, "dataset")
+    files = repo.file_sizes(wanted)
     chosen = sorted(filter(wanted, files))
     if not chosen:
         raise FileNotFoundError(
@@ -47,7 +48,7 @@ def load_hub(source: Hub, dataset: Dataset, root: Path) -> TestSet:
         raise ValueError(
             f"{source.repo}: found split {source.split!r} in {', '.join(folders)}, expected one folder. Write `config`."
         )
-    folder = download_hub_files(source.repo, source.revision, wanted)
+    folder = repo.download_files(wanted)
     paths = [folder / name for name in chosen]
     names = [
         [f"{Path(name).stem}-{row:06d}" for row in range(pq.read_metadata(path).num_rows)]

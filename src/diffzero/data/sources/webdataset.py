@@ -8,15 +8,15 @@ from diffzero.config import Dataset, Webdataset
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import IMAGE_SUFFIXES, TestSet, make_test_set, owns_file
 from diffzero.download.archives import iter_members
-from diffzero.download.hub import download_hub_file, download_hub_files
+from diffzero.download.hub import HubRepo
 from diffzero.utils.io import sha256_of
 
 
 def load(source: Webdataset, dataset: Dataset, root: Path) -> TestSet:
     """Every sample of the split's shards, named by its key. Labels go by `classnames.txt`: sources order their classes differently."""
-    count = int(download_hub_file(source.repo, source.revision, f"{source.split}/nshards.txt").read_text())
+    count = int(_repo(source).download_file(f"{source.split}/nshards.txt").read_text())
     # All at once, so that a disk too small for them is told before the first.
-    download_hub_files(source.repo, source.revision, lambda name: owns_file(source, name))
+    _repo(source).download_files(lambda name: owns_file(source, name))
     shards = [_shard(source, f"{source.split}/{k}.tar") for k in range(count)]
     classes = LabelMap(dataset, _class_names(source))
     labels: dict[str, int] = {}
@@ -42,6 +42,10 @@ def load(source: Webdataset, dataset: Dataset, root: Path) -> TestSet:
     return make_test_set(list(labels), list(labels.values()), read)
 
 
+def _repo(source: Webdataset) -> HubRepo:
+    return HubRepo(source.repo, source.revision, "dataset")
+
+
 def _key(name: str) -> str:
     """A member's sample: its file name up to the first dot."""
     return PurePosixPath(name).name.split(".", 1)[0]
@@ -49,7 +53,7 @@ def _key(name: str) -> str:
 
 def _shard(source: Webdataset, name: str) -> Path:
     """One shard, downloaded and checked where its digest is known."""
-    path = download_hub_file(source.repo, source.revision, name)
+    path = _repo(source).download_file(name)
     expected = source.digests.get(name)
     if expected and (found := f"sha256:{sha256_of(path)}") != expected:
         raise ValueError(f"{source.repo}, {name}: found {found}, expected {expected}. Delete {path} and try again.")
@@ -60,5 +64,5 @@ def _class_names(source: Webdataset) -> list[str]:
     """The repository's own class names in label order, or those in the configuration; none where neither is there."""
     if source.label_names:
         return source.label_names
-    text = download_hub_file(source.repo, source.revision, "classnames.txt").read_text(encoding="utf-8")
+    text = _repo(source).download_file("classnames.txt").read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()]
