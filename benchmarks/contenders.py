@@ -1,4 +1,4 @@
-"""What the engine is compared with: published procedures run the way their authors run them, one image after the other."""
+"""Published procedures, run image by image as their authors do; the engine is compared with them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ from diffzero.diffusion.draws import sample_draw
 from diffzero.diffusion.schedule import VPSchedule, betas
 from diffzero.models.base import Denoiser, Tensors
 
-# Li et al. 2023 for ten classes: 50 draws of all, then 500 in all of the best five.
+# Li et al. 2023 for ten classes: 50 draws of all classes, then 500 draws in total of the best five.
 STAGES = ((50, 5), (500, 1))
 STAGE_BATCH = 32
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a contender used, and how often it was right."""
+    """Calls and accuracy of a procedure."""
 
     calls: int
     accuracy: float
@@ -28,7 +28,7 @@ class Finished:
 
 @torch.inference_mode()
 def scores(work: Workload, image: int, draws: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weighted scores [triple] of one image, in one call of the network."""
+    """Return weighted scores [triple] of one image, computed in one batch."""
     problem, denoiser = work.problem, work.denoiser
     x = torch.from_numpy(problem.x[image])
     noise = {
@@ -42,9 +42,9 @@ def scores(work: Workload, image: int, draws: NDArray[np.int64], columns: NDArra
 
 
 def literal(work: Workload, batched: bool = False) -> Finished:
-    """Algorithm 1 as printed: image by image, draw by draw, class by class; scipy does the tests.
+    """Run Algorithm 1 as printed, image by image, draw by draw and class by class, with scipy's tests.
 
-    `batched` evaluates the classes of a draw in one call of the network, which is as far as one gets without other images.
+    `batched` evaluates the classes of a draw in one batch, the largest batch possible without other images.
     """
     policy, calls, right = work.policy, 0, 0
     for image, label in enumerate(work.labels):
@@ -65,7 +65,7 @@ def literal(work: Workload, batched: bool = False) -> Finished:
 
 
 def stages(work: Workload) -> Finished:
-    """Li et al.'s fixed stages image by image, each stage's triples in batches of 32."""
+    """Run the fixed stages of Li et al. image by image, the triples of each stage in batches of 32."""
     calls, right = 0, 0
     for image, label in enumerate(work.labels):
         alive, total, before = np.arange(len(work.problem.prompts)), np.zeros(len(work.problem.prompts)), 0
@@ -81,7 +81,7 @@ def stages(work: Workload) -> Finished:
 
 
 class Bookkeeping(Denoiser):
-    """A network that costs nothing: what is left is the engine's own work."""
+    """A network without cost, so that only the engine's own work is timed."""
 
     def __init__(self) -> None:
         self.folder, self.dtype, self.device = Path("bookkeeping"), torch.float32, torch.device("cpu")
@@ -90,4 +90,4 @@ class Bookkeeping(Denoiser):
     def x0(self, x_t: torch.Tensor, t: NDArray[np.float64], text: Tensors) -> torch.Tensor:
         return x_t + text["value"]
 
-    predict = encode_text = encoded = decode = None  # its problem comes encoded
+    network_output = encode_text = iter_latents = decode = None  # the problem is already encoded

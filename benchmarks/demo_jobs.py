@@ -1,4 +1,4 @@
-"""Count the jobs of a finished run and the seconds they took, from the metadata that Snakemake keeps of every output file.
+"""Count the jobs and seconds of a finished run from the metadata that Snakemake keeps for every output file.
 
     .venv/bin/python benchmarks/demo_jobs.py [FOLDER] [--results results/demo]
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-SCORING = "score"  # the rule whose time is the network's own
+SCORING = "score"  # the rule that runs the network
 
 
 class Job(NamedTuple):

@@ -1,8 +1,8 @@
-"""What a large run costs to plan: the paper's 13 data sets, Cue-Conflict and the twenty binding tasks x 8 models x 3 seeds.
+"""Time the dry run of a large run: the paper's 13 data sets, Cue-Conflict and the twenty binding tasks x 8 models x 3 seeds.
 
     PYTHONPATH=src .venv/bin/python benchmarks/dry_run.py [--max-calls-per-job N]
 
-Prints the jobs of `snakemake -n`, its seconds (on the clock, and of the processor) and its peak memory.
+Prints the number of jobs, wall-clock seconds, CPU seconds and peak memory of `snakemake -n`.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-# What names models of the paper's run one by one.
+# Keys that name models of the paper's run.
 OF_SOME_MODELS = ("figure3_denoised", "figure2_efficiency", "full_scoring", "ablations", "figure6_samples")
 
 
 def prepare(root: Path, **changes: object) -> Path:
-    """A copy of the workflow in `root` with eight models; the configuration, big.yaml, as the paper's but for `changes`."""
+    """Copy the workflow to `root` with eight models; big.yaml is the paper's configuration with `changes`."""
     for name in ("rules", "workflow", "src", "config", "envs"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", root)
@@ -37,28 +37,28 @@ def prepare(root: Path, **changes: object) -> Path:
 
 
 def dry_run(root: Path, *arguments: str) -> str:
-    """What `snakemake -n` prints of the run in `root`."""
+    """Return the output of `snakemake -n` in `root`."""
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile=big.yaml", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600, check=True).stdout
 
 
-def jobs(said: str) -> dict[str, int]:
-    """Jobs by rule, and in `total`, of what a dry run printed."""
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)}
+def count_jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs per rule, and `total`, from the output of a dry run."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--max-calls-per-job", type=int, help="instead of the paper run's")
+    parser.add_argument("--max-calls-per-job", type=int, help="replaces the value of the paper's run")
     chosen = parser.parse_args().max_calls_per_job
     with tempfile.TemporaryDirectory() as folder:
         root = prepare(Path(folder), **({"max_calls_per_job": chosen} if chosen else {}))
         start = time.monotonic()
-        found = jobs(dry_run(root, "--quiet=rules"))
+        found = count_jobs(dry_run(root, "--quiet=rules"))
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(
             f"{found['total']} jobs, {found['score']} of them score shards: {time.monotonic() - start:.1f} s, "
-            f"{used.ru_utime + used.ru_stime:.1f} s of the processor, {used.ru_maxrss / 1024:.0f} MB"
+            f"{used.ru_utime + used.ru_stime:.1f} CPU s, {used.ru_maxrss / 1024:.0f} MB"
         )
 
 

@@ -1,7 +1,7 @@
-"""The scoring engine's speed, as ratios measured side by side in one run: `make benchmark`.
+"""Measure the speed of the scoring engine as ratios: `make benchmark`.
 
-Every ratio compares two ways of doing the same work, taken in turn on the same machine; the median of the turns is printed and
-written to results/benchmarks/engine.json. Absolute numbers are printed too, for orientation, and hold for this machine alone.
+Every ratio compares two ways of doing the same work in alternating runs on the same machine. The median is printed and written to
+results/benchmarks/engine.json. Absolute numbers are printed for orientation; they hold for this machine only.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from diffzero.utils.io import write_json
 
 
 def speedups(work: Workload, turns: int) -> dict:
-    """Images a second of the engine over a literal Algorithm 1 and over fixed stages at batch 32, both image by image."""
+    """Compare the engine's images per second with a literal Algorithm 1 and with fixed stages at batch 32, both image by image."""
     contenders = {"literal": literal, "literal_batched": functools.partial(literal, batched=True), "stages": stages}
     found: dict[str, list[float]] = {name: [] for name in ("engine", *contenders)}
     accuracy, calls = {}, {}
@@ -48,24 +48,26 @@ def speedups(work: Workload, turns: int) -> dict:
 
 
 def bookkeeping(turns: int) -> dict:
-    """Scores a second of everything but the network (K = 1000, 64 images, a denoiser that costs nothing), and of replaying them.
+    """Measure scores per second of the engine without a network (K = 1000, 64 images), and of replaying the scores.
 
-    Once with nobody to take the scores, once with a store that writes them to disk.
+    The engine is timed without storing the scores and with a store that writes them to disk.
     """
     problem, policy = bookkeeping_problem(64, 1000), TTest(20, 60, 2e-3)
     rates: dict[str, list[float]] = {"bookkeeping": [], "bookkeeping_stored": [], "replay": []}
     items = item_table(problem)
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(turns):
-            # A store of its own a turn: chunks that are there already are not written again.
-            takers = {
+            # One store per run, because existing chunks are not written again.
+            recorders = {
                 "bookkeeping": lambda scores: None,
                 "bookkeeping_stored": Store(Path(folder), {"turn": turn}).write,
             }
-            for name, record in takers.items():
+            for name, record in recorders.items():
                 engine = Engine(Bookkeeping(), problem, policy, decay, 4096)
                 start = time.perf_counter()
-                result = engine.run(record, flush_calls=8 * 4096)  # per batch as often as on a GPU, where 512 make one
+                result = engine.run(
+                    record, flush_calls=8 * 4096
+                )  # as many batches per flush as on a GPU, where a batch has 512 calls
                 rates[name].append(engine.progress.calls / (time.perf_counter() - start))
             scores = result.to_frame()
             start = time.perf_counter()
@@ -76,7 +78,7 @@ def bookkeeping(turns: int) -> dict:
 
 
 def decay(t: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The paper's weighting."""
+    """Return the paper's weighting."""
     return np.exp(-7 * t)
 
 
@@ -86,11 +88,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--model", type=Path, default=Path("resources/models/mini-sd"))
     parser.add_argument(
-        "--device", default="cpu", help="cpu or cuda; with a GPU also Stable Diffusion v1.4's architecture at full size"
+        "--device", default="cpu", help="cpu or cuda; cuda adds Stable Diffusion v1.4's architecture at full size"
     )
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/engine.json"))
     options = parser.parse_args()
-    # One thread: the claims are per core, and the engine's second thread must not borrow one from the network.
+    # One thread: the ratios are per core, and the engine's second thread must not take a core from the network.
     torch.set_num_threads(1)
     denoiser = models.load(options.model, "float32", options.device)
     work = Workload.fashion(denoiser, options.images)

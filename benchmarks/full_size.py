@@ -1,6 +1,6 @@
-"""The engine on Stable Diffusion v1.4's architecture, with random weights, which change no duration.
+"""The engine on Stable Diffusion v1.4's architecture with random weights; timing does not depend on the weights.
 
-One call of it takes seconds on a CPU. There the same code runs on mini-sd's architecture, and what it finds has another name.
+One call takes seconds on a CPU, so there the same code runs on mini-sd's architecture and reports under other names.
 """
 
 from pathlib import Path
@@ -21,11 +21,11 @@ from diffzero.training.nets import TOKENS, sd_unet
 
 BETAS = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 CLASSES, DRAWS = 10, 20
-IMAGES = {"cpu": 16, "cuda": 64}  # on a GPU 25 batches of 512: fewer would measure the last, half-empty ones
+IMAGES = {"cpu": 16, "cuda": 64}  # 25 batches of 512 on a GPU: with fewer, half-empty last batches would dominate
 
 
 class RandomStableDiffusion(StableDiffusion):
-    """The family's adapter around a network that comes from no checkpoint."""
+    """The family's adapter around a network without a checkpoint."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self.folder, self.dtype, self.device = Path("random"), unet.dtype, unet.device
@@ -34,7 +34,7 @@ class RandomStableDiffusion(StableDiffusion):
 
 
 def random_work(unet: UNet2DConditionModel, tokens: int, images: int) -> Workload:
-    """Random images and prompts in the shapes that the network takes, scored without pruning."""
+    """Return a workload of random images and prompts in the network's shapes, scored without pruning."""
     config, rng, names = unet.config, np.random.default_rng(0), [f"image {k}" for k in range(images)]
     prompts = [f"prompt {k}" for k in range(CLASSES)]
     problem = Problem(
@@ -53,7 +53,7 @@ def random_work(unet: UNet2DConditionModel, tokens: int, images: int) -> Workloa
 
 
 def full_size(device: torch.device, turns: int, images: int | None = None, calls: int = 2048) -> dict:
-    """`sd_useful_fraction`, speed and peak memory by batch size on a GPU; on a CPU the same of the small network, `small_...`."""
+    """Measure `sd_useful_fraction`, speed and peak memory by batch size on a GPU, or of the small network (`small_...`) on a CPU."""
     images = images or IMAGES[device.type]
     if device.type == "cuda":
         return useful_fraction(random_work(sd_v1_4(device), SD_TOKENS, images), turns, calls, "sd_")

@@ -1,8 +1,8 @@
-"""What exact reuse inside the network gives: the same batch with and without it, in turns.
+"""Measure the speed-up by exact reuse inside the network: the same batch with and without it, in alternating runs.
 
     PYTHONPATH=src .venv/bin/python benchmarks/reuse.py [--classes 8] [--turns 12]
 
-One draw of so many classes on a CPU thread: half an hour, where `make benchmark` takes a few turns of four classes.
+Takes half an hour for one draw on one CPU thread; `make benchmark` measures a few runs of four classes.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from diffusers import UNet2DConditionModel
 
 from diffzero.models.unet_cache import UNetCache
 
-# Stable Diffusion v1.4's published configuration; the weights are random, which changes no duration.
+# Stable Diffusion v1.4's published configuration; timing does not depend on the weights, which are random.
 SD_V1_4 = {
     "sample_size": 64,
     "in_channels": 4,
@@ -31,7 +31,7 @@ SD_TOKENS = 77
 
 
 def sd_v1_4(device: torch.device) -> UNet2DConditionModel:
-    """The full-size network with random weights: half precision on a GPU, as it is run there."""
+    """Return the full-size network with random weights, in half precision on a GPU."""
     torch.manual_seed(0)
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     return UNet2DConditionModel(**SD_V1_4).to(device, dtype).eval().requires_grad_(False)
@@ -41,7 +41,7 @@ def sd_v1_4(device: torch.device) -> UNet2DConditionModel:
 def reuse_ratios(
     unet: UNet2DConditionModel, tokens: int, draws: int, classes: int, turns: int
 ) -> tuple[list[float], float]:
-    """Seconds without over seconds with reuse, a turn each, and the largest deviation relative to the output's own spread."""
+    """Return the speed-up of every run, and the largest deviation divided by the standard deviation of the output."""
     config, device, dtype = unet.config, unet.device, unet.dtype
     generator = torch.Generator().manual_seed(0)
     shape = (draws, config.in_channels, config.sample_size, config.sample_size)
@@ -68,7 +68,7 @@ def reuse_ratios(
 
 
 def reuse_speedup(device: torch.device, turns: int, classes: int = 4) -> dict:
-    """Stable Diffusion v1.4's architecture: on a CPU one draw of `classes`, on a GPU eight draws of eight."""
+    """Measure Stable Diffusion v1.4's architecture: one draw of `classes` on a CPU, eight draws of eight classes on a GPU."""
     draws, classes = (8, 8) if device.type == "cuda" else (1, classes)
     ratios, deviation = reuse_ratios(sd_v1_4(device), SD_TOKENS, draws, classes, turns)
     return {

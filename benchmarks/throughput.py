@@ -1,4 +1,4 @@
-"""Calls a second of a network alone and under the engine, on any device."""
+"""Calls per second of a network alone and under the engine, on any device."""
 
 import resource
 import tempfile
@@ -13,19 +13,19 @@ from diffzero.scoring.engine import Engine
 from diffzero.scoring.oom import choose_batch_size, is_out_of_memory
 from diffzero.scoring.store import Store
 
-# Where a device may be at its best; the engine's own choice is among them.
+# Candidates for the best batch size of a device, including the engine's own choice.
 BATCH_SIZES = {"cpu": (8, 16, 32, 64, 128, 256), "cuda": (8, 16, 32, 64, 128, 256, 512)}
 LEAST_ROUNDS = 3
 
 
 def wait_for(device: torch.device) -> None:
-    """Nothing; the device has then done all it was given. A GPU is given work and not waited for."""
+    """Wait until the device has finished its work; calls on a GPU return before that."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def bare_throughput(work: Workload, batch: int, calls: int) -> float:
-    """Calls a second of the network alone, over at least this many: inputs ready, outputs dropped."""
+    """Return calls per second of the network alone, over at least `calls` calls, with prepared inputs and unused outputs."""
     x_t, t, text = work.network_inputs(batch)
     rounds = max(LEAST_ROUNDS, calls // batch)
     with torch.inference_mode():
@@ -39,14 +39,14 @@ def bare_throughput(work: Workload, batch: int, calls: int) -> float:
 
 
 def peak_mb(device: torch.device) -> float:
-    """The largest memory in use: on a GPU since its statistics were reset, on a CPU since the process began."""
+    """Return the peak memory: on a GPU since its statistics were reset, on a CPU since the process began."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def by_batch_size(work: Workload, calls: int) -> tuple[dict[int, float], dict[int, float]]:
-    """Calls a second and peak memory (MB) of the bare network at each batch size, up to the largest that fits."""
+    """Return calls per second and peak memory (MB) of the bare network per batch size, up to the largest that fits."""
     device, speed, memory = work.denoiser.device, {}, {}
     for batch in BATCH_SIZES[device.type]:
         if device.type == "cuda":
@@ -63,7 +63,7 @@ def by_batch_size(work: Workload, calls: int) -> tuple[dict[int, float], dict[in
 
 
 def engine_run(work: Workload, batch: int) -> tuple[float, int, float]:
-    """Seconds, calls and accuracy of the engine, what it writes to a store included."""
+    """Return seconds (including writing to a store), calls and accuracy of the engine."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), {"benchmark": work.problem.dataset})
         engine = Engine(work.denoiser, work.problem, work.policy, work.weight, batch)
@@ -73,7 +73,10 @@ def engine_run(work: Workload, batch: int) -> tuple[float, int, float]:
 
 
 def useful_fraction(work: Workload, turns: int, calls: int, prefix: str = "") -> dict:
-    """Engine's calls a second over the bare network's at its best batch size, in turns; `calls` of the bare network a measurement."""
+    """Compare calls per second of the engine with the bare network's at its best batch size, in alternating runs.
+
+    `calls` is the number of calls per measurement of the bare network.
+    """
     speed, memory = by_batch_size(work, calls // 4)
     best = max(speed, key=speed.get)
     ratios = []

@@ -1,4 +1,4 @@
-"""What the benchmarks run on: real test images and a mini model, or a denoiser that costs nothing."""
+"""Workloads of the benchmarks: test images with a mini model, or a denoiser without cost."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,11 @@ class Workload:
     denoiser: Denoiser
     problem: Problem
     labels: NDArray[np.int64]  # [image]
-    policy: Policy = TTest(20, 500, 2e-3)  # as many draws at the most as the fixed stages that it is compared with
+    policy: Policy = TTest(20, 500, 2e-3)  # at most as many draws as the fixed stages it is compared with
 
     @classmethod
     def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
-        """The first `count` Fashion-MNIST test images, ten classes."""
+        """Return the first `count` test images of Fashion-MNIST, ten classes."""
         table = pd.read_parquet(FASHION_TEST).iloc[:count]
         pixels = np.stack([transforms.crop_image(data, str(k), SIZE) for k, data in enumerate(table["bytes"])])
         prompts, names = [f"a photo of a {name}." for name in FASHION], [str(k) for k in range(len(table))]
@@ -53,17 +53,17 @@ class Workload:
         return heuristic(t, self.denoiser.schedule, 7.0)
 
     def accuracy(self, outcomes: dict[str, Outcome]) -> float:
-        """Share of images that the races got right."""
+        """Return the accuracy of the races."""
         winners = [outcomes[name].winner for name in self.problem.images]
         return float((np.array(winners) == self.labels).mean())
 
     def text_of(self, columns: NDArray[np.int64]) -> Tensors:
-        """Text inputs of these prompts, gathered, on the network's device."""
+        """Return the text inputs of these prompts on the network's device."""
         device = self.denoiser.device
         return {name: torch.from_numpy(values)[columns].to(device) for name, values in self.problem.text.items()}
 
     def network_inputs(self, batch: int) -> tuple[torch.Tensor, NDArray[np.float64], Tensors]:
-        """x_t, t and text of one batch, tensors on the network's device."""
+        """Return random x_t, t and text of one batch, as tensors on the network's device."""
         rng = np.random.default_rng(0)
         x_t = torch.from_numpy(rng.standard_normal((batch, *self.problem.x.shape[1:]), dtype=np.float32))
         return (
@@ -74,7 +74,7 @@ class Workload:
 
 
 def bookkeeping_problem(count: int, classes: int) -> Problem:
-    """`count` images of one number each, `classes` prompts."""
+    """Return a problem of `count` images of one number each and `classes` prompts."""
     names, prompts = [str(k) for k in range(count)], [f"prompt {k}" for k in range(classes)]
     return Problem(
         dataset="bookkeeping",
@@ -91,7 +91,7 @@ def bookkeeping_problem(count: int, classes: int) -> Problem:
 
 
 def item_table(problem: Problem) -> pd.DataFrame:
-    """The problem's items as the workflow stores them, without a right answer."""
+    """Return the problem's items as the workflow stores them, with label 0."""
     return pd.DataFrame(
         {
             "item": [item.name for item in problem.items],
