@@ -17,7 +17,7 @@ def toy(tmp_path_factory):
 
 def assert_replays(toy, problem, recording, policy) -> pd.DataFrame:
     """Replaying `policy` from the scores of `recording` equals a live run of `policy`."""
-    frame, live = score(toy, problem, recording)[0].frame(), score(toy, problem, policy)[0].outcomes
+    frame, live = score(toy, problem, recording)[0].to_frame(), score(toy, problem, policy)[0].outcomes
     table = replay_items(item_table(problem), frame.sample(frac=1, random_state=2), policy, weight)
     for row in table.itertuples():
         expected = live[row.item]
@@ -58,7 +58,7 @@ def test_a_weight_that_is_asked_for_weight_runs_is_that_of_every_score(lengths):
 
 def test_a_missing_score_is_named_in_the_error(toy):
     problem, recording = classification(6), TTest(3, 12, 0.05)
-    frame = score(toy, problem, recording)[0].frame()
+    frame = score(toy, problem, recording)[0].to_frame()
     first = next(item for item in problem.items if len(frame[frame["image"] == problem.images[item.image]]) < 60)
     taken = frame[frame["image"] == problem.images[first.image]].pivot(index="draw", columns="prompt", values="score")
     draw, column = np.argwhere(taken.reindex(range(12)).isna().to_numpy())[0]
@@ -68,7 +68,7 @@ def test_a_missing_score_is_named_in_the_error(toy):
 
 def test_an_image_without_scores_is_named_in_the_error(toy):
     problem = classification(4)
-    frame = score(toy, problem, Full(3))[0].frame()
+    frame = score(toy, problem, Full(3))[0].to_frame()
     with pytest.raises(NotCoveredError, match="item of picture 2"):
         replay_items(item_table(problem), frame[frame["image"] != "picture 2"], Full(3), weight)
 
@@ -78,7 +78,7 @@ def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
     prompts = class_prompts("{}", names)
     problem = classification(8, len(prompts["prompts"]))
     table = pd.DataFrame({"image": problem.images, "label": [0, 1, 2, 4, 5, 3, 2, 4]})
-    frame = score(toy, problem, Full(12))[0].frame()
+    frame = score(toy, problem, Full(12))[0].to_frame()
     found = replay_items(classification_items(table, prompts), frame, Full(12), weight)
     winners = [score(toy, problem, Full(12))[0].outcomes[item.name].winner for item in problem.items]
     assert list(found["prediction"]) == [names.index(prompts["prompts"][winner]) for winner in winners]
@@ -89,5 +89,5 @@ def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
 def test_other_columns_of_the_items_are_kept(toy):
     problem = classification(3)
     items = item_table(problem).assign(held_out=[True, False, True])
-    found = replay_items(items, score(toy, problem, Full(3))[0].frame(), Full(3), weight)
+    found = replay_items(items, score(toy, problem, Full(3))[0].to_frame(), Full(3), weight)
     assert list(found["held_out"]) == [True, False, True] and list(found["item"]) == list(items["item"])

@@ -1,38 +1,105 @@
-"""Weighting functions w_t (paper, Section 2.2 and Appendix B): how much an error at time t counts. All in float64."""
+"""Weightings w_t: how much the error at time t counts. `docs/extending.md` says how to add one.
 
-from collections.abc import Callable
+A class here is a weighting with its configuration parameters: `weighting: {kind: heuristic, decay: 6}` becomes `Heuristic(decay=6)`.
+Stored scores are unweighted, so another weighting needs no call for full scores.
+
+References
+----------
+Clark & Jaini 2023, Section 2.2 and Appendix B.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
 
-from diffzero.config import Weighting
 from diffzero.diffusion.schedule import NoiseSchedule
-
-Floats = NDArray[np.float64]
-
-
-def heuristic(t: Floats, schedule: NoiseSchedule, decay: float) -> Floats:
-    """exp(-decay t); the paper's choice for every result, with decay 7."""
-    return np.exp(-decay * np.asarray(t, dtype=np.float64))
+from diffzero.typing import Floats
+from diffzero.utils.frozen_model import KindModel, any_of, default_kind, kinds_of
 
 
-def simple(t: Floats, schedule: NoiseSchedule, decay: float) -> Floats:
-    """SNR(t): turns the x error into the eps error, the loss of Ho et al. 2020."""
-    return schedule.snr(t)
+class Weighting(KindModel, ABC):
+    """A weighting function with its parameters, all of which have defaults: the studies replay every kind."""
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """The function in plain text, for notes below tables."""
+
+    @abstractmethod
+    def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:
+        """Return w_t for the times `t` in [0, 1], in float64, elementwise."""
 
 
-def vdm(t: Floats, schedule: NoiseSchedule, decay: float) -> Floats:
+class Heuristic(Weighting):
+    """exp(-decay t): the weighting of every result of the paper."""
+
+    kind: Literal["heuristic"] = "heuristic"
+    """exp(-decay t)."""
+    decay: Annotated[float, Field(ge=0)] = 7.0
+    """The paper has 7 in its main text and 6 in Appendix B; with 0 all draws count equally."""
+
+    @property
+    def formula(self) -> str:
+        return f"exp(-{self.decay:g} t)"
+
+    def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:
+        """Return exp(-decay t) (Clark & Jaini 2023, Section 2.2)."""
+        return np.exp(-self.decay * np.asarray(t, dtype=np.float64))
+
+
+class Simple(Weighting):
+    """SNR(t): turns the error of x into the error of eps, the loss of Ho et al. 2020."""
+
+    kind: Literal["simple"] = "simple"
+    """SNR(t)."""
+
+    @property
+    def formula(self) -> str:
+        return "SNR(t)"
+
+    def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:
+        """Return SNR(t) = alpha^2 / sigma^2 (Clark & Jaini 2023, Appendix B)."""
+        return schedule.snr(t)
+
+
+class VDM(Weighting):
     """|SNR'(t)|: the variational bound on the likelihood (Kingma et al. 2021, equation 17)."""
-    return np.abs(schedule.dsnr_dt(t))
+
+    kind: Literal["vdm"] = "vdm"
+    """|SNR'(t)|."""
+
+    @property
+    def formula(self) -> str:
+        return "|SNR'(t)|"
+
+    def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:
+        """Return |SNR'(t)| (Clark & Jaini 2023, Appendix B)."""
+        return np.abs(schedule.dsnr_dt(t))
 
 
-WEIGHTINGS: dict[str, Callable[[Floats, NoiseSchedule, float], Floats]] = {
-    "heuristic": heuristic,
-    "simple": simple,
-    "vdm": vdm,
-}
+# The registry: a weighting that is listed here is a kind of `weighting` in the configuration, and is documented, replayed and drawn.
+AnyWeighting = Annotated[
+    Heuristic | Simple | VDM, Field(discriminator="kind", json_schema_extra=any_of), default_kind("heuristic")
+]
+WEIGHTINGS: Mapping[str, type[Weighting]] = kinds_of(AnyWeighting)
+
+
+def parse_weighting(values: Mapping[str, object]) -> Weighting:
+    """Return the weighting of plain values, as `weighting.model_dump()` or a configuration has them."""
+    return TypeAdapter[Weighting](AnyWeighting).validate_python(values)
 
 
 def make_weight_fn(weighting: Weighting, schedule: NoiseSchedule) -> Callable[[Floats], Floats]:
-    """The function t -> w_t that a configuration's weighting block names, for a model's schedule."""
-    return lambda t: WEIGHTINGS[weighting.kind](t, schedule, weighting.decay)
+    """Return the function t -> w_t of a weighting with the schedule of a model."""
+    return lambda t: weighting.weight(t, schedule)
+
+
+def make_weight_fns(own: Weighting, schedule: NoiseSchedule) -> dict[str, Callable[[Floats], Floats]]:
+    """Return the functions t -> w_t of all kinds by name: the run's `own` weighting, the other kinds with their defaults."""
+    return {
+        kind: make_weight_fn(own if own.kind == kind else weighting(), schedule)
+        for kind, weighting in WEIGHTINGS.items()
+    }

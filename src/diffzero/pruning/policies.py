@@ -1,63 +1,119 @@
-"""Pruning policies: when classes of one image are dropped, and which.
+"""Pruning policies: when classes of one image are dropped, and which. `docs/extending.md` says how to add one.
 
+A class here is a policy with its configuration parameters: `policy: {kind: ttest, min_scores: 20}` becomes `TTest(min_scores=20)`.
 Policies see weighted scores [draw, class] of the classes still in the race, never a clock, a batch or a device.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, model_validator
 
 from diffzero.pruning.paired_ttest import PairedTests, ReadScores
 from diffzero.typing import Floats
+from diffzero.utils.frozen_model import FrozenModel, KindModel, any_of, default_kind, kinds_of
+
+# Values of cutoff_pval that the cost frontier and the sensitivity study replay.
+CUTOFFS = (2e-4, 2e-3, 2e-2, 1e-1)
+# Expected draws of a race under Algorithm 1, as a multiple of min_scores: the paper measured less than 3.
+EXPECTED_MIN_SCORES = 3.0
 
 
 class PolicyState(Protocol):
-    """A policy at work in one race."""
+    """The decisions of a policy in one race."""
 
     def decide(self, read: ReadScores, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
-        """Go on after `n` draws, to the first decision that drops a class or the last one at `until` draws or before.
+        """Continue after `n` draws to the first decision that drops a class, or to the last one at `until` draws or before.
 
-        `read(first, last)` gives the weighted scores [draw, class] of these draws and the classes still in the race. Comes back
-        with the number of draws at that decision, and which of the classes go on [class].
+        Parameters
+        ----------
+        read
+            Returns the weighted scores [draw, class] of a range of draws and of the classes still in the race.
+        n
+            Draws at the previous decision, 0 at the start of a race.
+        until
+            Draws whose scores are available; at least `Policy.next_decision(n)`.
+
+        Returns
+        -------
+        int
+            Number of draws at this decision.
+        NDArray[np.bool_]
+            Mask of the surviving classes [class].
         """
 
 
-class Policy(Protocol):
-    """When to decide, and who survives."""
+class Policy(KindModel, ABC):
+    """A rule that drops classes while an image is scored, with its parameters."""
 
-    max_scores: int
+    drops_classes: ClassVar[bool] = True
+    """False only if every class has every draw: then the scores do not depend on the weighting, nor does their path."""
 
     @property
-    def slug(self) -> str:
-        """The policy and its parameters as part of a path."""
+    @abstractmethod
+    def max_draws(self) -> int:
+        """Draws after which the race ends; of the classes still in it the lowest mean wins."""
 
+    @abstractmethod
     def next_decision(self, n: int) -> int:
-        """The number of draws, greater than `n`, at which classes may be dropped next."""
+        """Return the number of draws, greater than `n`, at which classes may be dropped next."""
+
+    @abstractmethod
+    def new_state(self) -> PolicyState:
+        """Return the state of a new race."""
+
+    @classmethod
+    @abstractmethod
+    def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, "Policy"]]:
+        """Yield the policies of this kind that the cost frontier replays.
+
+        Parameters
+        ----------
+        draws
+            Numbers of draws, ascending, each at least 2. A policy may use up to the last.
+        classes
+            Number of classes.
+        min_scores
+            Draws before the run's own policy drops a class.
+
+        Yields
+        ------
+        tuple[str, Policy]
+            Name of a series of points in the figure, and a policy.
+        """
+
+    def call_bounds(self, classes: int) -> tuple[float, float]:
+        """Return the least and the greatest number of calls of one race."""
+        return float(classes * self.next_decision(0)), float(classes * self.max_draws)
+
+    def expected_calls(self, classes: int) -> float:
+        """Return the expected calls of one race before anything is measured; rather too many than too few."""
+        return self.call_bounds(classes)[1]
+
+
+class StatelessPolicy(Policy):
+    """A policy that decides from all scores so far; enough if it decides a few times per race."""
+
+    @abstractmethod
+    def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
+        """Return the mask of surviving classes [class] after the draws in `weighted` [draw, class]."""
 
     def new_state(self) -> PolicyState:
-        """What decides one race."""
-
-
-class StatelessPolicy(Protocol):
-    """A policy that says, from all scores so far, who survives."""
-
-    def next_decision(self, n: int) -> int:
-        """As Policy's."""
-
-    def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
-        """Which classes [class] go on after the draws in `weighted` [draw, class]."""
+        return StatelessPolicyState(self)
 
 
 @dataclass(frozen=True)
 class StatelessPolicyState:
-    """Judges by all scores so far, each time: right for policies that decide a few times in a race."""
+    """The decisions of a stateless policy, each from all scores so far."""
 
     policy: StatelessPolicy
 
     def decide(self, read: ReadScores, n: int, until: int) -> tuple[int, NDArray[np.bool_]]:
-        """As PolicyState's: from one decision of the rule to its next, up to the first that drops a class."""
+        """Continue as PolicyState.decide, from one decision of the policy to the next."""
         while True:
             n = self.policy.next_decision(n)
             keep = self.policy.survivors(read(0, n))
@@ -65,37 +121,54 @@ class StatelessPolicyState:
                 return n, keep
 
 
-@dataclass(frozen=True)
-class Full:
-    """No pruning: every class gets `max_scores` draws."""
+class Full(StatelessPolicy):
+    """No pruning: every class is scored for every draw."""
 
-    max_scores: int
+    drops_classes = False
+
+    kind: Literal["full"] = "full"
+    """No class is ever dropped."""
+    max_scores: Annotated[int, Field(ge=1)] = 2000
+    """Draws of every class."""
 
     @property
-    def slug(self) -> str:
-        return f"full-{self.max_scores}"
+    def max_draws(self) -> int:
+        return self.max_scores
 
     def next_decision(self, n: int) -> int:
         return self.max_scores
 
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
-        return np.ones(weighted.shape[1], dtype=bool)
+        return np.ones(weighted.shape[1], dtype=np.bool_)
 
-    def new_state(self) -> PolicyState:
-        return StatelessPolicyState(self)
+    @classmethod
+    def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
+        yield from (("no pruning", cls(max_scores=n)) for n in draws)
 
 
-@dataclass(frozen=True)
-class TTest:
-    """Algorithm 1: drop every class whose paired t-test against the best has p < cutoff_pval, once n >= min_scores."""
+class TTest(Policy):
+    """Algorithm 1 of the paper: drop every class whose paired t-test against the best class has p < cutoff_pval."""
 
-    min_scores: int = 20
-    max_scores: int = 2000
-    cutoff_pval: float = 2e-3
+    kind: Literal["ttest"] = "ttest"
+    """Algorithm 1 (Clark & Jaini 2023)."""
+    min_scores: Annotated[int, Field(ge=2)] = 20
+    """Draws before a class may be dropped. Fewer save calls and lose the right class by chance more often."""
+    max_scores: Annotated[int, Field(ge=2)] = 2000
+    """Draws after which the lowest mean wins: the cost of an image whose last classes cannot be told apart."""
+    cutoff_pval: Annotated[float, Field(gt=0, lt=1)] = 0.002
+    """A class is dropped if its p-value is below this."""
+
+    @model_validator(mode="after")
+    def _check_max_scores(self) -> Self:
+        if self.max_scores < self.min_scores:
+            raise ValueError(
+                f"max_scores is {self.max_scores}, expected at least min_scores, which is {self.min_scores}."
+            )
+        return self
 
     @property
-    def slug(self) -> str:
-        return f"ttest-{self.min_scores}-{self.max_scores}-{self.cutoff_pval:g}"
+    def max_draws(self) -> int:
+        return self.max_scores
 
     def next_decision(self, n: int) -> int:
         return min(max(n + 1, self.min_scores), self.max_scores)
@@ -103,32 +176,92 @@ class TTest:
     def new_state(self) -> PolicyState:
         return PairedTests(self.min_scores, self.max_scores, self.cutoff_pval)
 
+    @classmethod
+    def of_run(cls, policy: Policy) -> "TTest":
+        """Return Algorithm 1 for the studies of a run: its own policy, or with another kind the paper's parameters."""
+        if isinstance(policy, TTest):
+            return policy
+        most = max(policy.max_draws, 2)
+        return cls(min_scores=min(20, most), max_scores=most)
 
-@dataclass(frozen=True)
-class FixedStages:
-    """Fixed stages (Li et al. 2023): after `draws[i]` draws in all, the `keep[i]` classes with the lowest means go on."""
+    @classmethod
+    def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
+        least = min(min_scores, draws[-1])
+        for cutoff in CUTOFFS:
+            for n in draws:
+                if n >= least:
+                    yield f"t-test p < {cutoff:g}", cls(min_scores=least, max_scores=n, cutoff_pval=cutoff)
 
-    draws: tuple[int, ...]
-    keep: tuple[int, ...]
+    def expected_calls(self, classes: int) -> float:
+        return float(classes * min(EXPECTED_MIN_SCORES * self.min_scores, self.max_scores))
 
-    @property
-    def max_scores(self) -> int:
-        return self.draws[-1]
+
+class Stage(FrozenModel):
+    """One stage of a `stages` policy."""
+
+    draws: Annotated[int, Field(ge=1)]
+    """Draws that every survivor has had at the end of this stage, counted from the first stage on."""
+    keep: Annotated[int, Field(ge=1)]
+    """Classes that survive this stage: those with the lowest mean scores."""
+
+
+class FixedStages(StatelessPolicy):
+    """Fixed stages (Li et al. 2023): each stage keeps a fixed number of classes, those with the lowest mean scores."""
+
+    kind: Literal["stages"] = "stages"
+    """Fixed numbers of draws and of surviving classes (Li et al. 2023, adaptive strategy)."""
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, strict=False)]
+    """The stages: `draws` rise, `keep` falls, the last `keep` is 1."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        draws, keep = [stage.draws for stage in self.stages], [stage.keep for stage in self.stages]
+        if draws != sorted(set(draws)):
+            raise ValueError(f"stages have draws {draws}, expected rising numbers.")
+        if keep != sorted(set(keep), reverse=True) or keep[-1] != 1:
+            raise ValueError(f"stages have keep {keep}, expected falling numbers that end with 1.")
+        return self
 
     @property
     def slug(self) -> str:
-        return "stages-" + "-".join(f"{n}x{k}" for n, k in zip(self.draws, self.keep, strict=True))
+        return "-".join([self.kind, *(f"{stage.draws}x{stage.keep}" for stage in self.stages)])
+
+    @property
+    def max_draws(self) -> int:
+        return self.stages[-1].draws
 
     def next_decision(self, n: int) -> int:
-        return next(stage for stage in self.draws if stage > n)
+        return next(stage.draws for stage in self.stages if stage.draws > n)
 
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
-        """The `keep` classes [class] with the lowest means at the stage that ends with these draws."""
-        keep = self.keep[self.draws.index(len(weighted))]
+        keep = next(stage.keep for stage in self.stages if stage.draws == len(weighted))
         order = np.argsort(weighted.mean(axis=0), kind="stable")  # a tie goes to the lower label
-        alive = np.zeros(weighted.shape[1], dtype=bool)
+        alive = np.zeros(weighted.shape[1], dtype=np.bool_)
         alive[order[:keep]] = True
         return alive
 
-    def new_state(self) -> PolicyState:
-        return StatelessPolicyState(self)
+    @classmethod
+    def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
+        keep = max(2, classes // 4)
+        for n in draws:
+            if n >= 4 and keep < classes:
+                yield "stages", cls(stages=(Stage(draws=n // 4, keep=keep), Stage(draws=n, keep=1)))
+
+    def call_bounds(self, classes: int) -> tuple[float, float]:
+        calls, drawn, alive = 0, 0, classes
+        for stage in self.stages:
+            calls += alive * (stage.draws - drawn)
+            drawn, alive = stage.draws, min(stage.keep, classes)
+        return float(calls), float(calls)
+
+
+# The registry: a policy that is listed here is a kind of `policy` in the configuration, and is documented, replayed and drawn.
+AnyPolicy = Annotated[
+    Full | TTest | FixedStages, Field(discriminator="kind", json_schema_extra=any_of), default_kind("ttest")
+]
+POLICIES: Mapping[str, type[Policy]] = kinds_of(AnyPolicy)
+
+
+def parse_policy(values: Mapping[str, object]) -> Policy:
+    """Return the policy of plain values, as `policy.model_dump()` or a configuration has them."""
+    return TypeAdapter[Policy](AnyPolicy).validate_python(values)
