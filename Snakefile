@@ -12,6 +12,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
+from diffzero.utils.frozen_model import PATH_NAME
 from diffzero.workflow import cost
 from diffzero.config import ConfigError, load_run
 from diffzero.workflow.experiment import LEWIS, SCENES, Experiment
@@ -37,8 +38,8 @@ wildcard_constraints:
     seed=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
-    race=r"[a-z0-9.-]+",
-    weighting=r"[a-z0-9.-]+",
+    race=PATH_NAME,
+    weighting=PATH_NAME,
 
 
 include: "rules/common.smk"

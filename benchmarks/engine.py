@@ -52,7 +52,7 @@ def bookkeeping(turns: int) -> dict:
 
     The engine is timed without storing the scores and with a store that writes them to disk.
     """
-    problem, policy = bookkeeping_problem(64, 1000), TTest(20, 60, 2e-3)
+    problem, policy = bookkeeping_problem(64, 1000), TTest(min_scores=20, max_scores=60, cutoff_pval=2e-3)
     rates: dict[str, list[float]] = {"bookkeeping": [], "bookkeeping_stored": [], "replay": []}
     items = item_table(problem)
     with tempfile.TemporaryDirectory() as folder:

@@ -49,7 +49,7 @@ def random_work(unet: UNet2DConditionModel, tokens: int, images: int) -> Workloa
         text={"states": rng.standard_normal((CLASSES, tokens, config.cross_attention_dim), dtype=np.float32)},
         items=[Item(name, k, np.arange(CLASSES)) for k, name in enumerate(names)],
     )
-    return Workload(RandomStableDiffusion(unet), problem, np.zeros(images, dtype=np.int64), Full(DRAWS))
+    return Workload(RandomStableDiffusion(unet), problem, np.zeros(images, dtype=np.int64), Full(max_scores=DRAWS))
 
 
 def full_size(device: torch.device, turns: int, images: int | None = None, calls: int = 2048) -> dict:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffzero.data import transforms
-from diffzero.diffusion.weighting import heuristic
+from diffzero.diffusion.weighting import Heuristic
 from diffzero.models.base import Denoiser, Tensors
 from diffzero.pruning.policies import Policy, TTest
 from diffzero.pruning.race import Outcome
@@ -27,7 +27,8 @@ class Workload:
     denoiser: Denoiser
     problem: Problem
     labels: NDArray[np.int64]  # [image]
-    policy: Policy = TTest(20, 500, 2e-3)  # at most as many draws as the fixed stages it is compared with
+    # At most as many draws as the fixed stages that it is compared with.
+    policy: Policy = TTest(min_scores=20, max_scores=500, cutoff_pval=2e-3)
 
     @classmethod
     def fashion(cls, denoiser: Denoiser, count: int) -> "Workload":
@@ -50,7 +51,7 @@ class Workload:
         return cls(denoiser, problem, table["label"].to_numpy())
 
     def weight(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return heuristic(t, self.denoiser.schedule, 7.0)
+        return Heuristic().weight(t, self.denoiser.schedule)
 
     def accuracy(self, outcomes: dict[str, Outcome]) -> float:
         """Return the accuracy of the races."""

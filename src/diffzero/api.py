@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from diffzero import models
 from diffzero.analysis.statistics import mean_difference_interval
-from diffzero.config import Diffusion, Policy, Weighting
+from diffzero.config import Diffusion
 from diffzero.data import transforms
-from diffzero.diffusion.weighting import make_weight_fn
+from diffzero.diffusion.weighting import Weighting, make_weight_fn
+from diffzero.pruning.policies import Policy
 from diffzero.pruning.race import Outcome
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
-from diffzero.workflow.experiment import race_policy
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,10 @@ def classify(
         At least two different prompts; a repeated one is scored once.
     checkpoint_dir
         Directory with the weights of `model`.
-    model, policy, weighting
-        Blocks of the configuration.
+    model
+        Configuration of the model.
+    policy, weighting
+        The pruning policy, e.g. TTest(), and the weighting, e.g. Heuristic().
     seed
         Seed of the noise.
 
@@ -99,7 +101,7 @@ def classify(
     problem = _problem(image, distinct, checkpoint_dir, model, seed)
     denoiser = models.load(checkpoint_dir, model.dtype, "auto")
     weight = make_weight_fn(weighting, denoiser.schedule)
-    result = Engine(denoiser, problem, race_policy(policy), weight, batch_size=64).run(lambda scores: None)
+    result = Engine(denoiser, problem, policy, weight, batch_size=64).run(lambda scores: None)
     scores = result.to_frame()
     weighted = np.full((int(scores["draw"].max()) + 1, len(distinct)), np.nan)  # [draw, prompt]
     weighted[scores["draw"], scores["prompt"]] = scores["score"] * weight(scores["t"].to_numpy())

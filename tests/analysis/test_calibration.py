@@ -7,7 +7,8 @@ from scipy.special import expit, softmax
 
 from diffzero.analysis import calibration, confidences, learned_weighting
 from diffzero.analysis.score_array import Matrices
-from diffzero.pruning.policies import FixedStages, Full, TTest
+from diffzero.pruning.policies import Full, TTest
+from stages_of import fixed_stages
 
 
 def test_platt_is_statsmodels_logistic_regression_on_platts_targets() -> None:
@@ -62,7 +63,7 @@ def hard_and_easy(images: int = 80) -> Matrices:
 
 def test_few_calls_make_a_confident_prediction() -> None:
     flat = {("m", "d"): (hard_and_easy(), np.ones_like)}
-    table, bins = confidences.calibrate(flat, TTest(10, 2000, 0.002))
+    table, bins = confidences.calibrate(flat, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002))
     assert table["confidence"].tolist() == [confidences.SOFTMAX, confidences.CALLS]
     assert (table["n"] == 40).all() and (table["fitted"] == 40).all()
     assert table["calls"].tolist()[0] == 120 and table["calls"].tolist()[1] < 100
@@ -74,8 +75,13 @@ def test_few_calls_make_a_confident_prediction() -> None:
 @pytest.mark.parametrize(
     ("policy", "least", "most"),
     # Of 40 draws of three classes: all; what the t-test leaves; three classes to 10 and two to 40; three to 40.
-    [(Full(500), 120, 120), (TTest(10, 500), 30, 120), (FixedStages((10, 500), (2, 1)), 90, 90), (FixedStages((50, 90), (2, 1)), 120, 120)],
-)  # fmt: skip
+    [
+        (Full(max_scores=500), 120, 120),
+        (TTest(min_scores=10, max_scores=500), 30, 120),
+        (fixed_stages((10, 500), (2, 1)), 90, 90),
+        (fixed_stages((50, 90), (2, 1)), 120, 120),
+    ],
+)
 def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
     data = hard_and_easy(8)
     calls, right = confidences.races(data, policy, np.ones_like)
@@ -86,7 +92,9 @@ def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy,
 
 def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
     data = hard_and_easy(2)
-    table, _ = confidences.calibrate({("m", "d"): (data, np.ones_like)}, TTest(10, 2000, 0.002))
+    table, _ = confidences.calibrate(
+        {("m", "d"): (data, np.ones_like)}, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002)
+    )
     assert table["n"].tolist() == table["fitted"].tolist() == [1, 1]
     assert len(learned_weighting.learned_correct(data)) == len(learned_weighting.combined_correct([data, data])) == 2
 

@@ -8,10 +8,9 @@ from diffzero.analysis import sweeps
 from diffzero.analysis.efficiency import curves
 from diffzero.analysis.score_array import UNKNOWN, matrices
 from diffzero.analysis.timesteps import profile
-from diffzero.config import Policy
-from diffzero.pruning.policies import Full, TTest
+from diffzero.pruning.policies import Full, Policy, TTest
 from diffzero.pruning.replay import NotCoveredError, replay_items
-from diffzero.workflow.experiment import pruning_of
+from stages_of import fixed_stages
 
 CLASSES, DRAWS, IMAGES = 4, 24, 6
 
@@ -42,7 +41,7 @@ def test_matrices_decide_as_the_replay_of_a_race_without_pruning() -> None:
     shuffled = scores.sample(frac=1, random_state=0)
     data, late = matrices(items, shuffled), lambda t: np.exp(-7 * t)
     for weight in (flat, late):
-        replayed = replay_items(items, scores, Full(DRAWS), weight)
+        replayed = replay_items(items, scores, Full(max_scores=DRAWS), weight)
         assert data.correct(weight).tolist() == replayed["correct"].tolist()
     assert data.scores.shape == (IMAGES, DRAWS, CLASSES) and data.take(np.array([2])).images == ["i2"]
 
@@ -59,7 +58,12 @@ def test_matrices_refuse_scores_with_a_hole_and_know_labels_without_a_prompt() -
 
 def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
     items, scores = stored()
-    table = sweeps.frontier(items, scores, TTest(5, 2000, 0.002), {"flat": flat, "early": lambda t: np.exp(-7 * t)})
+    table = sweeps.frontier(
+        items,
+        scores,
+        TTest(min_scores=5, max_scores=2000, cutoff_pval=0.002),
+        {"flat": flat, "early": lambda t: np.exp(-7 * t)},
+    )
     assert set(table["family"]) == {"no pruning", "stages", *(f"t-test p < {p:g}" for p in sweeps.CUTOFFS)}
     for point in table[table["efficient"]].itertuples():
         cheaper = table[(table["calls_per_class"] <= point.calls_per_class) & (table.index != point.Index)]
@@ -73,31 +77,30 @@ def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
 
 def test_sensitivity_holds_the_runs_own_policy_and_costs_less_with_a_laxer_cutoff() -> None:
     items, scores = stored()
-    own = TTest(5, 2000, 0.002)
+    own = TTest(min_scores=5, max_scores=2000, cutoff_pval=0.002)
     table = sweeps.sensitivity(items, scores, own, 7.0, lambda rate: lambda t: np.exp(-rate * t))
-    same = table[(table["min_scores"] == 5) & (table["max_scores"] == DRAWS) & (table["rate"] == 7.0)]
+    same = table[(table["min_scores"] == 5) & (table["max_scores"] == DRAWS) & (table["decay"] == 7.0)]
     assert same.sort_values("cutoff_pval")["calls_per_class"].is_monotonic_decreasing
     row = same[same["cutoff_pval"] == 0.002].iloc[0]
-    replayed = replay_items(items, scores, TTest(5, DRAWS, 0.002), lambda t: np.exp(-7 * t))
+    replayed = replay_items(
+        items, scores, TTest(min_scores=5, max_scores=DRAWS, cutoff_pval=0.002), lambda t: np.exp(-7 * t)
+    )
     assert row["accuracy"] == replayed["correct"].mean()
     assert row["calls_per_class"] == pytest.approx(replayed["calls"].mean() / CLASSES)
-    assert set(table["rate"]) == set(sweeps.RATES) and not table.duplicated().any()
+    assert set(table["decay"]) == set(sweeps.DECAYS) and not table.duplicated().any()
 
 
 def test_a_run_without_t_test_is_swept_with_the_same_numbers() -> None:
-    assert pruning_of(Policy(kind="full", max_scores=50)) == TTest(20, 50, 0.002)
-
-
-STAGES = [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]
+    assert TTest.of_run(Full(max_scores=50)) == TTest(min_scores=20, max_scores=50, cutoff_pval=0.002)
 
 
 @pytest.mark.parametrize(
     "policy",
-    [Policy(min_scores=5), Policy(kind="full", min_scores=5), Policy(kind="stages", min_scores=5, stages=STAGES)],
+    [TTest(min_scores=5), Full(), fixed_stages((5, 20), (2, 1))],
 )
 def test_the_efficiency_curves_of_a_run_of_any_policy_show_what_pruning_saves(policy: Policy) -> None:
     items, scores = stored()
-    table = curves(items, scores, scores, pruning_of(policy), flat)
+    table = curves(items, scores, scores, TTest.of_run(policy), flat)
     last = table.groupby("variant")["calls_per_class"].max()
     assert last["shared + pruning"] < last["shared"] == last["unshared"] == DRAWS
 

@@ -1,4 +1,4 @@
-"""Weightings: each is what its equation says, from the outside."""
+"""Each weighting has the properties that its equation implies."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 
 from diffzero.diffusion import schedule
 from diffzero.diffusion.schedule import VPSchedule
-from diffzero.diffusion.weighting import WEIGHTINGS, heuristic, simple, vdm
+from diffzero.diffusion.weighting import VDM, WEIGHTINGS, Heuristic, Simple, Weighting, make_weight_fns, parse_weighting
 from diffzero.models.base import predict_x0
 
 SD = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -20,14 +20,14 @@ def made(config: dict) -> VPSchedule:
     return VPSchedule(np.cumprod(1 - schedule.betas(config)), "epsilon")
 
 
-def test_heuristic_is_1_at_0_and_falls_at_its_rate():
+def test_heuristic_is_1_at_0_and_falls_exponentially():
     noise = made(SD)
-    for rate in (0.0, 6.0, 7.0):
-        weight = heuristic(np.array([0.0, 0.25, 0.5, 1.0]), noise, rate)
+    for decay in (0.0, 6.0, 7.0):
+        weight = Heuristic(decay=decay).weight(np.array([0.0, 0.25, 0.5, 1.0]), noise)
         assert weight[0] == 1.0
         assert weight[2] == pytest.approx(weight[1] ** 2, rel=1e-14)
-        assert weight[3] == pytest.approx(math.exp(-rate), rel=1e-14)
-    assert heuristic(np.float32([0.1]), noise, 7.0).dtype == np.float64
+        assert weight[3] == pytest.approx(math.exp(-decay), rel=1e-14)
+    assert Heuristic().weight(np.float32([0.1]), noise).dtype == np.float64
 
 
 @both
@@ -41,7 +41,7 @@ def test_simple_on_the_x_error_is_the_eps_error(config, prediction_type):
     x_hat = predict_x0(prediction_type, x_t, output, alpha, sigma)
     eps_hat = output if prediction_type == "epsilon" else (x_t - alpha * x_hat) / sigma
     x_error, eps_error = ((a - b).pow(2).sum((1, 2, 3)).numpy() for a, b in ((x, x_hat), (eps, eps_hat)))
-    np.testing.assert_allclose(simple(t, noise, 7.0) * x_error, eps_error, rtol=1e-7)
+    np.testing.assert_allclose(Simple().weight(t, noise) * x_error, eps_error, rtol=1e-7)
 
 
 @both
@@ -64,7 +64,7 @@ def test_an_unknown_prediction_type_is_named():
 @both
 def test_vdm_is_positive_and_adds_up_to_the_fall_of_the_snr(config):
     noise, t = made(config), (np.arange(1000) + 0.5) / 1000
-    weight = vdm(t, noise, 7.0)
+    weight = VDM().weight(t, noise)
     assert (weight > 0).all()
     snr = noise.snr(t)
     # Trapezoids over |SNR'| between two times give the SNR's fall between them.
@@ -74,5 +74,25 @@ def test_vdm_is_positive_and_adds_up_to_the_fall_of_the_snr(config):
 @pytest.mark.parametrize("kind", WEIGHTINGS)
 def test_every_weighting_is_finite_and_positive_at_both_ends(kind):
     for config in (SD, IF):
-        weight = WEIGHTINGS[kind](np.array([0.0, 0.5, 1.0]), made(config), 7.0)
+        weight = WEIGHTINGS[kind]().weight(np.array([0.0, 0.5, 1.0]), made(config))
         assert weight.dtype == np.float64 and np.isfinite(weight).all() and (weight > 0).all()
+
+
+def test_every_weighting_is_in_the_registry_and_has_a_slug_of_its_own():
+    assert set(Weighting.__subclasses__()) == set(WEIGHTINGS.values())
+    slugs = [weighting().slug for weighting in WEIGHTINGS.values()]
+    assert len(set(slugs)) == len(slugs) and Heuristic(decay=6.5).slug == "heuristic-6.5"
+
+
+@pytest.mark.parametrize("kind", WEIGHTINGS)
+def test_a_weighting_is_restored_from_its_plain_values(kind):
+    weighting = WEIGHTINGS[kind]()
+    assert parse_weighting(weighting.model_dump()) == weighting
+
+
+def test_the_weight_functions_of_all_kinds_use_the_parameters_of_the_own_weighting():
+    noise, t = made(SD), np.array([0.1, 0.9])
+    functions = make_weight_fns(Heuristic(decay=3.0), noise)
+    assert list(functions) == list(WEIGHTINGS)
+    np.testing.assert_array_equal(functions["heuristic"](t), Heuristic(decay=3.0).weight(t, noise))
+    np.testing.assert_array_equal(make_weight_fns(VDM(), noise)["heuristic"](t), Heuristic().weight(t, noise))

@@ -221,7 +221,9 @@ def test_the_engine_hands_every_image_its_own_condition(folders):
         x=denoiser.encode_images(folder, pixels), prompts=prompts, prompt_keys=prompts, text=text,
         items=[Item(name, k, np.arange(2)) for k, name in enumerate("abc")], conditions=conditions,
     )  # fmt: skip
-    one, many = (Engine(denoiser, problem, Full(2), np.ones_like, b).run(lambda s: None).to_frame() for b in (1, 7))
+    one, many = (
+        Engine(denoiser, problem, Full(max_scores=2), np.ones_like, b).run(lambda s: None).to_frame() for b in (1, 7)
+    )
     np.testing.assert_allclose(one["score"], many["score"], rtol=1e-5)
     moved = []
     for row in many.itertuples():

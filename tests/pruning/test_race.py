@@ -8,9 +8,10 @@ from scipy import stats
 
 from diffzero.pruning import paired_ttest
 from diffzero.pruning.paired_ttest import PairedTests
-from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.policies import Full, Policy, TTest
 from diffzero.pruning.race import Outcome, Race
 from literal import adaptive_stages, algorithm_1
+from stages_of import fixed_stages
 
 Floats = np.ndarray
 KINDS = ("separated", "close", "ties", "constant", "equal", "heavy", "counts")
@@ -82,7 +83,7 @@ def cases(count: int, draws: Callable[[np.random.Generator], int]):
 def test_ttest_is_algorithm_1(min_scores, extra, count):
     dropped, undecided = 0, 0
     for kind, scores, weight in cases(count, lambda rng: min_scores + int(rng.integers(extra + 1))):
-        policy = TTest(min_scores, len(scores), 2e-3)
+        policy = TTest(min_scores=min_scores, max_scores=len(scores), cutoff_pval=2e-3)
         expected = algorithm_1(scores.astype(np.float64) * weight, min_scores, len(scores), 2e-3)
         race, history = run(policy, scores, weight)
         # The race decides nothing before min_scores; from there on, after every draw.
@@ -102,7 +103,7 @@ def test_ttest_is_algorithm_1(min_scores, extra, count):
 def test_constant_differences_are_dropped_at_the_first_test_and_zero_differences_never(min_scores):
     base = np.arange(1, 41, dtype=np.float32)[:, None] ** 2
     scores = base + np.array([0.5, 0, 0, 0.25], dtype=np.float32)
-    race, history = run(TTest(min_scores, 40), scores, np.ones((40, 1)))
+    race, history = run(TTest(min_scores=min_scores, max_scores=40), scores, np.ones((40, 1)))
     assert history[0] == (min_scores, (1, 2)) and history[-1] == (40, (1, 2))
     assert race.eliminated_at.tolist() == [min_scores, -1, -1, min_scores]
     assert race.outcome() == Outcome(1, 40, 4 * min_scores + 2 * (40 - min_scores), undecided=True, tied=True)
@@ -112,7 +113,7 @@ def test_constant_differences_with_rounding_errors_are_dropped_at_the_first_test
     rng = np.random.default_rng(3)
     weighted = rng.random((20, 1)) + np.array([0.0, 0.1])
     assert np.ptp(weighted[:, 1] - weighted[:, 0]) > 0
-    n, keep = TTest(20).new_state().decide(lambda first, last: weighted[first:last], 0, 20)
+    n, keep = TTest(min_scores=20).new_state().decide(lambda first, last: weighted[first:last], 0, 20)
     assert (n, keep.tolist()) == (20, [True, False])
     assert [alive for _, alive in algorithm_1(weighted, 20, 20, 2e-3).history][-1] == (0,)
 
@@ -146,7 +147,7 @@ def test_the_running_t_statistic_equals_scipys_after_every_draw():
 def test_a_race_has_the_same_bits_for_any_number_of_draws_per_step(step, wide, monkeypatch):
     monkeypatch.setattr(paired_ttest, "ROWWISE_CLASSES", wide)
     for kind, scores, weight in cases(70, lambda rng: 150):
-        policy, ends = TTest(20, 150, 2e-3), []
+        policy, ends = TTest(min_scores=20, max_scores=150, cutoff_pval=2e-3), []
         for size in (1, step):
             race, read = Race(policy, scores.shape[1], reader(scores, weight)), []
             while not race.finished:
@@ -163,8 +164,8 @@ def test_permuting_classes_permutes_the_result(kind):
         rng = np.random.default_rng([77, index])
         scores, weight = raw_scores(kind, 60, 7, rng), np.exp(-7 * rng.random((60, 1)))
         order = rng.permutation(7)
-        race, _ = run(TTest(20, 60), scores, weight)
-        other, _ = run(TTest(20, 60), scores[:, order], weight)
+        race, _ = run(TTest(min_scores=20, max_scores=60), scores, weight)
+        other, _ = run(TTest(min_scores=20, max_scores=60), scores[:, order], weight)
         if race.outcome().tied:
             continue  # ties go to the lowest label, which a permutation moves
         assert order[other.outcome().winner] == race.outcome().winner
@@ -173,19 +174,19 @@ def test_permuting_classes_permutes_the_result(kind):
 
 
 @pytest.mark.parametrize(
-    ("draws", "keep"), [((5, 20), (3, 1)), ((4, 9, 30), (5, 2, 1)), ((10,), (1,)), ((6, 12), (2, 2)), ((3, 7), (40, 1))]
+    ("draws", "keep"), [((5, 20), (3, 1)), ((4, 9, 30), (5, 2, 1)), ((10,), (1,)), ((6, 12), (2, 1)), ((3, 7), (40, 1))]
 )
 def test_stages_are_those_of_li_et_al(draws, keep):
     for kind, scores, weight in cases(42, lambda rng: draws[-1]):
         expected = adaptive_stages(scores.astype(np.float64) * weight, draws, keep)
-        race, history = run(FixedStages(draws, keep), scores, weight)
+        race, history = run(fixed_stages(draws, keep), scores, weight)
         assert history == expected.history, kind
         assert (race.outcome().winner, race.outcome().calls) == (expected.prediction, expected.calls), kind
 
 
 def test_full_needs_every_score_and_predicts_the_lowest_mean():
     for kind, scores, weight in cases(42, lambda rng: 37):
-        race, history = run(Full(37), scores, weight)
+        race, history = run(Full(max_scores=37), scores, weight)
         classes = scores.shape[1]
         assert history == [(37, tuple(range(classes)))]
         means = [sum(scores[n, k] * weight[n, k % weight.shape[1]] for n in range(37)) for k in range(classes)]
@@ -193,7 +194,9 @@ def test_full_needs_every_score_and_predicts_the_lowest_mean():
         assert (race.outcome().calls, race.outcome().draws) == (37 * classes, 37)
 
 
-@pytest.mark.parametrize("policy", [TTest(), Full(10), FixedStages((5, 10), (2, 1))], ids=lambda policy: policy.slug)
+@pytest.mark.parametrize(
+    "policy", [TTest(), Full(max_scores=10), fixed_stages((5, 10), (2, 1))], ids=lambda policy: policy.slug
+)
 def test_one_class_wins_without_a_call(policy):
     race = Race(policy, 1, reader(np.ones((5, 1)), np.ones((5, 1))))
     assert race.finished
@@ -203,13 +206,13 @@ def test_one_class_wins_without_a_call(policy):
 def test_exact_tie_goes_to_the_lowest_label_and_is_counted():
     scores = np.random.default_rng(1).random((30, 4)).astype(np.float32) + np.array([5, 0, 9, 5], dtype=np.float32)
     scores[:, 3] = scores[:, 1]
-    outcome = run(TTest(20, 30), scores, np.ones((30, 1)))[0].outcome()
+    outcome = run(TTest(min_scores=20, max_scores=30), scores, np.ones((30, 1)))[0].outcome()
     assert (outcome.winner, outcome.undecided, outcome.tied) == (1, True, True)
 
 
 @pytest.mark.parametrize("shape", [(19, 3), (21, 3), (20, 2), (20, 4), (20,), (0, 3), (3, 20)])
 def test_scores_of_the_wrong_shape_are_refused(shape):
-    race = Race(TTest(20), 3, lambda first, last, columns: np.zeros(shape))
+    race = Race(TTest(min_scores=20), 3, lambda first, last, columns: np.zeros(shape))
     with pytest.raises(ValueError, match=r"expected \(20, 3\)"):
         race.step(20)
     assert (race.n, race.calls, race.next_draws) == (0, 0, (0, 20))
@@ -218,7 +221,7 @@ def test_scores_of_the_wrong_shape_are_refused(shape):
 def test_a_race_refuses_missing_scores_and_names_one_that_is_not_finite():
     scores = np.ones((30, 3), dtype=np.float32)
     scores[17, 2] = np.nan
-    race = Race(TTest(20), 3, reader(scores, np.ones((30, 1))))
+    race = Race(TTest(min_scores=20), 3, reader(scores, np.ones((30, 1))))
     with pytest.raises(ValueError, match="found the scores of draws 0 to 18, expected those to 19"):
         race.step(19)
     with pytest.raises(ValueError, match="found nan for class 2, draw 17, expected a finite score"):
@@ -227,13 +230,13 @@ def test_a_race_refuses_missing_scores_and_names_one_that_is_not_finite():
 
 def test_different_settings_have_different_slugs():
     policies = [
-        Full(20),
-        Full(21),
+        Full(max_scores=20),
+        Full(max_scores=21),
         TTest(),
-        TTest(19),
-        TTest(20, 200),
-        TTest(20, 2000, 0.01),
-        FixedStages((2, 4), (2, 1)),
+        TTest(min_scores=19),
+        TTest(min_scores=20, max_scores=200),
+        TTest(min_scores=20, max_scores=2000, cutoff_pval=0.01),
+        fixed_stages((2, 4), (2, 1)),
     ]
     assert len({policy.slug for policy in policies}) == len(policies)
 
@@ -245,7 +248,11 @@ def test_the_printed_cutoff_drops_a_tied_class_often_and_the_papers_cutoff_rarel
         for index in range(400):
             rng = np.random.default_rng([2303, index])
             scores = rng.standard_normal((200, 2), dtype=np.float32)
-            dropped += not run(TTest(20, 200, cutoff_pval), scores, np.ones((200, 1)))[0].outcome().undecided
+            dropped += (
+                not run(TTest(min_scores=20, max_scores=200, cutoff_pval=cutoff_pval), scores, np.ones((200, 1)))[0]
+                .outcome()
+                .undecided
+            )
         return dropped / 400
 
     # A single test would drop 0.2 % and 10 %; a test after every draw drops several times as many.

@@ -133,7 +133,7 @@ def sensitivity() -> Figure:
         "cutoff_pval",
         "min_scores",
         "max_scores",
-        "rate",
+        "decay",
         "calls_per_class",
         "accuracy",
         "low",

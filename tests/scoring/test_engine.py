@@ -79,8 +79,8 @@ def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
         text=models.adapter_class(tiny_sd).encode_text(tiny_sd, prompts),
         items=[Item(name, k, np.arange(3)) for k, name in enumerate("abc")],
     )
-    assert_literal(denoiser, problem, TTest(3, 6, 0.1), 8)
-    frame = score(denoiser, problem, TTest(3, 6, 0.1), 8)[0].to_frame()
+    assert_literal(denoiser, problem, TTest(min_scores=3, max_scores=6, cutoff_pval=0.1), 8)
+    frame = score(denoiser, problem, TTest(min_scores=3, max_scores=6, cutoff_pval=0.1), 8)[0].to_frame()
     for row in frame.head(12).itertuples():
         t, expected = one_score(denoiser, problem, "abc".index(row.image), row.draw, row.prompt)
         assert row.t == t and row.score == pytest.approx(expected, rel=1e-4)
@@ -108,14 +108,14 @@ def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
         text=models.adapter_class(MINI_SD).encode_text(MINI_SD, prompts),
         items=[Item(name, k, np.arange(3)) for k, name in enumerate(names)],
     )
-    assert len(assert_literal(denoiser, problem, TTest(4, 24, 0.02), 16)) > 2
+    assert len(assert_literal(denoiser, problem, TTest(min_scores=4, max_scores=24, cutoff_pval=0.02), 16)) > 2
 
 
 def test_memory_grows_with_the_scores_and_not_with_their_square(toy):
     """Bytes a score, at four times the draws: the same, as nothing goes through all draws again or keeps them twice."""
 
     def bytes_a_score(draws: int) -> float:
-        engine = Engine(toy, classification(4, 50), Full(draws), weight, 64)
+        engine = Engine(toy, classification(4, 50), Full(max_scores=draws), weight, 64)
         tracemalloc.start()
         engine.run(lambda scores: None, flush_calls=256)
         peak = tracemalloc.get_traced_memory()[1]
@@ -183,7 +183,7 @@ def test_a_run_killed_anywhere_repeats_the_very_batches_that_it_lost(toy_folder)
 
 @every_policy
 def test_known_scores_beyond_the_policys_need_change_nothing(toy_folder, policy):
-    everything = pd.concat(score(Toy(toy_folder), classification(), Full(12))[1])
+    everything = pd.concat(score(Toy(toy_folder), classification(), Full(max_scores=12))[1])
     fresh = score(Toy(toy_folder), classification(), policy)[0]
     for share in (1.0, 0.5):
         toy = Toy(toy_folder)
@@ -292,7 +292,7 @@ def test_report_counts_images_calls_and_reused_scores(toy):
 
 def test_the_cost_of_a_race_does_not_hold_what_the_store_knows_beyond_it(toy):
     result, alone = score(toy, classification(), TTEST)
-    _, everything = score(toy, classification(), Full(TTEST.max_scores))
+    _, everything = score(toy, classification(), Full(max_scores=TTEST.max_scores))
     known = pd.concat(everything)[::2]  # half of what a race without pruning took
     engine = Engine(toy, classification(), TTEST, weight, 6, known)
     again = engine.run(lambda scores: None)

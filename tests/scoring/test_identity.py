@@ -12,10 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from checkpoints import record_checkpoint
 from diffzero import models
-from diffzero.config import Weighting
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.sources import digits
 from diffzero.data.transforms import crop_images
+from diffzero.diffusion.weighting import Heuristic, Simple
 from diffzero.models.checkpoint import CheckpointError
 from diffzero.pruning.policies import Full, TTest
 from diffzero.scoring.inputs import ShardInputs, dump_text
@@ -48,8 +48,8 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
         dataset="digits",
         seed=0,
         unshared=False,
-        policy=Full(6),
-        weighting=Weighting(),
+        policy=Full(max_scores=6),
+        weighting=Heuristic(),
         weights=record_checkpoint(tiny_sd, tmp_path / "tiny-sd.json"),
         dtype="float32",
         device="cpu",
@@ -132,8 +132,8 @@ def test_a_changed_image_or_prompt_never_meets_a_score_and_leaves_the_others_the
         {"batch_size": 5},
         {"batch_size": "auto"},
         {"flush_calls": 1},
-        {"policy": Full(4)},
-        {"weighting": Weighting(kind="simple")},
+        {"policy": Full(max_scores=4)},
+        {"weighting": Simple()},
     ],
     ids=str,
 )
@@ -162,7 +162,10 @@ def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_p
 
 def test_a_policy_that_needs_more_draws_takes_the_missing_ones_alone(job):
     inputs, settings = job
-    assert cost(inputs, replace(settings, policy=TTest(7, 7, 1e-9))) == (CALLS // 6, CALLS)
+    assert cost(inputs, replace(settings, policy=TTest(min_scores=7, max_scores=7, cutoff_pval=1e-9))) == (
+        CALLS // 6,
+        CALLS,
+    )
 
 
 def test_what_a_job_cost_is_on_record(job):

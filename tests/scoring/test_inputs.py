@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from checkpoints import record_checkpoint
-from diffzero.config import Weighting
 from diffzero.data.prompts import classification_items
+from diffzero.diffusion.weighting import Heuristic
 from diffzero.models import adapter_class
 from diffzero.pruning.policies import Full
 from diffzero.scoring.inputs import InputError, ShardInputs, dump_text, read_text
@@ -37,7 +37,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     inputs = ShardInputs(**files, prompts=PROMPTS, shard=2, shards=2, first=None)
     weights = record_checkpoint(tiny_sd, tmp_path / "weights.json")
     settings = ScoringSettings(
-        "pets", 0, False, Full(2), Weighting(), weights, "float32", "cpu", 8, 100, tmp_path / "store"
+        "pets", 0, False, Full(max_scores=2), Heuristic(), weights, "float32", "cpu", 8, 100, tmp_path / "store"
     )
     return inputs, settings
 

@@ -33,7 +33,7 @@ import pandas as pd
 import torch
 from diffzero import models
 from diffzero.models.checkpoint import CheckpointRecord
-from diffzero.config import Weighting
+from diffzero.diffusion.weighting import Heuristic
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.shard_lock import lock_shard
@@ -71,7 +71,7 @@ def job(store, out, shard, shards, seed):
     prompts = json.loads((base / "prompts.json").read_text())["prompts"]
     files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
     inputs = ShardInputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
-    policy, weighting, flush_calls = TTest(4, int(sys.argv[3]), 1e-6), Weighting(), int(sys.argv[4])
+    policy, weighting, flush_calls = TTest(min_scores=4, max_scores=int(sys.argv[3]), cutoff_pval=1e-6), Heuristic(), int(sys.argv[4])
     weights, store, stem = CheckpointRecord.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
     settings = ScoringSettings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_calls, store)
     # As in workflow/scripts/score.py; two jobs of these tests are to meet on one shard, each with a folder of its own.

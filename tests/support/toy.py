@@ -15,8 +15,13 @@ from diffzero.pruning.race import Outcome
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
 from literal import adaptive_stages, algorithm_1, mean
+from stages_of import fixed_stages
 
-POLICIES = [TTest(3, 12, 0.05), FixedStages((2, 5, 9), (3, 2, 1)), Full(5)]
+POLICIES = [
+    TTest(min_scores=3, max_scores=12, cutoff_pval=0.05),
+    fixed_stages((2, 5, 9), (3, 2, 1)),
+    Full(max_scores=5),
+]
 KEYS = ["image", "prompt", "draw"]
 Triple = tuple[int, int, int]  # image, draw, prompt
 
@@ -111,17 +116,17 @@ def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, promp
 def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
     """Run one item's race as the papers print it; return its outcome (without `tied`) and the evaluated triples."""
     scores = np.array(
-        [[one_score(denoiser, problem, item.image, n, k) for k in item.candidates] for n in range(policy.max_scores)]
+        [[one_score(denoiser, problem, item.image, n, k) for k in item.candidates] for n in range(policy.max_draws)]
     )
     matrix = weight(scores[:, :, 0]) * scores[:, :, 1].astype(np.float32).astype(np.float64)
     everyone = tuple(range(len(item.candidates)))
     if isinstance(policy, TTest):
         raced = algorithm_1(matrix, policy.min_scores, policy.max_scores, policy.cutoff_pval)
     elif isinstance(policy, FixedStages):
-        raced = adaptive_stages(matrix, policy.draws, policy.keep)
+        raced = adaptive_stages(matrix, *zip(*((stage.draws, stage.keep) for stage in policy.stages), strict=True))
     else:
         raced = None
-    history = raced.history if raced else [(policy.max_scores, everyone)]
+    history = raced.history if raced else [(policy.max_draws, everyone)]
     winner = raced.prediction if raced else min(everyone, key=lambda k: mean(matrix[:, k]))
     evaluated, alive, start = set(), everyone, 0
     for n, survivors in history:

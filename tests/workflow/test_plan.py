@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffzero.config import Diffusion, load_run
-from diffzero.pruning.policies import FixedStages, Full, TTest
+from diffzero.pruning.policies import Full, TTest
 from diffzero.pruning.race import Race
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.workflow import resources
-from diffzero.workflow.experiment import Experiment, race_policy
+from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.pilot import extrapolate, measured_calls
 from diffzero.workflow.plan import PlanError, make_plan, simulate_schedule
 from diffzero.workflow.plan_report import to_markdown
+from stages_of import fixed_stages
 
 ROOT = Path(__file__).parents[2]
 LENGTHS = st.lists(st.floats(0, 1000), min_size=1, max_size=40)
@@ -40,14 +41,16 @@ def test_a_queue_by_hand():
         simulate_schedule([1], 8, 0, 1)
 
 
-@pytest.mark.parametrize("policy", [Full(7), FixedStages((2, 5, 9), (3, 2, 1)), TTest(20, 40)])
+@pytest.mark.parametrize(
+    "policy", [Full(max_scores=7), fixed_stages((2, 5, 9), (3, 2, 1)), TTest(min_scores=20, max_scores=40)]
+)
 def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them(policy):
-    weighted = np.random.default_rng(0).normal(size=(policy.max_scores, 5))
+    weighted = np.random.default_rng(0).normal(size=(policy.max_draws, 5))
     race = Race(policy, 5, lambda first, last, columns: weighted[first:last, columns])
     while not race.finished:
         race.step(race.next_draws[1])
-    guess = resources.calls_per_race(policy, 5)
-    fewest, most = resources.bounds_of_calls(policy, 5)
+    guess = policy.expected_calls(5)
+    fewest, most = policy.call_bounds(5)
     assert isinstance(guess, float) and all(fewest <= calls <= most for calls in (guess, race.outcome().calls))
     assert guess == race.outcome().calls if not isinstance(policy, TTest) else 5 * 20 <= guess <= 5 * 40
 
@@ -116,7 +119,11 @@ def raced(images: range, max_scores: int) -> pd.DataFrame:
         means = np.concatenate([[0, rng.exponential(0.4)], 1 + rng.random(8)])
         # A draw is the same whether or not the race goes on after it.
         weighted = means + np.stack([np.random.default_rng([image, n]).normal(size=10) for n in range(max_scores)])
-        race = Race(TTest(20, max_scores), 10, lambda first, last, columns, w=weighted: w[first:last, columns])
+        race = Race(
+            TTest(min_scores=20, max_scores=max_scores),
+            10,
+            lambda first, last, columns, w=weighted: w[first:last, columns],
+        )
         while not race.finished:
             first, alive = race.n, race.alive
             race.step(race.next_draws[1])
@@ -220,7 +227,7 @@ def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
     measured = measured_calls(other, scoring)
     cut = ~measured["ended"].to_numpy(bool)
     assert cut.any() and (measured["draws"][cut] == 60).all()
-    continued = extrapolate(measured, race_policy(experiment(other, policy={"max_scores": 200}).run.policy))
+    continued = extrapolate(measured, experiment(other, policy={"max_scores": 200}).run.policy)
     assert continued.sum() >= len(long) * 0.9
 
 
@@ -232,7 +239,11 @@ def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, 
     frames, undecided = [], 0
     for number, item in enumerate(table.itertuples()):
         weighted = np.random.default_rng(number).normal(size=(max_scores, 2)) + [0, 3.0 * (number % 2)]
-        race = Race(TTest(20, max_scores), 2, lambda first, last, columns, w=weighted: w[first:last, columns])
+        race = Race(
+            TTest(min_scores=20, max_scores=max_scores),
+            2,
+            lambda first, last, columns, w=weighted: w[first:last, columns],
+        )
         while not race.finished:
             race.step(race.next_draws[1])
         undecided += race.outcome().undecided

@@ -5,18 +5,18 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.analysis.confidences import calibrate
-from diffzero.analysis.load import fixed_weights, unpruned
-from diffzero.config import Policy, Weighting
+from diffzero.analysis.load import unpruned
+from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
+from diffzero.pruning.policies import parse_policy
 from diffzero.reporting import table_format, tables
 from diffzero.utils.io import write_atomically
 from diffzero.utils.logging import configure_logging
-from diffzero.workflow.experiment import race_policy
 
 configure_logging(snakemake.log[0])
-params, weighting = snakemake.params, Weighting(**snakemake.params.weighting)
-policy = race_policy(Policy(**params.policy))
+params, weighting = snakemake.params, parse_weighting(snakemake.params.weighting)
+policy = parse_policy(params.policy)
 data = {
-    key: (matrices, fixed_weights(weighting, schedule)[weighting.kind])
+    key: (matrices, make_weight_fn(weighting, schedule))
     for key, (matrices, schedule) in unpruned(params.sources).items()
 }
 table, bins = calibrate(data, policy)

@@ -8,8 +8,7 @@ from safetensors.numpy import save
 
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
-from diffzero.config import Weighting
-from diffzero.diffusion.weighting import make_weight_fn
+from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.models.checkpoint import LATENT_PARTS, SCORING_PARTS, CheckpointRecord
 from diffzero.scoring.denoise_figure import denoise
 from diffzero.scoring.inputs import read_text
@@ -29,7 +28,7 @@ with reserve_gpu(params.device) as device:
         np.load(source.crops),
         np.load(source.x),
         read_text(Path(source.text), read_prompts(Path(source.prompts))),
-        make_weight_fn(Weighting(**params.weighting), denoiser.schedule),
+        make_weight_fn(parse_weighting(params.weighting), denoiser.schedule),
         (params.seed, snakemake.wildcards.dataset),
         params.entry["t"],
     )

@@ -5,13 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.analysis.efficiency import curves
-from diffzero.config import Policy, Weighting
 from diffzero.diffusion import schedule
-from diffzero.diffusion.weighting import make_weight_fn
+from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
+from diffzero.pruning.policies import TTest, parse_policy
 from diffzero.reporting import figures
 from diffzero.utils.io import read_json, write_atomically
 from diffzero.utils.logging import configure_logging
-from diffzero.workflow.experiment import pruning_of
 
 configure_logging(snakemake.log[0])
 noise_schedule = schedule.read_schedule(Path(read_json(Path(snakemake.input.weights))["folder"]))
@@ -23,8 +22,8 @@ table = curves(
     pd.read_parquet(snakemake.input.decisions),
     shared,
     unshared,
-    pruning_of(Policy(**snakemake.params.policy)),
-    make_weight_fn(Weighting(**snakemake.params.weighting), noise_schedule),
+    TTest.of_run(parse_policy(snakemake.params.policy)),
+    make_weight_fn(parse_weighting(snakemake.params.weighting), noise_schedule),
 )
 write_atomically(Path(snakemake.output.curves), table.to_csv(index=False, float_format="%.6g").encode())
 figure = figures.efficiency(table, snakemake.wildcards.model, snakemake.wildcards.dataset)

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.config import Weighting
 from diffzero.diffusion import schedule
-from diffzero.diffusion.weighting import make_weight_fn
+from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.pruning import replay
+from diffzero.pruning.policies import parse_policy
 from diffzero.utils.io import read_json, write_parquet
 from diffzero.utils.logging import configure_logging
-from diffzero.workflow.experiment import policy_of
 
 configure_logging(snakemake.log[0])
 noise_schedule = schedule.read_schedule(Path(read_json(Path(snakemake.input.weights))["folder"]))
@@ -18,7 +17,7 @@ scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores], i
 table = replay.replay_items(
     pd.read_parquet(snakemake.input.decisions),
     scores,
-    policy_of(snakemake.params.scoring["policy"]),
-    make_weight_fn(Weighting(**snakemake.params.weighting), noise_schedule),
+    parse_policy(snakemake.params.scoring["policy"]),
+    make_weight_fn(parse_weighting(snakemake.params.weighting), noise_schedule),
 )
 write_parquet(table, Path(snakemake.output[0]))

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from diffzero.cluster.gpu_lock import reserve_gpu
-from diffzero.config import Weighting
+from diffzero.diffusion.weighting import parse_weighting
 from diffzero.models.checkpoint import CheckpointRecord
+from diffzero.pruning.policies import parse_policy
 from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.job import ScoringSettings, score_shard
 from diffzero.scoring.problem import read_prompts
@@ -15,7 +16,6 @@ from diffzero.scoring.shard_lock import lock_shard
 from diffzero.utils.io import write_json, write_parquet
 from diffzero.utils.logging import configure_logging
 from diffzero.utils.signals import handle_sigterm
-from diffzero.workflow.experiment import policy_of
 
 configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
@@ -35,8 +35,8 @@ settings = ScoringSettings(
     dataset=params.scoring["noise_of"],
     seed=int(wildcards.seed),
     unshared=params.scoring["unshared"],
-    policy=policy_of(params.scoring["policy"]),
-    weighting=Weighting(**(params.scoring["weighting"] or {})),
+    policy=parse_policy(params.scoring["policy"]),
+    weighting=parse_weighting(params.scoring["weighting"] or {}),
     weights=CheckpointRecord.read(Path(source.weights)),
     dtype=params.dtype,
     device=params.device,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from diffzero.analysis.load import unpruned
 from diffzero.analysis.timesteps import profile
-from diffzero.config import Weighting
-from diffzero.diffusion.weighting import make_weight_fn
+from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.reporting import figures
 from diffzero.utils.io import write_atomically
 from diffzero.utils.logging import configure_logging
@@ -13,6 +12,6 @@ from diffzero.utils.logging import configure_logging
 configure_logging(snakemake.log[0])
 wildcards, output = snakemake.wildcards, snakemake.output
 data, schedule = unpruned(snakemake.params.sources)[wildcards.model, wildcards.dataset]
-table = profile(data, make_weight_fn(Weighting(**snakemake.params.weighting), schedule))
+table = profile(data, make_weight_fn(parse_weighting(snakemake.params.weighting), schedule))
 write_atomically(Path(output.csv), table.to_csv(index=False, float_format="%.6g").encode())
 figures.save(figures.timesteps(table, f"{wildcards.model} on {wildcards.dataset}"), Path(output.svg).with_suffix(""))

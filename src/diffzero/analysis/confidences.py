@@ -1,7 +1,6 @@
 """Figure 5: both confidences of every image of unpruned scores, fitted on one half and judged on the other."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from diffzero.analysis import calibration
 from diffzero.analysis.learned_weighting import folds
 from diffzero.analysis.score_array import UNKNOWN, Matrices
-from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.policies import Policy
 from diffzero.pruning.replay import replay
 
 SOFTMAX, CALLS = "temperature softmax of weighted scores", "Platt-scaled number of model calls"
@@ -19,24 +18,14 @@ COLUMNS = ("model", "dataset", "confidence", "ece", "accuracy", "n", "fitted", "
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def cut_off(policy: Policy, draws: int) -> Policy:
-    """The policy, where it would go on longer ended after `draws` draws: of the classes still racing the lowest mean wins."""
-    if policy.max_scores <= draws:
-        return policy
-    if isinstance(policy, TTest):
-        return replace(policy, min_scores=min(policy.min_scores, draws), max_scores=draws)
-    if isinstance(policy, FixedStages):
-        before = [(n, k) for n, k in zip(policy.draws, policy.keep, strict=True) if n < draws]
-        return FixedStages((*(n for n, _ in before), draws), (*(k for _, k in before), 1))
-    return Full(draws)
-
-
 def races(data: Matrices, policy: Policy, weight: Weight) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Calls [image] and whether right [image] of the policy replayed on unpruned scores, cut off where they end."""
-    policy = cut_off(policy, data.t.shape[1])
     weighted = data.scores * weight(data.t)[..., None]  # [image, draw, class]
     classes = list(range(data.scores.shape[2]))
-    outcomes = [replay(policy, mine, name, classes) for mine, name in zip(weighted, data.images, strict=True)]
+    outcomes = [
+        replay(policy, mine, name, classes, max_draws=data.t.shape[1])
+        for mine, name in zip(weighted, data.images, strict=True)
+    ]
     calls = np.array([outcome.calls for outcome in outcomes], dtype=np.float64)
     return calls, np.array([outcome.winner for outcome in outcomes]) == data.label
 

@@ -1,7 +1,6 @@
 """Figure 2: what shared noise and pruning save, replayed from unpruned scores."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,10 +21,10 @@ def draw_counts(draws: int) -> list[int]:
 def variants(draws: int, pruning: TTest) -> Iterator[tuple[str, Policy]]:
     """Every point of the figure: which noise, and the policy to replay."""
     for n in draw_counts(draws):
-        yield "unshared", Full(n)
-        yield "shared", Full(n)
+        yield "unshared", Full(max_scores=n)
+        yield "shared", Full(max_scores=n)
         if n >= pruning.min_scores:
-            yield "shared + pruning", replace(pruning, max_scores=n)
+            yield "shared + pruning", pruning.model_copy(update={"max_scores": n})
 
 
 def curves(

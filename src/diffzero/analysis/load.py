@@ -1,14 +1,12 @@
 """Predictions and costs of a run, gathered for the tables."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from diffzero.analysis.score_array import Matrices, matrices
-from diffzero.config import Weighting
 from diffzero.diffusion.schedule import NoiseSchedule, read_schedule
-from diffzero.diffusion.weighting import WEIGHTINGS, make_weight_fn
 from diffzero.utils.io import read_json
 
 BINDING_NOTE = (
@@ -75,11 +73,6 @@ def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], t
         schedule = read_schedule(Path(read_json(Path(source["weights"]))["folder"]))
         found[source["model"], source["dataset"]] = data, schedule
     return found
-
-
-def fixed_weights(weighting: Weighting, schedule: NoiseSchedule) -> dict[str, Callable]:
-    """The three fixed weightings on a model's schedule, the heuristic at the run's rate."""
-    return {kind: make_weight_fn(weighting.model_copy(update={"kind": kind}), schedule) for kind in WEIGHTINGS}
 
 
 def reported(paper: pd.DataFrame) -> pd.DataFrame:

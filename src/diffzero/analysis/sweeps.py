@@ -1,7 +1,6 @@
 """What other policies and weightings would have cost and given: replays of the same unpruned scores, without a call."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,14 +8,13 @@ from numpy.typing import NDArray
 
 from diffzero.analysis.efficiency import draw_counts
 from diffzero.analysis.statistics import wilson
-from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.policies import CUTOFFS, POLICIES, Policy, TTest
 from diffzero.pruning.replay import replay_items
 
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 COLUMNS = ("calls_per_class", "accuracy", "low", "high", "n", "undecided")
-CUTOFFS = (2e-4, 2e-3, 2e-2, 1e-1)
 MIN_SCORES = (5, 10, 20)
-RATES = (0.0, 1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
+DECAYS = (0.0, 1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
 
 
 def replayed(items: pd.DataFrame, scores: pd.DataFrame, policy: Policy, weight: Weight) -> tuple[float, ...]:
@@ -32,21 +30,6 @@ def scored(items: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return items[items["image"].isin(set(scores["image"]))]
 
 
-def policies(draws: int, classes: int, pruning: TTest) -> Iterable[tuple[str, Policy]]:
-    """(family, policy) of every point of the frontier: no pruning, Algorithm 1 at several cutoffs, fixed stages."""
-    counts = [n for n in draw_counts(draws) if n >= 2]
-    yield from (("no pruning", Full(n)) for n in counts)
-    least = min(pruning.min_scores, draws)
-    for cutoff in CUTOFFS:
-        for n in counts:
-            if n >= least:
-                yield f"t-test p < {cutoff:g}", TTest(least, n, cutoff)
-    keep = max(2, classes // 4)
-    for n in counts:
-        if n >= 4 and keep < classes:
-            yield "stages", FixedStages((n // 4, n), (keep, 1))
-
-
 def frontier(
     items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, weightings: Mapping[str, Weight]
 ) -> pd.DataFrame:
@@ -57,10 +40,12 @@ def frontier(
     """
     items = scored(items, scores)
     draws, classes = int(scores["draw"].max()) + 1, int(items["candidates"].map(len).max())
+    counts = [n for n in draw_counts(draws) if n >= 2]
     rows = [
         (name, family, policy.slug, *replayed(items, scores, policy, weight))
         for name, weight in weightings.items()
-        for family, policy in policies(draws, classes, pruning)
+        for kind in POLICIES.values()
+        for family, policy in kind.frontier(counts, classes, pruning.min_scores)
     ]
     table = pd.DataFrame(rows, columns=["weighting", "family", "policy", *COLUMNS])
     order = table.sort_values(["calls_per_class", "accuracy"], ascending=[True, False])["accuracy"]
@@ -69,21 +54,28 @@ def frontier(
 
 
 def sensitivity(
-    items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, rate: float, heuristic: Callable[[float], Weight]
+    items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, decay: float, heuristic: Callable[[float], Weight]
 ) -> pd.DataFrame:
-    """cutoff_pval, min_scores, max_scores, rate, COLUMNS on a grid of the three parameters, and of the rate at the run's own.
+    """cutoff_pval, min_scores, max_scores, decay, COLUMNS on a grid of the three parameters, and of the decay at the run's own.
 
-    `heuristic(rate)` is the weighting exp(-rate t). max_scores ends at the draws that were taken.
+    `heuristic(decay)` is the weighting exp(-decay t). max_scores ends at the draws that were taken.
     """
     items, draws = scored(items, scores), int(scores["draw"].max()) + 1
     largest = sorted({max(2, draws // k) for k in (8, 4, 2, 1)})
     least = sorted({min(n, draws) for n in (*MIN_SCORES, pruning.min_scores)})
-    grid = [(TTest(m, n, p), rate) for p in CUTOFFS for m in least for n in largest if m <= n]
-    own = replace(pruning, min_scores=min(pruning.min_scores, draws), max_scores=min(pruning.max_scores, draws))
-    grid += [(own, other) for other in RATES]
+    grid = [
+        (TTest(min_scores=m, max_scores=n, cutoff_pval=p), decay)
+        for p in CUTOFFS
+        for m in least
+        for n in largest
+        if m <= n
+    ]
+    shortened = {"min_scores": min(pruning.min_scores, draws), "max_scores": min(pruning.max_scores, draws)}
+    own = pruning.model_copy(update=shortened)
+    grid += [(own, other) for other in DECAYS]
     rows = [
         (policy.cutoff_pval, policy.min_scores, policy.max_scores, other)
         + replayed(items, scores, policy, heuristic(other))
         for policy, other in grid
     ]
-    return pd.DataFrame(rows, columns=["cutoff_pval", "min_scores", "max_scores", "rate", *COLUMNS]).drop_duplicates()
+    return pd.DataFrame(rows, columns=["cutoff_pval", "min_scores", "max_scores", "decay", *COLUMNS]).drop_duplicates()

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from diffzero.api import Classification, classify
-from diffzero.config import ConfigError, Diffusion, Policy, Weighting, load_block, load_model
+from diffzero.config import ConfigError, Diffusion, load_block, load_model
+from diffzero.diffusion.weighting import Heuristic
 from diffzero.models.base import PromptTooLongError
 from diffzero.models.download import locate_checkpoint
+from diffzero.pruning.policies import TTest
 from diffzero.reporting import figures
 from diffzero.scoring.engine import ScoreError
 from diffzero.scoring.oom import BatchTooLargeError
@@ -36,8 +38,8 @@ def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
     """Check the options, classify the image and save the figure of the race."""
     root = Path()
     limits = {name: getattr(options, name) for name in ("min_scores", "max_scores", "cutoff_pval")}
-    policy = load_block(Policy, limits, "command line")
-    weighting = load_block(Weighting, {"decay": options.decay}, "command line")
+    policy = load_block(TTest, limits, "command line")
+    weighting = load_block(Heuristic, {"decay": options.decay}, "command line")
     if not options.image.is_file():
         raise FileNotFoundError(
             f'{options.image}: no such image. Type: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag"'

@@ -14,10 +14,7 @@ from diffzero.config.run import (
     Figure6Samples,
     FullScoring,
     Lewis,
-    Policy,
     Run,
-    Stage,
-    Weighting,
 )
 
 __all__ = [
@@ -39,16 +36,13 @@ __all__ = [
     "Model",
     "Parquet",
     "CostEstimate",
-    "Policy",
     "Run",
     "Figure6Samples",
     "Source",
-    "Stage",
     "Supervised",
     "FullScoring",
     "Ablation",
     "Webdataset",
-    "Weighting",
     "json_schema",
     "load_block",
     "load_dataset",

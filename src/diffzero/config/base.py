@@ -1,11 +1,10 @@
 """What every block of the configuration has in common."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import SequenceMatcher
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 RUN_NAME, COMMIT, REPOSITORY = r"^[a-z0-9-]+$", r"^[0-9a-f]{40}$", r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$"
 DEVICE = r"^(auto|cpu|cuda(:[0-9]+)?)$"
@@ -31,28 +30,6 @@ Address = Annotated[str, Field(pattern=ADDRESS)]
 
 class ConfigError(ValueError):
     """A configuration that cannot be run; the message names the file and key, what was found and what is expected."""
-
-
-class FrozenModel(BaseModel):
-    """A block of keys: no others, no guessed types (`"20"` is not 20), no change after loading."""
-
-    # The string below each field is the meaning of its key in the schema and in the documentation.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    # The keys of the block that were renamed, each with its new name.
-    renamed_keys: ClassVar[Mapping[str, str]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, block: object) -> object:
-        """Return the block. Pydantic's own error for an extra key does not name the legal keys."""
-        unknown = [key for key in block if key not in cls.model_fields] if isinstance(block, Mapping) else []
-        if unknown:
-            context = {"keys": unknown, "legal": list(cls.model_fields), "renamed": dict(cls.renamed_keys)}
-            raise PydanticCustomError("unknown_keys", "{keys}", context)
-        return block
 
 
 def nearest_first(name: object, legal: Iterable[str]) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from diffzero.config.base import Address, Commit, Count, Digest, FrozenModel, Repository, Text
+from diffzero.config.base import Address, Commit, Count, Digest, Repository, Text
+from diffzero.utils.frozen_model import FrozenModel
 
 
 class Digits(FrozenModel):

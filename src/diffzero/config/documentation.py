@@ -6,10 +6,12 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from diffzero.config import datasets, models, run
-from diffzero.config.base import FrozenModel
+from diffzero.diffusion.weighting import WEIGHTINGS
+from diffzero.pruning.policies import POLICIES, Stage
+from diffzero.utils.frozen_model import FrozenModel
 
 _RUN = (
-    *(run.Run, run.Policy, run.Stage, run.Weighting, run.AttributeBinding, run.Lewis),
+    *(run.Run, *POLICIES.values(), Stage, *WEIGHTINGS.values(), run.AttributeBinding, run.Lewis),
     *(run.Figure2Efficiency, run.FullScoring, run.Ablation, run.Figure3Denoised, run.Figure6Samples, run.CostEstimate),
 )
 _MODEL = (models.Diffusion, models.Mirror, models.Clip, models.Supervised)
@@ -71,7 +73,9 @@ def _table(name: str, definition: dict[str, Any]) -> str:
 
 def _default(value: Any) -> str:
     """A default as one would write it in YAML; a block of defaults is in the block's own table."""
-    return "its defaults" if isinstance(value, dict) else f"`{json.dumps(value)}`"
+    if isinstance(value, dict):
+        return f"kind `{value['kind']}`" if "kind" in value else "its defaults"
+    return f"`{json.dumps(value)}`"
 
 
 def _type(rule: dict[str, Any]) -> str:

@@ -208,11 +208,14 @@ def _message(mistake: Any, document: _Document) -> str:
 
 
 def _unknown_key(key: str, block: Keys, context: Mapping[str, Any], document: _Document) -> str:
-    """Return the message for one unknown key of a block: its new name, or the nearest legal ones."""
+    """Return the message for one unknown key of a block: its new name, the kind it belongs to, or the nearest legal one."""
     place, inside = document.place((*block, key)), f" in '{_dotted(block)}'" if block else ""
     if key in context["renamed"]:
         return f"{place}: key '{key}'{inside} is now called '{context['renamed'][key]}'. Rename it."
     legal = context["legal"]
+    if key in context["kinds"]:
+        kinds = " or ".join(f"'{kind}'" for kind in context["kinds"][key])
+        return f"{place}: key '{key}'{inside} belongs to kind {kinds}. Change the kind or remove the key. Legal keys: {', '.join(legal)}."
     return f"{place}: unknown key '{key}'{inside}.{did_you_mean(key, legal)} Legal keys: {', '.join(legal)}."
 
 
@@ -228,7 +231,7 @@ def _found_and_expected(mistake: Any, context: dict[str, Any]) -> str:
             return f"found {shown}, expected {IN_WORDS[context['pattern']]}."
         case "string_type" if found is not None:
             return f"found {shown}, expected text. Put it in quotes."
-        case "model_type":
+        case "model_type" | "model_attributes_type":
             return f"found {shown}, expected a block of keys. {DOCS} lists them."
         case "list_type":
             return f"found {shown}, expected a list. Write e.g. [{found}]."
@@ -241,9 +244,12 @@ def _found_and_expected(mistake: Any, context: dict[str, Any]) -> str:
 def _written(mistake: Any, content: Any) -> Keys:
     """The keys as the user wrote them: pydantic's location also holds the kind of each block that has one."""
     keys: Keys = ()
+    kinds: set[Keys] = set()  # the locations that end with a kind: the key after it may have the same name
     for number, key in enumerate(location := mistake["loc"]):
         is_missing = mistake["type"] == "missing" and number == len(location) - 1
-        if isinstance(content, Mapping) and key not in content and not is_missing:
+        is_kind = isinstance(content, Mapping) and location[:number] not in kinds and key == content.get("kind")
+        if is_kind or (isinstance(content, Mapping) and key not in content and not is_missing):
+            kinds.add(location[: number + 1])
             continue
         keys += (key,)
         content = None if is_missing else content[key]

@@ -5,65 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffzero.config.base import DEVICE, RUN_NAME, Count, FrozenModel, Seed, Text
+from diffzero.config.base import DEVICE, RUN_NAME, Count, Seed, Text
+from diffzero.diffusion.weighting import AnyWeighting, Heuristic
+from diffzero.pruning.policies import AnyPolicy, TTest
+from diffzero.utils.frozen_model import FrozenModel
 
 # Learned weights and calibration fit one half of the unpruned images and judge the other.
 Halves = Annotated[int, Field(ge=2)]
-
-
-class Stage(FrozenModel):
-    """One stage of a `stages` policy."""
-
-    draws: Count
-    """Draws that every survivor has had at the end of this stage, counted from the first stage on."""
-    keep: Count
-    """Classes that survive this stage: those with the lowest mean scores."""
-
-
-class Policy(FrozenModel):
-    """The rule that drops classes while an image is scored. The defaults are the paper's Algorithm 1."""
-
-    kind: Literal["ttest", "full", "stages"] = "ttest"
-    """`ttest` is Algorithm 1, `full` never drops a class, `stages` keeps fixed numbers of classes (Li et al. 2023)."""
-    min_scores: Annotated[int, Field(ge=2)] = 20
-    """Draws before `ttest` may drop a class. Fewer save calls and lose more right classes to chance."""
-    max_scores: Annotated[int, Field(ge=2)] = 2000
-    """Draws after which the lowest mean wins. The cost of an image whose last classes cannot be told apart."""
-    cutoff_pval: Annotated[float, Field(gt=0, lt=1)] = 0.002
-    """`ttest` drops a class whose paired t-test against the best has a p-value below this."""
-    stages: list[Stage] = Field([])
-    """The stages, for kind `stages` only: `draws` rise, `keep` falls, the last `keep` is 1."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        # The other kinds do not look at min_scores.
-        if self.kind == "ttest" and self.max_scores < self.min_scores:
-            raise ValueError(
-                f"max_scores is {self.max_scores}, expected at least min_scores, which is {self.min_scores}."
-            )
-        if (self.kind == "stages") != bool(self.stages):
-            advice = (
-                "List them, e.g. [{draws: 25, keep: 5}, {draws: 250, keep: 1}]" if not self.stages else "Remove them"
-            )
-            raise ValueError(f"kind is '{self.kind}' with {len(self.stages)} stages. {advice}, or change the kind.")
-        draws, keep = [stage.draws for stage in self.stages], [stage.keep for stage in self.stages]
-        if draws != sorted(set(draws)) or (draws and draws[-1] > self.max_scores):
-            raise ValueError(f"stages have draws {draws}, expected rising numbers up to max_scores, {self.max_scores}.")
-        if keep != sorted(set(keep), reverse=True) or (keep and keep[-1] != 1):
-            raise ValueError(f"stages have keep {keep}, expected falling numbers that end with 1.")
-        return self
-
-
-class Weighting(FrozenModel):
-    """How much a draw at time t counts. Stored scores are unweighted, so unpruned ones are replayed under another without a call; a race
-    that drops classes (`ttest`, `stages`) drops others, so its tables need the scores that it has not taken yet."""
-
-    renamed_keys = {"rate": "decay"}
-
-    kind: Literal["heuristic", "simple", "vdm"] = "heuristic"
-    """`heuristic` is exp(-decay t), `simple` SNR(t), `vdm` |SNR'(t)|."""
-    decay: Annotated[float, Field(gt=0)] = 7.0
-    """Exponent of `heuristic`. The paper's main text has 7, its Appendix B prints 6."""
 
 
 class Lewis(FrozenModel):
@@ -105,7 +53,7 @@ class AttributeBinding(FrozenModel):
     """Diffusion models to test; left out: those of the run."""
     baselines: list[str] | None = None
     """Baselines to test; left out: those of the run. Supervised ones know no sentences and are passed over."""
-    policy: Policy = Policy()
+    policy: AnyPolicy = TTest()
     """The policy of these two-class races, which need fewer draws than large class sets."""
     lewis: Lewis | None = None
     """Lewis et al.'s images as a second set of scenes, beside the rendered ones or without them; left out: none."""
@@ -261,10 +209,11 @@ class Run(FrozenModel):
     """Seed of the choice of test images. Change it to measure the variance over splits."""
     stratified: bool = False
     """Whether the chosen test images keep the classes' shares. Off, as in the paper: a class may be met more or less often than it is."""
-    policy: Policy = Policy()
+    policy: AnyPolicy = TTest()
     """The policy of the races on data sets."""
-    weighting: Weighting = Weighting()
-    """The weighting of the scores."""
+    weighting: AnyWeighting = Heuristic()
+    """The weighting of the scores. Stored scores are unweighted, so full scores are replayed under another weighting without a call. A race
+    that drops classes drops others under another weighting, so its tables need scores that may not be stored yet."""
     max_images_per_job: Count = 1024
     """Images of a cluster job at the most. Results do not depend on it."""
     max_calls_per_job: Count = 2_500_000

@@ -36,6 +36,8 @@ class Weighting(KindModel, ABC):
 class Heuristic(Weighting):
     """exp(-decay t): the weighting of every result of the paper."""
 
+    renamed_keys = {"rate": "decay"}
+
     kind: Literal["heuristic"] = "heuristic"
     """exp(-decay t)."""
     decay: Annotated[float, Field(ge=0)] = 7.0

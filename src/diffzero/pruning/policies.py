@@ -186,7 +186,7 @@ class TTest(Policy):
 
     @classmethod
     def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
-        least = min(min_scores, draws[-1])
+        least = min(min_scores, max(draws, default=min_scores))
         for cutoff in CUTOFFS:
             for n in draws:
                 if n >= least:

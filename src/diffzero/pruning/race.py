@@ -55,7 +55,7 @@ class Race:
         max_draws: int | None = None,
     ) -> None:
         self.policy, self.weighted, self.state = policy, weighted, policy.new_state()
-        self.max_draws = policy.max_scores if max_draws is None else min(max_draws, policy.max_scores)
+        self.max_draws = policy.max_draws if max_draws is None else min(max_draws, policy.max_draws)
         self.alive = np.arange(classes)
         self.n = self.calls = 0
         self.eliminated_at = np.full(classes, -1)

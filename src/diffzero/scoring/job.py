@@ -13,9 +13,8 @@ import torch
 from tqdm import tqdm
 
 from diffzero import models
-from diffzero.config import Weighting
 from diffzero.diffusion import draws
-from diffzero.diffusion.weighting import make_weight_fn
+from diffzero.diffusion.weighting import Weighting, make_weight_fn
 from diffzero.models import checkpoint
 from diffzero.pruning.policies import Policy
 from diffzero.scoring.engine import SCORING_VERSION, Engine, Progress, ScoringStoppedError

@@ -30,8 +30,14 @@ class FrozenModel(BaseModel):
         unknown = [key for key in block if key not in cls.model_fields] if isinstance(block, Mapping) else []
         if unknown:
             context = {"keys": unknown, "legal": list(cls.model_fields), "renamed": dict(cls.renamed_keys)}
+            context["kinds"] = {key: kinds for key in unknown if (kinds := cls._kinds_with(key))}
             raise PydanticCustomError("unknown_keys", "{keys}", context)
         return block
+
+    @classmethod
+    def _kinds_with(cls, key: str) -> list[str]:
+        """Return the other kinds of this block that have the key."""
+        return []
 
 
 class KindModel(FrozenModel):
@@ -56,6 +62,17 @@ class KindModel(FrozenModel):
                 f"Rename the kind or override `slug` in {type(self).__module__}."
             )
         return self
+
+    @classmethod
+    def _kinds_with(cls, key: str) -> list[str]:
+        base = next(parent for parent in cls.__mro__ if KindModel in parent.__bases__)
+        others = [kind for kind in _subclasses(base) if key in kind.model_fields]
+        return [kind.model_fields["kind"].default for kind in others]
+
+
+def _subclasses(model: type[KindModel]) -> list[type[KindModel]]:
+    direct = model.__subclasses__()
+    return [*direct, *(other for child in direct for other in _subclasses(child))]
 
 
 def default_kind(kind: str) -> BeforeValidator:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,36 +15,14 @@ from diffzero.config import (
     ConfigError,
     Dataset,
     Diffusion,
-    Policy,
     Run,
-    Weighting,
     load_dataset,
     load_model,
 )
-from diffzero.pruning.policies import FixedStages, Full, TTest
-from diffzero.pruning.policies import Policy as RacePolicy
-from diffzero.workflow import resources
+from diffzero.diffusion.weighting import Weighting
+from diffzero.pruning.policies import Full, Policy
 
 SCENES = "scenes"  # the data set of the binding tasks on rendered scenes
-
-
-def race_policy(policy: Policy) -> RacePolicy:
-    """The rule that a configuration's policy block names."""
-    if policy.kind == "full":
-        return Full(policy.max_scores)
-    if policy.kind == "stages":
-        return FixedStages(tuple(s.draws for s in policy.stages), tuple(s.keep for s in policy.stages))
-    return pruning_of(policy)
-
-
-def pruning_of(policy: Policy) -> TTest:
-    """The t-test that a policy block names; where it is of another kind, the one that its numbers would make."""
-    return TTest(policy.min_scores, policy.max_scores, policy.cutoff_pval)
-
-
-def weighting_slug(weighting: Weighting) -> str:
-    """The weighting as part of a path: heuristic-7, simple, vdm."""
-    return f"heuristic-{weighting.decay:g}" if weighting.kind == "heuristic" else weighting.kind
 
 
 def variant_name(variant: Ablation) -> str:
@@ -60,7 +38,7 @@ class Scoring:
     model: str
     dataset: str
     seed: int
-    policy: RacePolicy
+    policy: Policy
     weighting: (
         Weighting | None
     )  # by which classes are dropped; None where none is, and any weighting has the same scores
@@ -72,14 +50,13 @@ class Scoring:
     def race(self) -> str:
         """What tells this scoring from others of the same model, data set and seed, as part of a path."""
         scope = "" if self.first is None else f"first{self.first}-"
-        by = "" if self.weighting is None else f"-{weighting_slug(self.weighting)}"
+        by = "" if self.weighting is None else f"-{self.weighting.slug}"
         return f"{scope}{'unshared' if self.unshared else 'shared'}-{self.policy.slug}{by}"
 
     def params(self) -> dict:
         """What a scoring job needs to know, as plain values for a rule's params."""
-        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self.policy).items()}
-        policy = {"kind": type(self.policy).__name__, **values}
-        weighting = self.weighting.model_dump() if self.weighting else None
+        policy = self.policy.model_dump(mode="json")
+        weighting = self.weighting.model_dump(mode="json") if self.weighting else None
         noise_of = self.noise_of or self.dataset
         return {
             "policy": policy,
@@ -88,12 +65,6 @@ class Scoring:
             "first": self.first,
             "noise_of": noise_of,
         }
-
-
-def policy_of(params: dict) -> RacePolicy:
-    """The inverse of Scoring.params: a policy from plain values."""
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in params.items() if name != "kind"}
-    return {"Full": Full, "TTest": TTest, "FixedStages": FixedStages}[params["kind"]](**values)
 
 
 # Snakemake asks for them several times a job, and a run may have thousands: read once each.
@@ -189,9 +160,8 @@ class Experiment:
 
     def _raced(self, model: str, dataset: str, seed: int, policy: Policy, noise_of: str | None = None) -> Scoring:
         """A scoring under a policy block. Which classes a race drops, and so which scores it takes, depends on the weighting."""
-        race = race_policy(policy)
-        weighting = None if isinstance(race, Full) else self.run.weighting
-        return Scoring(model, dataset, seed, race, weighting, noise_of=noise_of)
+        weighting = self.run.weighting if policy.drops_classes else None
+        return Scoring(model, dataset, seed, policy, weighting, noise_of=noise_of)
 
     @cached_property
     def main(self) -> list[Scoring]:
@@ -206,7 +176,7 @@ class Experiment:
     def efficiency(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
         """The unpruned scorings of a Figure 2: shared noise, unshared noise."""
         entry = next(e for e in self.run.figure2_efficiency if (e.model, e.dataset) == (model, dataset))
-        common = (model, dataset, self.run.noise_seeds[0], Full(entry.draws), None)
+        common = (model, dataset, self.run.noise_seeds[0], Full(max_scores=entry.draws), None)
         return tuple(Scoring(*common, unshared=unshared, first=entry.n_images) for unshared in (False, True))
 
     @cached_property
@@ -221,10 +191,15 @@ class Experiment:
         found: dict[tuple[str, str], Scoring] = {}
         for entry in [*self.run.figure2_efficiency, *self.run.full_scoring]:
             scoring = Scoring(
-                entry.model, entry.dataset, self.run.noise_seeds[0], Full(entry.draws), None, first=entry.n_images
+                entry.model,
+                entry.dataset,
+                self.run.noise_seeds[0],
+                Full(max_scores=entry.draws),
+                None,
+                first=entry.n_images,
             )
             known = found.get((entry.model, entry.dataset))
-            if known is None or entry.n_images * entry.draws > known.first * known.policy.max_scores:
+            if known is None or entry.n_images * entry.draws > known.first * known.policy.max_draws:
                 found[entry.model, entry.dataset] = scoring
         return list(found.values())
 
@@ -243,7 +218,7 @@ class Experiment:
 
     def calls_an_image(self, scoring: Scoring) -> float:
         """Calls of all races of one image before anything is measured."""
-        return self.tasks(scoring.dataset) * resources.calls_per_race(scoring.policy, self.classes(scoring.dataset))
+        return self.tasks(scoring.dataset) * scoring.policy.expected_calls(self.classes(scoring.dataset))
 
     def shard_count(self, scoring: Scoring) -> int:
         """Shards of a scoring: as few as `max_images_per_job` and `max_calls_per_job` allow.
@@ -278,7 +253,7 @@ class Experiment:
     def predictions(self, scoring: Scoring) -> str:
         """The predictions of a scoring under the run's weighting."""
         folder = f"{self.folder}/predictions/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.race}"
-        return f"{folder}/{weighting_slug(self.run.weighting)}.parquet"
+        return f"{folder}/{self.run.weighting.slug}.parquet"
 
     def clip_predictions(self, dataset: str) -> dict[str, str]:
         """The baselines' prediction files on a data set, by the name they bear in tables."""

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.binding.lewis import LEWIS
-from diffzero.pruning.policies import TTest
-from diffzero.workflow.experiment import SCENES, Scoring, weighting_slug
+from diffzero.pruning.policies import Policy, TTest
+from diffzero.workflow.experiment import SCENES, Scoring
 
 COLUMNS = ("image", "calls", "draws", "ended", "left", "undecided", "own")
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
@@ -48,11 +48,11 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
 
 def _races(scores: pd.DataFrame, max_scores: int, scoring: Scoring, own: bool) -> pd.DataFrame:
     """Return the rows of `measured_calls` for scores [image, draw, prompt] of races that stop at `max_scores`."""
-    scores = scores[scores["draw"] < scoring.policy.max_scores]
+    scores = scores[scores["draw"] < scoring.policy.max_draws]
     races = scores.groupby("image", sort=True).agg(calls=("draw", "size"), draws=("draw", "max"))
     races["draws"] += 1
-    races["ended"] = (races["draws"] < max_scores) | (max_scores >= scoring.policy.max_scores)
-    last = min(max_scores, scoring.policy.max_scores) - 1
+    races["ended"] = (races["draws"] < max_scores) | (max_scores >= scoring.policy.max_draws)
+    last = min(max_scores, scoring.policy.max_draws) - 1
     first, left = (scores[scores["draw"] == draw].groupby("image").size() for draw in (0, last))
     races["left"] = left.reindex(races.index, fill_value=0)
     # Every race of a scene takes two scores per draw, so this ratio counts races; an image of another data set has one race.
@@ -65,19 +65,19 @@ def _races(scores: pd.DataFrame, max_scores: int, scoring: Scoring, own: bool) -
 def _comparable_max_scores(race: str, scoring: Scoring) -> int | None:
     """Return the max_scores of a race's folder if its calls predict those of the scoring, else None."""
     if race == scoring.race:
-        return scoring.policy.max_scores
+        return scoring.policy.max_draws
     match = TTEST.fullmatch(race)
     if not match or scoring.unshared or not isinstance(scoring.policy, TTest) or scoring.weighting is None:
         return None
     other = int(match[1]), float(match[3]), match[4]
-    own = scoring.policy.min_scores, scoring.policy.cutoff_pval, weighting_slug(scoring.weighting)
+    own = scoring.policy.min_scores, scoring.policy.cutoff_pval, scoring.weighting.slug
     return int(match[2]) if other == own else None
 
 
-def extrapolate(races: pd.DataFrame, policy: TTest) -> NDArray[np.float64]:
+def extrapolate(races: pd.DataFrame, policy: Policy) -> NDArray[np.float64]:
     """Return the calls [image] under `policy` of the races from `measured_calls`.
 
     An upper bound for races that were cut short: they continue to the last draw with the classes that remain.
     """
-    missing = np.where(races["ended"], 0, policy.max_scores - races["draws"])
+    missing = np.where(races["ended"], 0, policy.max_draws - races["draws"])
     return (races["calls"] + races["left"] * missing).to_numpy(np.float64)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from diffzero.pruning.policies import TTest
 from diffzero.typing import Floats
 from diffzero.workflow import resources
 from diffzero.workflow.cost import read_costs
@@ -149,13 +148,14 @@ def simulate_schedule(
 def estimate_calls(experiment: Experiment, scoring: Scoring, images: int, races: int) -> Calls:
     """Estimate the calls of a scoring of so many images and races, from a pilot where there is one."""
     policy, classes = scoring.policy, experiment.classes(scoring.dataset)
-    prior = resources.calls_per_race(policy, classes) * races
+    prior = policy.expected_calls(classes) * races
+    least, most = policy.call_bounds(classes)
     measured = measured_calls(Path(experiment.run.results), scoring)
     stored = float(measured.loc[measured["own"].astype(bool), "calls"].sum())
-    if not isinstance(policy, TTest):
+    if least == most:
         return Calls(prior, min(stored, prior), 0.0, float("nan"), "the policy", np.array([prior / images]))
     if measured.empty:
-        floor = races * classes * policy.min_scores
+        floor = races * least
         # The draws above the floor are waiting times of independent decisions: exponentially distributed.
         sample = (floor + np.random.default_rng(0).exponential(max(prior - floor, 1), 1000)) / images
         return Calls(prior, 0.0, float("nan"), float("nan"), NO_PILOT, sample)
@@ -203,7 +203,7 @@ def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> E
     """Estimate the cost of one scoring. `costs` is from `read_costs`, of all runs."""
     images, classes = count_images(experiment, scoring), experiment.classes(scoring.dataset)
     races = experiment.races(scoring, images)
-    floor, most = (races * bound for bound in resources.bounds_of_calls(scoring.policy, classes))
+    floor, most = (races * bound for bound in scoring.policy.call_bounds(classes))
     speed, source = estimate_speed(experiment, scoring.model, costs)
     return Estimate(
         model=scoring.model,

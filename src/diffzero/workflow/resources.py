@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from diffzero.binding.lewis import LEWIS
 from diffzero.config import Diffusion
-from diffzero.pruning.policies import FixedStages, Policy, TTest
 
 if TYPE_CHECKING:  # `experiment` imports this module
     from diffzero.workflow.experiment import Experiment
@@ -27,33 +26,9 @@ ENCODER_SHARE = 1 / 32
 VAE_GFLOPS = 4500.0  # of the encoder of an AutoencoderKL, per million pixels
 T5_PARAMETERS = 4762  # millions, of the encoder of T5-XXL: the largest text encoder of any family
 TEXT_TOKENS = 256  # of a padded prompt, in the family with the longest prompts
-CALLS_ABOVE_FLOOR = 3.0  # of a t-test race; the paper's 2000 draws allow 100, its measurements are below 3
 BASELINE_GFLOPS = 160.0  # per image: CLIP ViT-L/14 at 224 pixels, the largest configured baseline
 SCENE_PROMPTS = 400  # different sentences about thousands of scenes: 377 in the paper's run
 SMALL_SECONDS = 120.0  # encoding a small data set takes less than starting a job and loading the encoders
-
-
-def calls_per_race(policy: Policy, classes: int) -> float:
-    """Estimate the calls of one race without measurements: `classes` x min_scores times CALLS_ABOVE_FLOOR for a t-test, else exact."""
-    if isinstance(policy, TTest):
-        return float(classes * min(CALLS_ABOVE_FLOOR * policy.min_scores, policy.max_scores))
-    if isinstance(policy, FixedStages):
-        keep = (classes, *(min(k, classes) for k in policy.keep))
-        drawn = (0, *policy.draws)
-        return float(sum(keep[i] * (drawn[i + 1] - drawn[i]) for i in range(len(policy.draws))))
-    return float(classes * policy.max_scores)
-
-
-def bounds_of_calls(policy: Policy, classes: int) -> tuple[float, float]:
-    """Return the fewest and the most calls of one race.
-
-    Under Algorithm 1 the fewest calls result when all classes but one are dropped at min_scores, the most when no class is
-    dropped before max_scores.
-    """
-    if isinstance(policy, TTest):
-        return float(classes * policy.min_scores), float(classes * policy.max_scores)
-    calls = calls_per_race(policy, classes)
-    return calls, calls
 
 
 def calls_per_second(model: Diffusion, tflops: float, utilization: float = UTILIZATION) -> float:

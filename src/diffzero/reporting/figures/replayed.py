@@ -104,17 +104,17 @@ def _sensitivity_panel(axes: Axes, lines: pd.DataFrame, by: str, x: str, value: 
 
 
 @matplotlib.rc_context(STYLE)
-def sensitivity(table: pd.DataFrame, own_rate: float, title: str) -> Figure:
-    """Accuracy and calls against max_scores, a line a min_scores, a column a cutoff_pval; in the last column against the rate.
+def sensitivity(table: pd.DataFrame, own_decay: float, title: str) -> Figure:
+    """Accuracy and calls against max_scores, a line a min_scores, a column a cutoff_pval; in the last column against the decay.
 
-    table: what `sweeps.sensitivity` returned; the rows of the rate share one policy.
+    table: what `sweeps.sensitivity` returned; the rows of the decay share one policy.
     """
-    grid_rows = table[table["rate"] == own_rate]
+    grid_rows = table[table["decay"] == own_decay]
     cutoffs = sorted(grid_rows["cutoff_pval"].unique())
-    others = table[table["rate"] != own_rate]
+    others = table[table["decay"] != own_decay]
     policy = others[["cutoff_pval", "min_scores", "max_scores"]].iloc[0]
     same = (table[policy.index] == policy).all(axis=1)
-    by_rate = table[same].assign(one=0)
+    by_decay = table[same].assign(one=0)
     figure = new_figure(1.75 * (len(cutoffs) + 1) + 0.7, 4.6)
     grid = figure.subplots(2, len(cutoffs) + 1, sharey="row")
     for row, (value, scale) in enumerate((("accuracy", 100), ("calls_per_class", 1))):
@@ -122,13 +122,13 @@ def sensitivity(table: pd.DataFrame, own_rate: float, title: str) -> Figure:
             mine = grid_rows[grid_rows["cutoff_pval"] == cutoff]
             _sensitivity_panel(grid[row, column], mine, "min_scores", "max_scores", value, scale)
             grid[0, column].set_title(f"cutoff_pval {cutoff:g}", loc="left", fontsize=9)
-        _sensitivity_panel(grid[row, -1], by_rate, "one", "rate", value, scale)
-    grid[0, -1].set_title("rate of exp(-rate t)", loc="left", fontsize=9)
+        _sensitivity_panel(grid[row, -1], by_decay, "one", "decay", value, scale)
+    grid[0, -1].set_title("decay of exp(-decay t)", loc="left", fontsize=9)
     grid[0, 0].set_ylabel("Accuracy (%)")
     grid[1, 0].set_ylabel("Calls per class")
     for axes in grid[1, :-1]:
         axes.set_xlabel("max_scores")
-    grid[1, -1].set_xlabel("rate")
+    grid[1, -1].set_xlabel("decay")
     least = sorted(grid_rows["min_scores"].unique())
     handles = [Line2D([], [], **look(k), label=f"{n:g}") for k, n in enumerate(least)]
     figure.legend(handles=handles, title="min_scores", loc="outside lower center", ncols=len(least))

@@ -13,7 +13,7 @@ from diffzero.analysis.statistics import wilson
 from diffzero.reporting.table_format import MISSING, Layout, agreement, number, percent, with_interval
 from diffzero.reporting.tables.base import INTERVAL_NOTE, agrees, paper_examples
 
-WEIGHTINGS = ("vdm", "simple", "heuristic", "learned")  # the paper's order
+LEARNED = "learned"
 PAPER_DATASET = "caltech101"
 Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Data = Mapping[tuple[str, str], Matrices]  # by (model, data set)
@@ -39,18 +39,18 @@ def table4(
     """weighting, model, dataset, accuracy, low, high, n, draws, calls, calls_per_image, paper, agrees.
 
     Every class has every draw, so that a weighting alone makes the difference. learned: cross-fitted (not zero-shot).
-    `weights[model, dataset]` has the three fixed weightings on the model's schedule. paper: Table 4, in percent; its
+    `weights[model, dataset]` has the fixed weightings on the model's schedule. paper: Table 4, in percent; its
     numbers are for Caltech101 and are set beside ours on that data set alone. sizes: as `paper_examples` wants them.
     """
     rows = []
     for (model, dataset), matrices in data.items():
         draws, classes = matrices.scores.shape[1:]
-        for name in WEIGHTINGS:
+        for name in weighting_order(weights[model, dataset], paper):
             fixed = weights[model, dataset].get(name)
             right = learned_weighting.learned_correct(matrices) if fixed is None else matrices.correct(fixed)
             reported = np.nan
             if dataset == PAPER_DATASET and model in paper:
-                reported = float(paper.set_index("weighting")[model][name]) / 100
+                reported = float(paper.set_index("weighting")[model].get(name, np.nan)) / 100
             accuracy, low, high, n = _cell(right)
             cost = draws, _calls(matrices), draws * classes
             agree = agrees(accuracy, n, reported, paper_examples(dataset, sizes))
@@ -70,6 +70,12 @@ def table4(
         "agrees",
     ]
     return pd.DataFrame(rows, columns=columns).astype({"agrees": "boolean"})
+
+
+def weighting_order(fixed: Mapping[str, Weight], paper: pd.DataFrame) -> list[str]:
+    """Return the fixed and the learned weightings: those of the paper in its order, then the others."""
+    position = {name: number for number, name in enumerate(paper["weighting"])}
+    return sorted([*fixed, LEARNED], key=lambda name: position.get(name, len(position)))
 
 
 def layout4(table: pd.DataFrame, paper: pd.DataFrame, absent: Sequence[str]) -> Layout:
@@ -128,7 +134,7 @@ def layout_transfer(table: pd.DataFrame, absent: Sequence[str]) -> Layout:
              number(c["calls"], 0)] for _, c in table.iterrows()]  # fmt: skip
     note = (
         f"{INTERVAL_NOTE} images; calls are those of all scores behind the row. Fitted on the data set tested on: weights of the "
-        "other half of its images. Fitted on nothing: the heuristic exp(-rate t). A row between data sets needs unpruned scores of both."
+        "other half of its images. Fitted on nothing: the heuristic exp(-decay t). A row between data sets needs unpruned scores of both."
     )
     return Layout("Transfer of learned weights", header, rows, [note, *([] if len(table) else [NONE]), *absent])
 
