@@ -226,7 +226,7 @@ def test_every_batch_is_full_until_too_few_images_are_left_to_fill_it(toy, polic
     short = [number for number, (_, size, _, _, _) in enumerate(engine.seen) if size < 16]
     # Before the tail there is none, but for a draw begun in the batch before; the tail has one batch a draw, of all images at once.
     assert all(width < 3 * 16 for *_, width in [engine.seen[number] for number in short])
-    assert len(short) <= policy.max_scores + 2 < len(engine.seen)
+    assert len(short) <= policy.max_draws + 2 < len(engine.seen)
 
 
 def test_thin_lanes_are_joined_and_then_one_batch_holds_what_both_need(toy):
