@@ -159,7 +159,7 @@ WANTED = {
     reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
     timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],
     frontier: ["Calls per class and image (log scale)", "t-test p < 0.002", "best for its cost,"],
-    sensitivity: ["cutoff_pval 0.02", "max_scores", "Calls per class", "rate of exp(-rate t)"],
+    sensitivity: ["cutoff_pval 0.02", "max_scores", "Calls per class", "decay of exp(-decay t)"],
     samples: ["a photo of the", "mini-sd: 4 steps"],
     efficiency: ["Accuracy (%)", "Denoiser calls per class and image (log scale)", "shared + pruning"],
     denoised: ["a bag", "a boot", "3.25", "12,346", "noised"],
