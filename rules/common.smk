@@ -44,7 +44,7 @@ def unpruned_sources(scorings):
             "dataset": s.dataset,
             "shards": EXPERIMENT.shards(s),
             "weights": f"{RESULTS}/weights/{s.model}.json",
-            "decisions": f"{RESULTS}/data/{s.dataset}/items.parquet",
+            "items": f"{RESULTS}/data/{s.dataset}/items.parquet",
         }
         for s in scorings
     ]
@@ -53,7 +53,7 @@ def unpruned_sources(scorings):
 def unpruned_inputs(scorings):
     """The files of unpruned_sources; the weights' address is no reason to make anything anew."""
     sources = unpruned_sources(scorings)
-    return [file for s in sources for file in (*s["shards"], s["decisions"])] + [ancient(s["weights"]) for s in sources]
+    return [file for s in sources for file in (*s["shards"], s["items"])] + [ancient(s["weights"]) for s in sources]
 
 
 def unpruned_of(wildcards):

@@ -43,7 +43,9 @@ def answers(data: dict, prefers) -> pd.DataFrame:
 
 
 def test_a_model_that_prefers_cubes_is_right_on_one_side_of_each_pair(data) -> None:
-    shapes, _ = binding_errors.breakdown(answers(data, lambda a, b, scene, label: int("cube" in b)), data)
+    shapes, _ = binding_errors.summarise_binding_errors(
+        answers(data, lambda a, b, scene, label: int("cube" in b)), **data
+    )
     cells = shapes.set_index(["true", "false"])["accuracy"]
     assert cells["cube", "sphere"] == cells["cube", "cylinder"] == 1
     assert cells["sphere", "cube"] == cells["cylinder", "cube"] == 0
@@ -56,31 +58,33 @@ def test_a_model_that_names_the_larger_objects_colour_is_found_out(data) -> None
         colour = scene["left_colour"] if scene["left_size"] == "large" else scene["right_colour"]
         return int(colour in second)
 
-    _, shares = binding_errors.breakdown(answers(data, larger), data)
+    _, shares = binding_errors.summarise_binding_errors(answers(data, larger), **data)
     assert shares.set_index("attribute").loc["colour", "share"] == 1
 
 
 def test_a_model_that_binds_names_the_larger_object_half_of_the_time(data) -> None:
-    table, shares = binding_errors.breakdown(answers(data, lambda a, b, scene, label: label), data)
+    table, shares = binding_errors.summarise_binding_errors(answers(data, lambda a, b, scene, label: label), **data)
     assert (table["accuracy"] == 1).all()
     assert shares["share"].between(0.2, 0.8).all() and (shares["n"] >= 10).all()
 
 
 def test_several_decisions_about_a_scene_and_several_seeds_are_no_independent_ones(data) -> None:
     once = answers(data, lambda a, b, scene, label: int(scene["index"] % 2)).assign(seed=0)
-    shapes, larger = binding_errors.breakdown(once, data)
-    again = binding_errors.breakdown(pd.concat([once, once.assign(seed=1)]), data)
+    shapes, larger = binding_errors.summarise_binding_errors(once, **data)
+    again = binding_errors.summarise_binding_errors(pd.concat([once, once.assign(seed=1)]), **data)
     pd.testing.assert_frame_equal(shapes, again[0])
     pd.testing.assert_frame_equal(larger, again[1])
     # Wrong or right by scene: the interval is that of scenes, wider than that of as many decisions.
     by_scene = once.assign(correct=lambda table: table["image"].str[-1].isin(list("02468")))
-    cell = binding_errors.shapes(binding_errors.decisions(by_scene, data["items"], data["prompts"])).iloc[0]
-    plain = statistics.wilson(cell["accuracy"] * cell["n"], cell["n"])
+    cell = binding_errors.shape_confusions(
+        binding_errors.list_binding_decisions(by_scene, data["items"], data["prompts"])
+    ).iloc[0]
+    plain = statistics.wilson_interval(cell["accuracy"] * cell["n"], cell["n"])
     assert cell["high"] - cell["low"] > 1.2 * (plain[1] - plain[0])
 
 
 def test_decisions_read_the_values_that_the_sentences_name(data) -> None:
-    found = binding_errors.decisions(
+    found = binding_errors.list_binding_decisions(
         answers(data, lambda a, b, scene, label: 1 - label), data["items"], data["prompts"]
     )
     assert set(found["task"]) == {task.name for task in TASKS if task.kind == "binding"}

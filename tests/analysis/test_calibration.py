@@ -5,8 +5,8 @@ import pytest
 import statsmodels.api as sm
 from scipy.special import expit, softmax
 
-from diffzero.analysis import calibration, confidences, learned_weighting
-from diffzero.analysis.score_array import Matrices
+from diffzero.analysis import calibration, learned_weighting
+from diffzero.analysis.score_array import ScoreArray
 from diffzero.pruning.policies import Full, TTest
 from stages_of import fixed_stages
 
@@ -47,27 +47,27 @@ def test_ece_by_hand() -> None:
     confidence, correct = np.array([0.95, 0.95, 0.55, 0.65]), np.array([True, False, True, False])
     # Bins 0.9-1 (|0.5 - 0.95|, two images), 0.5-0.6 (|1 - 0.55|), 0.6-0.7 (|0 - 0.65|).
     assert calibration.expected_calibration_error(confidence, correct) == pytest.approx((2 * 0.45 + 0.45 + 0.65) / 4)
-    table = calibration.reliability(confidence, correct)
+    table = calibration.reliability_bins(confidence, correct)
     assert table["n"].tolist() == [1, 1, 2] and table["low_edge"].tolist() == pytest.approx([0.5, 0.6, 0.9])
-    assert calibration.reliability(np.array([1.0]), np.array([True]))["high_edge"].tolist() == [1.0]
+    assert calibration.reliability_bins(np.array([1.0]), np.array([True]))["high_edge"].tolist() == [1.0]
 
 
-def hard_and_easy(images: int = 80) -> Matrices:
+def hard_and_easy(images: int = 80) -> ScoreArray:
     """Half the images easy, half hard: their races take few and many calls, and are right and wrong."""
     rng = np.random.default_rng(3)
     easy, label = np.arange(images) % 4 < 2, rng.integers(0, 3, images)
     scores = rng.normal(10, 1, (images, 40, 3))
     scores -= np.where(easy, 3.0, 0.0)[:, None, None] * (np.arange(3) == label[:, None])[:, None]
-    return Matrices([str(k) for k in range(images)], scores.astype(np.float32), rng.random((images, 40)), label)
+    return ScoreArray([str(k) for k in range(images)], scores.astype(np.float32), rng.random((images, 40)), label)
 
 
 def test_few_calls_make_a_confident_prediction() -> None:
     flat = {("m", "d"): (hard_and_easy(), np.ones_like)}
-    table, bins = confidences.calibrate(flat, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002))
-    assert table["confidence"].tolist() == [confidences.SOFTMAX, confidences.CALLS]
-    assert (table["n"] == 40).all() and (table["fitted"] == 40).all()
+    table, bins = calibration.calibrate(flat, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002))
+    assert table["confidence"].tolist() == [calibration.SOFTMAX, calibration.CALLS]
+    assert (table["n"] == 40).all() and (table["n_calibration"] == 40).all()
     assert table["calls"].tolist()[0] == 120 and table["calls"].tolist()[1] < 100
-    mine = bins[bins["confidence_kind"] == confidences.CALLS]
+    mine = bins[bins["confidence_kind"] == calibration.CALLS]
     assert mine["accuracy"].iloc[-1] > 0.9 and mine["accuracy"].iloc[0] < 0.7
     assert (table["ece"] < 0.25).all()
 
@@ -84,21 +84,21 @@ def test_few_calls_make_a_confident_prediction() -> None:
 )
 def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
     data = hard_and_easy(8)
-    calls, right = confidences.races(data, policy, np.ones_like)
+    calls, right = calibration.replay_races(data, policy, np.ones_like)
     assert least <= calls.min() and calls.max() <= most
     if not isinstance(policy, TTest):
-        assert right.tolist() == data.correct(np.ones_like).tolist()
+        assert right.tolist() == data.correct_under(np.ones_like).tolist()
 
 
 def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
     data = hard_and_easy(2)
-    table, _ = confidences.calibrate(
+    table, _ = calibration.calibrate(
         {("m", "d"): (data, np.ones_like)}, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002)
     )
-    assert table["n"].tolist() == table["fitted"].tolist() == [1, 1]
+    assert table["n"].tolist() == table["n_calibration"].tolist() == [1, 1]
     assert len(learned_weighting.learned_correct(data)) == len(learned_weighting.combined_correct([data, data])) == 2
 
 
 def test_without_unpruned_scores_there_is_no_row() -> None:
-    table, bins = confidences.calibrate({}, TTest())
+    table, bins = calibration.calibrate({}, TTest())
     assert table.empty and bins.empty and "ece" in table

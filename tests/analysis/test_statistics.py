@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from diffzero.analysis.statistics import binomial_pvalue, holm, mean_difference_interval, proportion_difference, wilson
+from diffzero.analysis.statistics import (
+    binomial_pvalue,
+    holm_adjust,
+    mean_difference_interval,
+    proportion_difference_interval,
+    wilson_interval,
+)
 
 Z95 = 1.959963984540054  # standard normal quantile of 0.975
 FAMILIES = [[0.03], [0.0, 1.0], [0.01, 0.01, 0.04, 0.03], [0.5, 0.5], list(np.random.default_rng(1).random(20) ** 4)]
@@ -19,30 +25,30 @@ def test_wilson_is_its_closed_formula(successes: float, n: int) -> None:
     share, z2 = successes / n, Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    assert wilson(successes, n) == pytest.approx((centre - half, centre + half), abs=1e-12)
+    assert wilson_interval(successes, n) == pytest.approx((centre - half, centre + half), abs=1e-12)
 
 
 @settings(deadline=None)  # the first call loads half of scipy
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_agrees_with_scipy_and_is_symmetric(counts: tuple[int, int]) -> None:
     successes, n = counts
-    low, high = wilson(successes, n)
+    low, high = wilson_interval(successes, n)
     expected = stats.binomtest(successes, n).proportion_ci(method="wilson")
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert wilson(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+    assert wilson_interval(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
 
 
 def test_nothing_measured_is_nan_and_impossible_counts_are_named() -> None:
-    assert np.isnan(wilson(0, 0)).all()
+    assert np.isnan(wilson_interval(0, 0)).all()
     assert math.isnan(binomial_pvalue(0, 0))
-    assert np.isnan(proportion_difference(0, 0, 3, 4)).all()
+    assert np.isnan(proportion_difference_interval(0, 0, 3, 4)).all()
     with pytest.raises(ValueError, match="found 5 successes of 4"):
-        wilson(5, 4)
+        wilson_interval(5, 4)
 
 
 def test_difference_of_proportions_is_newcombes_published_example() -> None:
     # Newcombe (1998), Statistics in Medicine 17, 873-890, table II, method 10, contrast (a): 56/70 - 48/80.
-    assert proportion_difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert proportion_difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 @pytest.mark.parametrize(("successes", "n", "pvalue"), [(5, 10, 1.0), (10, 10, 2 / 2**10), (9, 10, 22 / 2**10)])
@@ -62,12 +68,12 @@ def test_holm_is_the_step_down_procedure(pvalues: list[float]) -> None:
     for rank, index in enumerate(sorted(range(len(pvalues)), key=pvalues.__getitem__)):
         running = max(running, min(1.0, (len(pvalues) - rank) * pvalues[index]))
         expected[index] = running
-    np.testing.assert_allclose(holm(pvalues), expected, rtol=1e-12, atol=0)
+    np.testing.assert_allclose(holm_adjust(pvalues), expected, rtol=1e-12, atol=0)
 
 
 def test_holm_leaves_missing_tests_out_of_the_family() -> None:
-    np.testing.assert_allclose(holm([0.01, math.nan, 0.04]), [0.02, math.nan, 0.04])
-    assert np.isnan(holm([math.nan])).all()
+    np.testing.assert_allclose(holm_adjust([0.01, math.nan, 0.04]), [0.02, math.nan, 0.04])
+    assert np.isnan(holm_adjust([math.nan])).all()
 
 
 def test_mean_difference_is_the_interval_of_scipys_paired_test() -> None:

@@ -9,7 +9,13 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from diffzero.analysis import statistics
-from diffzero.analysis.statistics import bootstrap_interval, clustered_wilson, mcnemar, sign_flip_pvalue, spread
+from diffzero.analysis.statistics import (
+    bootstrap_interval,
+    clustered_wilson_interval,
+    mcnemar_pvalue,
+    sign_flip_pvalue,
+    variance_components,
+)
 
 SIMULATIONS = 10_000
 
@@ -23,13 +29,13 @@ def outcomes(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
 def test_mcnemar_is_statsmodels_exact_test(seed: int) -> None:
     a, b = outcomes(seed)
     table = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
-    assert mcnemar(a, b) == pytest.approx(reference_mcnemar(table, exact=True).pvalue, rel=1e-12)
+    assert mcnemar_pvalue(a, b) == pytest.approx(reference_mcnemar(table, exact=True).pvalue, rel=1e-12)
 
 
 def test_mcnemar_of_equal_outcomes_is_one_and_lengths_must_agree() -> None:
-    assert mcnemar([True, False], [True, False]) == 1
+    assert mcnemar_pvalue([True, False], [True, False]) == 1
     with pytest.raises(ValueError, match="same items on both sides"):
-        mcnemar([True], [True, False])
+        mcnemar_pvalue([True], [True, False])
 
 
 def test_bootstrap_agrees_with_scipys_percentile_bootstrap() -> None:
@@ -52,7 +58,7 @@ def test_resampling_whole_clusters_widens_the_interval_of_items_that_stand_or_fa
 def test_sign_flips_of_single_items_are_mcnemars_test() -> None:
     a, b = outcomes(3)
     flipped = sign_flip_pvalue(a.astype(float) - b.astype(float), np.arange(len(a)))
-    assert flipped == pytest.approx(mcnemar(a, b), rel=1e-12)
+    assert flipped == pytest.approx(mcnemar_pvalue(a, b), rel=1e-12)
 
 
 def test_sign_flips_agree_with_scipys_permutation_test_on_clusters() -> None:
@@ -88,9 +94,9 @@ def test_spread_finds_the_parts_that_were_put_in() -> None:
     rng = np.random.default_rng(0)
     chance = rng.beta(2, 1, size=20_000)  # an image's chance to be right: between images
     right = rng.random((20_000, 3)) < chance[:, None]
-    found = spread(right)
-    assert found.noise == pytest.approx(math.sqrt((chance * (1 - chance)).mean() / 20_000), rel=0.03)
-    assert found.sampling == pytest.approx(chance.std() / math.sqrt(20_000), rel=0.03)
+    found = variance_components(right)
+    assert found.sd_noise == pytest.approx(math.sqrt((chance * (1 - chance)).mean() / 20_000), rel=0.03)
+    assert found.sd_images == pytest.approx(chance.std() / math.sqrt(20_000), rel=0.03)
 
 
 def test_spread_over_seeds_and_subsets_is_what_repetition_gives() -> None:
@@ -98,9 +104,9 @@ def test_spread_over_seeds_and_subsets_is_what_repetition_gives() -> None:
     seeds, subsets = [], []
     chance = rng.choice([0.2, 0.95], size=400)
     for k in range(300):
-        found = spread(rng.random((400, 4)) < chance[:, None], seed=k)
-        seeds.append(found.seeds)
-        subsets.append(found.subsets)
+        found = variance_components(rng.random((400, 4)) < chance[:, None], seed=k)
+        seeds.append(found.sd_seeds)
+        subsets.append(found.sd_splits)
     expected = math.sqrt((chance * (1 - chance)).mean() / 400)
     assert np.sqrt(np.mean(np.square(seeds))) == pytest.approx(expected, rel=0.06)
     both = math.sqrt(chance.mean() * (1 - chance.mean()) / 400)
@@ -108,9 +114,14 @@ def test_spread_over_seeds_and_subsets_is_what_repetition_gives() -> None:
 
 
 def test_one_seed_cannot_tell_noise_from_sampling() -> None:
-    found = spread(np.ones((10, 1)))
-    assert math.isnan(found.noise) and math.isnan(found.sampling) and math.isnan(found.seeds) and found.subsets == 0
-    assert all(map(math.isnan, spread(np.ones((1, 2)))))
+    found = variance_components(np.ones((10, 1)))
+    assert (
+        math.isnan(found.sd_noise)
+        and math.isnan(found.sd_images)
+        and math.isnan(found.sd_seeds)
+        and found.sd_splits == 0
+    )
+    assert all(map(math.isnan, variance_components(np.ones((1, 2)))))
 
 
 def coverage(interval, truth: np.ndarray) -> float:
@@ -125,14 +136,14 @@ def test_wilsons_95_percent_cover_95_percent(n: int) -> None:
     # Rates all over the range: at a single rate the coverage of any interval of counts jumps with n.
     truth = rng.uniform(0.05, 0.95, SIMULATIONS)
     right = rng.binomial(n, truth)
-    assert 0.93 <= coverage(lambda k: statistics.wilson(int(right[k]), n), truth) <= 0.97
+    assert 0.93 <= coverage(lambda k: statistics.wilson_interval(int(right[k]), n), truth) <= 0.97
 
 
 def test_the_difference_of_two_proportions_covers_95_percent() -> None:
     rng = np.random.default_rng(1)
     p, q = rng.uniform(0.1, 0.9, (2, SIMULATIONS))
     first, second = rng.binomial(200, p), rng.binomial(1000, q)
-    interval = lambda k: statistics.proportion_difference(int(first[k]), 200, int(second[k]), 1000)  # noqa: E731
+    interval = lambda k: statistics.proportion_difference_interval(int(first[k]), 200, int(second[k]), 1000)  # noqa: E731
     assert 0.93 <= coverage(interval, p - q) <= 0.97
 
 
@@ -143,11 +154,13 @@ def test_students_interval_covers_95_percent() -> None:
 
 def test_clustered_decisions_of_one_each_are_wilsons_but_for_students_factor() -> None:
     right = np.arange(40) < 30
-    share, low, high = clustered_wilson(right, np.arange(40))
+    share, low, high = clustered_wilson_interval(right, np.arange(40))
     assert share == 0.75
-    assert (low, high) == pytest.approx(statistics.wilson(30, 40), abs=0.01)
-    assert clustered_wilson([1] * 20, np.arange(20) // 4)[1] == pytest.approx(statistics.wilson(5, 5)[0])
-    assert all(map(math.isnan, clustered_wilson([], [])))
+    assert (low, high) == pytest.approx(statistics.wilson_interval(30, 40), abs=0.01)
+    assert clustered_wilson_interval([1] * 20, np.arange(20) // 4)[1] == pytest.approx(
+        statistics.wilson_interval(5, 5)[0]
+    )
+    assert all(map(math.isnan, clustered_wilson_interval([], [])))
 
 
 @pytest.mark.parametrize("clusters", [12, 60])
@@ -159,8 +172,8 @@ def test_clustered_wilson_covers_95_percent_where_plain_wilson_does_not(clusters
     )  # intraclass correlation 1/3
     right = rng.random((SIMULATIONS, clusters, 6)) < chance[..., None]
     names = np.repeat(np.arange(clusters), 6)
-    found = coverage(lambda k: clustered_wilson(right[k].ravel(), names), truth)
-    plain = coverage(lambda k: statistics.wilson(int(right[k].sum()), clusters * 6), truth)
+    found = coverage(lambda k: clustered_wilson_interval(right[k].ravel(), names), truth)
+    plain = coverage(lambda k: statistics.wilson_interval(int(right[k].sum()), clusters * 6), truth)
     assert 0.93 <= found <= 0.97 and plain < 0.85
 
 
@@ -172,7 +185,7 @@ def test_the_interval_of_several_seeds_covers_95_percent_however_much_an_image_d
     chance = rng.beta(size * truth[:, None], size * (1 - truth[:, None]), (SIMULATIONS, images))
     right = rng.random((SIMULATIONS, images, 3)) < chance[..., None]
     names = np.repeat(np.arange(images), 3)
-    assert 0.93 <= coverage(lambda k: clustered_wilson(right[k].ravel(), names), truth) <= 0.97
+    assert 0.93 <= coverage(lambda k: clustered_wilson_interval(right[k].ravel(), names), truth) <= 0.97
 
 
 @pytest.mark.parametrize(("n", "repeats"), [(120, 1), (120, 4), (30, 1)])
@@ -189,7 +202,7 @@ def test_the_bootstrap_of_a_paired_difference_covers_95_percent(n: int, repeats:
 def test_the_tests_reject_a_true_hypothesis_no_more_often_than_they_say() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.random((2, 4000, 50)) < 0.6
-    rejected = np.mean([mcnemar(a[k], b[k]) < 0.05 for k in range(4000)])
+    rejected = np.mean([mcnemar_pvalue(a[k], b[k]) < 0.05 for k in range(4000)])
     assert rejected <= 0.055
     chance = rng.binomial(1000, 0.5, SIMULATIONS)
     assert np.mean([statistics.binomial_pvalue(int(k), 1000) < 0.01 for k in chance]) <= 0.012

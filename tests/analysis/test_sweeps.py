@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 
 from diffzero.analysis import sweeps
-from diffzero.analysis.efficiency import curves
-from diffzero.analysis.score_array import UNKNOWN, matrices
-from diffzero.analysis.timesteps import profile
+from diffzero.analysis.score_array import UNKNOWN_LABEL, build_score_array
+from diffzero.analysis.timesteps import timestep_profile
 from diffzero.pruning.policies import Full, Policy, TTest
 from diffzero.pruning.replay import NotCoveredError, replay_items
 from stages_of import fixed_stages
@@ -39,26 +38,26 @@ def flat(t: np.ndarray) -> np.ndarray:
 def test_matrices_decide_as_the_replay_of_a_race_without_pruning() -> None:
     items, scores = stored()
     shuffled = scores.sample(frac=1, random_state=0)
-    data, late = matrices(items, shuffled), lambda t: np.exp(-7 * t)
+    data, late = build_score_array(items, shuffled), lambda t: np.exp(-7 * t)
     for weight in (flat, late):
         replayed = replay_items(items, scores, Full(max_scores=DRAWS), weight)
-        assert data.correct(weight).tolist() == replayed["correct"].tolist()
+        assert data.correct_under(weight).tolist() == replayed["correct"].tolist()
     assert data.scores.shape == (IMAGES, DRAWS, CLASSES) and data.take(np.array([2])).images == ["i2"]
 
 
 def test_matrices_refuse_scores_with_a_hole_and_know_labels_without_a_prompt() -> None:
     items, scores = stored()
     with pytest.raises(NotCoveredError, match="i3 lacks draw 5 of class 2"):
-        matrices(items, scores[~((scores["image"] == "i3") & (scores["draw"] == 5) & (scores["prompt"] == 2))])
+        build_score_array(items, scores[~((scores["image"] == "i3") & (scores["draw"] == 5) & (scores["prompt"] == 2))])
     with pytest.raises(NotCoveredError, match="found no image"):
-        matrices(items, scores.assign(image="other"))
+        build_score_array(items, scores.assign(image="other"))
     shared = items.assign(classes=[[0, 1, 2, 9]] * IMAGES, label=[3] * IMAGES)
-    assert (matrices(shared, scores).label == UNKNOWN).all()
+    assert (build_score_array(shared, scores).label == UNKNOWN_LABEL).all()
 
 
 def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
     items, scores = stored()
-    table = sweeps.frontier(
+    table = sweeps.replay_frontier(
         items,
         scores,
         TTest(min_scores=5, max_scores=2000, cutoff_pval=0.002),
@@ -78,7 +77,7 @@ def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
 def test_sensitivity_holds_the_runs_own_policy_and_costs_less_with_a_laxer_cutoff() -> None:
     items, scores = stored()
     own = TTest(min_scores=5, max_scores=2000, cutoff_pval=0.002)
-    table = sweeps.sensitivity(items, scores, own, 7.0, lambda rate: lambda t: np.exp(-rate * t))
+    table = sweeps.replay_sensitivity(items, scores, own, 7.0, lambda rate: lambda t: np.exp(-rate * t))
     same = table[(table["min_scores"] == 5) & (table["max_scores"] == DRAWS) & (table["decay"] == 7.0)]
     assert same.sort_values("cutoff_pval")["calls_per_class"].is_monotonic_decreasing
     row = same[same["cutoff_pval"] == 0.002].iloc[0]
@@ -100,14 +99,14 @@ def test_a_run_without_t_test_is_swept_with_the_same_numbers() -> None:
 )
 def test_the_efficiency_curves_of_a_run_of_any_policy_show_what_pruning_saves(policy: Policy) -> None:
     items, scores = stored()
-    table = curves(items, scores, scores, TTest.of_run(policy), flat)
+    table = sweeps.efficiency_curves(items, scores, scores, TTest.of_run(policy), flat)
     last = table.groupby("variant")["calls_per_class"].max()
     assert last["shared + pruning"] < last["shared"] == last["unshared"] == DRAWS
 
 
 def test_the_decision_is_found_where_it_was_put() -> None:
     items, scores = stored()
-    table = profile(matrices(items, scores), flat)
+    table = timestep_profile(build_score_array(items, scores), flat)
     early, late = table[table["t"] < 0.5], table[table["t"] > 0.5]
     assert late["weighted"].min() > early["weighted"].abs().max()
     assert (late["weighted_low"] > 0).sum() >= 4 and (early["weighted_low"] < 0).sum() >= 4

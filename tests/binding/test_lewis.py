@@ -20,7 +20,7 @@ from diffzero.binding.tasks import TASKS, is_usable
 from diffzero.config import ConfigError, load_run
 from diffzero.data.decode import ImageError
 from diffzero.reporting.table_format import to_markdown
-from diffzero.reporting.tables import layout_lewis, table3_lewis
+from diffzero.reporting.tables.table3_lewis import build_table3_lewis, format_table3_lewis
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import MISSING, THERE, check
 from diffzero.workflow.targets import Publication
@@ -291,12 +291,12 @@ def test_table_of_these_images_has_the_tasks_that_can_be_asked_and_no_splits():
         for task, right in (("Shape", 6), ("Color|Shape", 4))
     ]
     paper = pd.read_csv(ROOT / "config" / "paper" / "table3.csv")
-    table = table3_lewis(pd.concat(frames), paper, pd.DataFrame({"model": ["mini-sd"]}))
+    table = build_table3_lewis(pd.concat(frames), paper, pd.DataFrame({"model": ["mini-sd"]}))
     assert list(table["task"]) == [task.name for task in TASKS if task.name in FIVE] and set(table["split"]) == {"all"}
     assert table.set_index("task")["n"].to_dict() == {**dict.fromkeys(FIVE, 0), "Shape": 8, "Color|Shape": 8}
     assert table.set_index("task").loc["Shape", "accuracy"] == 0.75
-    text = to_markdown([layout_lewis(table, ["Not there yet: x."])])
-    assert "| Shape | 75.0 [" in text and "15 tasks with size or position cannot be asked" in text
+    text = to_markdown(format_table3_lewis(table, ["Not there yet: x."]))
+    assert "| Shape | 75.0 [" in text and "15 tasks with size or position are left out" in text
     assert text.endswith("Not there yet: x.\n")
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 from diffzero.config import Dataset, load_dataset, load_run
 from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.selection import add_cue_labels, load_test_images
-from diffzero.reporting.tables import by_category, model_vs_human, table2
+from diffzero.reporting.model_vs_human import to_model_vs_human
+from diffzero.reporting.tables.table2_shape_bias import build_table2, shape_bias_by_category
 from diffzero.utils.io import read_json
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import Publication
@@ -96,7 +97,7 @@ def decisions(model: str = "m", seed: int = 0) -> pd.DataFrame:
 
 def test_table_2_counts_all_images_the_conflicts_and_the_decisions_for_either_cue():
     rows = decisions()
-    row = table2(rows, PAPER).iloc[0]
+    row = build_table2(rows, PAPER).iloc[0]
     right = (rows["prediction"] == rows["shape_label"]).sum()
     conflict = rows[rows["shape_label"] != rows["texture_label"]]
     shape, texture = (int((conflict["prediction"] == conflict[cue]).sum()) for cue in ("shape_label", "texture_label"))
@@ -110,26 +111,26 @@ def test_table_2_counts_all_images_the_conflicts_and_the_decisions_for_either_cu
 
 def test_leaving_out_what_has_no_conflict_moves_the_accuracy_and_not_the_bias():
     rows = decisions()
-    every = table2(rows, PAPER).iloc[0]
-    conflicts = table2(rows[rows["shape_label"] != rows["texture_label"]], PAPER).iloc[0]
+    every = build_table2(rows, PAPER).iloc[0]
+    conflicts = build_table2(rows[rows["shape_label"] != rows["texture_label"]], PAPER).iloc[0]
     assert conflicts["shape_bias"] == every["shape_bias"] and conflicts["shape_accuracy"] == every["conflict_accuracy"]
     assert conflicts["shape_accuracy"] < every["shape_accuracy"]
 
 
 def test_categories_add_up_to_table_2():
     rows = pd.concat([decisions("m"), decisions("other")])
-    table = by_category(rows, NAMES)
+    table = shape_bias_by_category(rows, NAMES)
     assert list(table["category"][:17]) == [*NAMES, "all"] and set(table["model"]) == {"m", "other"}
     mine = table[table["model"] == "m"].set_index("category")
     parts, total = mine.drop("all"), mine.loc["all"]
     assert (parts["n"] == 80).all() and (parts[["shape", "texture", "other"]].sum(axis=1) == 75).all()
     for column in ("shape", "texture", "other", "n", "bias_n"):
         assert parts[column].sum() == pytest.approx(total[column])
-    row = table2(decisions(), PAPER).iloc[0]
+    row = build_table2(decisions(), PAPER).iloc[0]
     assert (total["accuracy"], total["bias"]) == pytest.approx((row["shape_accuracy"], row["shape_bias"]))
-    seeds = by_category(pd.concat([decisions(seed=0), decisions(seed=1)]), NAMES)
+    seeds = shape_bias_by_category(pd.concat([decisions(seed=0), decisions(seed=1)]), NAMES)
     # Student's factor, which one seed's interval does without, is all that differs.
-    pd.testing.assert_frame_equal(seeds, by_category(decisions(), NAMES), rtol=0.01)
+    pd.testing.assert_frame_equal(seeds, shape_bias_by_category(decisions(), NAMES), rtol=0.01)
 
 
 def texture_category(imagename: str) -> str:
@@ -139,7 +140,7 @@ def texture_category(imagename: str) -> str:
 
 def test_model_vs_human_gets_its_columns_and_can_count_the_bias_from_them():
     rows = decisions()
-    table = model_vs_human(rows, NAMES, 1)
+    table = to_model_vs_human(rows, NAMES, 1)
     assert list(table.columns) == [
         "subj",
         "session",
@@ -155,7 +156,7 @@ def test_model_vs_human_gets_its_columns_and_can_count_the_bias_from_them():
     conflict = table[table["category"] != texture]
     shape = (conflict["object_response"] == conflict["category"]).sum()
     of_texture = (conflict["object_response"] == texture[conflict.index]).sum()
-    assert shape / (shape + of_texture) == pytest.approx(table2(rows, PAPER).iloc[0]["shape_bias"])
+    assert shape / (shape + of_texture) == pytest.approx(build_table2(rows, PAPER).iloc[0]["shape_bias"])
     assert table["imagename"][0] == "airplane1-airplane1.png" and set(table["rt"]) == {"NaN"}
 
 

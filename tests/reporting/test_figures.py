@@ -10,25 +10,37 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from diffzero.analysis.timesteps import COLUMNS
-from diffzero.reporting import figures
-from diffzero.reporting.figures.decisions import permuted_accuracy
-from diffzero.reporting.figures.style import spread
+from diffzero.analysis.timesteps import PROFILE_COLUMNS
+from diffzero.reporting.figures.binding import draw_binding
+from diffzero.reporting.figures.binding_errors import draw_binding_errors
+from diffzero.reporting.figures.calls import draw_calls
+from diffzero.reporting.figures.confusion import permuted_accuracy
+from diffzero.reporting.figures.controlled import draw_controlled
+from diffzero.reporting.figures.denoised import draw_denoised
+from diffzero.reporting.figures.efficiency import VARIANTS, draw_efficiency
+from diffzero.reporting.figures.frontier import draw_frontier
+from diffzero.reporting.figures.race import draw_race
+from diffzero.reporting.figures.reliability import draw_reliability
+from diffzero.reporting.figures.samples import draw_samples
+from diffzero.reporting.figures.sensitivity import draw_sensitivity
+from diffzero.reporting.figures.shape_bias import draw_shape_bias
+from diffzero.reporting.figures.style import save_figure, spread_labels
+from diffzero.reporting.figures.timesteps import draw_timesteps
 from small_figures import confusion, paired
 
 DRAWS = list(range(1, 61))
 
 
 def efficiency() -> Figure:
-    rows = [(variant, calls, 0.5, 0.4, 0.6, 100) for variant in figures.VARIANTS for calls in (1.0, 10.0, 100.0)]
+    rows = [(variant, calls, 0.5, 0.4, 0.6, 100) for variant in VARIANTS for calls in (1.0, 10.0, 100.0)]
     curves = pd.DataFrame(rows, columns=["variant", "calls_per_class", "accuracy", "low", "high", "n"])
-    return figures.efficiency(curves, "mini-sd", "digits")
+    return draw_efficiency(curves, "mini-sd", "digits")
 
 
 def denoised() -> Figure:
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     errors = np.array([[3.25, 1.5], [12345.6, 20000.0]])
-    return figures.denoised([picture] * 2, ["a bag", "a boot"], [picture] * 2, [[picture] * 2] * 2, [0, 1], errors)
+    return draw_denoised([picture] * 2, ["a bag", "a boot"], [picture] * 2, [[picture] * 2] * 2, [0, 1], errors)
 
 
 def race(classes: int = 3) -> Figure:
@@ -37,7 +49,7 @@ def race(classes: int = 3) -> Figure:
     means[25:, 1] = np.nan
     eliminated_at = np.full(classes, np.nan)
     eliminated_at[1] = 25
-    return figures.race(means, [f"class {index}" for index in range(classes)], eliminated_at, DRAWS)
+    return draw_race(means, [f"class {index}" for index in range(classes)], eliminated_at, DRAWS)
 
 
 def binding() -> Figure:
@@ -47,7 +59,7 @@ def binding() -> Figure:
         for model in ("mini-sd", "mini-if")
         for split in ("all", "seen", "held-out")
     ]
-    return figures.binding(pd.DataFrame(rows, columns=["task", "model", "split", "accuracy", "low", "high", "n"]))
+    return draw_binding(pd.DataFrame(rows, columns=["task", "model", "split", "accuracy", "low", "high", "n"]))
 
 
 def calls() -> Figure:
@@ -57,7 +69,7 @@ def calls() -> Figure:
         "calls": range(20, 40),
         "correct": [True, False] * 10,
     }
-    return figures.calls(pd.DataFrame(rows))
+    return draw_calls(pd.DataFrame(rows))
 
 
 def controlled() -> Figure:
@@ -68,7 +80,7 @@ def controlled() -> Figure:
         for model in ("mini-sd", "mini-clip")
     ]
     columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
-    return figures.controlled(pd.DataFrame(rows, columns=columns))
+    return draw_controlled(pd.DataFrame(rows, columns=columns))
 
 
 def shapes() -> Figure:
@@ -78,7 +90,7 @@ def shapes() -> Figure:
         for category, bias in (("bear", 0.7), ("truck", np.nan), ("all", 0.6))
     ]
     names = ["accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n"]
-    return figures.shapes(pd.DataFrame(rows, columns=["model", "category", *names]), "cue_conflict")
+    return draw_shape_bias(pd.DataFrame(rows, columns=["model", "category", *names]), "cue_conflict")
 
 
 def breakdown() -> Figure:
@@ -88,19 +100,19 @@ def breakdown() -> Figure:
     larger = pd.DataFrame(
         [("m", "colour", 0.8, 0.6, 0.9, 20)], columns=["model", "attribute", "share", "low", "high", "n"]
     )
-    return figures.breakdown(shapes, larger)
+    return draw_binding_errors(shapes, larger)
 
 
 def reliability() -> Figure:
     bins = [("a", 0.9, 0.8, 0.6, 0.9, 20), ("b", 0.5, 0.6, 0.4, 0.8, 20)]
-    table = pd.DataFrame([("a", 0.1, 20, 30), ("b", 0.05, 20, 30)], columns=["confidence", "ece", "n", "fitted"])
+    table = pd.DataFrame([("a", 0.1, 20, 30), ("b", 0.05, 20, 30)], columns=["confidence", "ece", "n", "n_calibration"])
     names = ["confidence_kind", "confidence", "accuracy", "low", "high", "n"]
-    return figures.reliability(pd.DataFrame(bins, columns=names), table, "mini-sd on digits")
+    return draw_reliability(pd.DataFrame(bins, columns=names), table, "mini-sd on digits")
 
 
 def timesteps() -> Figure:
     rows = [(t, 10 * t, 11 * t, 0.1, 0.0, 0.2, t, t - 0.1, t + 0.1, 20) for t in (0.25, 0.75)]
-    return figures.timesteps(pd.DataFrame(rows, columns=list(COLUMNS)), "mini-sd on digits")
+    return draw_timesteps(pd.DataFrame(rows, columns=list(PROFILE_COLUMNS)), "mini-sd on digits")
 
 
 def frontier() -> Figure:
@@ -119,10 +131,10 @@ def frontier() -> Figure:
         "low",
         "high",
         "n",
-        "undecided",
+        "reached_max_scores",
         "efficient",
     ]
-    return figures.frontier(pd.DataFrame(rows, columns=names), "mini-sd on digits")
+    return draw_frontier(pd.DataFrame(rows, columns=names), "mini-sd on digits")
 
 
 def sensitivity() -> Figure:
@@ -139,14 +151,14 @@ def sensitivity() -> Figure:
         "low",
         "high",
         "n",
-        "undecided",
+        "reached_max_scores",
     ]
-    return figures.sensitivity(pd.DataFrame(rows, columns=names), 7.0, "mini-sd on digits")
+    return draw_sensitivity(pd.DataFrame(rows, columns=names), 7.0, "mini-sd on digits")
 
 
 def samples() -> Figure:
     pictures = np.zeros((3, 2, 4, 4, 3), dtype=np.uint8)
-    return figures.samples(pictures, ["a photo of the number: 0", "one", "two"], "mini-sd: 4 steps")
+    return draw_samples(pictures, ["a photo of the number: 0", "one", "two"], "mini-sd: 4 steps")
 
 
 WANTED = {
@@ -155,7 +167,7 @@ WANTED = {
     paired: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
     controlled: ["seen combinations (10 scenes)", "held-out combinations (10 scenes)", "recognition", "chance"],
     shapes: ["Shape accuracy, cue_conflict", "Shape bias", "truck", "all", "mini-clip@64", "shape as often as texture"],
-    breakdown: ["cube, not sphere", "its colour", "Does the larger object win?"],
+    breakdown: ["cube, not sphere", "its colour", "Is the larger object preferred?"],
     reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
     timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],
     frontier: ["Calls per class and image (log scale)", "t-test p < 0.002", "best for its cost,"],
@@ -171,7 +183,7 @@ WANTED = {
 @pytest.mark.parametrize("draw", WANTED, ids=lambda draw: draw.__name__)
 def test_files_are_whole_labelled_and_the_same_again(draw: Callable[[], Figure], tmp_path: Path) -> None:
     for folder in ("first", "second"):
-        figures.save(draw(), tmp_path / folder / "figure.v1")
+        save_figure(draw(), tmp_path / folder / "figure.v1")
     for name in ("figure.v1.svg", "figure.v1.png"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     svg = ElementTree.parse(tmp_path / "first" / "figure.v1.svg").getroot()
@@ -208,24 +220,24 @@ def test_race_of_many_classes_names_the_last_in_a_legend() -> None:
 
 
 def test_race_of_a_single_draw_can_be_drawn(tmp_path: Path) -> None:
-    figures.save(figures.race(np.array([[2.0, 1.0]]), ["a", "b"], np.array([np.nan, np.nan]), [1]), tmp_path / "race")
+    save_figure(draw_race(np.array([[2.0, 1.0]]), ["a", "b"], np.array([np.nan, np.nan]), [1]), tmp_path / "race")
     assert "Best (thick line): b" in (tmp_path / "race.svg").read_text()
 
 
 def test_binding_draws_the_split_it_is_asked_for() -> None:
     with pytest.raises(ValueError, match="found no decision on the split 'unseen'"):
-        figures.binding(pd.DataFrame({"split": ["seen"], "n": [5], "task": ["Shape"], "model": ["m"]}), "unseen")
+        draw_binding(pd.DataFrame({"split": ["seen"], "n": [5], "task": ["Shape"], "model": ["m"]}), "unseen")
 
 
 def test_efficiency_refuses_a_variant_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="found variant 'pruned'"):
-        figures.efficiency(pd.DataFrame({"variant": ["pruned"]}), "mini-sd", "digits")
+        draw_efficiency(pd.DataFrame({"variant": ["pruned"]}), "mini-sd", "digits")
 
 
 def test_labels_are_spread_without_changing_their_order() -> None:
-    assert spread([1, 1, 1, 5], 1) == pytest.approx([0, 1, 2, 5])
-    assert spread([0, 3, 2.9], 1) == pytest.approx([0, 3.45, 2.45])
-    assert spread([], 1) == []
+    assert spread_labels([1, 1, 1, 5], 1) == pytest.approx([0, 1, 2, 5])
+    assert spread_labels([0, 3, 2.9], 1) == pytest.approx([0, 3.45, 2.45])
+    assert spread_labels([], 1) == []
 
 
 def test_a_wrong_order_of_class_names_shows_in_the_confusion_matrix() -> None:
@@ -240,11 +252,11 @@ def test_paired_differences_are_filled_where_they_are_sure() -> None:
 def test_a_split_without_a_decision_leaves_its_panel_empty() -> None:
     columns = ["kind", "split", "model", "accuracy", "low", "high", "n", "images"]
     rows = [("pair", "seen", "m", 0.7, 0.6, 0.8, 40, 10), ("pair", "held-out", "m", np.nan, np.nan, np.nan, 0, 0)]
-    titles = [axes.get_title(loc="left") for axes in figures.controlled(pd.DataFrame(rows, columns=columns)).axes]
+    titles = [axes.get_title(loc="left") for axes in draw_controlled(pd.DataFrame(rows, columns=columns)).axes]
     assert titles == ["seen combinations (10 scenes)", "held-out combinations (0 scenes)"]
 
 
 def test_a_breakdown_without_a_decision_says_so() -> None:
     empty = pd.DataFrame(columns=["model", "true", "false", "accuracy", "low", "high", "n"])
-    figure = figures.breakdown(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))
+    figure = draw_binding_errors(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no such decision in this run"] * 2

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.analysis.load import reported
+from diffzero.analysis.load import match_reported_models
 from diffzero.reporting.table_format import MISSING, Layout
-from diffzero.reporting.tables import layout1, layout2, table1, table2
-from diffzero.reporting.tables.comparison import layout_calibration
-from diffzero.reporting.tables.table4_weighting import layout4, layout_combined, table4
-from diffzero.reporting.tables.top5 import top5_notes
+from diffzero.reporting.tables.calibration import format_calibration
+from diffzero.reporting.tables.combined_models import format_combined
+from diffzero.reporting.tables.notes import top5_notes
+from diffzero.reporting.tables.table1_accuracy import build_table1, format_table1
+from diffzero.reporting.tables.table2_shape_bias import build_table2, format_table2
+from diffzero.reporting.tables.table4_weighting import build_table4, format_table4
 
 PAPER = Path(__file__).parents[2] / "config" / "paper"
 NONE = pd.DataFrame(columns=["model", "dataset", "calls", "seconds", "gpu_hours"])
@@ -28,8 +30,9 @@ def predictions(model: str, dataset: str, **columns) -> pd.DataFrame:
     return pd.DataFrame(frame | {"calls": math.nan, "undecided": False, "tied": False} | columns)
 
 
-def marked(layout: Layout, measured: str) -> dict[str, list[str]]:
-    """The reported rows by the model's cell, each without anything under the measured column."""
+def reported_rows(layouts: list[Layout], measured: str) -> dict[str, list[str]]:
+    """Return the reported rows by the cell of the model; none has a value in the column of measured ones."""
+    (layout,) = layouts
     column = layout.header.index(measured)
     rows = {
         next(cell for cell in row if "(reported" in cell): row
@@ -41,26 +44,26 @@ def marked(layout: Layout, measured: str) -> dict[str, list[str]]:
 
 
 def test_table_1_shows_imagen_beside_what_was_measured():
-    paper = reported(pd.read_csv(PAPER / "table1.csv"))
-    table = table1(predictions("clip-vit-l-14", "mnist"), NONE, paper)
-    rows = marked(layout1(table, paper=paper), "Accuracy (%)")
+    paper = match_reported_models(pd.read_csv(PAPER / "table1.csv"))
+    table = build_table1(predictions("clip-vit-l-14", "mnist"), NONE, paper)
+    rows = reported_rows(format_table1(table, paper=paper), "Accuracy (%)")
     assert set(rows) == {"imagen (reported)", "stable-diffusion-v1-4 (reported)", "clip-vit-l-14@64 (reported)"}
     assert "79.2" in rows["imagen (reported)"] and rows["imagen (reported)"][0] == "mnist"
     assert set(table["model"]) == {"clip-vit-l-14"}  # the CSV holds measured rows alone
-    assert len({len(row) for row in layout1(table, paper=paper).rows}) == 1
+    assert len({len(row) for row in format_table1(table, paper=paper)[0].rows}) == 1
 
 
 def test_a_run_on_other_data_sets_shows_nothing_of_the_paper():
-    paper = reported(pd.read_csv(PAPER / "table1.csv"))
-    layout = layout1(table1(predictions("mini-clip", "digits"), NONE, paper), paper=paper)
+    paper = match_reported_models(pd.read_csv(PAPER / "table1.csv"))
+    (layout,) = format_table1(build_table1(predictions("mini-clip", "digits"), NONE, paper), paper=paper)
     assert "Paper (%)" not in layout.header and len(layout.rows) == 1
 
 
 def test_table_2_shows_vit_22b_as_reported_by_others():
     paper = pd.read_csv(PAPER / "table2.csv")
     cues = {"shape_label": [0, 1], "texture_label": [1, 0], "prediction": [0, 0]}
-    table = table2(predictions("resnet50", "cue-conflict", **cues), paper)
-    rows = marked(layout2(table, paper), "Shape accuracy (%)")
+    table = build_table2(predictions("resnet50", "cue-conflict", **cues), paper)
+    rows = reported_rows(format_table2(table, paper), "Shape accuracy (%)")
     assert "vit-22b (reported; reported by others; weights not public)" in rows and "imagen (reported)" in rows
     # The paper's ResNet is top-5: another number than our row, and never set beside it as the same.
     assert "resnet50-supervised (reported; top-5 accuracy; supervised)" in rows
@@ -69,14 +72,14 @@ def test_table_2_shows_vit_22b_as_reported_by_others():
 
 def test_the_other_tables_mark_them_too():
     paper = pd.read_csv(PAPER / "table4.csv")
-    assert len(marked(layout4(table4({}, {}, paper), paper, []), "Accuracy (%)")) == 2
+    assert len(reported_rows(format_table4(build_table4({}, {}, paper), paper, []), "Accuracy (%)")) == 2
     ablations = pd.read_csv(PAPER / "ablations.csv")
     empty = pd.DataFrame(columns=["dataset", "models", "weights", "accuracy", "low", "high", "n"])
-    assert "imagen-sr-64-256 (reported; super-resolution model alone)" in marked(
-        layout_combined(empty, ablations, []), "Accuracy (%)"
+    assert "imagen-sr-64-256 (reported; super-resolution model alone)" in reported_rows(
+        format_combined(empty, ablations, []), "Accuracy (%)"
     )
-    empty = pd.DataFrame(columns=["confidence", "model", "dataset", "ece", "n", "fitted", "accuracy", "calls"])
-    assert "imagen (reported)" in marked(layout_calibration(empty, ablations, []), "ECE")
+    empty = pd.DataFrame(columns=["confidence", "model", "dataset", "ece", "n", "n_calibration", "accuracy", "calls"])
+    assert "imagen (reported)" in reported_rows(format_calibration(empty, ablations, []), "ECE")
 
 
 def test_top_5_stands_in_a_note_with_its_interval():

@@ -8,8 +8,9 @@ import pytest
 from snakemake.cli import parse_args
 
 from diffzero.config import load_run
-from diffzero.reporting import figures, html, table_format
-from diffzero.reporting.html.page import marked
+from diffzero.reporting import html, table_format
+from diffzero.reporting.figures.style import save_figure
+from diffzero.reporting.html.page import to_markup
 from diffzero.reporting.table_format import Layout
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import Publication, command_line
@@ -165,24 +166,24 @@ def page(tmp_path: Path) -> str:
     rows = [["digits", "mini-sd", "**97.5**"], ["fashion", "<b>mini-if</b>", "–"]]
     table = Layout("Table 1: <accuracy>", ["Data set", "Model", "Accuracy (%)"], rows, ["Read `this` & that."])
     files = [tmp_path / f"table1.{kind}" for kind in table_format.FORMATS]
-    table_format.write(pd.DataFrame({"a": [1]}), [table], map(str, files))
+    table_format.write_table(pd.DataFrame({"a": [1]}), [table], map(str, files))
     for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired, "paired")):
-        figures.save(draw(), tmp_path / stem)
+        save_figure(draw(), tmp_path / stem)
     weights = tmp_path / "mini-sd.json"
     weights.write_text('{"family": "stable_diffusion", "digest": "abc123", "folder": "resources/models/mini-sd"}')
     images = tmp_path / "digits" / "images.parquet"
     images.parent.mkdir()
     pd.DataFrame({"digest": ["d1", "d2"]}).to_parquet(images)
     facts = publication(tmp_path, True).facts() | {"models": ["mini-sd"], "datasets": ["digits", "fashion"]}
-    contents = html.Contents(
+    contents = html.ReportContents(
         facts=facts,
         missing=["mini-if on fashion (0 of 1 score shards): `snakemake x`"],
         tables=files,
         figures=sorted(tmp_path.glob("*.svg")),
         captions=sorted((ROOT / "workflow" / "report").glob("*.rst")),
-        provenance=html.provenance(facts, [weights], [images]),
+        provenance=html.list_provenance(facts, [weights], [images]),
     )
-    return html.page(contents)
+    return html.render_page(contents)
 
 
 def test_the_page_needs_no_network_and_loads_nothing(page: str) -> None:
@@ -220,4 +221,4 @@ def test_every_table_and_figure_has_a_caption(tmp_path: Path) -> None:
 
 
 def test_code_and_bold_are_the_only_marks_of_a_text() -> None:
-    assert marked("a `b` **c** <i>") == "a <code>b</code> <strong>c</strong> &lt;i&gt;"
+    assert to_markup("a `b` **c** <i>") == "a <code>b</code> <strong>c</strong> &lt;i&gt;"

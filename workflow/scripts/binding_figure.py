@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.reporting import figures
+from diffzero.reporting.figures.binding import draw_binding
+from diffzero.reporting.figures.style import save_figure
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
-figures.save(figures.binding(pd.read_csv(snakemake.input[0]), "all"), Path(snakemake.output.svg).with_suffix(""))
+save_figure(draw_binding(pd.read_csv(snakemake.input[0]), "all"), Path(snakemake.output.svg).with_suffix(""))

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.analysis.load import BINDING_NOTE, predictions
-from diffzero.reporting import figures, table_format, tables
+from diffzero.analysis.load import load_predictions
+from diffzero.reporting import table_format
+from diffzero.reporting.figures.controlled import draw_controlled
+from diffzero.reporting.figures.style import save_figure
+from diffzero.reporting.tables.notes import BINDING_NOTE
+from diffzero.reporting.tables.table3_controlled import build_controlled, format_controlled
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 params, output = snakemake.params, snakemake.output
-table = tables.controlled(predictions(params.sources), pd.DataFrame(params.wanted))
-table_format.write(table, [tables.layout_controlled(table, [*params.absent, BINDING_NOTE])], [output.csv, *output.rest])
-figures.save(figures.controlled(table), Path(output.svg).with_suffix(""))
+table = build_controlled(load_predictions(params.sources), pd.DataFrame(params.wanted))
+table_format.write_table(table, format_controlled(table, [*params.absent, BINDING_NOTE]), [output.csv, *output.rest])
+save_figure(draw_controlled(table), Path(output.svg).with_suffix(""))

@@ -4,14 +4,15 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from diffzero.reporting import figures
+from diffzero.reporting.figures.denoised import draw_denoised
+from diffzero.reporting.figures.style import save_figure
 from diffzero.utils.io import read_json
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 pictures = load_file(snakemake.input[0])
 prompts = read_json(Path(snakemake.input.prompts))["prompts"]
-figure = figures.denoised(
+figure = draw_denoised(
     pictures["original"],
     [prompts[index] for index in pictures["prompt"]],
     pictures["noisy"],
@@ -19,4 +20,4 @@ figure = figures.denoised(
     pictures["correct"].tolist(),
     pictures["error"],
 )
-figures.save(figure, Path(snakemake.output.svg).with_suffix(""))
+save_figure(figure, Path(snakemake.output.svg).with_suffix(""))

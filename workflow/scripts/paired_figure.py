@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.reporting import figures
+from diffzero.reporting.figures.paired import draw_paired_comparison
+from diffzero.reporting.figures.style import save_figure
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
-figures.save(figures.paired(pd.read_csv(snakemake.input[0])), Path(snakemake.output.svg).with_suffix(""))
+save_figure(draw_paired_comparison(pd.read_csv(snakemake.input[0])), Path(snakemake.output.svg).with_suffix(""))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.reporting import figures
+from diffzero.reporting.figures.reliability import draw_reliability
+from diffzero.reporting.figures.style import save_figure
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
@@ -13,5 +14,5 @@ table, bins = (
     frame[(frame["model"] == wildcards.model) & (frame["dataset"] == wildcards.dataset)]
     for frame in (pd.read_csv(snakemake.input.table), pd.read_csv(snakemake.input.bins))
 )
-figure = figures.reliability(bins, table, f"{wildcards.model} on {wildcards.dataset}")
-figures.save(figure, Path(snakemake.output.svg).with_suffix(""))
+figure = draw_reliability(bins, table, f"{wildcards.model} on {wildcards.dataset}")
+save_figure(figure, Path(snakemake.output.svg).with_suffix(""))

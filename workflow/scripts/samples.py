@@ -10,14 +10,14 @@ from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.sampling import sample
-from diffzero.reporting.figures.paper import MOST_PROMPTS
+from diffzero.reporting.figures.samples import MAX_PROMPTS
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 source, params, entry = snakemake.input, snakemake.params, snakemake.params.entry
-prompts = read_prompts(Path(source.prompts))[:MOST_PROMPTS]
+prompts = read_prompts(Path(source.prompts))[:MAX_PROMPTS]
 with reserve_gpu(params.device) as device:
     pictures = sample(
         CheckpointRecord.read(Path(source.weights)).verified_path(),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from diffzero.reporting import figures
-from diffzero.reporting.figures.paper import MOST_PROMPTS
+from diffzero.reporting.figures.samples import draw_samples
+from diffzero.reporting.figures.style import save_figure
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.logging import configure_logging
 
@@ -14,4 +14,4 @@ pictures, entry = load_file(snakemake.input[0])["pictures"], snakemake.params.en
 prompts = read_prompts(Path(snakemake.input.prompts))[:MOST_PROMPTS]
 settings = f"{entry['steps']} steps, guidance {entry['guidance']:g}, seed {snakemake.params.seed}"
 title = f"{snakemake.wildcards.model}: {settings}; no picture left out"
-figures.save(figures.samples(pictures, prompts, title), Path(snakemake.output.svg).with_suffix(""))
+save_figure(draw_samples(pictures, prompts, title), Path(snakemake.output.svg).with_suffix(""))

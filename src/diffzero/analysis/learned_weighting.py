@@ -1,36 +1,35 @@
 """The learned weighting (paper, Appendix B): softmax regression on the errors in 20 buckets of t, always on held-out labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from diffzero.analysis.score_array import UNKNOWN, Matrices
+from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray, WeightFn
+from diffzero.typing import Floats
 
 BUCKETS = 20
-# Pull towards zero of the scaled weights, per image: nothing beside the likelihood, but without it the weights of classes that
-# can be told apart without a mistake grow for ever.
+# L2 penalty on the scaled weights, per image. It is negligible beside the likelihood, but without it the weights of perfectly
+# separable classes grow without bound.
 RIDGE = 1e-4
 
-Floats = NDArray[np.float64]
 
-
-def bucket(t: Floats, buckets: int = BUCKETS) -> NDArray[np.int64]:
-    """The bucket floor(t / 0.05) of each t in [0, 1]; t = 1 lies in the last."""
+def bucket_index(t: Floats, buckets: int = BUCKETS) -> NDArray[np.int64]:
+    """Return the bucket floor(t / 0.05) of each t in [0, 1]; t = 1 belongs to the last one."""
     return np.minimum((np.asarray(t) * buckets).astype(np.int64), buckets - 1)
 
 
-def bucket_errors(data: Matrices, buckets: int = BUCKETS) -> Floats:
-    """b_i(x, y_k): the mean squared error of the draws in each bucket [image, class, bucket].
+def bucket_errors(data: ScoreArray, buckets: int = BUCKETS) -> Floats:
+    """Return b_i(x, y_k), the mean squared error of the draws in each bucket [image, class, bucket].
 
-    Zero where an image has no draw in a bucket: draws are shared, so the bucket then says nothing about any class.
+    The value is 0 where an image has no draw in a bucket: classes share their draws, so such a bucket carries no information on
+    any class.
     """
     images, _, classes = data.scores.shape
     errors = np.zeros((images, classes, buckets))
     for row in range(images):
-        index = bucket(data.t[row], buckets)
+        index = bucket_index(data.t[row], buckets)
         count = np.bincount(index, minlength=buckets)
         totals = np.zeros((buckets, classes))
         np.add.at(totals, index, data.scores[row].astype(np.float64))
@@ -38,12 +37,19 @@ def bucket_errors(data: Matrices, buckets: int = BUCKETS) -> Floats:
     return errors
 
 
-def fit(errors: Floats, label: NDArray[np.int64], ridge: float = RIDGE) -> Floats:
-    """v [feature]: maximum likelihood of softmax over classes with logits -sum_i v_i b_i(x, y_k).
+def fit_weights(errors: Floats, label: NDArray[np.int64], ridge: float = RIDGE) -> Floats:
+    """Fit v [feature] by maximum likelihood of softmax over classes with logits -sum_i v_i b_i(x, y_k).
 
-    errors [image, class, feature]; label [image], UNKNOWN ones left out. A feature that never differs between classes gets 0.
+    Parameters
+    ----------
+    errors
+        b_i(x, y_k) [image, class, feature]. A feature that is the same for all classes gets weight 0.
+    label
+        True class [image]; images with UNKNOWN_LABEL are left out.
     """
-    errors, label = errors[label != UNKNOWN], label[label != UNKNOWN]
+    from scipy.optimize import minimize
+
+    errors, label = errors[label != UNKNOWN_LABEL], label[label != UNKNOWN_LABEL]
     centred = errors - errors.mean(axis=1, keepdims=True)  # what all classes share cancels in the softmax
     scale = centred.std(axis=(0, 1))
     features = centred / np.where(scale > 0, scale, 1)
@@ -55,52 +61,59 @@ def fit(errors: Floats, label: NDArray[np.int64], ridge: float = RIDGE) -> Float
         value = -log_softmax(logits, axis=1)[rows, label].mean() + ridge * v @ v / 2
         return float(value), gap.mean(axis=0) + ridge * v
 
-    found = minimize(loss, np.zeros(features.shape[2]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    return found.x / np.where(scale > 0, scale, np.inf)
+    result = minimize(loss, np.zeros(features.shape[2]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
+    return np.asarray(result.x / np.where(scale > 0, scale, np.inf), dtype=np.float64)
 
 
-def weight(v: Floats) -> Callable[[Floats], Floats]:
-    """w_t = v_{floor(t / 0.05)}, as a weighting."""
-    return lambda t: v[bucket(t, len(v))]
+def make_bucket_weight_fn(v: Floats) -> WeightFn:
+    """Return the weighting w_t = v_{floor(t / 0.05)} of weights v [bucket]."""
+    return lambda t: v[bucket_index(t, len(v))]
 
 
-def folds(images: int, count: int = 2) -> list[NDArray[np.int64]]:
-    """The images of each fold, in order: a random part, the same for so many images.
+def split_folds(images: int, count: int = 2) -> list[NDArray[np.int64]]:
+    """Split the indices of images into random folds, each sorted; the same number of images always gives the same folds.
 
-    Not every `count`-th image: a stratified selection of two equal classes alternates between them.
+    The folds are random because every `count`-th image would not do: a stratified selection of two equal classes alternates
+    between them.
     """
     order = np.random.default_rng(0).permutation(images)
     return [np.sort(part) for part in np.array_split(order, min(count, images))]
 
 
-def cross_fitted(errors: Floats, label: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each image [image] is right under weights fitted on the other fold: no image is judged by its own label.
+def cross_fitted_correct(errors: Floats, label: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether each image [image] is classified correctly under weights fitted on the other fold.
 
-    errors [image, class, feature] may join the buckets of several models (Appendix F's 40 weights).
+    `errors` [image, class, feature] may join the buckets of several models (the 40 weights of Appendix F).
     """
-    right = np.zeros(len(label), dtype=bool)
-    for fold in folds(len(label)):
+    correct = np.zeros(len(label), dtype=bool)
+    for fold in split_folds(len(label)):
         rest = np.setdiff1d(np.arange(len(label)), fold)
-        v = fit(errors[rest], label[rest])
-        right[fold] = (errors[fold] @ v).argmin(axis=1) == label[fold]
-    return right
+        v = fit_weights(errors[rest], label[rest])
+        correct[fold] = (errors[fold] @ v).argmin(axis=1) == label[fold]
+    return correct
 
 
-def learned_correct(data: Matrices) -> NDArray[np.bool_]:
-    """Table 4's learned weighting, cross-fitted: whether the lowest mean of w_t-weighted scores is right [image]."""
-    errors, right = bucket_errors(data), np.zeros(len(data.label), dtype=bool)
-    for fold in folds(len(data.label)):
+def learned_correct(data: ScoreArray) -> NDArray[np.bool_]:
+    """Return whether each image [image] is classified correctly under Table 4's learned weighting, cross-fitted."""
+    errors, correct = bucket_errors(data), np.zeros(len(data.label), dtype=bool)
+    for fold in split_folds(len(data.label)):
         rest = np.setdiff1d(np.arange(len(data.label)), fold)
-        right[fold] = data.take(fold).correct(weight(fit(errors[rest], data.label[rest])))
-    return right
+        weight = make_bucket_weight_fn(fit_weights(errors[rest], data.label[rest]))
+        correct[fold] = data.take(fold).correct_under(weight)
+    return correct
 
 
-def combined_correct(models: Sequence[Matrices]) -> NDArray[np.bool_]:
-    """Appendix F: the buckets of several models on the same images, one weight each, cross-fitted [image].
+def combined_correct(models: Sequence[ScoreArray]) -> NDArray[np.bool_]:
+    """Return whether each image [image] is classified correctly by several models combined, cross-fitted (Appendix F).
 
-    Raises ValueError where the models' images differ.
+    Each bucket of each model has its own weight.
+
+    Raises
+    ------
+    ValueError
+        Where the models' images differ.
     """
     if any(data.images != models[0].images for data in models):
-        raise ValueError("combined weights: found different images, expected the same of every model; give their "
+        raise ValueError("combined weights: found different images, expected the same images for every model; give their "
                          "`full_scoring` entries the same number of images.")  # fmt: skip
-    return cross_fitted(np.concatenate([bucket_errors(data) for data in models], axis=2), models[0].label)
+    return cross_fitted_correct(np.concatenate([bucket_errors(data) for data in models], axis=2), models[0].label)

@@ -1,99 +1,124 @@
-"""Predictions and costs of a run, gathered for the tables."""
+"""Load the predictions, costs and full scores of a run for tables and figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import pandas as pd
 
-from diffzero.analysis.score_array import Matrices, matrices
+from diffzero.analysis.score_array import ScoreArray, build_score_array
 from diffzero.diffusion.schedule import NoiseSchedule, read_schedule
 from diffzero.utils.io import read_json
 
-BINDING_NOTE = (
-    "The mini models were trained on scenes of this kind, with captions of this grammar; six of the 24 combinations of "
-    "shape and colour were held out of all training images and captions. A scene counts as held-out when it shows at least one of them."
-)
-
-
-# `held_out` is the binding tasks' own.
-COLUMNS = ("item", "task", "image", "label", "prediction", "correct", "calls", "draws", "undecided", "tied", "held_out")
-
-
-def predictions(sources: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """All prediction files of a table in one frame: their columns, and model, dataset, seed, kind from `sources`.
-
-    Without any source: no row, every column that a table may ask for.
-    """
-    frames = []
-    for source in sources:
-        facts = {name: source[name] for name in ("model", "dataset", "seed", "kind")}
-        frames.append(pd.read_parquet(source["file"]).assign(**facts))
-    return (
-        pd.concat(frames, ignore_index=True)
-        if frames
-        else pd.DataFrame(columns=[*COLUMNS, "model", "dataset", "seed", "kind"])
-    )
-
-
-COSTS = (
+# Columns of a predictions file. `held_out` occurs only for the binding tasks.
+PREDICTION_COLUMNS = (
+    "item", "task", "image", "label", "prediction", "correct", "calls", "draws", "undecided", "tied", "held_out",
+)  # fmt: skip
+COST_COLUMNS = (
     "model", "dataset", "calls", "seconds", "gpu_hours", "device", "dtype", "batch_size", "calls_at_once", "peak_memory_mb",
     "peak_gpu_memory_mb",
 )  # fmt: skip
 
 
-def costs(files: Iterable[str]) -> pd.DataFrame:
-    """COSTS, one row a shard: what its scores cost, whenever they were taken. Model and data set are told by the path.
+class PredictionSource(TypedDict):
+    """A predictions file and what it belongs to."""
 
-    `seconds` is the network's time for the shard's scores, not the job's: a job that found all of them in the store took
-    none. The columns from `device` on are those of the job. gpu_hours and peak_gpu_memory_mb are nan where the device was a CPU.
+    model: str
+    dataset: str
+    seed: int
+    kind: Literal["diffusion", "baseline"]
+    file: str
+
+
+class FullScoreSource(TypedDict):
+    """The files of the full scores of one model on one data set."""
+
+    model: str
+    dataset: str
+    shards: list[str]
+    weights: str  # the record of the model's checkpoint
+    items: str
+
+
+def load_predictions(sources: Iterable[PredictionSource]) -> pd.DataFrame:
+    """Concatenate prediction files.
+
+    Returns
+    -------
+    PREDICTION_COLUMNS as in the files, and model, dataset, kind (str) and seed (int64) from `sources`. Without any source the
+    frame has all columns and no row.
+    """
+    frames = [
+        pd.read_parquet(source["file"]).assign(
+            model=source["model"], dataset=source["dataset"], seed=source["seed"], kind=source["kind"]
+        )
+        for source in sources
+    ]
+    if not frames:
+        return pd.DataFrame(columns=[*PREDICTION_COLUMNS, "model", "dataset", "seed", "kind"])
+    return pd.concat(frames, ignore_index=True)
+
+
+def load_costs(files: Iterable[str]) -> pd.DataFrame:
+    """Read the cost files of score shards; model and data set follow from their paths.
+
+    Returns
+    -------
+    COST_COLUMNS, one row per shard:
+
+    - calls (int64), seconds (float64): of all scores in the shard, no matter when they were computed. Seconds are those of the
+      network, not of the job: a job that finds all scores in the store runs no network.
+    - gpu_hours (float64): the same seconds where the device was a GPU; nan on a CPU.
+    - device, dtype (str), batch_size, calls_at_once (int64), peak_memory_mb (float64): of the job that wrote the shard.
+    - peak_gpu_memory_mb (float64): of that job; nan on a CPU.
     """
     rows = []
     for file in files:
         model, dataset = Path(file).parts[-5:-3]
         cost = read_json(Path(file))
-        on_gpu = cost["device"] != "cpu"  # else the name that the GPU gives itself
-        own = {
+        on_gpu = cost["device"] != "cpu"  # otherwise the device is the GPU's own name
+        row = {
             "model": model,
             "dataset": dataset,
             "calls": cost["calls"] + cost["reused"],
             "seconds": cost["network_seconds"],
+            "gpu_hours": cost["network_seconds"] / 3600 if on_gpu else float("nan"),
         }
-        own["gpu_hours"] = cost["network_seconds"] / 3600 if on_gpu else float("nan")
-        rows.append(cost | own)
-    table = pd.DataFrame(rows, columns=list(COSTS))
-    return table.astype({"peak_gpu_memory_mb": "float64"})  # None, on a CPU
+        rows.append(cost | row)
+    table = pd.DataFrame(rows, columns=list(COST_COLUMNS))
+    return table.astype({"peak_gpu_memory_mb": "float64"})  # null in the file on a CPU
 
 
-def unpruned(sources: Iterable[Mapping[str, object]]) -> dict[tuple[str, str], tuple[Matrices, NoiseSchedule]]:
-    """Unpruned scores and the model's schedule, by (model, data set). `sources`: model, dataset, shards, weights, decisions."""
-    found = {}
+def load_full_scores(sources: Iterable[FullScoreSource]) -> dict[tuple[str, str], tuple[ScoreArray, NoiseSchedule]]:
+    """Load full scores and the schedule of their model, by (model, data set)."""
+    loaded = {}
     for source in sources:
-        scores = pd.concat([pd.read_parquet(path) for path in source["shards"]], ignore_index=True)
-        data = matrices(pd.read_parquet(source["decisions"]), scores)
-        schedule = read_schedule(Path(read_json(Path(source["weights"]))["folder"]))
-        found[source["model"], source["dataset"]] = data, schedule
-    return found
+        scores = load_score_shards(source["shards"])
+        data = build_score_array(pd.read_parquet(source["items"]), scores)
+        loaded[source["model"], source["dataset"]] = data, load_schedule(source["weights"])
+    return loaded
 
 
-def reported(paper: pd.DataFrame) -> pd.DataFrame:
-    """The paper's Table 1 (model, dataset, resolution, accuracy in %) under the names that our rows bear.
+def load_score_shards(shards: Iterable[str]) -> pd.DataFrame:
+    """Concatenate score shards: columns image, prompt, draw, t and score."""
+    return pd.concat([pd.read_parquet(path) for path in shards], ignore_index=True)
 
-    Its CLIP rows at 64 are our `@64`: the image reduced to 64 pixels first; those at 224 are our plain name.
+
+def load_schedule(weights: str) -> NoiseSchedule:
+    """Load the noise schedule of the model whose checkpoint is recorded in the file `weights`."""
+    return read_schedule(Path(read_json(Path(weights))["folder"]))
+
+
+def match_reported_models(paper: pd.DataFrame) -> pd.DataFrame:
+    """Give the models of the paper's Table 1 the names of this run's rows.
+
+    The paper's CLIP rows at resolution 64 correspond to our `@64` (images downsampled to 64 pixels first); those at 224 to
+    the plain name.
+
+    Parameters
+    ----------
+    paper
+        Columns model, dataset, resolution and accuracy (in percent).
     """
-    reduced = paper["model"].str.startswith("clip-") & (paper["resolution"] == 64)
-    return paper.assign(model=paper["model"].mask(reduced, paper["model"] + "@64"))
-
-
-def notes(seen_by_models: Mapping[str, list[str]], duplicates: Mapping[str, list[list[int]]]) -> list[str]:
-    """What a reader of Table 1 must know: which results are not zero-shot, and which classes share a prompt."""
-    found = [
-        f"{dataset}: {', '.join(models)} were trained on this domain's training images, so their results there are not zero-shot."
-        for dataset, models in seen_by_models.items()
-        if models
-    ]
-    return found + [
-        f"{dataset}: {len(groups)} prompts stand for several classes (labels {'; '.join(', '.join(map(str, g)) for g in groups)}); "
-        "each was scored once and answers with the lowest label."
-        for dataset, groups in duplicates.items()
-        if groups
-    ]
+    downsampled = paper["model"].str.startswith("clip-") & (paper["resolution"] == 64)
+    return paper.assign(model=paper["model"].mask(downsampled, paper["model"] + "@64"))

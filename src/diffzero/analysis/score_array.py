@@ -1,4 +1,4 @@
-"""Unpruned scores of one data set as arrays: what weightings, calibration and learned weights are computed from."""
+"""Full scores of one data set as arrays: the input of weightings, calibration and learned weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,54 +8,82 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.pruning.replay import NotCoveredError
+from diffzero.typing import Floats
 
-Floats = NDArray[np.float64]
-UNKNOWN = -1  # a label whose prompt answers with a lower label: never right
+WeightFn = Callable[[Floats], Floats]
+"""A weighting w(t): from t to weights of the same shape."""
+UNKNOWN_LABEL = -1
+"""Label of an image whose class shares its prompt with a lower label: no prediction of it counts as correct."""
 
 
 @dataclass(frozen=True)
-class Matrices:
-    """Raw scores of images that all have every class and draw."""
+class ScoreArray:
+    """Raw scores of images that all have every class and every draw."""
 
     images: list[str]
     scores: NDArray[np.float32]  # [image, draw, class]
     t: Floats  # [image, draw]
-    label: NDArray[np.int64]  # [image]: the true class as a column of `scores`, or UNKNOWN
+    label: NDArray[np.int64]  # [image]: the true class as a column of `scores`, or UNKNOWN_LABEL
 
-    def means(self, weight: Callable[[Floats], Floats]) -> Floats:
-        """Mean weighted score [image, class]."""
+    @property
+    def calls(self) -> int:
+        """Calls behind the scores: one per class, draw and image."""
+        return self.scores.size
+
+    def weighted_means(self, weight: WeightFn) -> Floats:
+        """Return the mean weighted score [image, class]."""
         return np.einsum("nd,ndk->nk", weight(self.t), self.scores) / self.t.shape[1]
 
-    def correct(self, weight: Callable[[Floats], Floats]) -> NDArray[np.bool_]:
-        """Whether the lowest mean weighted score is the true class's [image]; a tie goes to the lower label."""
-        return self.means(weight).argmin(axis=1) == self.label
+    def correct_under(self, weight: WeightFn) -> NDArray[np.bool_]:
+        """Return whether the true class has the lowest mean weighted score [image]; a tie goes to the lower label."""
+        return self.weighted_means(weight).argmin(axis=1) == self.label
 
-    def take(self, rows: NDArray) -> "Matrices":
-        """Only these images."""
-        return Matrices([self.images[k] for k in rows], self.scores[rows], self.t[rows], self.label[rows])
+    def take(self, rows: NDArray[np.int64]) -> "ScoreArray":
+        """Return the scores of these images only."""
+        return ScoreArray([self.images[k] for k in rows], self.scores[rows], self.t[rows], self.label[rows])
 
 
-def matrices(items: pd.DataFrame, scores: pd.DataFrame) -> Matrices:
-    """The scores of all items whose images were scored. Raises NotCoveredError where one lacks a class or a draw."""
+def build_score_array(items: pd.DataFrame, scores: pd.DataFrame) -> ScoreArray:
+    """Arrange the scores of all items whose images were scored.
+
+    Parameters
+    ----------
+    items
+        Columns image, label, candidates (prompt indices) and classes (their labels); the same candidates in every row.
+    scores
+        Columns image, draw, prompt, t and score, as in a score shard.
+
+    Raises
+    ------
+    NotCoveredError
+        Where an image lacks a class or a draw, or no image was scored.
+    """
     chosen = items[items["image"].isin(set(scores["image"]))]
     if chosen.empty:
-        raise NotCoveredError("unpruned scores: found no image of the data set in them; run the scoring rule again.")
+        raise NotCoveredError("full scores: found no image of the data set in them; run the scoring rule again.")
     candidates = np.array(chosen["candidates"].tolist())  # [image, class]
     draws = int(scores["draw"].max()) + 1
     position = {name: row for row, name in enumerate(chosen["image"])}
     image = scores["image"].map(position).to_numpy(dtype=np.int64)
     column = np.full(int(max(scores["prompt"].max(), candidates.max())) + 1, -1)
     column[candidates[0]] = np.arange(candidates.shape[1])
-    where = image, scores["draw"].to_numpy(), column[scores["prompt"].to_numpy()]
+    draw = scores["draw"].to_numpy()
     values = np.full((len(chosen), draws, candidates.shape[1]), np.nan, dtype=np.float32)
-    values[where] = scores["score"].to_numpy()
-    if np.isnan(values).any():
-        row, draw, k = np.argwhere(np.isnan(values))[0]
-        raise NotCoveredError(
-            f"unpruned scores: image {chosen['image'].iloc[row]} lacks draw {draw} of class {k}, expected every class at "
-            f"every one of {draws} draws; delete this scoring's files under scores/ and repeat the command."
-        )
+    values[image, draw, column[scores["prompt"].to_numpy()]] = scores["score"].to_numpy()
+    _check_complete(values, chosen["image"])
     t = np.zeros(values.shape[:2])
-    t[where[:2]] = scores["t"].to_numpy()
-    right = np.array(chosen["classes"].tolist()) == chosen["label"].to_numpy()[:, None]
-    return Matrices(list(chosen["image"]), values, t, np.where(right.any(axis=1), right.argmax(axis=1), UNKNOWN))
+    t[image, draw] = scores["t"].to_numpy()
+    is_label = np.array(chosen["classes"].tolist()) == chosen["label"].to_numpy()[:, None]  # [image, class]
+    label = np.where(is_label.any(axis=1), is_label.argmax(axis=1), UNKNOWN_LABEL)
+    return ScoreArray(list(chosen["image"]), values, t, label)
+
+
+def _check_complete(values: NDArray[np.float32], images: "pd.Series[str]") -> None:
+    """Raise NotCoveredError for the first score [image, draw, class] that is nan."""
+    if not np.isnan(values).any():
+        return
+    row, draw, k = np.argwhere(np.isnan(values))[0]
+    raise NotCoveredError(
+        f"full scores: image {images.iloc[row]} lacks draw {draw} of class {k}, expected every class at every one of "
+        f"{values.shape[1]} draws; delete the files of this scoring under scores/ and run the same command again."
+    )

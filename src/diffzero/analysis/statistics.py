@@ -1,4 +1,7 @@
-"""Intervals and tests behind the tables: thin, checked doors to scipy and statsmodels, all in float64."""
+"""Intervals and tests behind the tables: thin, validated wrappers around scipy and statsmodels, all in float64.
+
+scipy.stats and statsmodels are imported in the functions that call them: a figure that needs none of them starts a second earlier.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,38 +10,55 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+from scipy.special import ndtri, stdtrit
 
 Interval = tuple[float, float]
 RESAMPLES = 2000
 
 
-class Spread(NamedTuple):
-    """Standard deviations of an accuracy, in [0, 1]; nan where the data cannot tell."""
+class VarianceComponents(NamedTuple):
+    """Standard deviations of an accuracy in [0, 1], by their cause; nan where the data do not determine them."""
 
-    seeds: float
-    """Of one seed's accuracy, as observed over the seeds: the images stay, the noise is redrawn."""
-    noise: float
-    """The part of an accuracy's error that redrawing the noise would change, from the variance within images."""
-    sampling: float
-    """The part that other images would change, from the variance between images."""
-    subsets: float
-    """Of the accuracy on random subsets, scaled to the whole: both parts together, as the paper's Appendix C has it."""
+    sd_seeds: float
+    """Of the accuracy of one seed, as observed over the seeds: the same images with new noise."""
+    sd_noise: float
+    """The part of the accuracy's error that new noise would change, from the variance within images."""
+    sd_images: float
+    """The part of the accuracy's error that other images would change, from the variance between images."""
+    sd_splits: float
+    """Of the accuracy on random splits of the images, scaled to all images: both parts together, as in Appendix C."""
 
 
-def _check_counts(successes: float, n: int) -> None:
+def _check_counts(successes: float, n: float) -> None:
     if not 0 <= successes <= n:
         raise ValueError(f"found {successes} successes of {n}, expected 0 <= successes <= n; check what was counted.")
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
-    """(low, high) of Wilson's score interval for a proportion, in [0, 1]; (nan, nan) for n = 0.
+def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Return Wilson's score interval of a proportion.
 
-    `successes` may be fractional: the mean over seeds of an image. Not conservative: coverage is near the level on
-    average, and unlike the normal interval it stays honest at 0 and n. Raises ValueError unless 0 <= successes <= n.
+    Parameters
+    ----------
+    successes
+        May be fractional, as the mean over the seeds of an image is.
+    n
+        Number of trials; may be fractional where it counts means over seeds.
+
+    Returns
+    -------
+    (low, high) in [0, 1]; (nan, nan) for n = 0.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= successes <= n.
+
+    Notes
+    -----
+    The interval is not conservative: its coverage is near `level` on average. Unlike the normal interval it remains valid at 0 and n.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     _check_counts(successes, n)
     if n == 0:
         return math.nan, math.nan
@@ -46,14 +66,24 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     return float(low), float(high)
 
 
-def proportion_difference(
-    successes: float, n: int, other_successes: float, other_n: int, level: float = 0.95
+def proportion_difference_interval(
+    successes: float, n: float, other_successes: float, other_n: float, level: float = 0.95
 ) -> Interval:
-    """(low, high) of Newcombe's interval for the first proportion minus the other, independent samples.
+    """Return Newcombe's interval of the first proportion minus the other one, for independent samples.
 
-    It is put together from the two Wilson intervals, so it agrees with the intervals that the tables show.
-    (nan, nan) where a sample is empty. Raises ValueError unless 0 <= successes <= n for both.
+    Newcombe's method combines the two Wilson intervals, so it agrees with the intervals that the tables show.
+
+    Returns
+    -------
+    (low, high); (nan, nan) where a sample is empty.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= successes <= n for both samples.
     """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     _check_counts(successes, n)
     _check_counts(other_successes, other_n)
     if n == 0 or other_n == 0:
@@ -65,16 +95,20 @@ def proportion_difference(
 
 
 def binomial_pvalue(successes: int, n: int, chance: float = 0.5) -> float:
-    """The two-sided exact p-value of `successes` of `n` under `chance` (Table 3's test); nan for n = 0."""
+    """Return the two-sided exact p-value of `successes` of `n` under `chance` (the test of Table 3); nan for n = 0."""
+    from scipy import stats
+
     _check_counts(successes, n)
     return float(stats.binomtest(successes, n, chance).pvalue) if n else math.nan
 
 
-def holm(pvalues: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Holm's adjusted p-values [test], float64: significant where below the level, family-wise.
+def holm_adjust(pvalues: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Holm's adjusted p-values [test]; a test is significant family-wise where its value is below the level.
 
     nan stays nan and does not count as a test.
     """
+    from statsmodels.stats.multitest import multipletests
+
     adjusted = np.array(pvalues, dtype=np.float64)
     known = ~np.isnan(adjusted)
     if known.any():
@@ -83,89 +117,117 @@ def holm(pvalues: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mean_difference_interval(differences: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high) of paired differences [n]: Student's t interval, in the differences' unit.
+    """Return the mean of paired differences [n] with Student's t interval.
 
-    (mean, nan, nan) for n = 1, three nan for n = 0; equal differences give an interval of no width.
+    Returns
+    -------
+    (mean, low, high) in the unit of the differences; (mean, nan, nan) for n = 1, three nan for n = 0. Equal differences
+    have an interval of width 0.
     """
     values = np.asarray(differences, dtype=np.float64)
     n = values.size
     if n < 2:
         return (float(values[0]) if n else math.nan), math.nan, math.nan
     mean = float(values.mean())
-    # Not stats.t.interval: it answers nan for zero variance, where the interval is known exactly.
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values))
+    # Not scipy.stats.t.interval: it returns nan for zero variance, where the interval is known exactly.
+    half = float(stdtrit(n - 1, (1 + level) / 2) * (values.std(ddof=1) / np.sqrt(n)))
     return mean, mean - half, mean + half
 
 
-def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
-    """The two-sided exact p-value of McNemar's test that two paired outcomes [n] are right equally often; 1 if they never differ.
+def mcnemar_pvalue(first: ArrayLike, second: ArrayLike) -> float:
+    """Return the two-sided exact p-value of McNemar's test on two paired outcomes [n]; 1 where they never differ.
 
-    Raises ValueError for outcomes of different length.
+    The null hypothesis is that both are correct equally often.
+
+    Raises
+    ------
+    ValueError
+        For outcomes of different length.
     """
-    a, b = _paired(first, second)
-    wins, losses = int((a & ~b).sum()), int((~a & b).sum())
-    return binomial_pvalue(wins, wins + losses) if wins + losses else 1.0
-
-
-def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if a.shape != b.shape:
         raise ValueError(f"paired outcomes: found {a.shape} and {b.shape}, expected the same items on both sides.")
-    return a, b
+    wins, losses = int((a & ~b).sum()), int((~a & b).sum())
+    return binomial_pvalue(wins, wins + losses) if wins + losses else 1.0
 
 
 def bootstrap_interval(
     values: ArrayLike, clusters: ArrayLike | None = None, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """(mean, low, high) of values [n], such as paired differences of right and wrong: percentile bootstrap.
+    """Return the mean of values [n] with its percentile bootstrap interval.
 
-    clusters [n] name what is independent, such as the image that several items are about: whole clusters are resampled.
-    The same seed gives the same interval. Three nan for n = 0.
+    Parameters
+    ----------
+    values
+        For example paired differences of correctness.
+    clusters
+        Labels [n] of the independent units, for example the image that several items share: whole clusters are resampled.
+    seed
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    (mean, low, high); three nan for n = 0.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0:
         return math.nan, math.nan, math.nan
     _, index = np.unique(np.arange(values.size) if clusters is None else np.asarray(clusters), return_inverse=True)
     totals = np.stack([np.bincount(index, weights=values), np.bincount(index)], axis=1)  # [cluster, (sum, count)]
-    # Drawing n clusters is drawing how often each distinct (sum, count) occurs: exact, and small for right and wrong.
+    # Drawing n clusters is drawing how often each distinct (sum, count) occurs: exact, and small for binary outcomes.
     distinct, counts = np.unique(totals, axis=0, return_counts=True)
     n = int(counts.sum())
-    drawn = (
-        np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES) @ distinct
-    )  # [resample, (sum, count)]
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    draws = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES)  # [resample, distinct]
+    resampled = draws @ distinct  # [resample, (sum, count)]
+    low, high = np.quantile(resampled[:, 0] / resampled[:, 1], [(1 - level) / 2, (1 + level) / 2])
     return float(values.mean()), float(low), float(high)
 
 
-def clustered_wilson(correct: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """(share, low, high) of right or wrong [n] in clusters [n]: Wilson's interval at the effective sample size (Korn & Graubard 1998).
+def clustered_wilson_interval(
+    correct: ArrayLike, clusters: ArrayLike, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Return the share of correct decisions [n] in clusters [n] with Wilson's interval at the effective sample size.
 
-    The variance between clusters says how many independent decisions n are worth; all right or all wrong, they are taken
-    for as many as there are clusters. Unlike the bootstrap it has a width there. Three nan for n = 0.
+    The variance between clusters determines how many independent decisions n are worth. If all decisions are correct, or none,
+    their worth is the number of clusters. Unlike the bootstrap interval, this one then has a width.
+
+    Returns
+    -------
+    (share, low, high); three nan for n = 0.
+
+    References
+    ----------
+    Korn & Graubard (1998), Survey Methodology 24.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     values = np.asarray(correct, dtype=np.float64)
     if values.size == 0:
         return math.nan, math.nan, math.nan
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
     share, count = float(values.mean()), int(index.max()) + 1
-    worth = float(count)
+    effective_n = float(count)
     if count > 1 and 0 < share < 1:
         totals = np.bincount(index, weights=values - share)
         variance = count / (count - 1) * float(totals @ totals) / values.size**2
-        few = stats.norm.isf((1 - level) / 2) / stats.t.isf((1 - level) / 2, count - 1)
-        # No better than independent decisions: with few clusters the variance is sometimes far too small by chance.
-        worth = min(share * (1 - share) / variance if variance else math.inf, values.size) * few**2
-    low, high = proportion_confint(share * worth, worth, alpha=1 - level, method="wilson")
-    # Rounding leaves a bound of none or all a last bit inside: a bar to it would have a negative length.
+        few_clusters = -ndtri((1 - level) / 2) / -stdtrit(count - 1, (1 - level) / 2)
+        # At most the number of decisions: with few clusters the variance is sometimes far too small by chance.
+        effective_n = min(share * (1 - share) / variance if variance else math.inf, values.size) * few_clusters**2
+    low, high = proportion_confint(share * effective_n, effective_n, alpha=1 - level, method="wilson")
+    # Rounding can put a bound of 0 or 1 one last bit inside the share: an error bar would have a negative length.
     return share, min(float(low), share), max(float(high), share)
 
 
 def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike) -> float:
-    """The two-sided exact p-value that paired differences [n] have mean 0, by swapping the two sides of whole clusters.
+    """Return the two-sided exact p-value that paired differences [n] have mean 0, by swapping the sides of whole clusters.
 
-    What McNemar's test becomes where several items share an image. Differences are of right and wrong or of their means over seeds:
-    the sums over clusters are then multiples of a unit, and the distribution of their signed total follows by convolution.
-    Raises ValueError for differences without such a unit.
+    It generalises McNemar's test to several items per image. The differences are of binary outcomes or of their means over seeds, so
+    that the sums over clusters are multiples of a unit. The distribution of their signed total then follows by convolution.
+
+    Raises
+    ------
+    ValueError
+        For differences without such a unit.
     """
     differences = np.asarray(differences, dtype=np.float64)
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
@@ -176,30 +238,31 @@ def sign_flip_pvalue(differences: ArrayLike, clusters: ArrayLike) -> float:
         raise ValueError(
             f"paired differences: found cluster sums such as {totals[0]}, expected means over at most 500 seeds."
         )
-    chance = np.ones(1)  # [signed total + the largest one]
+    probability = np.ones(1)  # [signed total + the largest one]
     for step in np.abs(steps[steps != 0]):
-        chance = np.pad(chance / 2, (0, 2 * step)) + np.pad(chance / 2, (2 * step, 0))
-    signed = np.arange(len(chance)) - len(chance) // 2
-    return min(float(chance[np.abs(signed) >= abs(steps.sum())].sum()), 1.0)
+        probability = np.pad(probability / 2, (0, 2 * step)) + np.pad(probability / 2, (2 * step, 0))
+    signed = np.arange(len(probability)) - len(probability) // 2
+    return min(float(probability[np.abs(signed) >= abs(steps.sum())].sum()), 1.0)
 
 
-def spread(correct: ArrayLike, subsets: int = 4, seed: int = 0) -> Spread:
-    """How much an accuracy varies, and why (Appendix C), from right or wrong [image, seed].
+def variance_components(correct: ArrayLike, splits: int = 4, seed: int = 0) -> VarianceComponents:
+    """Estimate how much an accuracy varies, and why, from correctness [image, seed] (Appendix C).
 
-    One-way analysis of variance with images as groups: the variance within images is noise; what the image means vary
-    beyond it is sampling. With one seed only `subsets` is known: it splits the images at random into that many parts.
+    One-way analysis of variance with images as groups: the variance within images is due to noise; the variance of the image means
+    beyond it is due to the choice of images. With one seed only `sd_splits` is known: it splits the images at random into
+    that many parts.
     """
     values = np.asarray(correct, dtype=np.float64)
     n, seeds = values.shape
     if n < 2:
-        return Spread(*[math.nan] * 4)
-    noise = sampling = over_seeds = math.nan
+        return VarianceComponents(*[math.nan] * 4)
+    sd_noise = sd_images = sd_seeds = math.nan
     if seeds > 1:
         within = float(values.var(axis=1, ddof=1).mean())
         between = max(float(values.mean(axis=1).var(ddof=1)) - within / seeds, 0.0)
-        noise, sampling = math.sqrt(within / n), math.sqrt(between / n)
-        over_seeds = float(values.mean(axis=0).std(ddof=1))
-    parts = np.array_split(np.random.default_rng(seed).permutation(values[:, 0]), min(subsets, n))
-    # A part of n / k images varies sqrt(k) times as much as the whole.
-    over_subsets = float(np.std([part.mean() for part in parts], ddof=1)) / math.sqrt(len(parts))
-    return Spread(over_seeds, noise, sampling, over_subsets)
+        sd_noise, sd_images = math.sqrt(within / n), math.sqrt(between / n)
+        sd_seeds = float(values.mean(axis=0).std(ddof=1))
+    parts = np.array_split(np.random.default_rng(seed).permutation(values[:, 0]), min(splits, n))
+    # The accuracy of n / k images varies sqrt(k) times as much as that of n images.
+    sd_splits = float(np.std([part.mean() for part in parts], ddof=1)) / math.sqrt(len(parts))
+    return VarianceComponents(sd_seeds, sd_noise, sd_images, sd_splits)

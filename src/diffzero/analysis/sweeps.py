@@ -1,73 +1,139 @@
-"""What other policies and weightings would have cost and given: replays of the same unpruned scores, without a call."""
+"""Replays of other policies and weightings on the same full scores: Figure 2, the cost frontier and the sensitivity grid."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from diffzero.analysis.efficiency import draw_counts
-from diffzero.analysis.statistics import wilson
-from diffzero.pruning.policies import CUTOFFS, POLICIES, Policy, TTest
+from diffzero.analysis.score_array import WeightFn
+from diffzero.analysis.statistics import wilson_interval
+from diffzero.pruning.policies import CUTOFFS, POLICIES, Full, Policy, TTest
 from diffzero.pruning.replay import replay_items
 
-Weight = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-COLUMNS = ("calls_per_class", "accuracy", "low", "high", "n", "undecided")
+CURVE_POINTS = 12  # per curve of Figure 2, evenly spaced on a log axis
+VARIANTS = ("unshared", "shared", "shared + pruning")
+RESULT_COLUMNS = ("calls_per_class", "accuracy", "low", "high", "n", "reached_max_scores")
 MIN_SCORES = (5, 10, 20)
 DECAYS = (0.0, 1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
 
 
-def replayed(items: pd.DataFrame, scores: pd.DataFrame, policy: Policy, weight: Weight) -> tuple[float, ...]:
-    """COLUMNS of one policy under one weighting; calls_per_class is the mean over images."""
+def draw_counts(draws: int) -> list[int]:
+    """Return numbers of draws from 1 to `draws`, about evenly spaced on a log axis."""
+    return sorted({int(round(n)) for n in np.geomspace(1, draws, CURVE_POINTS)})
+
+
+def efficiency_policies(draws: int, pruning: TTest) -> Iterator[tuple[str, Policy]]:
+    """Yield the variant (one of VARIANTS) and the policy of every point of Figure 2."""
+    for n in draw_counts(draws):
+        yield "unshared", Full(max_scores=n)
+        yield "shared", Full(max_scores=n)
+        if n >= pruning.min_scores:
+            yield "shared + pruning", pruning.model_copy(update={"max_scores": n})
+
+
+def efficiency_curves(
+    items: pd.DataFrame, shared: pd.DataFrame, unshared: pd.DataFrame, pruning: TTest, weight: WeightFn
+) -> pd.DataFrame:
+    """Compute the curves of Figure 2: the savings from shared noise and from pruning.
+
+    Parameters
+    ----------
+    items
+        The items of the data set, as the workflow stores them.
+    shared, unshared
+        Full scores of the same images, with one draw per image or one per image and class.
+    pruning
+        The run's t-test; it is stopped after ever more draws.
+
+    Returns
+    -------
+    One row per point. Columns variant (str, one of VARIANTS), calls_per_class, accuracy, low, high (float64, Wilson 95 %) and
+    n (int64, images).
+    """
+    items = select_scored(items, shared)
+    rows = []
+    for variant, policy in efficiency_policies(int(shared["draw"].max()) + 1, pruning):
+        calls, accuracy, low, high, n, _ = replay_result(
+            items, unshared if variant == "unshared" else shared, policy, weight
+        )
+        rows.append((variant, calls, accuracy, low, high, n))
+    return pd.DataFrame(rows, columns=["variant", *RESULT_COLUMNS[:5]])
+
+
+def replay_result(
+    items: pd.DataFrame, scores: pd.DataFrame, policy: Policy, weight: WeightFn
+) -> tuple[float, float, float, float, int, float]:
+    """Replay one policy under one weighting and return the values of RESULT_COLUMNS.
+
+    They are the mean calls per class and image, the accuracy with its Wilson 95 % interval, the number of items, and the share of
+    items with several classes left after max_scores draws.
+    """
     table = replay_items(items, scores, policy, weight)
     calls = float((table["calls"] / items["candidates"].map(len).to_numpy()).mean())
-    right, n = int(table["correct"].sum()), len(table)
-    return calls, right / n, *wilson(right, n), n, float(table["undecided"].mean())
+    correct, n = int(table["correct"].sum()), len(table)
+    low, high = wilson_interval(correct, n)
+    return calls, correct / n, low, high, n, float(table["undecided"].mean())
 
 
-def scored(items: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The items whose images were scored."""
+def select_scored(items: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the items whose images were scored."""
     return items[items["image"].isin(set(scores["image"]))]
 
 
-def frontier(
-    items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, weightings: Mapping[str, Weight]
+def replay_frontier(
+    items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, weightings: Mapping[str, WeightFn]
 ) -> pd.DataFrame:
-    """weighting, family, policy, COLUMNS, efficient: every policy under every weighting, from the same scores.
+    """Replay every policy under every weighting on the same scores.
 
-    efficient: no other point has at least its accuracy for fewer calls. The best of many noisy points looks better
-    than it is, so its interval is to be read as that of one point chosen beforehand.
+    Returns
+    -------
+    One row per weighting and policy. Columns weighting, family, policy (str), RESULT_COLUMNS as in `replay_result`, and efficient
+    (bool): no other point reaches at least this accuracy with fewer calls.
+
+    Notes
+    -----
+    The best of many noisy points looks better than it is. The interval of a point is valid only for a point that was chosen in advance.
     """
-    items = scored(items, scores)
+    items = select_scored(items, scores)
     draws, classes = int(scores["draw"].max()) + 1, int(items["candidates"].map(len).max())
     counts = [n for n in draw_counts(draws) if n >= 2]
     rows = [
-        (name, family, policy.slug, *replayed(items, scores, policy, weight))
+        (name, family, policy.slug, *replay_result(items, scores, policy, weight))
         for name, weight in weightings.items()
         for kind in POLICIES.values()
         for family, policy in kind.frontier(counts, classes, pruning.min_scores)
     ]
-    table = pd.DataFrame(rows, columns=["weighting", "family", "policy", *COLUMNS])
-    order = table.sort_values(["calls_per_class", "accuracy"], ascending=[True, False])["accuracy"]
-    best_before = order.cummax().shift(fill_value=-1.0)
-    return table.assign(efficient=(order > best_before).reindex(table.index))
+    table = pd.DataFrame(rows, columns=["weighting", "family", "policy", *RESULT_COLUMNS])
+    accuracy = table.sort_values(["calls_per_class", "accuracy"], ascending=[True, False])["accuracy"]
+    best_before = accuracy.cummax().shift(fill_value=-1.0)
+    return table.assign(efficient=(accuracy > best_before).reindex(table.index))
 
 
-def sensitivity(
-    items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, decay: float, heuristic: Callable[[float], Weight]
+def replay_sensitivity(
+    items: pd.DataFrame, scores: pd.DataFrame, pruning: TTest, decay: float, heuristic: Callable[[float], WeightFn]
 ) -> pd.DataFrame:
-    """cutoff_pval, min_scores, max_scores, decay, COLUMNS on a grid of the three parameters, and of the decay at the run's own.
+    """Replay the t-test on a grid of its three parameters, and the run's own t-test under several decays of the weighting.
 
-    `heuristic(decay)` is the weighting exp(-decay t). max_scores ends at the draws that were taken.
+    Parameters
+    ----------
+    decay
+        The decay of the heuristic weighting for the grid.
+    heuristic
+        Returns the weighting exp(-decay t) of a decay.
+
+    Returns
+    -------
+    One row per setting. Columns cutoff_pval (float64), min_scores, max_scores (int64), decay (float64) and RESULT_COLUMNS as in
+    `replay_result`. max_scores goes up to the number of draws that were scored.
     """
-    items, draws = scored(items, scores), int(scores["draw"].max()) + 1
-    largest = sorted({max(2, draws // k) for k in (8, 4, 2, 1)})
-    least = sorted({min(n, draws) for n in (*MIN_SCORES, pruning.min_scores)})
+    items, draws = select_scored(items, scores), int(scores["draw"].max()) + 1
+    max_scores = sorted({max(2, draws // k) for k in (8, 4, 2, 1)})
+    min_scores = sorted({min(n, draws) for n in (*MIN_SCORES, pruning.min_scores)})
     grid = [
         (TTest(min_scores=m, max_scores=n, cutoff_pval=p), decay)
         for p in CUTOFFS
-        for m in least
-        for n in largest
+        for m in min_scores
+        for n in max_scores
         if m <= n
     ]
     shortened = {"min_scores": min(pruning.min_scores, draws), "max_scores": min(pruning.max_scores, draws)}
@@ -75,7 +141,8 @@ def sensitivity(
     grid += [(own, other) for other in DECAYS]
     rows = [
         (policy.cutoff_pval, policy.min_scores, policy.max_scores, other)
-        + replayed(items, scores, policy, heuristic(other))
+        + replay_result(items, scores, policy, heuristic(other))
         for policy, other in grid
     ]
-    return pd.DataFrame(rows, columns=["cutoff_pval", "min_scores", "max_scores", "decay", *COLUMNS]).drop_duplicates()
+    columns = ["cutoff_pval", "min_scores", "max_scores", "decay", *RESULT_COLUMNS]
+    return pd.DataFrame(rows, columns=columns).drop_duplicates()

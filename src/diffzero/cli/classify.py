@@ -12,7 +12,8 @@ from diffzero.diffusion.weighting import Heuristic
 from diffzero.models.base import PromptTooLongError
 from diffzero.models.download import locate_checkpoint
 from diffzero.pruning.policies import TTest
-from diffzero.reporting import figures
+from diffzero.reporting.figures.race import draw_race
+from diffzero.reporting.figures.style import save_figure
 from diffzero.scoring.engine import ScoreError
 from diffzero.scoring.oom import BatchTooLargeError
 
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
     result = classify(options.image, prompts, locate_checkpoint(model, root), model, policy, weighting, options.seed)
     means = result.running_means()
     draws = np.arange(1, len(means) + 1)
-    figures.save(figures.race(means, result.prompts, result.eliminated_at(), draws), options.out)
+    save_figure(draw_race(means, result.prompts, result.eliminated_at(), draws), options.out)
     return result
 
 

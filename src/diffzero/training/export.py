@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.analysis.statistics import wilson
+from diffzero.analysis.statistics import wilson_interval
 from diffzero.binding.scenes import HELD_OUT
 from diffzero.training.data import EMPTY_CAPTIONS
 from diffzero.training.recipe import DATA_MIXES, SCENE_SHARDS, SCENES_PER_SHARD, TRAINING_STAGES
@@ -92,7 +92,7 @@ def training_rows(name: str) -> list[str]:
 
 def format_accuracy(right: int, n: int) -> str:
     """Percent with its Wilson 95 % interval."""
-    low, high = wilson(right, n)
+    low, high = wilson_interval(right, n)
     return f"{100 * right / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {n}"
 
 

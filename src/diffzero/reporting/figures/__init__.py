@@ -1,28 +1,140 @@
-"""Every figure from stored scores and predictions. Each function returns a figure; `save` writes it."""
+"""The figures of a run, from stored scores and predictions.
 
-from diffzero.reporting.figures.decisions import breakdown, calls, confusion, controlled, paired, shapes
-from diffzero.reporting.figures.paper import KINDS, VARIANTS, binding, denoised, efficiency, race, samples, save
-from diffzero.reporting.figures.replayed import frontier, reliability, sensitivity, timesteps
-from diffzero.reporting.figures.scenes import scenes
+Every module here draws one kind of figure and has the same interface:
 
-__all__ = [
-    "KINDS",
-    "VARIANTS",
-    "binding",
-    "breakdown",
-    "calls",
-    "confusion",
-    "controlled",
-    "denoised",
-    "efficiency",
-    "frontier",
-    "paired",
-    "race",
-    "reliability",
-    "samples",
-    "save",
-    "scenes",
-    "sensitivity",
-    "shapes",
-    "timesteps",
-]
+- `draw_*(...)` returns a matplotlib figure; accuracies are shares and are drawn in percent.
+- `make_figure(inputs, model, dataset)` draws the figure of a run and returns a `FigureResult`.
+
+`race` has no `make_figure`: it shows a single image (`diffzero classify`), not a run. `FIGURES` registers the kinds in the order of the
+report page. It imports neither matplotlib nor a figure module: the workflow reads the registry to list its outputs.
+All figures of a run are made in one process by `write_figures(inputs, keys)`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from diffzero.reporting.inputs import ReportInputs
+
+
+class FigureKey(NamedTuple):
+    """One figure: its kind, and the model and data set that it shows (empty where it shows all)."""
+
+    kind: str
+    model: str = ""
+    dataset: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Stem of its files in `figures/`."""
+        return "-".join(filter(None, self))
+
+
+@dataclass(frozen=True)
+class FigureResult:
+    """A figure and the tables behind it."""
+
+    figure: "Figure"
+    data: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
+    """CSV files by their stem in `figures/`."""
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """One kind of figure of the registry."""
+
+    kind: str
+    title: str
+    """On the report page."""
+    category: str
+    """In Snakemake's report."""
+    inputs: tuple[str, ...]
+    """What it reads: groups of predictions, full_scores, efficiency (the scores of Figure 2), denoised and samples (pictures), prompts,
+    items or images (files of the data set), `tables/{name}.csv` and `replayed/{name}.csv` (files of the run)."""
+    scope: Literal["model and dataset", "dataset", "run"] = "run"
+    """What one figure shows; the rest of its `FigureKey` is empty."""
+    caption: str = ""
+    """Stem of its caption in `workflow/report`, where it is not the kind."""
+    module: str = ""
+    """Module in this package that draws it, where its name is not the kind."""
+    data: tuple[str, ...] = ()
+    """CSV files that it writes: stems, where {stem} stands for the stem of the figure."""
+
+    def make(self, inputs: "ReportInputs", model: str, dataset: str) -> FigureResult:
+        """Draw the figure of this model and data set."""
+        result: FigureResult = import_module(f"{__name__}.{self.module or self.kind}").make_figure(
+            inputs, model, dataset
+        )
+        return result
+
+
+_ONE = "model and dataset"
+_PREDICTIONS = ("classification", "binding", "lewis")
+FIGURES: dict[str, FigureKind] = {
+    kind.kind: kind
+    for kind in (
+        FigureKind(
+            "efficiency", "Figure 2: efficiency", "Figure 2: efficiency", ("efficiency",), _ONE, data=("{stem}",)
+        ),
+        FigureKind("denoised", "Figure 3: denoised images", "Figure 3: denoised images", ("denoised", "prompts"), _ONE),
+        FigureKind(
+            "reliability",
+            "Figure 5: calibration",
+            "Figure 5: calibration",
+            ("tables/calibration.csv", "replayed/reliability.csv"),
+            _ONE,
+        ),
+        FigureKind("samples", "Figure 6: samples", "Figure 6: samples", ("samples", "prompts"), _ONE),
+        FigureKind("scenes", "The scenes", "Attribute binding", ("images",)),
+        FigureKind("binding", "Table 3 as a figure", "Attribute binding", ("tables/table3.csv",)),
+        FigureKind(
+            "controlled",
+            "Seen and held-out combinations",
+            "Attribute binding",
+            ("binding",),
+            caption="controlled-figure",
+        ),
+        FigureKind(
+            "breakdown",
+            "Errors of attribute binding",
+            "Attribute binding",
+            ("binding", "items", "prompts", "images"),
+            module="binding_errors",
+            data=("{stem}-shapes", "{stem}-larger"),
+        ),
+        FigureKind("timesteps", "Decision by timestep", "Replayed", ("full_scores",), _ONE, data=("{stem}",)),
+        FigureKind("frontier", "Accuracy against cost", "Replayed", ("full_scores",), _ONE, data=("{stem}",)),
+        FigureKind("sensitivity", "Sensitivity", "Replayed", ("full_scores",), _ONE, data=("{stem}",)),
+        FigureKind(
+            "shapes",
+            "Shape or texture, by category",
+            "Decisions",
+            ("classification", "prompts"),
+            "dataset",
+            module="shape_bias",
+            data=("{stem}",),
+        ),
+        FigureKind("confusion", "Confusion matrix", "Decisions", ("classification", "prompts"), _ONE),
+        FigureKind("calls", "Calls per item", "Decisions", _PREDICTIONS),
+        FigureKind("paired", "Paired comparison", "Decisions", ("tables/paired.csv",), caption="paired-figure"),
+    )
+}
+"""Every kind of figure, in the order of the report page."""
+
+
+def write_figures(inputs: "ReportInputs", keys: Iterable[FigureKey]) -> None:
+    """Draw these figures and write them to `figures/` in the folder of the run, as SVG and PNG with the CSV files behind them."""
+    from diffzero.reporting.figures.style import save_figure
+    from diffzero.reporting.table_format import write_csv
+
+    folder = inputs.run_dir / "figures"
+    for key in keys:
+        result = FIGURES[key.kind].make(inputs, key.model, key.dataset)
+        for stem, frame in result.data.items():
+            write_csv(frame, folder / f"{stem}.csv")
+        save_figure(result.figure, folder / key.stem)

@@ -1,6 +1,7 @@
-"""The contact sheet of rendered scenes: what the binding tasks are about, to be looked at before any number."""
+"""The contact sheet of rendered scenes."""
 
 import io
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -8,20 +9,30 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from diffzero.reporting.figures.style import STYLE, frame, new_figure
+from diffzero.reporting.figures import FigureResult
+from diffzero.reporting.figures.style import STYLE, new_figure, set_frame
+from diffzero.reporting.inputs import ReportInputs
 
 COLUMNS = 6
+SCENES = 18
 
 
-def _words(scene: pd.Series, side: str) -> str:
-    return f"{scene[f'{side}_size']} {scene[f'{side}_colour']} {scene[f'{side}_material']} {scene[f'{side}_shape']}"
+def _describe_object(scene: pd.Series, side: str) -> str:
+    """Describe one object, with the share of it that is hidden."""
+    hidden = 1 - scene[f"{side}_visible"]
+    words = " ".join(scene[f"{side}_{field}"] for field in ("size", "colour", "material", "shape"))
+    return words + (f", {hidden:.0%} hidden" if hidden > 0.005 else "")
 
 
 @matplotlib.rc_context(STYLE)
-def scenes(table: pd.DataFrame) -> Figure:
-    """Scenes with what their metadata says of the left and the right object, the share of each that is visible where it is not all.
+def draw_scenes(table: pd.DataFrame) -> Figure:
+    """Draw scenes, each below the metadata of its left and its right object.
 
-    table: image, bytes, held_out, and left_ and right_ shape, colour, size, material, visible; one row a scene.
+    Parameters
+    ----------
+    table
+        One row per scene: columns image, bytes, held_out, and shape, colour, size, material and visible of each object, with the prefix
+        left_ or right_.
     """
     rows = -(-len(table) // COLUMNS)
     figure = new_figure(1.9 * COLUMNS, 2.25 * rows)
@@ -30,13 +41,15 @@ def scenes(table: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     for axes, (_, scene) in zip(grid.flat, table.iterrows(), strict=False):
         axes.imshow(np.asarray(Image.open(io.BytesIO(scene["bytes"]))))
-        frame(axes, "black", 2 if scene["held_out"] else 0)
-        lines = []
-        for side in ("left", "right"):
-            hidden = 1 - scene[f"{side}_visible"]
-            lines.append(_words(scene, side) + (f", {hidden:.0%} hidden" if hidden > 0.005 else ""))
-        axes.set_title("\n".join(lines), fontsize=6.5)
+        set_frame(axes, "black", 2 if scene["held_out"] else 0)
+        axes.set_title("\n".join(_describe_object(scene, side) for side in ("left", "right")), fontsize=6.5)
     figure.supxlabel(
         "Above each: its left and its right object. Framed: a held-out combination of shape and colour.", fontsize=8
     )
     return figure
+
+
+def make_figure(inputs: ReportInputs, model: str = "", dataset: str = "") -> FigureResult:
+    """Draw the first scenes of a run."""
+    images = pd.read_parquet(Path(inputs.datasets[inputs.scenes]["images"]))
+    return FigureResult(draw_scenes(images.head(SCENES)))

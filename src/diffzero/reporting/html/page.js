@@ -1,6 +1,6 @@
 "use strict";
 
-// The number at the start of a cell ("97.5 [87.1, 99.6]", "1,236.8", "+2.1", "< 0.0001"); null for words and for what is missing.
+// Return the number at the start of a cell ("97.5 [87.1, 99.6]", "1,236.8", "+2.1", "< 0.0001"); null for words and missing values.
 function number(text) {
   const found = text.replace(/,/g, "").replace(/−/g, "-").match(/^<?\s*([+-]?\d+(?:\.\d+)?)/);
   return found ? Number(found[1]) : null;
@@ -12,7 +12,7 @@ function compare(first, second) {
   return first.localeCompare(second, "en", { numeric: true });
 }
 
-// Empty and missing cells stay at the end, whichever way the column is sorted.
+// Cells without a value stay at the end in both directions.
 function sort(header) {
   const table = header.closest("table");
   const column = header.cellIndex;
@@ -20,14 +20,14 @@ function sort(header) {
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", down ? "descending" : "ascending");
   const text = (row) => row.cells[column].textContent.trim();
-  const absent = (row) => ["", "–"].includes(text(row));
+  const absent = (row) => ["", "–", "n/a"].includes(text(row));
   const rows = [...table.tBodies[0].rows].sort(
     (a, b) => absent(a) - absent(b) || (down ? -1 : 1) * compare(text(a), text(b)),
   );
   table.tBodies[0].append(...rows);
 }
 
-// A word counts for a whole table when its heading has it: Table 3 has its models there.
+// A word in the header of a table matches all its rows: the models of Table 3 are in its header.
 function filter(words) {
   const has = (text) => words.every((word) => text.toLowerCase().includes(word));
   let rows = 0;

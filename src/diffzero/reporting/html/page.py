@@ -1,123 +1,155 @@
-"""The page itself: layouts, figures and captions, put into one HTML file with everything inside."""
+"""The report page: layouts, figures and captions in one self-contained HTML file."""
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
+from diffzero.reporting.figures import FIGURES
 from diffzero.reporting.table_format import Layout
+from diffzero.reporting.tables import TABLES
 from diffzero.utils.io import read_json
 
-HERE = Path(__file__).parent
-TABLE_ORDER = (
-    "table1", "table2", "table3", "controlled", "table3-lewis", "table4", "transfer", "combined", "variants", "spread", "calibration",
-    "paired", "cost",
-)  # fmt: skip
-FIGURE_ORDER = (
-    "efficiency", "denoised", "reliability", "samples", "scenes", "binding", "controlled", "breakdown", "timesteps", "frontier",
-    "sensitivity", "shapes", "confusion", "calls", "paired",
-)  # fmt: skip
-TITLES = {
-    "efficiency": "Figure 2: efficiency",
-    "denoised": "Figure 3: denoised images",
-    "reliability": "Figure 5: calibration",
-    "samples": "Figure 6: samples",
-    "scenes": "The scenes",
-    "binding": "Table 3 as a picture",
-    "controlled": "Seen and held-out combinations",
-    "breakdown": "How binding fails",
-    "timesteps": "Where in t the decision is made",
-    "frontier": "Accuracy against cost",
-    "sensitivity": "Sensitivity",
-    "shapes": "Shape or texture, by category",
-    "confusion": "Confusion matrix",
-    "calls": "Calls per item",
-    "paired": "Paired comparison",
-}
+TEMPLATE_DIR = Path(__file__).parent
 MIME = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
 _CODE, _BOLD = re.compile(r"`+([^`]+)`+"), re.compile(r"\*\*(.+?)\*\*")
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What the page shows."""
+class RunFacts(TypedDict):
+    """What the page says about the run."""
 
-    facts: Mapping[str, object]  # of Publication.facts
-    missing: Sequence[str]  # notes of Publication.absent_everything
-    tables: Sequence[Path]  # all formats
-    figures: Sequence[Path]  # SVG
-    captions: Sequence[Path]  # one .rst a kind of table or figure
+    run: str
+    seeds: list[int]
+    subset_seed: int
+    images: int | None
+    policy: str
+    weighting: str
+    command: str  # runs it again
+    folder: str
+    datasets: list[str]
+    models: list[str]
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """The contents of the page."""
+
+    facts: RunFacts
+    missing: Sequence[str]
+    """Notes on results that do not exist yet."""
+    tables: Sequence[Path]
+    """Every format of every table."""
+    figures: Sequence[Path]
+    """SVG files."""
+    captions: Sequence[Path]
+    """One .rst file per table and per kind of figure."""
     provenance: Sequence[Layout]
 
 
-def marked(text: str) -> Markup:
-    """Text as HTML: escaped, `x` as code, **x** as bold."""
+class TableEntry(TypedDict):
+    """One table as the template shows it."""
+
+    stem: str
+    layouts: list[dict[str, Any]]
+    links: list[dict[str, str]]
+    caption: str
+
+
+class FigureEntry(TypedDict):
+    """One figure as the template shows it."""
+
+    stem: str
+    title: str
+    caption: str
+    about: str  # words that the filter finds
+    width: int
+    height: int
+    url: str
+
+
+def to_markup(text: str) -> Markup:
+    """Return text as HTML: escaped, `x` as code, **x** as bold."""
     safe = _CODE.sub(r"<code>\1</code>", str(escape(text)))
     return Markup(_BOLD.sub(r"<strong>\1</strong>", safe))
 
 
-def data_url(data: bytes, mime: str) -> str:
-    """The data as a link that needs no file."""
+def to_data_url(data: bytes, mime: str) -> str:
+    """Return the data as a URL that needs no file."""
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _kind(stem: str, order: Sequence[str]) -> str:
-    return next((kind for kind in order if stem == kind or stem.startswith(f"{kind}-")), stem)
+def _rank(name: str, order: Iterable[str]) -> int:
+    """Return the position in the order; names that are not in it come last."""
+    names = list(order)
+    return names.index(name) if name in names else len(names)
 
 
-def _tables(paths: Sequence[Path], captions: Mapping[str, str]) -> list[dict]:
+def _list_tables(paths: Sequence[Path], captions: Mapping[str, str]) -> list[TableEntry]:
     by_stem: dict[str, dict[str, Path]] = {}
     for path in paths:
         by_stem.setdefault(path.stem, {})[path.suffix[1:]] = path
-    found = []
-    for stem in sorted(
-        by_stem, key=lambda stem: (TABLE_ORDER.index(stem) if stem in TABLE_ORDER else len(TABLE_ORDER), stem)
-    ):
+    entries: list[TableEntry] = []
+    for stem in sorted(by_stem, key=lambda stem: (_rank(stem, TABLES), stem)):
         files = by_stem[stem]
-        links = [{"name": f"{stem}.{kind}", "url": data_url(files[kind].read_bytes(), MIME[kind])} for kind in MIME]
-        found.append(
+        links = [{"name": f"{stem}.{kind}", "url": to_data_url(files[kind].read_bytes(), MIME[kind])} for kind in MIME]
+        entries.append(
             {"stem": stem, "layouts": read_json(files["json"]), "links": links, "caption": captions.get(stem, "")}
         )
-    return found
+    return entries
 
 
-def _pixels(svg: str) -> tuple[int, int]:
-    """Width and height of an SVG in CSS pixels, from the points that matplotlib writes."""
+def _read_size(svg: str) -> tuple[int, int]:
+    """Return width and height of an SVG in CSS pixels, from the points that matplotlib writes."""
     sizes = [re.search(rf'<svg[^>]*? {name}="([\d.]+)pt"', svg) for name in ("width", "height")]
-    return tuple(round(float(size[1]) * 96 / 72) for size in sizes)
+    width, height = (round(float(size[1]) * 96 / 72) if size else 0 for size in sizes)
+    return width, height
 
 
-def _figures(paths: Sequence[Path], captions: Mapping[str, str], everything: str) -> list[dict]:
-    """What each figure shows; a figure of no single model and data set is about `everything`, for the filter."""
-    found = []
-    for path in paths:
-        kind = _kind(path.stem, FIGURE_ORDER)
-        about = path.stem.removeprefix(kind).lstrip("-")
-        width, height = _pixels(path.read_text(encoding="utf-8"))
-        entry = {"stem": path.stem, "kind": kind, "width": width, "height": height, "about": about or everything}
-        entry["title"] = f"{TITLES.get(kind, kind)}{f': {about}' if about else ''}"
-        entry["caption"] = captions.get(f"{kind}-figure", captions.get(kind, ""))
-        found.append(entry | {"url": data_url(path.read_bytes(), "image/svg+xml")})
-    order = {kind: place for place, kind in enumerate(FIGURE_ORDER)}
-    return sorted(found, key=lambda figure: (order.get(figure["kind"], len(order)), figure["stem"]))
+def _describe_figure(path: Path, captions: Mapping[str, str], run_words: str) -> FigureEntry:
+    """Describe one figure; a figure of no single model and data set is found by the words of the whole run."""
+    stem = path.stem
+    kind = next((kind for kind in FIGURES if stem == kind or stem.startswith(f"{kind}-")), "")
+    subject = stem.removeprefix(kind).lstrip("-") if kind else ""
+    title, caption = (FIGURES[kind].title, FIGURES[kind].caption or kind) if kind else (stem, stem)
+    width, height = _read_size(path.read_text(encoding="utf-8"))
+    return {
+        "stem": stem,
+        "title": f"{title}: {subject}" if subject else title,
+        "caption": captions.get(caption, ""),
+        "about": subject or run_words,
+        "width": width,
+        "height": height,
+        "url": to_data_url(path.read_bytes(), "image/svg+xml"),
+    }
 
 
-def page(contents: Contents) -> str:
-    """The report as HTML that opens without a network: styles, script, tables and figures are inside."""
+def _list_figures(paths: Sequence[Path], captions: Mapping[str, str], run_words: str) -> list[FigureEntry]:
+    def rank(path: Path) -> tuple[int, str]:
+        kind = next((kind for kind in FIGURES if path.stem == kind or path.stem.startswith(f"{kind}-")), path.stem)
+        return _rank(kind, FIGURES), path.stem
+
+    return [_describe_figure(path, captions, run_words) for path in sorted(paths, key=rank)]
+
+
+def render_page(contents: ReportContents) -> str:
+    """Render the report as HTML that opens without a network: it contains styles, script, tables and figures."""
     facts = contents.facts
     captions = {path.stem: " ".join(path.read_text(encoding="utf-8").split()) for path in contents.captions}
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["marked"] = marked
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE_DIR), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["marked"] = to_markup
     return environment.get_template("page.html").render(
         facts=facts,
         missing=contents.missing,
-        tables=_tables(contents.tables, captions),
-        figures=_figures(contents.figures, captions, " ".join([*facts["models"], *facts["datasets"]])),
+        tables=_list_tables(contents.tables, captions),
+        figures=_list_figures(contents.figures, captions, " ".join([*facts["models"], *facts["datasets"]])),
         provenance=contents.provenance,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        style=Markup((TEMPLATE_DIR / "page.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATE_DIR / "page.js").read_text(encoding="utf-8")),
     )

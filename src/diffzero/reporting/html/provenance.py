@@ -1,58 +1,68 @@
-"""Where the numbers come from: settings, weights, data and versions, as grids for the report page."""
+"""Provenance of the numbers: settings, weights, data sets and versions, as tables for the report page."""
 
 import hashlib
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
 
+from diffzero.reporting.html.page import RunFacts
 from diffzero.reporting.table_format import Layout
 from diffzero.utils.io import read_json
 
-# What can change a number or a picture.
+# Packages whose version can change a number or a figure.
 PACKAGES = (
     "torch", "diffusers", "transformers", "open_clip_torch", "numpy", "scipy", "statsmodels", "pandas", "pyarrow", "pillow",
     "matplotlib", "mitsuba", "scikit-learn", "snakemake",
 )  # fmt: skip
 
 
-def _versions() -> list[list[str]]:
+def _list_versions() -> list[list[str]]:
     rows = [["Python", platform.python_version()], ["platform", platform.platform()]]
     for name in PACKAGES:
         try:
             rows.append([name, version(name)])
-        except PackageNotFoundError:  # a job's own environment holds what the job needs
+        except PackageNotFoundError:  # the environment of this job contains only what the job needs
             rows.append([name, "not in the report's environment"])
     return rows
 
 
-def _data_digest(path: Path) -> tuple[int, str]:
-    """Images of a data set, and one SHA-256 over their own digests in order."""
+def _hash_images(path: Path) -> tuple[int, str]:
+    """Return the number of images of a data set, and one SHA-256 over the digests of the images in order."""
     digests = pd.read_parquet(path, columns=["digest"])["digest"]
     return len(digests), hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def provenance(facts: Mapping[str, object], weights: Iterable[Path], images: Iterable[Path]) -> list[Layout]:
-    """Settings and commands, models, data sets, versions. `facts`: what Publication.facts says; files as the workflow wrote them."""
+def list_provenance(facts: RunFacts, weights: Iterable[Path], images: Iterable[Path]) -> list[Layout]:
+    """List settings and commands, models, data sets and versions.
+
+    Parameters
+    ----------
+    weights
+        The records of the models' checkpoints.
+    images
+        The image tables of the data sets.
+    """
     seeds = ", ".join(map(str, facts["seeds"]))
     command, folder = facts["command"], facts["folder"]
     settings = [
-        ["Run", str(facts["run"])], ["Seeds of the draws", seeds], ["Seed of the selection", str(facts["subset_seed"])],
-        ["Images a data set, at most", str(facts["images"])], ["Policy", str(facts["policy"])], ["Weighting", str(facts["weighting"])],
-        ["Everything anew", f"`{command}`"], ["Tables, figures, this page, of what is there", f"`{command} tables figures report`"],
-        ["Scores behind every number", f"{folder}/scores"],
+        ["Run", facts["run"]], ["Noise seeds", seeds], ["Subset seed", str(facts["subset_seed"])],
+        ["Maximum number of images per data set", str(facts["images"])], ["Policy", facts["policy"]],
+        ["Weighting", facts["weighting"]], ["Repeat the whole run", f"`{command}`"],
+        ["Tables, figures and this page from existing results", f"`{command} tables figures report`"],
+        ["Scores behind all numbers", f"{folder}/scores"],
         ["Snakemake's own report of the run", f"`{command} --report snakemake-report.html`"],
     ]  # fmt: skip
     models = []
     for path in weights:
         entry = read_json(path)
         models.append([path.stem, entry["family"], entry["digest"], entry["folder"]])
-    data = [[path.parent.name, *map(str, _data_digest(path))] for path in images]
+    data = [[path.parent.name, *map(str, _hash_images(path))] for path in images]
     return [
-        Layout("Settings and commands", ["What", "Value"], settings),
+        Layout("Settings and commands", ["Setting", "Value"], settings),
         Layout("Models", ["Model", "Adapter", "SHA-256 of the checkpoint", "Folder"], models),
         Layout("Data sets", ["Data set", "Images", "SHA-256 over the images"], data),
-        Layout("Versions", ["Package", "Version"], _versions()),
+        Layout("Versions", ["Package", "Version"], _list_versions()),
     ]

@@ -1,82 +1,112 @@
-"""What every table is made of: one row a cell, with its interval, n and calls, missing cells included.
+"""Shared steps of all tables: one row per cell with its interval, n and calls, including cells without results.
 
-Seeds redraw the noise, not the images. So an item's seeds are averaged first, n counts items, and the interval is that of as many
-decisions as they are worth: pooled, the same image would be several independent ones; as one decision each, seeds would narrow nothing.
+Seeds redraw the noise, not the images. The seeds of an item are therefore averaged first, n counts items, and the interval is that of the
+effective number of decisions. Pooled seeds would count one image several times; averaged seeds alone would ignore what they add.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from diffzero.analysis.statistics import clustered_wilson, proportion_difference, wilson
+from diffzero.analysis.statistics import (
+    clustered_wilson_interval,
+    proportion_difference_interval,
+    wilson_interval,
+)
 
-PAPER_EXAMPLES = 4096  # test images a data set in the paper
-SPENT = ("calls", "seconds", "gpu_hours")
+PAPER_IMAGES = 4096  # test images per data set in the paper
+COST_SUMS = ("calls", "seconds", "gpu_hours")
 INTERVAL_NOTE = "Accuracy in % with its Wilson 95 % interval in brackets; n is the number of"
+DIFFERENCE_NOTE = (
+    "Differs from paper: yes where the 95 % interval of the difference to the paper's accuracy does not contain 0."
+)
+NO_FULL_SCORES_NOTE = "This run has no full scores: add a model and a data set to `full_scoring`."
+TestSizes = Mapping[str, int | None]
+"""Number of images in the whole test set by data set; None where it is unknown."""
 
 
-def require(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
-    """Nothing; raises ValueError where the frame lacks a column."""
+def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Raise ValueError where the frame lacks a column."""
     absent = [name for name in columns if name not in frame]
     if absent:
         raise ValueError(
-            f"{what}: found columns {list(frame.columns)}, expected also {absent}; write the files again with this "
-            "version (delete them, then repeat the command)."
+            f"{what}: found columns {list(frame.columns)}, expected also {absent}; delete the files and run the same "
+            "command again to write them with this version."
         )
 
 
-def share_of(group: pd.DataFrame) -> tuple[float, float, float, int]:
-    """accuracy, low, high, n of one cell's predictions: Wilson 95 %, with several seeds at the effective number of decisions."""
+def accuracy_interval(group: pd.DataFrame) -> tuple[float, float, float, int]:
+    """Return (accuracy, low, high, n) of the predictions of one cell.
+
+    The interval is Wilson's (95 %); with several seeds it is at the effective number of decisions.
+    """
     share = group.groupby("item")["correct"].mean()
     if len(share) == len(group):
-        return float(share.mean()), *wilson(float(share.sum()), len(share)), len(share)
-    return float(share.mean()), *clustered_wilson(group["correct"], group["item"])[1:], len(share)
+        return float(share.mean()), *wilson_interval(float(share.sum()), len(share)), len(share)
+    return float(share.mean()), *clustered_wilson_interval(group["correct"], group["item"])[1:], len(share)
 
 
-def summaries(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """accuracy, low, high, n, calls (mean), undecided (share) for each value of the keys, in order of appearance."""
-    require(predictions, [*keys, "item", "correct", "calls", "undecided"], "predictions")
+def summarise_cells(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Summarise predictions for each combination of the keys, in order of appearance.
+
+    Returns
+    -------
+    The keys, accuracy, low, high (float64, Wilson 95 %), n (int64, items), calls (float64, mean per item; nan for a baseline) and
+    reached_max_scores (float64, share of items with several classes left after max_scores draws).
+
+    Raises
+    ------
+    ValueError
+        Where a column is absent, or an item occurs twice for one seed.
+    """
+    require_columns(predictions, [*keys, "item", "correct", "calls", "undecided"], "predictions")
     identity = [*keys, "item", *(["seed"] if "seed" in predictions else [])]
-    twice = predictions.loc[predictions.duplicated(identity), identity]
-    if len(twice):
+    repeated = predictions.loc[predictions.duplicated(identity), identity]
+    if len(repeated):
         raise ValueError(
-            f"predictions: found {twice.iloc[0].to_dict()} more than once ({len(twice)} rows too many), expected each "
-            "item once a seed; read each predictions file once."
+            f"predictions: found {repeated.iloc[0].to_dict()} more than once ({len(repeated)} rows too many), expected each "
+            "item once per seed; read each predictions file once."
         )
     rows = [
-        (*key, *share_of(group), group["calls"].mean(), group["undecided"].mean())
+        (*key, *accuracy_interval(group), group["calls"].mean(), group["undecided"].mean())
         for key, group in predictions.groupby(keys, sort=False)
     ]
-    return pd.DataFrame(rows, columns=[*keys, "accuracy", "low", "high", "n", "calls", "undecided"])
+    return pd.DataFrame(rows, columns=[*keys, "accuracy", "low", "high", "n", "calls", "reached_max_scores"])
 
 
-def with_missing(cells: pd.DataFrame, levels: dict[str, Sequence[str]]) -> pd.DataFrame:
-    """The cells in the order of the levels' product; a cell that nobody ran has n = 0 and nan elsewhere."""
+def fill_missing_cells(cells: pd.DataFrame, levels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the cells in the order of the product of the levels; a cell without results has n = 0 and nan elsewhere."""
     grid = pd.MultiIndex.from_product(list(levels.values()), names=list(levels)).to_frame(index=False)
     return grid.merge(cells, how="left", on=list(levels)).fillna({"n": 0}).astype({"n": "int64"})
 
 
-def paper_examples(dataset: str, sizes: Mapping[str, int | None] | None) -> int:
-    """Test images behind the paper's accuracy: PAPER_EXAMPLES, or the whole test set where `sizes` knows it to be smaller."""
-    return min(PAPER_EXAMPLES, (sizes or {}).get(dataset) or PAPER_EXAMPLES)
+def count_paper_images(dataset: str, test_sizes: TestSizes | None) -> int:
+    """Return the number of images behind the paper's accuracy: PAPER_IMAGES, or the whole test set where that is smaller."""
+    return min(PAPER_IMAGES, (test_sizes or {}).get(dataset) or PAPER_IMAGES)
 
 
-def agrees(accuracy: float, n: int, paper: float, examples: int = PAPER_EXAMPLES) -> object:
-    """Whether the 95 % interval of the difference to the paper, with that many examples, holds 0; NA where either is missing."""
+def differs_from_paper(accuracy: float, n: int, paper: float, paper_n: int = PAPER_IMAGES) -> object:
+    """Return whether the 95 % interval of the difference to the paper's accuracy excludes 0; NA where either is missing."""
     if not n or np.isnan(paper):
         return pd.NA
-    low, high = proportion_difference(accuracy * n, n, paper * examples, examples)
-    return low <= 0 <= high
+    low, high = proportion_difference_interval(accuracy * n, n, paper * paper_n, paper_n)
+    return not low <= 0 <= high
 
 
-def expected(columns: list[str], wanted: pd.DataFrame | None, there: pd.DataFrame) -> pd.DataFrame:
-    """The distinct values of the columns, those that the run asks for first, then what else is there."""
-    parts = [part[columns] for part in (wanted, there) if part is not None]
+def list_requested(columns: list[str], requested: pd.DataFrame | None, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the distinct values of the columns: those that the run requests first, then others that have predictions."""
+    parts = [part[columns] for part in (requested, predictions) if part is not None]
     return pd.concat(parts, ignore_index=True).drop_duplicates().reset_index(drop=True)
 
 
-def costs_of(costs: pd.DataFrame) -> pd.DataFrame:
-    """model, dataset, calls, seconds, gpu_hours: sums over shards; a sum of nothing is nan, not 0."""
-    require(costs, ["model", "dataset", *SPENT], "costs")
-    return costs.groupby(["model", "dataset"], as_index=False)[list(SPENT)].sum(min_count=1)
+def sum_costs(costs: pd.DataFrame) -> pd.DataFrame:
+    """Sum the costs over shards: columns model, dataset and COST_SUMS (float64); the sum of unknown values is nan, not 0."""
+    require_columns(costs, ["model", "dataset", *COST_SUMS], "costs")
+    return costs.groupby(["model", "dataset"], as_index=False)[list(COST_SUMS)].sum(min_count=1)
+
+
+def summarise_correct(correct: NDArray[np.bool_]) -> tuple[float, float, float, int]:
+    """Return (accuracy, low, high, n) of images [image], with Wilson's 95 % interval."""
+    return float(correct.mean()), *wilson_interval(int(correct.sum()), len(correct)), len(correct)

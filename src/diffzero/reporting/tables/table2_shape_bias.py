@@ -1,169 +1,199 @@
-"""Table 2: shape accuracy on cue-conflict images, shape bias beside it, both by category, and decisions for model-vs-human."""
+"""Table 2: shape accuracy and shape bias on cue-conflict images, in total and by category."""
 
 from collections.abc import Collection, Sequence
-from pathlib import PurePosixPath
 
 import pandas as pd
 
-from diffzero.analysis.statistics import wilson
-from diffzero.reporting.table_format import MISSING, Layout, agreement, missing_note, number, percent, with_interval
-from diffzero.reporting.tables.base import INTERVAL_NOTE, agrees, expected, share_of, summaries
+from diffzero.analysis.statistics import wilson_interval
+from diffzero.reporting.inputs import ReportInputs
+from diffzero.reporting.table_format import (
+    MISSING,
+    NOT_APPLICABLE,
+    Layout,
+    TableResult,
+    format_difference_flag,
+    format_interval,
+    format_number,
+    format_percent,
+    missing_note,
+)
+from diffzero.reporting.tables.base import (
+    DIFFERENCE_NOTE,
+    INTERVAL_NOTE,
+    accuracy_interval,
+    differs_from_paper,
+    list_requested,
+    summarise_cells,
+)
+from diffzero.reporting.tables.notes import top5_notes
 
 CUES = ("shape_label", "texture_label")
-PAPER_IMAGES = 1280
+PAPER_CUE_IMAGES = 1280
+BIAS_COLUMNS = ("conflict_accuracy", "conflict_n", "shape_bias", "bias_low", "bias_high", "bias_n")
 COLUMNS = (
-    "model", "dataset", "shape_accuracy", "low", "high", "n", "conflict_accuracy", "conflict_n", "shape_bias", "bias_low",
-    "bias_high", "bias_n", "calls_per_image", "paper", "agrees",
+    "model", "dataset", "shape_accuracy", "low", "high", "n", *BIAS_COLUMNS, "calls_per_image", "paper", "differs_from_paper",
+)  # fmt: skip
+CATEGORY_COLUMNS = (
+    "model", "category", "accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n",
+)  # fmt: skip
+HEADER = (
+    "Model", "Data set", "Shape accuracy (%)", "n", "Of conflicts alone (%)", "Conflicts", "Shape bias (%)", "n of bias",
+    "Calls per image", "Paper (%)", "Differs from paper",
 )  # fmt: skip
 
 
-EXPORTED = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
+def _shape_bias(group: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Return shape / (shape + texture) decisions where the cues differ, its Wilson interval, and shape + texture.
 
-
-def _bias(group: pd.DataFrame) -> tuple[float, float, float, float]:
-    """shape / (shape + texture) decisions among images whose cues differ, its Wilson interval, and shape + texture.
-
-    With several seeds decisions are counted as shares of an image, so that n counts images.
+    With several seeds, decisions are counted as shares of an image, so that n counts images.
     """
     conflict = group[group["shape_label"] != group["texture_label"]]
     weight = 1 / conflict.groupby("item")["item"].transform("size")
     shape = float(weight[conflict["prediction"] == conflict["shape_label"]].sum())
     both = shape + float(weight[conflict["prediction"] == conflict["texture_label"]].sum())
-    low, high = wilson(shape, both) if both else (float("nan"), float("nan"))
+    low, high = wilson_interval(shape, both) if both else (float("nan"), float("nan"))
     return (shape / both if both else float("nan")), low, high, both
 
 
-def _conflict(group: pd.DataFrame) -> tuple[float, int]:
-    """Share of the images whose cues differ that are predicted as their shape's class, and how many there are."""
+def _conflict_accuracy(group: pd.DataFrame) -> tuple[float, int]:
+    """Return the share of images with different cues that are predicted as their shape's class, and their number."""
     images = group[group["shape_label"] != group["texture_label"]].groupby("item")["correct"].mean()
     return float(images.mean()), len(images)
 
 
-def with_cues(predictions: pd.DataFrame, wanted: pd.DataFrame, named: Collection[str] = ()) -> pd.DataFrame:
-    """The wanted results on data sets of which some prediction has CUES; and on those that are `named`."""
-    has = _having_cues(predictions)
-    return wanted[wanted["dataset"].isin({*has["dataset"], *named})]
+def select_cue_datasets(
+    predictions: pd.DataFrame, requested: pd.DataFrame, cue_datasets: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the requested results on `cue_datasets` and on data sets for which some prediction has CUES."""
+    with_cues = _select_with_cues(predictions)
+    return requested[requested["dataset"].isin({*with_cues["dataset"], *cue_datasets})]
 
 
-def _having_cues(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The predictions with CUES; correct: the class of the shape was predicted."""
-    has = predictions.reindex(columns=[*predictions.columns, *(cue for cue in CUES if cue not in predictions)])
-    has = has.dropna(subset=list(CUES))
-    return has.assign(correct=has["prediction"] == has["shape_label"]) if len(has) else has
+def _select_with_cues(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions with CUES; correct means that the class of the shape was predicted."""
+    absent = [cue for cue in CUES if cue not in predictions]
+    selected = predictions.reindex(columns=[*predictions.columns, *absent]).dropna(subset=list(CUES))
+    return selected.assign(correct=selected["prediction"] == selected["shape_label"]) if len(selected) else selected
 
 
-def table2(predictions: pd.DataFrame, paper: pd.DataFrame, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
-    """COLUMNS, one row a (data set, model) whose predictions have CUES; then n = 0 for what is wanted but not there.
+def build_table2(predictions: pd.DataFrame, paper: pd.DataFrame, requested: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Build Table 2 from the predictions that have CUES.
 
-    shape_accuracy: share of all images predicted as their shape's class (Wilson 95 %), conflict_accuracy: of those whose cues
-    differ; shape_bias: shape decisions among shape or texture decisions. They are different numbers. paper: model,
-    shape_accuracy in percent.
-    wanted: model, dataset of every result on a data set with such images. A model of the paper that was not run is not listed.
+    Parameters
+    ----------
+    predictions
+        Columns of predictions.parquet, model and dataset; shape_label and texture_label where images have both.
+    paper
+        Columns model and shape_accuracy (in percent).
+    requested
+        Columns model and dataset of every result on a data set with CUES.
+
+    Returns
+    -------
+    One row per (data set, model), requested ones first. Columns:
+
+    - model, dataset (str).
+    - shape_accuracy, low, high (float64): share of all images predicted as their shape's class, with Wilson's 95 % interval.
+    - n (int64): images; 0 without results.
+    - conflict_accuracy (float64), conflict_n (int64): the same of the images whose cues differ, and their number.
+    - shape_bias, bias_low, bias_high, bias_n (float64): shape decisions among decisions for shape or texture, where the cues
+      differ; Wilson's 95 % interval; the number of such decisions.
+    - calls_per_image (float64): nan for a baseline.
+    - paper (float64), differs_from_paper (boolean): as in Table 1.
     """
     keys = ["model", "dataset"]
-    has = _having_cues(predictions)
-    cells = summaries(has, keys).rename(columns={"accuracy": "shape_accuracy", "calls": "calls_per_image"})
-    bias = [(*key, *_conflict(group), *_bias(group)) for key, group in has.groupby(keys, sort=False)]
-    names = ["conflict_accuracy", "conflict_n", "shape_bias", "bias_low", "bias_high", "bias_n"]
-    cells = cells.merge(pd.DataFrame(bias, columns=[*keys, *names]), on=keys)
-    cells = expected(keys, wanted, has).merge(cells, how="left", on=keys)
+    selected = _select_with_cues(predictions)
+    cells = summarise_cells(selected, keys).rename(columns={"accuracy": "shape_accuracy", "calls": "calls_per_image"})
+    bias = [
+        (*key, *_conflict_accuracy(group), *_shape_bias(group)) for key, group in selected.groupby(keys, sort=False)
+    ]
+    cells = cells.merge(pd.DataFrame(bias, columns=[*keys, *BIAS_COLUMNS]), on=keys)
+    cells = list_requested(keys, requested, selected).merge(cells, how="left", on=keys)
     cells = cells.fillna({"n": 0, "conflict_n": 0}).astype({"n": "int64", "conflict_n": "int64"})
-    reported = paper.set_index("model")["shape_accuracy"] / 100
-    cells["paper"] = cells["model"].map(reported)
-    agree = [
-        agrees(a, n, p, PAPER_IMAGES) for a, n, p in cells[["shape_accuracy", "n", "paper"]].itertuples(index=False)
-    ]
-    return cells.assign(agrees=pd.array(agree, dtype="boolean"))[list(COLUMNS)]
+    cells["paper"] = cells["model"].map(paper.set_index("model")["shape_accuracy"] / 100)
+    values = cells[["shape_accuracy", "n", "paper"]].itertuples(index=False)
+    differs = [differs_from_paper(*cell, PAPER_CUE_IMAGES) for cell in values]
+    return cells.assign(differs_from_paper=pd.array(differs, dtype="boolean"))[list(COLUMNS)]
 
 
-def layout2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ()) -> Layout:
-    """What `table2` returned, to be read, and the paper's other models below."""
-    header = [
-        "Model",
-        "Data set",
-        "Shape accuracy (%)",
-        "n",
-        "Of conflicts alone (%)",
-        "Conflicts",
-        "Shape bias (%)",
-        "n of bias",
-        "Calls per image",
-        "Paper (%)",
-        "Agrees",
+def _format_row(cell: pd.Series) -> list[str]:
+    return [
+        cell["model"],
+        cell["dataset"],
+        format_interval(cell["shape_accuracy"], cell["low"], cell["high"], cell["n"]),
+        str(cell["n"]),
+        format_percent(cell["conflict_accuracy"]),
+        str(cell["conflict_n"]),
+        format_interval(cell["shape_bias"], cell["bias_low"], cell["bias_high"], cell["bias_n"] > 0),
+        format_number(cell["bias_n"], 0),
+        format_number(cell["calls_per_image"], 1),
+        format_percent(cell["paper"]),
+        format_difference_flag(cell["differs_from_paper"]),
     ]
-    rows = []
-    for _, cell in table.iterrows():
-        bias = with_interval(cell["shape_bias"], cell["bias_low"], cell["bias_high"], cell["bias_n"] > 0)
-        rows.append([
-            cell["model"], cell["dataset"], with_interval(cell["shape_accuracy"], cell["low"], cell["high"], cell["n"]),
-            str(cell["n"]), percent(cell["conflict_accuracy"]), str(cell["conflict_n"]),
-            bias, number(cell["bias_n"], 0), number(cell["calls_per_image"], 1), percent(cell["paper"]), agreement(cell["agrees"]),
-        ])  # fmt: skip
-    for _, other in paper[~paper["model"].isin(table["model"])].iterrows():
-        remark = f" (reported; {other['note']})" if isinstance(other["note"], str) else " (reported)"
-        rows.append(
-            [
-                f"{other['model']}{remark}",
-                "cue-conflict",
-                MISSING,
-                "0",
-                MISSING,
-                "0",
-                MISSING,
-                "",
-                "",
-                f"{other['shape_accuracy']:.1f}",
-                "",
-            ]
-        )
-    note = (
+
+
+def _reported_row(row: pd.Series) -> list[str]:
+    """Return the row of a model that only the paper has."""
+    remark = f" (reported; {row['note']})" if isinstance(row["note"], str) else " (reported)"
+    name = [f"{row['model']}{remark}", "cue-conflict"]
+    values = [MISSING, "0", MISSING, "0", MISSING, NOT_APPLICABLE, NOT_APPLICABLE]
+    return [*name, *values, f"{row['shape_accuracy']:.1f}", NOT_APPLICABLE]
+
+
+def format_table2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
+    """Format the result of `build_table2`, with the paper's other models below."""
+    rows = [_format_row(cell) for _, cell in table.iterrows()]
+    rows += [_reported_row(row) for _, row in paper[~paper["model"].isin(table["model"])].iterrows()]
+    own = [
         f"{INTERVAL_NOTE} images. Shape accuracy: share of all images predicted as the class of their shape, the paper's number. "
         "Conflicts: images whose shape and texture differ. "
-        "Shape bias: shape decisions among decisions for shape or texture, where the two differ; not the same thing."
-    )
+        f"Shape bias: share of shape decisions among the decisions for shape or texture, on conflicts. {DIFFERENCE_NOTE}"
+    ]
+    if not len(table):
+        own.append(
+            "No data set of this run has both a shape and a texture label; add cue-conflict images to `datasets`."
+        )
     absent = [f"{c['model']} on {c['dataset']}" for _, c in table[table["n"] == 0].iterrows()]
-    none = ["No data set of this run has both a shape and a texture label; add cue-conflict images to `datasets`."]
-    return Layout(
-        "Table 2: shape or texture", header, rows, [note, *([] if len(table) else none), *missing_note(absent), *notes]
-    )
+    return [Layout("Table 2: shape or texture", HEADER, rows, [*own, *missing_note(absent), *notes])]
 
 
-def by_category(predictions: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """One row a (model, category of the shape), the last `all`: accuracy, low, high, n of all images; then among the conflicts shape,
-    texture and other decisions (images, seeds averaged), bias, bias_low, bias_high, bias_n.
+def shape_bias_by_category(predictions: pd.DataFrame, classnames: Sequence[str]) -> pd.DataFrame:
+    """Compute shape accuracy and shape bias by category of the shape.
 
-    predictions: those of one data set, with CUES. names: its class names.
+    Parameters
+    ----------
+    predictions
+        Those on one data set, with CUES.
+    classnames
+        Class names of the data set by label.
+
+    Returns
+    -------
+    One row per model and category; the last category of a model is `all`. Columns:
+
+    - model, category (str).
+    - accuracy, low, high (float64), n (int64): of all images of the category, as in Table 2.
+    - shape, texture, other (float64): decisions on its conflicts, in images; the seeds of an image are averaged.
+    - bias, bias_low, bias_high, bias_n (float64): as in Table 2.
     """
-    has, rows = _having_cues(predictions), []
-    for model, mine in has.groupby("model", sort=False):
-        parts = [
-            (names[label], mine[mine["shape_label"] == label])
-            for label in sorted(mine["shape_label"].unique().astype(int))
-        ]
-        for category, group in [*parts, ("all", mine)]:
-            bias, bias_low, bias_high, both = _bias(group)
-            accuracy, conflicts = _conflict(group)
+    selected, rows = _select_with_cues(predictions), []
+    for model, group in selected.groupby("model", sort=False):
+        labels = sorted(group["shape_label"].unique().astype(int))
+        parts = [(classnames[label], group[group["shape_label"] == label]) for label in labels]
+        for category, part in [*parts, ("all", group)]:
+            bias, bias_low, bias_high, both = _shape_bias(part)
+            accuracy, conflicts = _conflict_accuracy(part)
             shape = accuracy * conflicts if conflicts else 0.0
             counts = (shape, both - shape, conflicts - both)
-            rows.append((model, category, *share_of(group), *counts, bias, bias_low, bias_high, both))
-    columns = ["accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n"]
-    return pd.DataFrame(rows, columns=["model", "category", *columns])
+            rows.append((model, category, *accuracy_interval(part), *counts, bias, bias_low, bias_high, both))
+    return pd.DataFrame(rows, columns=list(CATEGORY_COLUMNS))
 
 
-def model_vs_human(predictions: pd.DataFrame, names: Sequence[str], session: int) -> pd.DataFrame:
-    """EXPORTED, one row an image, as the toolbox model-vs-human (Geirhos et al. 2021) reads the decisions of a subject.
-
-    predictions: of one model on one data set under one seed, with the columns model, label and prediction. rt is NaN: a model has no
-    reaction time; condition is 0: cue-conflict images have one.
-    """
-    rows = {
-        "subj": predictions["model"],
-        "session": session,
-        "trial": range(1, len(predictions) + 1),
-        "rt": "NaN",
-        "object_response": [names[k] for k in predictions["prediction"]],
-        "category": [names[k] for k in predictions["label"]],
-        "condition": 0,
-        "imagename": [PurePosixPath(image).name for image in predictions["image"]],
-    }
-    return pd.DataFrame(rows, columns=list(EXPORTED))
+def make_table(inputs: ReportInputs) -> TableResult:
+    """Build and format Table 2 of a run."""
+    predictions, paper = inputs.load_predictions("classification"), inputs.load_reported("table2")
+    requested = inputs.list_requested("classification")
+    table = build_table2(predictions, paper, select_cue_datasets(predictions, requested, inputs.cue_datasets))
+    shown = predictions[predictions["dataset"].isin(table["dataset"])]
+    notes = [*top5_notes(shown), *inputs.missing_notes("classification")] if len(table) else []
+    return TableResult(table, format_table2(table, paper, notes))
