@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from diffzero.config import Clip, ConfigError, Hub, json_schema, load_dataset, load_model, load_run, markdown
+from diffzero.config import Clip, ConfigError, json_schema, load_dataset, load_model, load_run, markdown
+from diffzero.data.sources.parquet import Hub
 from diffzero.diffusion.weighting import WEIGHTINGS
 from diffzero.pruning.policies import POLICIES
 from diffzero.workflow.experiment import Experiment
@@ -61,7 +62,7 @@ def test_imagenet_uses_the_template_of_the_paper():
 
 def test_food101_follows_the_label_order_of_its_first_source():
     food = load_dataset("food101", ROOT)
-    assert isinstance(food.places[0], Hub) and food.places[0].repo == "ethz/food101"
+    assert isinstance(food.all_sources[0], Hub) and food.all_sources[0].repo == "ethz/food101"
     assert food.classnames[16:18] == ["cheesecake", "cheese plate"]
 
 
@@ -257,7 +258,7 @@ def test_legal_stages_are_accepted():
         ("a {}.", "{name} {}", "no other braces"),
         ("classnames", "prompt_template: 1\nclassnames", "'prompt_template' is 1, expected 0 to 0"),
         ("classnames", "seen_by_models: [n]\nclassnames", "line 5: unknown model 'n'"),
-        ("kind: digits", "kind: parket", "'source.kind': found 'parket', expected digits or parquet or folder or hub"),
+        ("kind: digits", "kind: parket", "'source.kind': found 'parket', expected archive or digits or folder or hub"),
         ("kind: digits", "kind: folder", "line 2: key 'path' is missing in 'source'"),
         ("kind: digits", "path: x", "line 2: key 'kind' is missing in 'source'"),
         (
@@ -290,7 +291,7 @@ def test_legal_stages_are_accepted():
             "found 1 different 'source_classnames', expected one for each of the 2",
         ),
         ("classnames", "paper_prompt_template: 3\nclassnames", "'paper_prompt_template' is 3, expected 0 to 0"),
-        ("classnames", "cue_pattern: '(x'\nclassnames", "which is no regular expression"),
+        ("classnames", "cue_pattern: '(x'\nclassnames", "which is not a regular expression"),
         (
             "classnames",
             "cue_pattern: '(?P<shape>x)'\nclassnames",

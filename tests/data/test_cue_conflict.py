@@ -28,7 +28,7 @@ PAPER = pd.DataFrame({"model": ["m"], "shape_accuracy": [72.5], "note": [math.na
 def sample(**changes: object) -> Dataset:
     """The shipped data set on the sixteen images that the tests carry."""
     dataset = load_dataset("cue_conflict", ROOT)
-    folder = dataset.places[0].model_copy(update={"path": str(SAMPLE)})
+    folder = dataset.all_sources[0].model_copy(update={"path": str(SAMPLE)})
     return dataset.model_copy(update={"sources": [], "source": folder, "test_size": None, **changes})
 
 

@@ -16,10 +16,11 @@ from PIL import Image
 from scipy.io import savemat
 
 from data_server import DataServer
-from diffzero.config import Archive, Dataset, Download, load_dataset
+from diffzero.config import Dataset, load_dataset
 from diffzero.data.decode import decode_image
 from diffzero.data.selection import load_test_images
-from diffzero.data.sources.formats import _idx_array, encode_pnm
+from diffzero.data.sources.archive import Archive, Download
+from diffzero.data.sources.formats import encode_pnm, read_idx
 from diffzero.data.transforms import encode_png
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def cache(tmp_path, monkeypatch):
 def load(server: DataServer, name: str, *files: bytes, count: int = 100) -> pd.DataFrame:
     """The images of a shipped data set from its authors' archive, whose files are these instead."""
     dataset = load_dataset(name, ROOT)
-    archive = next(source for source in dataset.places if isinstance(source, Archive))
+    archive = next(source for source in dataset.all_sources if isinstance(source, Archive))
     downloads = []
     for file, data in zip(archive.files, files, strict=True):
         path = f"{name}/{hashlib.sha256(data).hexdigest()[:8]}/{file.url.rsplit('/', 1)[1]}"
@@ -217,7 +218,11 @@ def test_an_archive_of_class_folders_names_its_images_as_the_folder_does(server,
         data = tar({**members, "cue-conflict/README": b"no image"})
     found = load(server, "cue_conflict", data)
     from_folder = dataset.model_copy(
-        update={"sources": [], "source": dataset.places[0].model_copy(update={"path": str(sample)}), "test_size": None}
+        update={
+            "sources": [],
+            "source": dataset.all_sources[0].model_copy(update={"path": str(sample)}),
+            "test_size": None,
+        }
     )
     expected = load_test_images(from_folder, 100, 0, ROOT)
     pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
@@ -227,7 +232,7 @@ def test_wrong_bytes_are_not_used(server):
     dataset = load_dataset("cue_conflict", ROOT)
     server.plain["wrong.tar.gz"] = tar({"bear/bear1-cat1.png": encode_png(np.zeros((4, 4), np.uint8))})
     files = [Download(url=f"{server.url}/wrong.tar.gz", digest=f"sha256:{'0' * 64}")]
-    source = dataset.places[1].model_copy(update={"files": files})
+    source = dataset.all_sources[1].model_copy(update={"files": files})
     with pytest.raises((OSError, ValueError), match="wrong.tar.gz.*0000000000"):
         load_test_images(Dataset.model_copy(dataset, update={"sources": [], "source": source}), 5, 0, ROOT)
 
@@ -246,6 +251,6 @@ def test_a_small_gzip_file_is_unpacked_no_further_than_its_header_says(tmp_path)
             file.write(bytes(1 << 20))
     tracemalloc.start()
     with pytest.raises(ValueError, match=r"bomb.gz: found magic number 0x803, sizes \[1, 4, 4\] and 17 or more bytes"):
-        _idx_array(tmp_path / "bomb.gz", 3)
+        read_idx(tmp_path / "bomb.gz", 3)
     assert tracemalloc.get_traced_memory()[1] < 1 << 22
     tracemalloc.stop()

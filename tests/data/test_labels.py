@@ -19,8 +19,8 @@ def dataset(names: list[str], keys: list[str] | None = None) -> Dataset:
 
 def order(ours: Dataset, theirs: list[str]) -> list[str]:
     """Our name of each of the source's labels."""
-    classes = LabelMap(ours, theirs)
-    return [ours.classnames[classes(k)] for k in range(len(theirs))]
+    label_map = LabelMap(ours, theirs)
+    return [ours.classnames[label_map.to_label(k)] for k in range(len(theirs))]
 
 
 def test_names_are_matched_whatever_their_case_and_punctuation():
@@ -33,22 +33,22 @@ def test_names_are_matched_whatever_their_case_and_punctuation():
 def test_names_that_differ_in_punctuation_alone_are_kept_apart():
     ours = dataset(["C", "C++", "+", "-"])
     assert order(ours, ["-", "C++", "C", "+"]) == ["-", "C++", "C", "+"]
-    assert [LabelMap(ours)(name) for name in ("C++", "+", "C", "-")] == [1, 2, 0, 3]
-    with pytest.raises(ValueError, match="found label c, expected a class name or key"):
-        LabelMap(ours)("c")
+    assert [LabelMap(ours).to_label(name) for name in ("C++", "+", "C", "-")] == [1, 2, 0, 3]
+    with pytest.raises(ValueError, match="found label c, expected a class name"):
+        LabelMap(ours).to_label("c")
 
 
 def test_keys_come_before_names():
     ours = dataset(["cat", "dog", "owl", "emu"], keys=["dog", "cat", "n3", "n4"])
     assert order(ours, ["dog", "cat", "n3", "n4"]) == ["cat", "dog", "owl", "emu"]
-    assert LabelMap(ours)("dog") == 0 and LabelMap(ours)("owl") == 2
+    assert LabelMap(ours).to_label("dog") == 0 and LabelMap(ours).to_label("owl") == 2
 
 
 def test_a_source_may_have_fewer_classes_and_labels_beyond_them_are_refused():
     ours = dataset(["background", "bear", "cat"])
     assert order(ours, ["bear", "cat"]) == ["bear", "cat"]
     with pytest.raises(ValueError, match=r"found label 2, expected 0\.\.1"):
-        LabelMap(ours, ["bear", "cat"])(2)
+        LabelMap(ours, ["bear", "cat"]).to_label(2)
 
 
 def test_a_misspelt_name_is_taken_where_it_stands_and_nowhere_else():
@@ -60,11 +60,11 @@ def test_a_misspelt_name_is_taken_where_it_stands_and_nowhere_else():
 
 def test_another_language_is_taken_in_order_and_said_so(caplog):
     assert order(dataset(["cat", "dog"]), ["Katze", "Hund"]) == ["cat", "dog"]
-    assert "the source calls its classes Katze, ...: none is known, so they are taken in order" in caplog.text
+    assert "the source calls its classes Katze, ...: no name is known, so they are taken in order" in caplog.text
     with pytest.raises(ValueError, match="found 3 class names in the source, expected 2"):
         LabelMap(dataset(["cat", "dog"]), ["Katze", "Hund", "Maus"])
 
 
 def test_equal_names_answer_with_the_lowest_label():
-    assert LabelMap(dataset(["owl", "missile", "missile"]))("missile") == 1
+    assert LabelMap(dataset(["owl", "missile", "missile"])).to_label("missile") == 1
     assert order(dataset(["owl", "missile", "missile"]), ["owl", "Missile", "missile"]) == ["owl", "missile", "missile"]

@@ -118,7 +118,7 @@ def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, wh
 def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
     with pytest.raises(FileNotFoundError, match="elsewhere: found no sub-folder 'cat'"):
         load_test_images(dataset(kind="folder", path="elsewhere"), 5, 0, folder)
-    with pytest.raises(FileNotFoundError, match="elsewhere.parquet: not there"):
+    with pytest.raises(FileNotFoundError, match="elsewhere.parquet: not found"):
         load_test_images(dataset(**{**PARQUET, "path": "elsewhere.parquet"}), 5, 0, parquet)
     for key in ("image", "label"):
         with pytest.raises(ValueError, match=r"found columns \['photo', 'class'\], expected 'nothing'"):
@@ -137,7 +137,7 @@ def test_sub_folders_match_as_class_names_do_and_others_are_told(folder, caplog)
         zip(before["label"], before["bytes"], strict=True)
     )
     assert len(found) == len(before) == 9
-    assert "sub-folders __MACOSX, unicorn bear the name of no class" in caplog.text
+    assert "ignoring sub-folders __MACOSX, unicorn: they match no class name" in caplog.text
 
 
 def test_a_folder_of_parquet_files_with_labels_in_words(tmp_path):

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from diffzero.config import Archive, Hub, Webdataset, load_dataset
+from diffzero.config import load_dataset
+from diffzero.data.sources.archive import Archive
+from diffzero.data.sources.parquet import Hub
+from diffzero.data.sources.webdataset import Webdataset
 
 ROOT = Path(__file__).parents[2]
 PAPER = [
@@ -61,7 +64,7 @@ def test_names_stand_in_the_order_of_the_labels(name):
 
 def test_svhns_other_prompts_are_of_the_same_images():
     words, digits = load_dataset("svhn", ROOT), load_dataset("svhn_digits", ROOT)
-    assert digits.places == words.places and digits.test_size == words.test_size
+    assert digits.all_sources == words.all_sources and digits.test_size == words.test_size
     assert digits.classnames == words.source_classnames and digits.paper_prompt_template is None
     assert digits.prompt_templates == ['a street sign of the number: "{}".', 'a photo of the number: "{}".']
 
@@ -82,12 +85,12 @@ def test_pets_are_in_the_order_of_their_class_ids_not_cats_first():
 @pytest.mark.parametrize("name", [*PAPER, "cue_conflict"])
 def test_every_source_of_the_network_is_pinned(name):
     dataset = load_dataset(name, ROOT)
-    assert dataset.licence and any(isinstance(source, Hub | Webdataset | Archive) for source in dataset.places)
-    for source in dataset.places:
+    assert dataset.licence and any(isinstance(source, Hub | Webdataset | Archive) for source in dataset.all_sources)
+    for source in dataset.all_sources:
         if isinstance(source, Archive) and name != "cue_conflict":  # whose release has no published digest
             assert all(file.digest for file in source.files)
 
 
 def test_no_repository_of_tar_shards_is_read_as_parquet():
     for name in PAPER:
-        assert not [s for s in load_dataset(name, ROOT).places if isinstance(s, Hub) and "wds_" in s.repo]
+        assert not [s for s in load_dataset(name, ROOT).all_sources if isinstance(s, Hub) and "wds_" in s.repo]

@@ -19,8 +19,10 @@ import pytest
 from PIL import Image
 
 from data_server import DataServer
-from diffzero.config import Dataset, Hub, Webdataset, load_dataset
+from diffzero.config import Dataset, load_dataset
 from diffzero.data.decode import decode_image
+from diffzero.data.sources.parquet import Hub
+from diffzero.data.sources.webdataset import Webdataset
 from diffzero.utils.io import sha256_of, write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +112,7 @@ def only(name: str, kind: type) -> dict:
     """A shipped data set with its sources of one kind alone; here, a few images are the whole test set."""
     dataset = load_dataset(name, ROOT)
     return dataset.model_copy(
-        update={"source": None, "sources": [s for s in dataset.places if isinstance(s, kind)], "test_size": None}
+        update={"source": None, "sources": [s for s in dataset.all_sources if isinstance(s, kind)], "test_size": None}
     ).model_dump(mode="json")
 
 
@@ -120,7 +122,7 @@ def whole(name: str, **changes: object) -> dict:
 
 
 def repository(name: str, kind: type) -> str:
-    return next(source.repo for source in load_dataset(name, ROOT).places if isinstance(source, kind))
+    return next(source.repo for source in load_dataset(name, ROOT).all_sources if isinstance(source, kind))
 
 
 def serve(server: DataServer) -> dict[str, dict]:
@@ -186,7 +188,7 @@ def serve(server: DataServer) -> dict[str, dict]:
     asked["caltech101"] = whole("caltech101")
 
     camelyon = load_dataset("camelyon", ROOT)
-    repositories[camelyon.places[1].repo] = shards(camelyon.classnames, [(0, 0), (1, 1)])
+    repositories[camelyon.all_sources[1].repo] = shards(camelyon.classnames, [(0, 0), (1, 1)])
     asked["camelyon"] = whole("camelyon", test_size=1)  # the first source answers 404
     asked["part"] = whole("camelyon", test_size=3)
 
@@ -271,7 +273,7 @@ def test_cifar100_takes_fine_labels_and_survives_the_misspelt_crab(loaded):
 
 def test_svhn_takes_the_cropped_digits_of_the_test_split(loaded):
     assert by_class(table(loaded, "svhn"), load_dataset("svhn", ROOT)) == {"zero": 0, "nine": 9}
-    assert "in cropped_digits, full_numbers, expected one folder. Write `config`" in (loaded / "mixed.txt").read_text()
+    assert "in cropped_digits, full_numbers, expected one folder. Write `subset`" in (loaded / "mixed.txt").read_text()
 
 
 def test_imagenets_equal_names_keep_their_own_labels(loaded):
@@ -281,9 +283,9 @@ def test_imagenets_equal_names_keep_their_own_labels(loaded):
 def test_the_next_source_is_tried_and_the_log_says_why(loaded):
     dataset = load_dataset("camelyon", ROOT)
     found = table(loaded, "camelyon")
-    assert set(found["source"]) == {f"{dataset.places[1].repo} at {dataset.places[1].revision[:12]}, test"}
+    assert set(found["source"]) == {f"{dataset.all_sources[1].repo} at {dataset.all_sources[1].revision[:12]}, test"}
     log = (loaded / "log.txt").read_text()
-    assert f"source 1. {dataset.places[0].repo}" in log and f"Next: {dataset.places[1].repo}" in log
+    assert f"source 1. {dataset.all_sources[0].repo}" in log and f"Next: {dataset.all_sources[1].repo}" in log
     assert "its test set is documented to have 1" in log
 
 
@@ -300,7 +302,7 @@ def test_a_source_with_a_class_that_is_none_of_ours_is_not_taken(loaded):
 def test_when_every_source_fails_each_reason_is_told(loaded):
     message = (loaded / "nothing.txt").read_text()
     assert message.startswith("SourceError: ") and "none of its 2 sources" in message and "kind: folder" in message
-    assert all(source.repo in message for source in load_dataset("cars", ROOT).places)
+    assert all(source.repo in message for source in load_dataset("cars", ROOT).all_sources)
 
 
 def test_a_wrong_digest_a_missing_shard_and_a_label_beyond_the_names_are_named(loaded):

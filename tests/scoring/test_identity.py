@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from checkpoints import record_checkpoint
 from diffzero import models
 from diffzero.data.prompts import class_prompts, classification_items
-from diffzero.data.sources import digits
+from diffzero.data.sources.digits import load_digit_table
 from diffzero.data.transforms import crop_images
 from diffzero.diffusion.weighting import Heuristic, Simple
 from diffzero.models.checkpoint import CheckpointError
@@ -29,7 +29,7 @@ CALLS = 2 * 3 * 6  # images x classes x draws
 def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     """Two digits, three classes, six draws each, already scored once."""
     torch.set_num_threads(1)
-    table, pixels = digits.load().head(2), crop_images(digits.load().head(2), 32)
+    table, pixels = load_digit_table().head(2), crop_images(load_digit_table().head(2), 32)
     prompts = class_prompts("the number {}.", ["0", "1", "2"])
     write_parquet(table, tmp_path / "images.parquet")
     write_parquet(classification_items(table, prompts), tmp_path / "items.parquet")

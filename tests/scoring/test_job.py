@@ -16,7 +16,7 @@ import pytest
 from checkpoints import record_checkpoint
 from diffzero import models
 from diffzero.data.prompts import class_prompts, classification_items
-from diffzero.data.sources import digits
+from diffzero.data.sources.digits import load_digit_table
 from diffzero.data.transforms import crop_images
 from diffzero.scoring.inputs import dump_text
 from diffzero.scoring.problem import shard_slice
@@ -127,7 +127,7 @@ class Jobs:
 def inputs(tmp_path_factory, tiny_sd) -> Path:
     """A folder with the input files of all jobs."""
     base = tmp_path_factory.mktemp("inputs")
-    table = digits.load().head(IMAGES)
+    table = load_digit_table().head(IMAGES)
     prompts = class_prompts("the number {}.", [str(k) for k in range(CLASSES)])
     pixels, family = crop_images(table, 32), models.adapter_class(tiny_sd)
     write_parquet(table, base / "images.parquet")

@@ -18,7 +18,7 @@ from transformers import CLIPTokenizer, T5Tokenizer
 from diffzero.binding.render import render_scenes
 from diffzero.binding.scenes import SEEN_PAIRS, sample_scene
 from diffzero.binding.tasks import TASKS, make_example
-from diffzero.data.sources import digits
+from diffzero.data.sources.digits import load_digit_table
 from diffzero.training import data as mini_data
 from diffzero.training import nets as mini
 from diffzero.training import trainers
@@ -209,7 +209,7 @@ def domain(caption: str) -> str:
 
 def test_test_digits_are_never_trained_on(training_set):
     trained = training_set.pixels[training_set.domains["digits"]]
-    table = digits.load()
+    table = load_digit_table()
     assert len(trained) + len(table) == len(load_digits().target) == 1797
     seen = {picture.tobytes() for picture in trained}
     tested = [mini_data.transforms.crop_image(data, "digit", 32).tobytes() for data in table["bytes"]]

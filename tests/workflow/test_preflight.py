@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -18,6 +17,7 @@ from timm.models import save_for_hf
 from diffzero.config import load_run
 from diffzero.download.errors import OfflineError, RemoteFileNotFoundError, TransientDownloadError
 from diffzero.download.hub import HubRepo
+from diffzero.download.probe import Availability, RemoteProbe
 from diffzero.download.url import download_url
 from diffzero.workflow import preflight
 from diffzero.workflow.experiment import Experiment
@@ -123,36 +123,29 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(root, monkeypatch):
     assert all(need.state == MISSING for need in found.values())
     text = to_text(list(found.values()), "x")
     assert (
-        "Missing: open, gated, clip, pets\n  1. http://127.0.0.1:9 cannot be reached, and it is not in the cache"
+        "Missing: open, gated, clip, pets\n  1. cannot reach http://127.0.0.1:9, and the files are not in the cache"
         in text
     )
 
 
 def test_files_by_their_addresses(fake_hub, monkeypatch):
     fake_hub.plain |= {"a.zip": b"12345", "b.zip": b"678"}
-    a, b = (SimpleNamespace(url=f"{fake_hub.url}/plain/{name}.zip", digest=None) for name in "ab")
-    gone = SimpleNamespace(url=f"{fake_hub.url}/plain/gone.zip", digest=None)
-    assert preflight.of_files([a, b], preflight.Outside()) == (DOWNLOAD, 8)
-    download_url(a.url, "a.zip", None)
-    assert preflight.of_files([a, b], preflight.Outside()) == (DOWNLOAD, 3) and preflight.of_files(
-        [a], preflight.Outside()
-    ) == (
-        THERE,
-        5,
-    )
+    a, b, gone = ((f"{fake_hub.url}/plain/{name}", name, None) for name in ("a.zip", "b.zip", "gone.zip"))
+    assert RemoteProbe().check_urls([a, b]) == Availability(is_local=False, size=8)
+    download_url(*a)
+    assert RemoteProbe().check_urls([a, b]) == Availability(is_local=False, size=3)
+    assert RemoteProbe().check_urls([a]) == Availability(is_local=True, size=5)
     with pytest.raises(RemoteFileNotFoundError, match="plain/gone.zip: HTTP 404"):
-        preflight.of_files([gone], preflight.Outside())
-    outside = preflight.Outside()
+        RemoteProbe().check_urls([gone])
+    probe = RemoteProbe()
     for port in (9, 10, 9):
-        with pytest.raises(
-            TransientDownloadError, match=f"http://127.0.0.1:{port} cannot be reached, and it is not in the cache"
-        ):
-            outside.size(f"http://127.0.0.1:{port}/x")
-    assert outside.unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
-    assert outside.size(a.url) == 5  # others are still asked
+        with pytest.raises(TransientDownloadError, match=f"cannot reach http://127.0.0.1:{port}"):
+            probe.check_urls([(f"http://127.0.0.1:{port}/x", "x", None)])
+    assert probe._unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
+    assert probe.check_urls([b]) == Availability(is_local=False, size=3)  # other servers are still asked
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(OfflineError, match="b.zip: not in the cache"):
-        preflight.of_files([a, b], outside)
+        probe.check_urls([a, b])
 
 
 def test_the_source_is_the_one_that_the_loader_takes_and_no_later_one_is_asked(root, fake_hub):

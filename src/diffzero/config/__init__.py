@@ -1,7 +1,6 @@
 """The configuration: typed, closed, frozen. `python -m diffzero.config` rewrites its schema and its documentation."""
 
 from diffzero.config.base import ConfigError
-from diffzero.config.datasets import Archive, Dataset, Digits, Download, Folder, Hub, Parquet, Source, Webdataset
 from diffzero.config.documentation import json_schema, markdown
 from diffzero.config.loading import load_block, load_dataset, load_model, load_run
 from diffzero.config.models import Baseline, Clip, Diffusion, Mirror, Model, Supervised
@@ -16,9 +15,9 @@ from diffzero.config.run import (
     Lewis,
     Run,
 )
+from diffzero.data.dataset import Dataset
 
 __all__ = [
-    "Archive",
     "Baseline",
     "AttributeBinding",
     "Clip",
@@ -26,23 +25,16 @@ __all__ = [
     "Dataset",
     "Figure3Denoised",
     "Diffusion",
-    "Digits",
-    "Download",
     "Figure2Efficiency",
-    "Folder",
-    "Hub",
     "Lewis",
     "Mirror",
     "Model",
-    "Parquet",
     "CostEstimate",
     "Run",
     "Figure6Samples",
-    "Source",
     "Supervised",
     "FullScoring",
     "Ablation",
-    "Webdataset",
     "json_schema",
     "load_block",
     "load_dataset",

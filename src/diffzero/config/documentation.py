@@ -5,7 +5,10 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from diffzero.config import datasets, models, run
+from diffzero.config import models, run
+from diffzero.data.dataset import Dataset
+from diffzero.data.sources import SOURCES
+from diffzero.data.sources.archive import Download
 from diffzero.diffusion.weighting import WEIGHTINGS
 from diffzero.pruning.policies import POLICIES, Stage
 from diffzero.utils.frozen_model import FrozenModel
@@ -15,10 +18,7 @@ _RUN = (
     *(run.Figure2Efficiency, run.FullScoring, run.Ablation, run.Figure3Denoised, run.Figure6Samples, run.CostEstimate),
 )
 _MODEL = (models.Diffusion, models.Mirror, models.Clip, models.Supervised)
-_DATASET = (
-    *(datasets.Dataset, datasets.Digits, datasets.Parquet, datasets.Folder),
-    *(datasets.Hub, datasets.Webdataset, datasets.Archive, datasets.Download),
-)
+_DATASET = (Dataset, *SOURCES.values(), Download)
 _CHAPTERS: tuple[tuple[str, tuple[type[FrozenModel], ...]], ...] = (
     ("A run: config/config.yaml, config/demo.yaml", _RUN),
     ("A model: config/models/NAME.yaml", _MODEL),

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from diffzero.config.base import IN_WORDS, ConfigError, did_you_mean, nearest_first
-from diffzero.config.datasets import Dataset
+from diffzero.config.base import ConfigError, did_you_mean, nearest_first
 from diffzero.config.models import Baseline, Clip, Diffusion, Model, Supervised
 from diffzero.config.run import Run
+from diffzero.data.dataset import Dataset
+from diffzero.utils.fields import PATTERN_MEANINGS
 
 T = TypeVar("T")
 DOCS = "docs/configuration.md"
@@ -228,7 +229,7 @@ def _found_and_expected(mistake: Any, context: dict[str, Any]) -> str:
             legal = re.findall("'([^']*)'", context.get("expected") or context["expected_tags"])
             return f"found {shown}, expected {' or '.join(legal)}.{did_you_mean(found, legal)}"
         case "string_pattern_mismatch":
-            return f"found {shown}, expected {IN_WORDS[context['pattern']]}."
+            return f"found {shown}, expected {PATTERN_MEANINGS[context['pattern']]}."
         case "string_type" if found is not None:
             return f"found {shown}, expected text. Put it in quotes."
         case "model_type" | "model_attributes_type":

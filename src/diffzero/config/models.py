@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffzero.config.base import Commit, Count, Repository, Text
+from diffzero.utils.fields import Commit, Count, Repository, Text
 from diffzero.utils.frozen_model import FrozenModel
 
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffzero.config.base import DEVICE, RUN_NAME, Count, Seed, Text
 from diffzero.diffusion.weighting import AnyWeighting, Heuristic
 from diffzero.pruning.policies import AnyPolicy, TTest
+from diffzero.utils.fields import DEVICE, RUN_NAME, Count, Seed, Text
 from diffzero.utils.frozen_model import FrozenModel
 
 # Learned weights and calibration fit one half of the unpruned images and judge the other.

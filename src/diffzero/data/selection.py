@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from diffzero.config import Dataset
+from diffzero.data.dataset import Dataset
 from diffzero.data.decode import decode_image
-from diffzero.data.sources import load_images
+from diffzero.data.loading import load_images
 
 log = logging.getLogger(__name__)
 CUES = ["shape_label", "texture_label"]
@@ -62,8 +62,8 @@ def load_test_images(dataset: Dataset, count: int, seed: int, root: Path, strati
     chosen = load_images(
         dataset, root, lambda table: select_images(add_cue_labels(table, dataset), count, seed, stratified)
     )
-    for row in chosen.itertuples():
-        decode_image(row.bytes, row.image)
+    for name, data in zip(chosen["image"], chosen["bytes"], strict=True):
+        decode_image(data, name)
     return chosen.assign(digest=[hashlib.sha256(data).hexdigest() for data in chosen["bytes"]])
 
 

@@ -1,4 +1,7 @@
-"""Members of tar and zip archives, read in memory and bounded: nothing is ever written where an archive says."""
+"""Read members of tar and zip archives into memory, within limits. Nothing is written to a place that an archive names.
+
+The standard library's `tarfile.data_filter` checks names and links of tar archives, but neither those of zip archives nor sizes.
+"""
 
 import bz2
 import gzip
@@ -10,129 +13,142 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-EXTENDED = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
+COMPRESSIONS: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+EXTENDED_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 )
 MAX_HEADER_BYTES = 1 << 20
-RATIO, SMALL = 100, 1 << 24  # pictures hardly compress; small archives may hold much more than they weigh
-BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,
+# Images hardly compress, so an archive may unpack to 100 times its size; a small archive may hold much more than that.
+MAX_RATIO, SMALL_BYTES = 100, 1 << 24
+READ_ERRORS = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, OSError, NotImplementedError, RuntimeError),
 )
+ADVICE = (
+    "Delete the file to have it downloaded again; if you downloaded it by hand, get it from the data set's own page."
+)
+IsWanted = Callable[[str], bool]
+Members = Iterator[tuple[str, Callable[[], bytes]]]
 
 
 class ArchiveError(ValueError):
-    """An archive that is broken, or holds what an honest one does not."""
+    """An archive is corrupt, or holds something that an archive of images does not hold."""
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may hold."""
+    """What an archive may hold at most."""
 
     members: int = 2_000_000
     member_bytes: int = 1 << 30
-    """Of one wanted member."""
+    """Bytes of one wanted member."""
     total_bytes: int = 1 << 36
-    """Of all members, wanted or not, after decompression."""
+    """Bytes of all members, wanted or not, after decompression."""
 
 
 def iter_members(
-    archive: Path, wanted: Callable[[str], bool], bounds: ArchiveLimits | None = None
+    archive: Path, is_wanted: IsWanted, limits: ArchiveLimits | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the members that `wanted` takes, in the archive's order. tar (plain, gz, bz2, xz) and zip.
+    """Iterate over the wanted members of a tar (plain, gz, bz2, xz) or zip archive.
 
-    Raises ArchiveError, naming archive and member, for a name that leads outside (`../x`, `/x`), for a wanted link or one that
-    leads outside, for devices, pipes and sparse files, for a name that comes twice, for more members or bytes than `bounds` allow
-    (as declared or as found), and for what is no whole archive.
+    Parameters
+    ----------
+    archive : Path
+        The archive.
+    is_wanted : callable
+        Returns whether to read the member with a name.
+    limits : ArchiveLimits, optional
+        What the archive may hold at most.
+
+    Yields
+    ------
+    tuple of str and bytes
+        Name and content, in the archive's order.
+
+    Raises
+    ------
+    ArchiveError
+        The archive is corrupt, exceeds the limits (by what it declares or by what it holds), or has a name that leads outside
+        (`../x`, `/x`), a name that occurs twice, a link that is wanted or leads outside, a device, a pipe or a sparse file.
     """
-    bounds = bounds or ArchiveLimits()
     members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
     seen: set[str] = set()
     try:
-        for name, read in members(archive, wanted, bounds):
+        for name, read in members(archive, is_wanted, limits or ArchiveLimits()):
             if name in seen:
                 raise ArchiveError(f"found member {name!r} twice, expected each name once")
             seen.add(name)
             yield name, read()
     except ArchiveError as error:
         raise ArchiveError(f"{archive}: {error}. Nothing of it was written to disk. {ADVICE}") from None
-    except BROKEN as error:
-        raise ArchiveError(f"{archive}: no whole tar or zip archive ({error}). {ADVICE}") from None
-
-
-ADVICE = "Delete the file to have it downloaded again; where you got it by hand, get it from the data set's own page."
+    except READ_ERRORS as error:
+        raise ArchiveError(f"{archive}: corrupt or truncated tar or zip archive ({error}). {ADVICE}") from None
 
 
 def _check_name(name: str) -> str:
-    """The name, if it stays inside whatever folder one would unpack to."""
+    """Return the name without `.` and double slashes. Raises ArchiveError if it leads outside a folder."""
     parts = PurePosixPath(name).parts
-    outside = name.startswith(("/", "\\")) or ".." in parts or "\\" in name or "\0" in name or ":" in name.split("/")[0]
-    if outside or not parts:
+    is_outside = name.startswith(("/", "\\")) or ".." in parts or "\\" in name or "\0" in name
+    if is_outside or ":" in name.split("/")[0] or not parts:
         raise ArchiveError(f"found member {name!r}, which leads outside the archive, expected a relative path")
     return "/".join(parts)
 
 
-def _check_link(name: str, target: str, is_symbolic: bool, wanted: bool) -> None:
-    """Links are never followed: harmless ones are passed over."""
+def _check_link(name: str, target: str, is_symbolic: bool, is_wanted: bool) -> None:
+    """Refuse a link that is wanted or leads outside. Other links are ignored: no link is ever followed."""
     base = PurePosixPath(name).parent if is_symbolic else PurePosixPath()
     depth = 0
     for part in (*base.parts, *PurePosixPath(target).parts):
         depth += -1 if part == ".." else 1
         if depth < 0 or target.startswith(("/", "\\")) or "\\" in target:
-            raise ArchiveError(f"found member {name!r}, a link to {target!r} outside the archive, expected files alone")
-    if wanted:
+            raise ArchiveError(f"found member {name!r}, a link to {target!r} outside the archive, expected only files")
+    if is_wanted:
         raise ArchiveError(f"found member {name!r}, a link to {target!r}, expected a file")
 
 
-def _exactly(stream: io.BufferedIOBase, name: str, declared: int, bounds: ArchiveLimits) -> bytes:
-    """The content of one member, not more than it declares."""
-    if declared > bounds.member_bytes:
-        raise ArchiveError(f"found member {name!r} of {declared} bytes, expected at most {bounds.member_bytes}")
-    data = stream.read(declared + 1)
-    if len(data) != declared:
-        raise ArchiveError(
-            f"found {len(data)} or more bytes in member {name!r}, expected the {declared} that it declares"
-        )
+def _read(stream: IO[bytes] | None, name: str, size: int, limits: ArchiveLimits) -> bytes:
+    """Return the content of one member, which must have the size that the archive declares."""
+    if size > limits.member_bytes:
+        raise ArchiveError(f"found member {name!r} of {size} bytes, expected at most {limits.member_bytes}")
+    data = stream.read(size + 1) if stream else b""
+    if len(data) != size:
+        raise ArchiveError(f"found {len(data)} or more bytes in member {name!r}, expected the {size} that it declares")
     return data
 
 
-def _limit(archive: Path, bounds: ArchiveLimits) -> int:
-    """Bytes that all members together may have."""
-    return min(bounds.total_bytes, max(SMALL, RATIO * archive.stat().st_size))
+def _max_bytes(archive: Path, limits: ArchiveLimits) -> int:
+    """Return how many bytes all members together may have."""
+    return min(limits.total_bytes, max(SMALL_BYTES, MAX_RATIO * archive.stat().st_size))
 
 
-class _Header(tarfile.TarInfo):
-    """A header whose extension (long names, pax records) is not read into memory whatever its size."""
+class _LimitedHeader(tarfile.TarInfo):
+    """A header whose extension (long names, pax records) is not read into memory if it is too large."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_LimitedHeader":
         info = super().frombuf(buf, encoding, errors)
-        if info.type in EXTENDED and info.size > MAX_HEADER_BYTES:
+        if info.type in EXTENDED_HEADERS and info.size > MAX_HEADER_BYTES:
             raise ArchiveError(f"found a header of {info.size} bytes, expected at most {MAX_HEADER_BYTES}")
         return info
 
 
-class _Metered(io.RawIOBase):
-    """A stream that ends the unpacking of more bytes than there may be."""
+class _LimitedStream(io.RawIOBase):
+    """A stream that raises ArchiveError after more bytes than allowed."""
 
     def __init__(self, stream: io.BufferedIOBase, limit: int) -> None:
         self.stream, self.left, self.limit = stream, limit, limit
 
     def read(self, size: int = -1) -> bytes:
-        """As a file's. Raises ArchiveError where more comes than is allowed."""
+        """Read as a file does."""
         data = self.stream.read(size if size >= 0 else self.left + 1)
         self.left -= len(data)
         if self.left < 0:
@@ -140,60 +156,55 @@ class _Metered(io.RawIOBase):
         return data
 
 
-Reader = Callable[[], bytes]
-
-
-def _tar_members(archive: Path, wanted: Callable[[str], bool], bounds: ArchiveLimits) -> Iterator[tuple[str, Reader]]:
+def _tar_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> Members:
     with archive.open("rb") as file:
         start = file.read(6)
-    opener = next((make for magic, make in OPENERS.items() if start.startswith(magic)), open)
-    # Padding and headers come on top of the contents.
-    limit = _limit(archive, bounds) + 2 * tarfile.RECORDSIZE
+    decompress = next((opener for magic, opener in COMPRESSIONS.items() if start.startswith(magic)), None)
+    # The stream has padding and headers beside the contents.
+    limit = _max_bytes(archive, limits) + 2 * tarfile.RECORDSIZE
     with (
-        opener(archive, "rb") as stream,
-        tarfile.open(fileobj=_Metered(stream, limit), mode="r|", tarinfo=_Header) as tar,
+        decompress(archive) if decompress else archive.open("rb") as stream,
+        tarfile.open(fileobj=_LimitedStream(stream, limit), mode="r|", tarinfo=_LimitedHeader) as tar,
     ):
         for number, info in enumerate(tar):
-            if number >= bounds.members:
-                raise ArchiveError(f"found more than {bounds.members} members, expected fewer")
+            if number >= limits.members:
+                raise ArchiveError(f"found more than {limits.members} members, expected fewer")
             if info.isdir() and info.name in ("", "."):
                 continue
             name = _check_name(info.name)
             if info.islnk() or info.issym():
-                _check_link(name, info.linkname, info.issym(), wanted(name))
+                _check_link(name, info.linkname, info.issym(), is_wanted(name))
             elif not (info.isreg() or info.isdir()):
-                raise ArchiveError(f"found member {name!r}, a device or pipe, expected files and folders alone")
-            elif info.issparse() and wanted(name):  # a few bytes of it may stand for terabytes, past all bounds
-                raise ArchiveError(f"found member {name!r}, a sparse file, expected a whole one")
-            elif info.isreg() and wanted(name):
-                yield name, lambda info=info, name=name: _exactly(tar.extractfile(info), name, info.size, bounds)
-            tar.members = []  # else a list of all headers grows behind our back
+                raise ArchiveError(f"found member {name!r}, a device or pipe, expected only files and folders")
+            elif info.issparse() and is_wanted(name):  # a few bytes may stand for terabytes that no limit counts
+                raise ArchiveError(f"found member {name!r}, a sparse file, expected a file with all its bytes")
+            elif info.isreg() and is_wanted(name):
+                yield name, partial(_read, tar.extractfile(info), name, info.size, limits)
+            # tarfile keeps every header in this list, which its types do not declare.
+            vars(tar)["members"] = []
 
 
-def _zip_members(archive: Path, wanted: Callable[[str], bool], bounds: ArchiveLimits) -> Iterator[tuple[str, Reader]]:
+def _zip_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> Members:
     with zipfile.ZipFile(archive) as packed:
         infos = packed.infolist()
-        if len(infos) > bounds.members:
-            raise ArchiveError(f"found {len(infos)} members, expected at most {bounds.members}")
-        total, limit = sum(info.file_size for info in infos), _limit(archive, bounds)
+        if len(infos) > limits.members:
+            raise ArchiveError(f"found {len(infos)} members, expected at most {limits.members}")
+        total, limit = sum(info.file_size for info in infos), _max_bytes(archive, limits)
         if total > limit:
             raise ArchiveError(f"found {total} bytes declared, expected at most {limit}")
         for info in infos:
             name, kind = _check_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16)
             if kind == stat.S_IFLNK:
-                with packed.open(info) as stream:
-                    target = _exactly(stream, name, info.file_size, ArchiveLimits(member_bytes=4096)).decode(
-                        errors="replace"
-                    )
-                _check_link(name, target, True, wanted(name))
+                target = _read_zip(packed, info, name, ArchiveLimits(member_bytes=4096))
+                _check_link(name, target.decode(errors="replace"), True, is_wanted(name))
             elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ArchiveError(f"found member {name!r}, a device or pipe, expected files and folders alone")
-            elif info.flag_bits & 1 and wanted(name):
-                raise ArchiveError(f"found member {name!r} encrypted, expected it in the clear")
-            elif not info.is_dir() and wanted(name):
-                yield name, lambda info=info, name=name: _zip_content(packed, info, name, bounds)
+                raise ArchiveError(f"found member {name!r}, a device or pipe, expected only files and folders")
+            elif info.flag_bits & 1 and is_wanted(name):
+                raise ArchiveError(f"found member {name!r} encrypted, expected it without a password")
+            elif not info.is_dir() and is_wanted(name):
+                yield name, partial(_read_zip, packed, info, name, limits)
 
 
-def _zip_content(packed: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, bounds: ArchiveLimits) -> bytes:
+def _read_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> bytes:
     with packed.open(info) as stream:
-        return _exactly(stream, name, info.file_size, bounds)
+        return _read(stream, name, info.file_size, limits)

@@ -16,9 +16,9 @@ from typing import Literal
 
 import httpx2
 from filelock import FileLock
-from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, get_session, get_token, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.file_download import HfFileMetadata, repo_folder_name
-from huggingface_hub.utils import build_hf_headers, get_token
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, but not in its __all__
 
 from diffzero.download.errors import (
     AccessDeniedError,

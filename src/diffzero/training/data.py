@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from diffzero.data import transforms
-from diffzero.data.sources.digits import digit_png, test_rows
+from diffzero.data.sources.digits import encode_digit, test_rows
 from diffzero.training.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
 from diffzero.training.recipe import SIZE, DataMix
 
@@ -61,7 +61,10 @@ def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> Traini
             f"{scenes}: holds scenes with held-out pairs, which a mini model must never see. Render them with `snakemake train_mini`."
         )
     sources = {
-        "digits": ([digit_png(digits.images[i]) for i in rows], [(DIGIT_FORMS, str(digits.target[i])) for i in rows]),
+        "digits": (
+            [encode_digit(digits.images[i]) for i in rows],
+            [(DIGIT_FORMS, str(digits.target[i])) for i in rows],
+        ),
         "fashion": (
             list(fashion_table["bytes"]),
             [(FASHION_FORMS, FASHION[label]) for label in fashion_table["label"]],

@@ -1,53 +1,108 @@
-"""What a source holds: names and labels at once, encoded pictures on demand. ImageNet's 50,000 need not fit in memory for 4,096."""
+"""Sources of test images: the base class of all kinds.
 
-import logging
+Every job imports the configuration, and with it these modules: libraries that take long to import are imported where they are used.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from diffzero.utils.fields import Commit, Repository, Text
+from diffzero.utils.frozen_model import FrozenModel
 
-from diffzero.config import Archive, Digits, Hub, Source, Webdataset
+if TYPE_CHECKING:
+    from diffzero.data.dataset import Dataset
+    from diffzero.download.hub import HubRepo
+    from diffzero.download.probe import Availability, RemoteProbe
 
-log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+ReadImages = Callable[[Sequence[str]], dict[str, bytes]]
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """The test images of one source."""
+    """The test images of one source. Names and labels are in memory; the 50,000 images of ImageNet are read only if they are used.
 
-    table: pd.DataFrame  # image (unique name), label (0-based, the data set's own order)
-    read: Callable[[Sequence[str]], dict[str, bytes]]  # encoded pictures of these images, by name
-
-
-def make_test_set(
-    images: Sequence[str], labels: Sequence[int], read: Callable[[Sequence[str]], dict[str, bytes]]
-) -> TestSet:
-    """A TestSet of these names and labels."""
-    return TestSet(pd.DataFrame({"image": list(images), "label": list(labels)}).astype({"label": "int64"}), read)
-
-
-def describe_source(source: Source) -> str:
-    """A source in a few words: what a message, a log and the record of the selection call it."""
-    match source:
-        case Digits():
-            return "scikit-learn's digits"
-        case Hub() | Webdataset():
-            return f"{source.repo} at {source.revision[:12]}, {source.split}"
-        case Archive():
-            return ", ".join(file.url for file in source.files)
-    return source.path
-
-
-def owns_file(source: Hub | Webdataset, name: str) -> bool:
-    """Whether a repository's file holds something of the split.
-
-    Parquet: `{config}/{split}-00000-of-00001.parquet`, or `{config}/{split}/0000.parquet`.
+    Parameters
+    ----------
+    images : sequence of str
+        Unique names of the images.
+    labels : sequence of int
+        Label of each image, from 0, in the order of the data set's class names.
+    read : callable
+        Returns the encoded images (PNG, JPEG, ...) of some names, by name.
     """
-    if isinstance(source, Webdataset):
-        return name.startswith(f"{source.split}/") or (name == "classnames.txt" and not source.label_names)
-    path = PurePosixPath(name)
-    folders = path.parts[:-1]
-    of_split = path.stem == source.split or path.stem.startswith(f"{source.split}-") or source.split in folders
-    return path.suffix == ".parquet" and of_split and (source.subset is None or source.subset in folders)
+
+    images: Sequence[str]
+    labels: Sequence[int]
+    read: ReadImages
+
+
+class Source(FrozenModel, ABC):
+    """A place where test images are, with its configuration keys.
+
+    A subclass declares `kind` as a Literal with the name of the kind. Every concrete subclass in this package is a kind of source.
+    """
+
+    kind: str
+
+    @abstractmethod
+    def load(self, dataset: Dataset, root: Path) -> TestSet:
+        """Return the test images.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The data set that they belong to, which says what its classes are called.
+        root : Path
+            Root of the repository, to which local paths are relative.
+
+        Raises
+        ------
+        OSError, ValueError
+            The images are not available, or are not those of the data set.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the source in a few words, for messages, the log and the record of the selection."""
+
+    @abstractmethod
+    def check(self, probe: RemoteProbe, root: Path) -> Availability:
+        """Return whether the images are on this machine or must be downloaded, and their size. Raises OSError if neither is possible."""
+
+
+class HubSource(Source):
+    """A repository of the data set hub."""
+
+    repo: Repository
+    """Repository, owner/name."""
+    revision: Commit
+    """Commit, 40 hexadecimal digits."""
+    split: Text
+    """Split that holds the test images."""
+    gated: bool = False
+    """Whether the hub requires an account and a licence agreement."""
+
+    @abstractmethod
+    def owns_file(self, name: str) -> bool:
+        """Return whether a file of the repository is needed to load the split."""
+
+    @property
+    def repository(self) -> HubRepo:
+        """The repository at its commit."""
+        from diffzero.download.hub import HubRepo
+
+        return HubRepo(self.repo, self.revision, "dataset")
+
+    def describe(self) -> str:
+        """Return repository, commit and split."""
+        return f"{self.repo} at {self.revision[:12]}, {self.split}"
+
+    def check(self, probe: RemoteProbe, root: Path) -> Availability:
+        """Return whether the files of the split are in the cache."""
+        return probe.check_repo(self.repository, self.owns_file)

@@ -1,68 +1,93 @@
-"""Test images in the tar shards that CLIP_benchmark and DataComp keep on the hub."""
+"""Test images in tar shards on the hub, as CLIP_benchmark and DataComp keep them."""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
 
-from diffzero.config import Dataset, Webdataset
+from pydantic import Field
+
 from diffzero.data.labels import LabelMap
-from diffzero.data.sources.base import IMAGE_SUFFIXES, TestSet, make_test_set, owns_file
-from diffzero.download.archives import iter_members
-from diffzero.download.hub import HubRepo
-from diffzero.utils.io import sha256_of
+from diffzero.data.sources.base import IMAGE_SUFFIXES, HubSource, TestSet
+from diffzero.utils.fields import Digest, Text
+
+if TYPE_CHECKING:
+    from diffzero.data.dataset import Dataset
 
 
-def load(source: Webdataset, dataset: Dataset, root: Path) -> TestSet:
-    """Every sample of the split's shards, named by its key. Labels go by `classnames.txt`: sources order their classes differently."""
-    count = int(_repo(source).download_file(f"{source.split}/nshards.txt").read_text())
-    # All at once, so that a disk too small for them is told before the first.
-    _repo(source).download_files(lambda name: owns_file(source, name))
-    shards = [_shard(source, f"{source.split}/{k}.tar") for k in range(count)]
-    classes = LabelMap(dataset, _class_names(source))
-    labels: dict[str, int] = {}
-    for shard in shards:
-        for name, data in iter_members(shard, lambda name: name.endswith(".cls")):
-            key = _key(name)
-            if key in labels:
-                raise ValueError(f"{source.repo}: found sample {key} twice, expected unique keys.")
-            labels[key] = classes(int(data))
+class Webdataset(HubSource):
+    """Tar files of a data set on the hub, as CLIP_benchmark and DataComp keep them."""
 
-    def read(wanted: Sequence[str]) -> dict[str, bytes]:
-        names, found = set(wanted), []
+    renamed_keys = {"names": "label_names"}
+
+    kind: Literal["webdataset"]
+    """A repository of tar shards: `{split}/nshards.txt`, `{split}/0.tar`, ..., `classnames.txt`; samples of `.cls` and an image."""
+    split: Text = "test"
+    """Folder of the shards."""
+    label_names: list[Text] = Field([])
+    """Class names in the order of this source's labels, if it has no `classnames.txt` and the order is not that of `classnames`."""
+    digests: dict[str, Digest] = Field({})
+    """Expected digests of shards, by their path: `test/0.tar: sha256:...`."""
+
+    def owns_file(self, name: str) -> bool:
+        """Return whether a file of the repository is needed for the split."""
+        return name.startswith(f"{self.split}/") or (name == "classnames.txt" and not self.label_names)
+
+    def load(self, dataset: Dataset, root: Path) -> TestSet:
+        """Return every sample of the split, named by its key.
+
+        Labels are matched by class name, because sources order the classes differently.
+        """
+        from diffzero.download.archives import iter_members
+
+        n_shards = int(self.repository.download_file(f"{self.split}/nshards.txt").read_text())
+        # All files in one call, so that a disk that is too small is found before the first download.
+        self.repository.download_files(self.owns_file)
+        shards = [self._download_shard(f"{self.split}/{k}.tar") for k in range(n_shards)]
+        label_map = LabelMap(dataset, self._class_names())
+        labels: dict[str, int] = {}
         for shard in shards:
-            members = iter_members(shard, lambda name: name.lower().endswith(IMAGE_SUFFIXES) and _key(name) in names)
-            found += [(_key(name), data) for name, data in members]
-        twice = [key for key, times in Counter(key for key, _ in found).items() if times > 1]
-        missing = sorted(names - {key for key, _ in found})
-        if twice or missing:
-            what = f"no image of sample {missing[0]}" if missing else f"two images of sample {twice[0]}"
-            raise ValueError(f"{source.repo}: found {what}, expected one file ending in {', '.join(IMAGE_SUFFIXES)}.")
+            for name, data in iter_members(shard, lambda name: name.endswith(".cls")):
+                key = _sample_key(name)
+                if key in labels:
+                    raise ValueError(f"{self.repo}: found sample {key} twice, expected unique keys.")
+                labels[key] = label_map.to_label(int(data))
+        return TestSet(list(labels), list(labels.values()), lambda wanted: self._read(shards, set(wanted)))
+
+    def _read(self, shards: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
+        from diffzero.download.archives import iter_members
+
+        def is_wanted(name: str) -> bool:
+            return name.lower().endswith(IMAGE_SUFFIXES) and _sample_key(name) in wanted
+
+        found = [(_sample_key(name), data) for shard in shards for name, data in iter_members(shard, is_wanted)]
+        repeated = [key for key, count in Counter(key for key, _ in found).items() if count > 1]
+        missing = sorted(wanted - {key for key, _ in found})
+        if repeated or missing:
+            what = f"no image of sample {missing[0]}" if missing else f"two images of sample {repeated[0]}"
+            raise ValueError(f"{self.repo}: found {what}, expected one file ending in {', '.join(IMAGE_SUFFIXES)}.")
         return dict(found)
 
-    return make_test_set(list(labels), list(labels.values()), read)
+    def _download_shard(self, name: str) -> Path:
+        """Return one shard; its digest is compared if it is known."""
+        from diffzero.utils.io import sha256_of
+
+        path = self.repository.download_file(name)
+        expected = self.digests.get(name)
+        if expected and (found := f"sha256:{sha256_of(path)}") != expected:
+            raise ValueError(f"{self.repo}, {name}: found {found}, expected {expected}. Delete {path} and try again.")
+        return path
+
+    def _class_names(self) -> list[str]:
+        """Return the class names in the order of the source's labels: from the configuration, else from the repository."""
+        if self.label_names:
+            return self.label_names
+        text = self.repository.download_file("classnames.txt").read_text(encoding="utf-8")
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _repo(source: Webdataset) -> HubRepo:
-    return HubRepo(source.repo, source.revision, "dataset")
-
-
-def _key(name: str) -> str:
-    """A member's sample: its file name up to the first dot."""
+def _sample_key(name: str) -> str:
+    """Return the sample that a member belongs to: its file name up to the first dot."""
     return PurePosixPath(name).name.split(".", 1)[0]
-
-
-def _shard(source: Webdataset, name: str) -> Path:
-    """One shard, downloaded and checked where its digest is known."""
-    path = _repo(source).download_file(name)
-    expected = source.digests.get(name)
-    if expected and (found := f"sha256:{sha256_of(path)}") != expected:
-        raise ValueError(f"{source.repo}, {name}: found {found}, expected {expected}. Delete {path} and try again.")
-    return path
-
-
-def _class_names(source: Webdataset) -> list[str]:
-    """The repository's own class names in label order, or those in the configuration; none where neither is there."""
-    if source.label_names:
-        return source.label_names
-    text = _repo(source).download_file("classnames.txt").read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,0 +1,120 @@
+"""Test images in the files that the authors of a data set publish, in one of several formats."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticKnownError
+
+from diffzero.data.sources.base import Source, TestSet
+from diffzero.utils.fields import Address, Digest, Text
+from diffzero.utils.frozen_model import FrozenModel
+
+if TYPE_CHECKING:
+    from diffzero.data.dataset import Dataset
+    from diffzero.download.probe import Availability, RemoteProbe
+
+LoadFormat = Callable[["Archive", "Dataset", list[Path]], TestSet]
+
+
+@dataclass(frozen=True)
+class ArchiveFormat:
+    """A format of archives.
+
+    Parameters
+    ----------
+    load : callable
+        Reads the test images from the downloaded files. It must not unpickle, nor write what it finds to disk.
+    n_files : int
+        Number of files that the test set consists of.
+    has_listing : bool
+        Whether the key `listing` names a text file in the archive.
+    """
+
+    load: LoadFormat
+    n_files: int = 1
+    has_listing: bool = False
+
+
+FORMATS: dict[str, ArchiveFormat] = {}
+
+
+def archive_format(name: str, n_files: int = 1, has_listing: bool = False) -> Callable[[LoadFormat], LoadFormat]:
+    """Register the decorated function as the loader of the archive format `name`; see ArchiveFormat."""
+
+    def register(load: LoadFormat) -> LoadFormat:
+        FORMATS[name] = ArchiveFormat(load, n_files, has_listing)
+        return load
+
+    return register
+
+
+def _check_format(name: str) -> str:
+    if name not in FORMATS:
+        raise PydanticKnownError("literal_error", {"expected": " or ".join(map(repr, FORMATS))})
+    return name
+
+
+def _list_formats(schema: JsonDict) -> None:
+    schema["enum"] = list(FORMATS)
+
+
+class Download(FrozenModel):
+    """One file by its address."""
+
+    url: Address
+    """Its address."""
+    digest: Digest | None = None
+    """Its expected digest. Leave it out only if nobody has published one."""
+
+
+class Archive(Source):
+    """Files as the authors of a data set publish them."""
+
+    renamed_keys = {"layout": "format"}
+
+    kind: Literal["archive"]
+    """Files from plain addresses."""
+    format: Annotated[str, AfterValidator(_check_format), Field(json_schema_extra=_list_formats)]
+    """How they are read. `listed`: a tar or zip with a text file of test images; `folders`: one with a folder per class; the others are
+    the formats of the data sets whose names they have (`idx`: MNIST)."""
+    files: list[Download] = Field(min_length=1)
+    """The files. For `idx` and `pets`: images first, then labels."""
+    listing: Text | None = None
+    """For `listed`: the text file in the archive, with one `class/image` per line."""
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        expected = FORMATS[self.format]
+        if len(self.files) != expected.n_files:
+            raise ValueError(f"format '{self.format}' with {len(self.files)} files, expected {expected.n_files}.")
+        if expected.has_listing != bool(self.listing):
+            with_listing = " or ".join(f"'{name}'" for name, format in FORMATS.items() if format.has_listing)
+            raise ValueError(f"'listing' and format {with_listing} go together. Write both or neither.")
+        return self
+
+    def load(self, dataset: Dataset, root: Path) -> TestSet:
+        """Download the files and read the test images."""
+        from diffzero.download.url import download_url
+
+        paths = [download_url(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files]
+        try:
+            return FORMATS[self.format].load(self, dataset, paths)
+        except (EOFError, zlib.error, KeyError, TypeError, NotImplementedError) as error:  # of gzip and scipy
+            raise ValueError(
+                f"{', '.join(map(str, paths))}: cannot be read as {self.format} ({type(error).__name__}: {error})."
+            ) from error
+
+    def describe(self) -> str:
+        """Return the addresses."""
+        return ", ".join(file.url for file in self.files)
+
+    def check(self, probe: RemoteProbe, root: Path) -> Availability:
+        """Return whether the files are in the cache."""
+        return probe.check_urls([(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files])
