@@ -109,7 +109,7 @@ def test_ties_go_to_the_lowest_label_and_few_classes_have_no_top_5():
 
 
 def test_wrong_classes_and_outputs_are_named():
-    with pytest.raises(ValueError, match=r"found \['cat', 'dog'\] on one side alone"):
+    with pytest.raises(ValueError, match=r"found \['cat', 'dog'\] on one side only"):
         supervised.class_outputs({"cat": [1]}, ["dog"])
     with pytest.raises(ValueError, match="names output 9, found a network with 3 outputs"):
         supervised.class_probabilities(np.ones((1, 3)), [[0], [9]])

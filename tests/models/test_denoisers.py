@@ -212,7 +212,7 @@ def test_a_missing_folder_says_what_to_do(tmp_path):
 def test_an_unknown_pipeline_is_named_beside_the_known_ones(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(
-        CheckpointError, match="'KandinskyPipeline', expected one of StableDiffusionPipeline, .*IFPipeline"
+        CheckpointError, match="'KandinskyPipeline', expected one of IFPipeline, .*StableDiffusionXLPipeline"
     ):
         adapter_class(tmp_path)
 

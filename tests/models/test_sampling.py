@@ -7,13 +7,13 @@ import pytest
 import torch
 from diffusers import IFPipeline, StableDiffusionPipeline
 
-from diffzero.models.sampling import sample
+from diffzero.models.sampling import SamplingSettings, sample
 
 PROMPTS = ["a photo of a bag", "a photo of a coat"]
 
 
 def pictures(folder: Path, size: int, images: int = 2, prompts: list[str] = PROMPTS, seed: int = 0) -> np.ndarray:
-    return sample(folder, prompts, images, 2, 3.0, seed, size, torch.float32, torch.device("cpu"))
+    return sample(folder, prompts, SamplingSettings(images, 2, 3.0, seed, size), torch.float32, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("name", "size"), [("tiny_sd", 32), ("tiny_if", 24)])

@@ -64,7 +64,7 @@ def test_the_output_is_the_plain_networks_and_repeated_draws_and_prompts_cost_no
 
 def test_rows_of_equal_number_are_found_at_their_first_place():
     rows = UniqueRows(torch.tensor([5, 2, 5, 9, 2]))
-    assert rows.first[rows.back].tolist() == [0, 1, 0, 3, 1] and rows.has_duplicates
+    assert rows.first[rows.inverse].tolist() == [0, 1, 0, 3, 1] and rows.has_duplicates
     assert not UniqueRows(torch.tensor([3, 1, 2])).has_duplicates
 
 

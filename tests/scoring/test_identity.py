@@ -110,8 +110,10 @@ def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_noth
     with pytest.raises(CheckpointError) as error:
         score_shard(inputs, replace(settings, weights=record, seed=1), "a job")
     text = str(error.value)
-    assert "unet/diffusion_pytorch_model.safetensors: found sha256 " in text and f"on record in {record.record}" in text
-    assert f"Delete {record.record} and type the same command again" in text
+    assert (
+        "unet/diffusion_pytorch_model.safetensors: found sha256 " in text and f"as recorded in {record.record}" in text
+    )
+    assert f"Delete {record.record} and re-run the same command" in text
     assert len(list(settings.store.glob("*"))) == 1
 
 

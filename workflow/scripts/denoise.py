@@ -9,7 +9,7 @@ from safetensors.numpy import save
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
-from diffzero.models.checkpoint import LATENT_PARTS, SCORING_PARTS, CheckpointRecord
+from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.scoring.denoise_figure import denoise
 from diffzero.scoring.inputs import read_text
 from diffzero.scoring.problem import read_prompts
@@ -19,9 +19,10 @@ from diffzero.utils.logging import configure_logging
 configure_logging(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
 with reserve_gpu(params.device) as device:
-    denoiser = models.load(
-        CheckpointRecord.read(Path(source.weights)).verified_path((*SCORING_PARTS, *LATENT_PARTS)), params.dtype, device
-    )
+    record = CheckpointRecord.read(Path(source.weights))
+    adapter = record.adapter()
+    folder = record.verified_path([*adapter.scoring_folders(), *adapter.LATENT_ENCODERS])
+    denoiser = models.load(folder, params.dtype, device)
     pictures = denoise(
         denoiser,
         pd.read_parquet(source.decisions).head(params.entry["n_images"]),

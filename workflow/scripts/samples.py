@@ -9,7 +9,7 @@ from safetensors.numpy import save
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.models.checkpoint import CheckpointRecord
-from diffzero.models.sampling import sample
+from diffzero.models.sampling import SamplingSettings, sample
 from diffzero.reporting.figures.samples import MAX_PROMPTS
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically
@@ -22,11 +22,7 @@ with reserve_gpu(params.device) as device:
     pictures = sample(
         CheckpointRecord.read(Path(source.weights)).verified_path(),
         prompts,
-        entry["images_per_prompt"],
-        entry["steps"],
-        entry["guidance"],
-        params.seed,
-        params.resolution,
+        SamplingSettings(entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution),
         getattr(torch, params.dtype),
         models.pick_device(device),
     )

@@ -1,4 +1,4 @@
-"""What the baselines share: running a network over images, and the table of predictions."""
+"""Code that the baselines share: normalisation, batches, and the table of predictions."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,26 +8,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffzero.models.base import batch_slices
+
 BATCH_SIZE = 64
 
 
 def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Pixels [image, size, size, 3] uint8 as a network takes them, [image, 3, size, size]: batch by batch, as all at once fill 10 GB."""
-    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (mean, std))
-    return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
+    """Convert pixels [image, size, size, 3] uint8 to the network's input [image, 3, size, size].
+
+    To be called per batch: all images at once would take 10 GB.
+    """
+    mean_rgb, std_rgb = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (mean, std))
+    return (pixels.permute(0, 3, 1, 2).float() / 255 - mean_rgb) / std_rgb
 
 
 def run_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, device: torch.device) -> Tensor:
-    """`function` over batches of `inputs`, float64 on the CPU."""
-    return torch.cat([function(rows.to(device)).double().cpu() for rows in inputs.split(BATCH_SIZE)])
+    """Return `function` of all rows of `inputs`, float64 on the CPU, computed in batches on `device`."""
+    batches = (inputs[rows] for rows in batch_slices(len(inputs), BATCH_SIZE))
+    return torch.cat([function(rows.to(device)).double().cpu() for rows in batches])
 
 
 def prediction_table(
     items: pd.DataFrame, classes: Sequence[Sequence[int]], scores: Sequence[NDArray[np.float64]]
 ) -> pd.DataFrame:
-    """One row an item: the class with the largest of its scores; a tie goes to the lowest label. `calls` is NaN: no denoiser ran."""
-    kept = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)
-    kept["prediction"] = [int(labels[s.argmax()]) for labels, s in zip(classes, scores, strict=True)]
-    kept["correct"] = kept["prediction"] == kept["label"]
+    """Predict the class with the highest score for each item; of equal scores the lowest label wins.
+
+    Parameters
+    ----------
+    items : DataFrame
+        The items of a data set, with the columns of `classification_items`.
+    classes : sequence of sequences of int
+        Labels of the classes among which each item is decided, in ascending order.
+    scores : sequence of ndarray
+        [class] float64 per item; higher is better, unlike the scores of diffusion models.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `replay_items`. `calls` is NaN, as no denoiser ran.
+    """
+    table = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)
+    table["prediction"] = [int(labels[int(s.argmax())]) for labels, s in zip(classes, scores, strict=True)]
+    table["correct"] = table["prediction"] == table["label"]
     ties = [int((s == s.max()).sum()) > 1 for s in scores]
-    return kept.assign(calls=np.nan, draws=0, undecided=False, tied=ties)
+    return table.assign(calls=np.nan, draws=0, undecided=False, tied=ties)

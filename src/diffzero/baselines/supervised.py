@@ -1,17 +1,13 @@
-"""A network trained on ImageNet's labels, through timm (Wightman 2019); Geirhos et al. 2019 for its 16 categories."""
+"""Networks trained on labels (ResNet-50 on ImageNet), through timm (Wightman 2019)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import timm
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from timm.data import resolve_model_data_config
-from torch import nn
 
 from diffzero.baselines.base import normalise, prediction_table, run_in_batches
 from diffzero.data.transforms import crop_images
@@ -20,10 +16,19 @@ from diffzero.models.checkpoint import TIMM_WEIGHTS, CheckpointError, single_wei
 TOP = 5
 
 
-def load(folder: Path) -> nn.Module:
-    """The network that config.json describes, with the weights of model.safetensors. Raises CheckpointError."""
+def load(folder: Path) -> Any:
+    """Load the network that config.json describes, with the weights of model.safetensors.
+
+    Raises
+    ------
+    CheckpointError
+        If there are no safetensors weights, or they do not fit the configuration.
+    """
+    import timm
+    from safetensors.torch import load_file
+
     path = single_weights_file(folder, TIMM_WEIGHTS)
-    # Not `pretrained`: timm would take a pickle where it finds one.
+    # Not `pretrained=True`: timm would take a pickle where it finds one.
     model = timm.create_model(f"local-dir:{folder}", pretrained=False)
     try:
         model.load_state_dict(load_file(path))
@@ -37,7 +42,12 @@ def load(folder: Path) -> nn.Module:
 def predict_probabilities(
     folder: Path, table: pd.DataFrame, downsample_to: int | None, device: torch.device
 ) -> NDArray[np.float64]:
-    """Softmax [image, output] of each image: the protocol's own crop at the network's input size, its own normalisation."""
+    """Return the softmax output [image, output] for each image.
+
+    Images are cropped as for the diffusion models, at the network's input size, and normalised with the network's statistics.
+    """
+    from timm.data import resolve_model_data_config
+
     model = load(folder).to(device)
     data = resolve_model_data_config(model)
     pixels = crop_images(table, data["input_size"][-1], downsample_to)
@@ -51,12 +61,18 @@ def predict_probabilities(
 def class_outputs(
     classes: Literal["outputs"] | Mapping[str, Sequence[int]], names: Sequence[str]
 ) -> list[list[int]] | None:
-    """The outputs that mean each class, in label order; None where the outputs are the labels. Raises ValueError for other class names."""
+    """Return the network's outputs that belong to each class, in the order of `names`; None if the outputs are the labels.
+
+    Raises
+    ------
+    ValueError
+        If `classes` has other class names than the data set.
+    """
     if classes == "outputs":
         return None
     if set(classes) != set(names):
         raise ValueError(
-            f"'classes' of the supervised model: found {sorted(set(classes) ^ set(names))} on one side alone, expected the data set's "
+            f"'classes' of the supervised model: found {sorted(set(classes) ^ set(names))} on one side only, expected the data set's "
             "class names. Write them as in its YAML."
         )
     return [list(classes[name]) for name in names]
@@ -65,7 +81,7 @@ def class_outputs(
 def class_probabilities(
     probability: NDArray[np.float64], outputs: Sequence[Sequence[int]] | None
 ) -> NDArray[np.float64]:
-    """The mean probability [image, class] of the outputs that mean a class."""
+    """Return the mean probability [image, class] of the outputs that belong to each class (Geirhos et al. 2019)."""
     if outputs is None:
         return probability
     largest = max(max(listed) for listed in outputs)
@@ -79,14 +95,36 @@ def class_probabilities(
 def supervised_predictions(
     items: pd.DataFrame, images: Sequence[str], probability: NDArray[np.float64]
 ) -> pd.DataFrame:
-    """The most probable class of each item, and `top5`: whether its label is among the five most probable (of more than five)."""
+    """Predict the most probable class of each item.
+
+    Parameters
+    ----------
+    items : DataFrame
+        The items of a data set.
+    images : sequence of str
+        Names of the rows of `probability`.
+    probability : ndarray
+        [image, class] float64.
+
+    Returns
+    -------
+    DataFrame
+        As `prediction_table`, with a column `top5`: whether the label is among the five most probable classes; missing if there are
+        no more than five.
+    """
     row = {name: index for index, name in enumerate(images)}
     chosen = probability[[row[image] for image in items["image"]]]
-    known = items["label"].max() if len(items) else 0
-    if known >= chosen.shape[1]:
-        raise ValueError(f"found label {known}, expected 0..{chosen.shape[1] - 1}: the network has no such class.")
-    labels = np.arange(chosen.shape[1])
-    # Stable: of equal probabilities the lower label comes first.
+    largest_label = items["label"].max() if len(items) else 0
+    if largest_label >= chosen.shape[1]:
+        raise ValueError(
+            f"found label {largest_label}, expected 0..{chosen.shape[1] - 1}: the network has no such class."
+        )
+    labels = list(range(chosen.shape[1]))
+    # A stable sort: of equal probabilities the lower label comes first.
     best = np.argsort(-chosen, axis=1, kind="stable")[:, :TOP]
     table = prediction_table(items, [labels] * len(items), list(chosen))
-    return table.assign(top5=(best == items["label"].to_numpy()[:, None]).any(axis=1) if len(labels) > TOP else pd.NA)
+    if len(labels) > TOP:
+        table["top5"] = (best == items["label"].to_numpy()[:, None]).any(axis=1)
+    else:
+        table["top5"] = pd.NA
+    return table

@@ -1,28 +1,47 @@
-"""One adapter per model family; the checkpoint's own model_index.json says which."""
+"""Denoisers of the supported model families.
 
-import importlib
+`load` gives a denoiser, `adapter_class` its class, which encodes images and prompts without loading the network.
+Importing this package does not import PyTorch.
+"""
+
+from __future__ import annotations
+
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from diffzero.models.base import Denoiser
-from diffzero.models.checkpoint import CheckpointError
-from diffzero.models.registry import adapter_of
+from diffzero.models.checkpoint import CheckpointError, adapter_class
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["CheckpointError", "Denoiser", "adapter_class", "load", "pick_device"]
 
 
-def adapter_class(folder: Path) -> type[Denoiser]:
-    """The adapter of the checkpoint in `folder`; only its own family's libraries are imported. Raises CheckpointError."""
-    module, name = adapter_of(folder)
-    return getattr(importlib.import_module(f"diffzero.models.families.{module}"), name)
-
-
 def pick_device(device: str) -> torch.device:
-    """The device to use; "auto" takes a GPU where there is one."""
+    """Return the device with this name; "auto" stands for a GPU if there is one, else the CPU."""
+    import torch
+
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
 
 
 def load(folder: Path, dtype: str, device: str) -> Denoiser:
-    """The denoiser of a checkpoint on `device`, its network in `dtype`."""
+    """Load the denoiser of a checkpoint.
+
+    Parameters
+    ----------
+    folder : Path
+        The checkpoint, in diffusers' folder layout.
+    dtype : str
+        PyTorch dtype of the network, e.g. "float16".
+    device : str
+        PyTorch device, or "auto".
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds no checkpoint of a supported family.
+    """
+    import torch
+
     return adapter_class(folder)(folder, getattr(torch, dtype), pick_device(device))

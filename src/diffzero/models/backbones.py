@@ -1,29 +1,47 @@
-"""Denoisers that load their network from the checkpoint's `unet` or `transformer` folder."""
+"""Loading the denoising network alone: a U-Net or a transformer."""
 
+from __future__ import annotations
+
+from abc import abstractmethod
 from pathlib import Path
-from typing import ClassVar
-
-import torch
-from diffusers import UNet2DConditionModel
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from diffzero.models.base import Denoiser
 
+if TYPE_CHECKING:
+    import torch
+
+
+def load_network(
+    network_class: Any, folder: Path, part: str, dtype: torch.dtype, device: torch.device
+) -> torch.nn.Module:
+    """Load the network in the sub-folder `part` with a diffusers class, frozen and in evaluation mode."""
+    network = network_class.from_pretrained(folder, subfolder=part, torch_dtype=dtype, use_safetensors=True)
+    return network.to(device).eval().requires_grad_(False)
+
 
 class UNetDenoiser(Denoiser):
-    """A denoiser whose network is the checkpoint's `unet`, frozen, in the given dtype."""
+    """A denoiser whose network is the checkpoint's `unet`."""
+
+    NETWORK: ClassVar[str] = "unet"
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
         super().__init__(folder, dtype, device)
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype, use_safetensors=True)
-        self.unet = unet.to(device).eval().requires_grad_(False)
+        self.unet = load_network(UNet2DConditionModel, folder, self.NETWORK, dtype, device)
 
 
 class TransformerDenoiser(Denoiser):
-    """A denoiser whose network is the checkpoint's `transformer`, frozen, in the given dtype."""
+    """A denoiser whose network is the checkpoint's `transformer`."""
 
-    NETWORK: ClassVar[type]  # the network's class in diffusers
+    NETWORK: ClassVar[str] = "transformer"
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(folder, dtype, device)
-        network = self.NETWORK.from_pretrained(folder, subfolder="transformer", torch_dtype=dtype, use_safetensors=True)
-        self.transformer = network.to(device).eval().requires_grad_(False)
+        self.transformer = load_network(self.network_class(), folder, self.NETWORK, dtype, device)
+
+    @staticmethod
+    @abstractmethod
+    def network_class() -> Any:
+        """Return the transformer's class in diffusers. Importing it takes seconds, so it is not a class variable."""

@@ -1,88 +1,151 @@
-"""The one interface behind which every model family stands: x0(x_t, t, text) -> x_hat."""
+"""The interface of all model families: `Denoiser.x0(x_t, t, text)` predicts x."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from diffzero.diffusion import schedule
+from diffzero.diffusion.schedule import read_schedule
 from diffzero.typing import Arrays
 
-Tensors = dict[str, Tensor]  # Arrays, gathered for a batch: each [batch, ...]
-CPU = torch.device("cpu")
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    Tensors: TypeAlias = dict[str, Tensor]  # inputs of the network by name, each [batch, ...]
 
 
 class PromptTooLongError(ValueError):
-    """A prompt with more tokens than the text encoder reads; cutting it would score another class."""
+    """A prompt has more tokens than the text encoder reads. Truncating it would score another class."""
 
 
 class Denoiser(ABC):
-    """A loaded denoiser, without text encoder or VAE.
+    """A denoising network without its text encoders and VAE.
 
-    Subclasses know what their family's network takes and puts out; nothing outside this folder does.
+    A subclass is the adapter of a model family: it alone knows what the network takes and returns. It sets the class variables
+    below and implements `network_output`, `encode_text`, `iter_latents` and `decode`.
     """
 
-    FAMILY_VERSION: ClassVar[int] = 1  # bump when an adapter would give another score for the same input
+    PIPELINE: ClassVar[str]  # class name of the diffusers pipeline in model_index.json
+    NETWORK: ClassVar[str]  # sub-folder of the checkpoint that holds the network
+    SCHEDULERS: ClassVar[tuple[str, ...]] = ("scheduler",)  # sub-folders with scheduler configurations
+    TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder",)  # sub-folders; each has a tokenizer of the same suffix
+    LATENT_ENCODERS: ClassVar[tuple[str, ...]] = ()  # sub-folders of the networks that make x from pixels
+    FAMILY_VERSION: ClassVar[int] = 1  # part of a score's key: increase it when an adapter changes scores
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         self.folder, self.dtype, self.device = folder, dtype, device
-        self.schedule = schedule.read_schedule(folder)
+        self.schedule = read_schedule(folder)
+
+    @classmethod
+    def scoring_folders(cls) -> tuple[str, ...]:
+        """Return the sub-folders of a checkpoint that scores are computed from."""
+        return cls.NETWORK, *cls.SCHEDULERS
+
+    @classmethod
+    def text_folders(cls) -> tuple[str, ...]:
+        """Return the sub-folders that text embeddings are computed from."""
+        return *cls.TEXT_ENCODERS, *(name.replace("text_encoder", "tokenizer") for name in cls.TEXT_ENCODERS)
+
+    @classmethod
+    def weight_folders(cls) -> tuple[str, ...]:
+        """Return the sub-folders that hold weights."""
+        return cls.NETWORK, *cls.LATENT_ENCODERS, *cls.TEXT_ENCODERS
+
+    @classmethod
+    def folders(cls) -> tuple[str, ...]:
+        """Return all sub-folders that are read."""
+        return *cls.scoring_folders(), *cls.LATENT_ENCODERS, *cls.text_folders()
 
     @abstractmethod
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
-        """The network's raw output [batch, *x] at the schedule's timesteps, in the form that the schedule's prediction_type names."""
+        """Return the network's output [batch, *x] at the schedule's timesteps [batch].
 
-    def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager:
-        """In here `x0` may rely on it that equal `pair` [batch] means the same x_t and t, equal `prompt` [batch] the same text."""
+        It is what the schedule's `prediction_type` says: eps, v, x or flow.
+        """
+
+    def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager[None]:
+        """Return a context in which `x0` may compute once what several rows of a batch share.
+
+        Parameters
+        ----------
+        draw_index : Tensor
+            [batch] int64; rows with equal numbers have the same x_t and t.
+        prompt_index : Tensor
+            [batch] int64; rows with equal numbers have the same text.
+        """
         return nullcontext()
 
     @classmethod
     @abstractmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
-        """What the network takes as text, fp32 arrays [prompt, ...], computed on `device`. Raises PromptTooLongError."""
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+        """Return the network's text inputs, float32 arrays [prompt, ...] by name, computed on `device`.
+
+        Raises
+        ------
+        PromptTooLongError
+            If a prompt does not fit into the text encoder.
+        """
 
     @classmethod
     @abstractmethod
     def iter_latents(
-        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device = CPU
+        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
     ) -> Iterator[NDArray[np.float32]]:
-        """x of the images `pixels` [image, size, size, 3], computed on `device`, a few images at a time: each [some, *x], fp32."""
+        """Yield x of the images `pixels` [image, size, size, 3] in batches [n, *x], float32, computed on `device`."""
 
     @classmethod
     def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """x of all these images: [image, *x], fp32."""
+        """Return x [image, *x] of all images at once."""
         return np.concatenate(list(cls.iter_latents(folder, pixels)))
 
     @classmethod
     def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:
-        """What the network takes beside text and depends on the image `pixels` [image, size, size, 3]: arrays [image, ...], often none."""
+        """Return inputs of the network that depend on the image, arrays [image, ...] by name; most families have none."""
         return {}
 
     @abstractmethod
     def decode(self, x: Tensor) -> NDArray[np.uint8]:
-        """x [image, *x] as pictures [image, height, width, 3], for figures."""
+        """Return x [image, *x] as pictures [image, height, width, 3], for figures."""
 
-    def alpha_sigma(self, t: NDArray[np.float64], dimensions: int) -> tuple[Tensor, Tensor]:
-        """alpha(t) and sigma(t) in fp32 in main memory, shaped to multiply a batch [batch, *x]."""
-        shape = (-1,) + (1,) * (dimensions - 1)
+    def alpha_sigma(self, t: NDArray[np.float64], ndim: int) -> tuple[Tensor, Tensor]:
+        """Return alpha(t) and sigma(t), float32 on the CPU, shaped to multiply a batch with `ndim` dimensions."""
+        import torch
+
+        shape = (-1,) + (1,) * (ndim - 1)
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        return tuple(torch.from_numpy(values).float().view(shape) for values in (alpha, sigma))
+        return torch.from_numpy(alpha).float().view(shape), torch.from_numpy(sigma).float().view(shape)
 
     def x0(self, x_t: Tensor, t: NDArray[np.float64], text: Tensors) -> Tensor:
-        """The prediction x_hat [batch, *x] of x, fp32, from `x_t` [batch, *x] fp32, `t` [batch] in [0, 1] and gathered text.
+        """Predict x from x_t.
 
-        Only the network's input is cast to the model's dtype; the conversion_command to x stays in fp32, as alpha falls to 0.068 at t = 1.
+        Only the network runs in the model's dtype. The conversion to x stays in float32, as alpha falls to 0.068 at t = 1.
+
+        Parameters
+        ----------
+        x_t : Tensor
+            [batch, *x] float32.
+        t : ndarray
+            [batch] float64 in [0, 1].
+        text : dict of str to Tensor
+            Text inputs and conditions, each [batch, ...].
+
+        Returns
+        -------
+        Tensor
+            x_hat [batch, *x], float32.
         """
+        import torch
+
         timestep = torch.from_numpy(self.schedule.timestep(t)).to(self.device)
-        if (
-            timestep.is_floating_point()
-        ):  # of a flow schedule; networks embed timesteps in fp32 whatever their own dtype
+        if timestep.is_floating_point():
+            # Timesteps of a flow schedule: networks embed them in float32 whatever their own dtype.
             timestep = timestep.float()
         text = {name: values.to(self.dtype) if values.is_floating_point() else values for name, values in text.items()}
         output = self.network_output(x_t.to(self.dtype), timestep, text).float()
@@ -91,14 +154,19 @@ class Denoiser(ABC):
 
 
 def predict_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """The network's output as a prediction of x (Salimans & Ho 2022, Appendix D)."""
+    """Convert the network's output to a prediction of x.
+
+    References
+    ----------
+    Salimans & Ho 2022, Appendix D (eps, v, x); Esser et al. 2024, Section 3.1 (flow: the network predicts eps - x).
+    """
     if prediction_type == "epsilon":
         return (x_t - sigma * output) / alpha
     if prediction_type == "v_prediction":
         return alpha * x_t - sigma * output
     if prediction_type == "sample":
         return output
-    if prediction_type == "flow":  # the network puts out eps - x (Esser et al. 2024, Section 3.1)
+    if prediction_type == "flow":
         return x_t - sigma * output
     raise ValueError(
         f"scheduler: found prediction_type {prediction_type!r}, expected epsilon, v_prediction, sample or flow."
@@ -106,7 +174,7 @@ def predict_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor,
 
 
 def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: str) -> None:
-    """Raise PromptTooLongError for the first prompt with more tokens than `limit`, end markers included."""
+    """Raise PromptTooLongError for the first prompt with more than `limit` tokens, start and end token included."""
     for prompt, length in zip(prompts, lengths, strict=True):
         if length > limit:
             raise PromptTooLongError(
@@ -115,10 +183,11 @@ def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: 
 
 
 def to_pixels(values: Tensor) -> NDArray[np.uint8]:
-    """Values [image, 3, height, width] in [-1, 1] as pictures [image, height, width, 3]."""
-    return ((values.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    """Convert values [image, 3, height, width] in [-1, 1] to pictures [image, height, width, 3]."""
+    pixels = ((values.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    return pixels.contiguous().numpy()
 
 
-def in_batches(count: int, size: int) -> list[slice]:
-    """Slices that cover `count` rows, `size` at a time."""
+def batch_slices(count: int, size: int) -> list[slice]:
+    """Return slices of at most `size` rows that cover `count` rows."""
     return [slice(start, start + size) for start in range(0, count, size)]

@@ -11,17 +11,16 @@ from diffzero.download.hub import HubRepo
 from diffzero.models import checkpoint
 from diffzero.models.checkpoint import (
     MODEL_INDEX,
-    NETWORKS,
     OPEN_CLIP_WEIGHTS,
-    PARTS,
     TIMM_WEIGHTS,
     CheckpointError,
+    adapter_class,
     combine_digests,
     file_digests,
     is_needed,
     list_files,
 )
-from diffzero.models.registry import adapter_of
+from diffzero.models.registry import network_folders, weight_folders
 
 LOG = logging.getLogger(__name__)
 
@@ -40,13 +39,13 @@ def require_safetensors(model: Model, names: Iterable[str], repo: HubRepo) -> No
     if not lacking:
         return
     pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-    everything = lacking in ("weights", "unet or transformer")
+    everything = lacking in ("weights", " or ".join(network_folders()))
     mine = pickled if everything else [name for name in pickled if name.startswith(f"{lacking}/")]
     found = (
         f"only pickled weights ({mine[0]})"
         if mine
         else f"no {lacking}"
-        if lacking not in PARTS
+        if lacking not in weight_folders()
         else f"no safetensors in {lacking}"
     )
     expected = "safetensors; pickles can run any code" if mine else "it there, beside safetensors of every part"
@@ -66,12 +65,12 @@ def _lacking(model: Model, names: list[str]) -> str:
     weights = {name.rpartition("/")[0] for name in needed if name.endswith(".safetensors")}
     if not isinstance(model, Diffusion):
         return "" if weights else "weights"
-    if not weights & set(NETWORKS):
-        return "unet or transformer"
+    if not weights & set(network_folders()):
+        return " or ".join(network_folders())
     if MODEL_INDEX not in needed:
         return MODEL_INDEX
-    parts = {folder for name in names for folder in [name.rpartition("/")[0]] if folder in PARTS}
-    return next((part for part in PARTS if part in parts - weights), "")
+    parts = {name.rpartition("/")[0] for name in names}
+    return next((part for part in weight_folders() if part in parts - weights), "")
 
 
 def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None = None) -> Path:
@@ -81,7 +80,7 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
     """
     if model.local:
         return root / model.local
-    failures = []
+    failures: list[str] = []
     wanted = lambda name: is_needed(model, name)  # noqa: E731
     for repo in list_repositories(model):
         try:
@@ -111,7 +110,7 @@ def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
 def require_complete(model: Model, folder: Path) -> str:
     """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
     if isinstance(model, Diffusion):
-        return adapter_of(folder)[1]
+        return adapter_class(folder).__name__
     checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
     config = "config.json" if isinstance(model, Supervised) else None if model.named else "open_clip_config.json"
     if config and not (folder / config).is_file():

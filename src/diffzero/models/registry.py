@@ -1,31 +1,61 @@
-"""The model families, by the diffusers pipeline that a checkpoint names in its model_index.json."""
+"""The model families.
 
-import json
-from pathlib import Path
+A family is a subclass of `Denoiser` with a `PIPELINE`, defined in a module of `diffzero.models.families`. A new module there is
+found by itself; nothing else lists the families. Importing the families does not import PyTorch.
+"""
 
-from diffzero.models.checkpoint import MODEL_INDEX, CheckpointError, refuse_pickles
+import functools
+import importlib
+import pkgutil
+from collections.abc import Iterable
 
-# Pipeline class of model_index.json -> module and class of the adapter in diffzero.models.families.
-FAMILIES = {
-    "StableDiffusionPipeline": ("stable_diffusion", "StableDiffusion"),
-    "StableDiffusionXLPipeline": ("stable_diffusion_xl", "StableDiffusionXL"),
-    "StableDiffusion3Pipeline": ("stable_diffusion_3", "StableDiffusion3"),
-    "PixArtSigmaPipeline": ("pixart_sigma", "PixArtSigma"),
-    "IFPipeline": ("deepfloyd_if", "DeepFloydIF"),
-    "IFSuperResolutionPipeline": ("deepfloyd_if", "DeepFloydIFSuperResolution"),
-}
+from diffzero.models import families as families_package
+from diffzero.models.base import Denoiser
 
 
-def adapter_of(folder: Path) -> tuple[str, str]:
-    """Module and class of the adapter for the checkpoint in `folder`. Raises CheckpointError."""
-    path = folder / MODEL_INDEX
-    if not path.is_file():
-        raise CheckpointError(
-            f"{folder}: no checkpoint there (found no model_index.json). Expected a diffusers folder with safetensors "
-            "weights; set `path` in config/models/ to it, or train the mini models with `snakemake --cores all train_mini`."
-        )
-    name = json.loads(path.read_text())["_class_name"]
-    if name not in FAMILIES:
-        raise CheckpointError(f"{path}: found pipeline {name!r}, expected one of {', '.join(FAMILIES)}.")
-    refuse_pickles(folder)
-    return FAMILIES[name]
+@functools.cache
+def families() -> dict[str, type[Denoiser]]:
+    """Return the adapter of each supported diffusers pipeline, by the pipeline's class name.
+
+    Raises
+    ------
+    ValueError
+        If two adapters name the same pipeline.
+    """
+    found: dict[str, type[Denoiser]] = {}
+    for module_info in pkgutil.iter_modules(families_package.__path__, f"{families_package.__name__}."):
+        module = importlib.import_module(module_info.name)
+        for adapter in vars(module).values():
+            # A class that the module imports, or that inherits its PIPELINE, is no family of this module.
+            if not (isinstance(adapter, type) and issubclass(adapter, Denoiser)):
+                continue
+            if adapter.__module__ == module.__name__ and "PIPELINE" in vars(adapter):
+                other = found.setdefault(adapter.PIPELINE, adapter)
+                if other is not adapter:
+                    raise ValueError(
+                        f"{adapter.PIPELINE}: found two adapters, {other.__module__}.{other.__name__} and "
+                        f"{adapter.__module__}.{adapter.__name__}, expected one. Delete one of them, or its PIPELINE."
+                    )
+    return found
+
+
+@functools.cache
+def checkpoint_folders() -> tuple[str, ...]:
+    """Return the sub-folders of a checkpoint that any family reads."""
+    return _unique(folder for family in families().values() for folder in family.folders())
+
+
+@functools.cache
+def network_folders() -> tuple[str, ...]:
+    """Return the sub-folders that hold the denoising network."""
+    return _unique(family.NETWORK for family in families().values())
+
+
+@functools.cache
+def weight_folders() -> tuple[str, ...]:
+    """Return the sub-folders that hold weights: all but tokenizers and schedulers."""
+    return _unique(folder for family in families().values() for folder in family.weight_folders())
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

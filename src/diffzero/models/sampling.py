@@ -1,38 +1,80 @@
-"""Figure 6: pictures that a model makes from class prompts, through diffusers' own pipeline and the checkpoint's own sampler."""
+"""Images that a model generates from class prompts (Figure 6), with diffusers' pipeline and the checkpoint's own sampler."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from diffusers import DiffusionPipeline
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import torch
 
-@torch.inference_mode()
-def sample(
-    folder: Path, prompts: list[str], images: int, steps: int, guidance: float, seed: int, size: int,
-    dtype: torch.dtype, device: torch.device,
-) -> NDArray[np.uint8]:  # fmt: skip
-    """Pictures [prompt, image, size, size, 3] uint8; picture k of a prompt is the same whatever the number of others."""
-    # Without its safety checker and watermark: they would alter pictures that nobody is shown as photographs.
-    if "image_noising_scheduler" in DiffusionPipeline.load_config(folder):
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How images are generated."""
+
+    images_per_prompt: int
+    steps: int
+    guidance: float  # guidance scale of classifier-free guidance
+    seed: int
+    resolution: int  # side of the images in pixels
+
+
+def load_pipeline(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load the checkpoint's diffusers pipeline without safety checker and watermark, which alter images.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is a super-resolution stage.
+    """
+    from diffusers import DiffusionPipeline
+
+    parts = DiffusionPipeline.load_config(folder)
+    if "image_noising_scheduler" in parts:
         raise ValueError(
-            f"{folder}: found a super-resolution stage, which enlarges pictures and makes none. Take it out of `samples`."
+            f"{folder}: found a super-resolution stage, which cannot generate images from text. Remove it from `figure6_samples`."
         )
-    extras = ("safety_checker", "feature_extractor", "watermarker")
-    absent = {name: None for name in extras if name in DiffusionPipeline.load_config(folder)}
+    left_out = {name: None for name in ("safety_checker", "feature_extractor", "watermarker") if name in parts}
     pipeline = DiffusionPipeline.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, local_files_only=True, requires_safety_checker=False,
-        **absent,
-    ).to(device)  # fmt: skip
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        requires_safety_checker=False,
+        **left_out,
+    ).to(device)
     pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def sample(
+    folder: Path, prompts: list[str], settings: SamplingSettings, dtype: torch.dtype, device: torch.device
+) -> NDArray[np.uint8]:
+    """Generate images [prompt, image, resolution, resolution, 3].
+
+    Image k of a prompt does not depend on how many images and prompts there are.
+    """
+    import torch
+
+    pipeline = load_pipeline(folder, dtype, device)
     rows = []
     for number, prompt in enumerate(prompts):
-        # Addressed as scores are: on the CPU, one generator a picture.
-        generators = [torch.Generator().manual_seed(1_000_003 * seed + 1009 * number + k) for k in range(images)]
-        made = pipeline(
-            [prompt] * images, height=size, width=size, num_inference_steps=steps, guidance_scale=guidance,
-            generator=generators, output_type="np",
-        ).images  # fmt: skip
-        rows.append(np.rint(255 * np.clip(np.stack(list(made)), 0, 1)).astype(np.uint8))
+        # One generator per image, on the CPU, as for the noise of scores.
+        seeds = [1_000_003 * settings.seed + 1009 * number + k for k in range(settings.images_per_prompt)]
+        with torch.inference_mode():
+            images = pipeline(
+                [prompt] * settings.images_per_prompt,
+                height=settings.resolution,
+                width=settings.resolution,
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance,
+                generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+                output_type="np",
+            ).images
+        rows.append(np.rint(255 * np.clip(np.stack(list(images)), 0, 1)).astype(np.uint8))
     return np.stack(rows)

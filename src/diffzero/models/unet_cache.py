@@ -1,40 +1,46 @@
-"""Exact reuse inside a U-Net: what depends on (x_t, t) alone once a draw, what depends on the prompt alone once a prompt.
+"""Shared computation inside a U-Net.
 
-Stable Diffusion's network reads the text at its first cross-attention and not before, and the keys and values of every
-cross-attention are functions of the prompt. In a batch that holds several classes of one draw these parts see the same rows many
-times over. They are evaluated on the different rows and copied; nothing is approximated.
+Up to its first cross-attention, Stable Diffusion's network depends on (x_t, t) only, and the keys and values of every cross-attention
+depend on the prompt only. In a batch with several classes of one draw these parts get equal rows. They are evaluated on the unique rows
+and the result is copied; nothing is approximated.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from diffusers import Transformer2DModel, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
 
 class UniqueRows:
-    """The different rows among those of a batch: where each comes first, and which of them every row is."""
+    """The unique rows of a batch: the first position of each, and for every row the unique row it equals."""
 
     def __init__(self, index: Tensor) -> None:
-        """`index` [batch]: equal numbers, equal rows."""
-        different, self.back = torch.unique(index, return_inverse=True)
-        numbers = torch.arange(len(index), device=index.device)
-        self.first = torch.full_like(different, len(index)).scatter_reduce(0, self.back, numbers, "amin")
-        self.has_duplicates = len(different) < len(index)
+        """Take `index` [batch] int64, in which equal numbers mark equal rows."""
+        unique, self.inverse = torch.unique(index, return_inverse=True)
+        positions = torch.arange(len(index), device=index.device)
+        self.first = torch.full_like(unique, len(index)).scatter_reduce(0, self.inverse, positions, "amin")
+        self.has_duplicates = len(unique) < len(index)
 
-    def evaluate(self, forward: Callable, *arguments, **options) -> Tensor:
-        """forward(...) [batch, ...], evaluated on the different rows. Tensor arguments are batches."""
-        arguments = [value[self.first] if isinstance(value, Tensor) else value for value in arguments]
-        options = {name: value[self.first] if isinstance(value, Tensor) else value for name, value in options.items()}
-        return forward(*arguments, **options)[self.back]
+    def evaluate(self, forward: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Return forward(...) [batch, ...], evaluated on the unique rows. All tensor arguments are batches."""
+        unique_args = [value[self.first] if isinstance(value, Tensor) else value for value in args]
+        unique_kwargs = {
+            key: value[self.first] if isinstance(value, Tensor) else value for key, value in kwargs.items()
+        }
+        return forward(*unique_args, **unique_kwargs)[self.inverse]
 
 
 class UNetCache:
-    """Gives a U-Net's modules a forward that looks at the batch's draws and prompts, inside `of`. Only where `supports_cache`."""
+    """Replaces the forward of a U-Net's modules by one that skips duplicate rows while `active`.
 
-    def __init__(self, unet: UNet2DConditionModel) -> None:
+    Only for networks that `supports_cache` accepts.
+    """
+
+    def __init__(self, unet: nn.Module) -> None:
         self.draws: UniqueRows | None = None
         self.prompts: UniqueRows | None = None
         for module in modules_before_text(unet):
@@ -46,7 +52,7 @@ class UNetCache:
 
     @contextmanager
     def active(self, draw_index: Tensor, prompt_index: Tensor) -> Iterator[None]:
-        """Calls of the network in here have the draws `draw_index` [batch] and the prompts `prompt` [batch]."""
+        """Skip duplicate rows in calls of the network whose rows have these draws and prompts, [batch] int64 each."""
         self.draws, self.prompts = UniqueRows(draw_index), UniqueRows(prompt_index)
         try:
             yield
@@ -54,20 +60,23 @@ class UNetCache:
             self.draws = self.prompts = None
 
     @staticmethod
-    def _wrap(module: nn.Module, rows: Callable[[], UniqueRows | None]) -> None:
+    def _wrap(module: nn.Module, get_rows: Callable[[], UniqueRows | None]) -> None:
         forward = module.forward
 
-        def once(*arguments, **options) -> Tensor:
-            known = rows()
-            if known is None or not known.has_duplicates:
-                return forward(*arguments, **options)
-            return known.evaluate(forward, *arguments, **options)
+        def forward_unique_rows(*args: Any, **kwargs: Any) -> Tensor:
+            rows = get_rows()
+            if rows is None or not rows.has_duplicates:
+                return forward(*args, **kwargs)
+            return rows.evaluate(forward, *args, **kwargs)
 
-        module.forward = once
+        module.forward = forward_unique_rows
 
 
-def supports_cache(unet: UNet2DConditionModel) -> bool:
-    """Whether the network's first block is Stable Diffusion's: an attention without text, then one with it, and no text in the time."""
+def supports_cache(unet: Any) -> bool:
+    """Return whether the network's first block is Stable Diffusion's.
+
+    That is: self-attention, then cross-attention, and a time embedding without text.
+    """
     transformer = next(iter(getattr(unet.down_blocks[0], "attentions", [])), None)
     if not isinstance(transformer, Transformer2DModel) or unet.config.addition_embed_type is not None:
         return False
@@ -75,8 +84,8 @@ def supports_cache(unet: UNet2DConditionModel) -> bool:
     return first.attn2 is not None and not (first.only_cross_attention or first.double_self_attention)
 
 
-def modules_before_text(unet: UNet2DConditionModel) -> list[nn.Module]:
-    """The modules that x_t and t pass on their way to the first cross-attention, in order."""
+def modules_before_text(unet: Any) -> list[nn.Module]:
+    """Return the modules that x_t and t pass before the first cross-attention, in order."""
     block = unet.down_blocks[0]
     transformer = block.attentions[0]
     first = transformer.transformer_blocks[0]

@@ -94,7 +94,7 @@ def score_shard(
     the weights are no longer those on record, InputError, ScoreError and StoreError.
     """
     start, stop = time.monotonic(), stop or StopRequest()
-    folder = settings.weights.verified_path(checkpoint.SCORING_PARTS)
+    folder = settings.weights.verified_path(settings.weights.adapter().scoring_folders())
     denoiser = models.load(folder, settings.dtype, settings.device)
     problem, store = (
         build_problem(inputs, settings, type(denoiser)),

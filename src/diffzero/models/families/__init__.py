@@ -1,1 +1,1 @@
-"""The adapters: one file per model family."""
+"""The adapters of the model families, one file per family. `diffzero.models.registry` finds them here by itself."""

@@ -1,25 +1,40 @@
-"""PixArt-Sigma: a latent diffusion transformer under T5, with learned variance (Chen et al. 2024)."""
+"""PixArt-Sigma (Chen et al. 2024)."""
+
+from __future__ import annotations
 
 from pathlib import Path
-
-import torch
-from diffusers import PixArtTransformer2DModel
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from diffzero.models.backbones import TransformerDenoiser
-from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
 from diffzero.typing import Arrays
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from diffzero.models.base import Tensors
 
 TEXT_TOKENS = 300  # PixArtSigmaPipeline's max_sequence_length
 
 
 class PixArtSigma(LatentDenoiser, TransformerDenoiser):
-    """Text is T5's states and their mask, which the transformer reads too; the output holds eps and a learned variance."""
+    """A latent transformer with T5, of which it reads the states and the mask.
 
-    NETWORK = PixArtTransformer2DModel
+    The output holds eps and a learned variance; the variance is not used.
+    """
+
+    PIPELINE: ClassVar[str] = "PixArtSigmaPipeline"
+
+    @staticmethod
+    def network_class() -> Any:
+        """Return PixArtTransformer2DModel."""
+        from diffusers.models.transformers.pixart_transformer_2d import PixArtTransformer2DModel
+
+        return PixArtTransformer2DModel
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+        """Return eps."""
         output = self.transformer(
             x_t,
             encoder_hidden_states=text["states"],
@@ -30,8 +45,11 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         return output[:, : x_t.shape[1]]
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
-        """T5 reads lower-cased prompts, as in PixArtSigmaPipeline without its cleaning, for the reason given at DeepFloydIF."""
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+        """Return T5's `states` [prompt, token, width] and `mask` [prompt, token] of the lower-cased prompts.
+
+        The pipeline's cleaning of captions is left out for the reason given in `DeepFloydIF.encode_text`.
+        """
         from diffzero.models import text_encoders
 
         lowered = [prompt.lower().strip() for prompt in prompts]

@@ -1,37 +1,49 @@
-"""Stable Diffusion 1.x and 2.x: a latent U-Net under a CLIP text encoder (Rombach et al. 2022)."""
+"""Stable Diffusion 1.x and 2.x (Rombach et al. 2022)."""
+
+from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from diffzero.models.backbones import UNetDenoiser
-from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
-from diffzero.models.unet_cache import UNetCache, supports_cache
 from diffzero.typing import Arrays
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from diffzero.models.base import Tensors
 
 
 class StableDiffusion(LatentDenoiser, UNetDenoiser):
-    """Text is the encoder's last hidden state; eps or v, as the scheduler's configuration says."""
+    """A latent U-Net with a CLIP text encoder, of which it reads the last hidden state.
+
+    The network predicts eps or v, as the scheduler's configuration says.
+    """
+
+    PIPELINE: ClassVar[str] = "StableDiffusionPipeline"
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+        from diffzero.models.unet_cache import UNetCache, supports_cache
+
         super().__init__(folder, dtype, device)
         self.cache = UNetCache(self.unet) if supports_cache(self.unet) else None
 
-    def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager:
-        return (
-            self.cache.active(draw_index, prompt_index)
-            if self.cache
-            else super().shared_compute(draw_index, prompt_index)
-        )
+    def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager[None]:
+        """Return a context in which parts of the U-Net run once per draw or once per prompt."""
+        if self.cache is None:
+            return super().shared_compute(draw_index, prompt_index)
+        return self.cache.active(draw_index, prompt_index)
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+        """Return eps or v."""
         return self.unet(x_t, timestep, text["states"]).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+        """Return CLIP's last hidden state, `states` [prompt, token, width]."""
         from diffzero.models import text_encoders
 
         return {"states": text_encoders.encode_clip_last(folder, prompts, device).numpy()}

@@ -1,35 +1,56 @@
-"""Stable Diffusion 3 and 3.5: a transformer for rectified flow under two CLIP encoders and T5 (Esser et al. 2024)."""
+"""Stable Diffusion 3 and 3.5 (Esser et al. 2024)."""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
-
-import torch
-from diffusers import SD3Transformer2DModel
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from diffzero.models.backbones import TransformerDenoiser
-from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser
 from diffzero.typing import Arrays
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from diffzero.models.base import Tensors
 
 T5_TOKENS = 256  # StableDiffusion3Pipeline's max_sequence_length
 
 
 class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
-    """Text is CLIP's states side by side, filled up with zeros to T5's width, with T5's states behind them, and both pooled ones."""
+    """A transformer trained with rectified flow, with two CLIP encoders and T5.
 
-    NETWORK = SD3Transformer2DModel
+    It reads the CLIP states side by side, padded with zeros to T5's width, followed by T5's states, and both pooled CLIP states.
+    """
+
+    PIPELINE: ClassVar[str] = "StableDiffusion3Pipeline"
+    TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2", "text_encoder_3")
+
+    @staticmethod
+    def network_class() -> Any:
+        """Return SD3Transformer2DModel."""
+        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+
+        return SD3Transformer2DModel
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+        """Return eps - x."""
         return self.transformer(x_t, text["states"], text["pooled"], timestep).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
-        """A checkpoint without T5 (text_encoder_3 null in model_index.json) gets zeros in its place, as in the pipeline."""
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+        """Return `states` [prompt, CLIP and T5 tokens, width] and `pooled` [prompt, width].
+
+        For a checkpoint without T5 (text_encoder_3 is null in model_index.json) T5's states are zeros, as in the pipeline.
+        """
+        import torch
+
         from diffzero.models import text_encoders
 
-        first, pooled = text_encoders.encode_clip_penultimate(folder, prompts, "", device)
-        second, pooled_2 = text_encoders.encode_clip_penultimate(folder, prompts, "_2", device)
+        first, pooled = text_encoders.encode_clip_projected(folder, prompts, "", device)
+        second, pooled_2 = text_encoders.encode_clip_projected(folder, prompts, "_2", device)
         width = json.loads((folder / "transformer" / "config.json").read_text())["joint_attention_dim"]
         if json.loads((folder / "model_index.json").read_text()).get("text_encoder_3", [None, None])[1]:
             # The pipeline gives this T5 no mask: padding takes part, as it did in training.

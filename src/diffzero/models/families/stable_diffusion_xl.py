@@ -1,38 +1,54 @@
-"""Stable Diffusion XL, base: a latent U-Net under two CLIP text encoders, told the image's size (Podell et al. 2024)."""
+"""Stable Diffusion XL, base model (Podell et al. 2024)."""
+
+from __future__ import annotations
 
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from diffzero.models.backbones import UNetDenoiser
-from diffzero.models.base import CPU, Tensors
 from diffzero.models.latent import LatentDenoiser, pixels_per_latent
 from diffzero.typing import Arrays
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from diffzero.models.base import Tensors
+
 
 class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
-    """Text is both encoders' last but one hidden state side by side, and the second encoder's pooled one."""
+    """A latent U-Net with two CLIP text encoders, conditioned on the image's size.
+
+    It reads the last hidden state but one of both encoders, side by side, and the pooled state of the second.
+    """
+
+    PIPELINE: ClassVar[str] = "StableDiffusionXLPipeline"
+    TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(folder, dtype, device)
         self.pixels_per_latent = pixels_per_latent(folder)
 
     def time_ids(self, x_t: Tensor) -> Tensor:
-        """Original size, crop corner and target size [batch, 6]: the size of the crop, uncropped, the pipeline's own default."""
+        """Return original size, crop corner and target size [batch, 6]: those of an uncropped image, the pipeline's default."""
+        import torch
+
         height, width = (side * self.pixels_per_latent for side in x_t.shape[-2:])
-        return torch.tensor([[height, width, 0, 0, height, width]], device=x_t.device, dtype=x_t.dtype).expand(
-            len(x_t), -1
-        )
+        ids = torch.tensor([[height, width, 0, 0, height, width]], device=x_t.device, dtype=x_t.dtype)
+        return ids.expand(len(x_t), -1)
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
+        """Return eps."""
         added = {"text_embeds": text["pooled"], "time_ids": self.time_ids(x_t)}
         return self.unet(x_t, timestep, text["states"], added_cond_kwargs=added).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device = CPU) -> Arrays:
+    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+        """Return `states` [prompt, token, width of both] and `pooled` [prompt, width of the second]."""
+        import torch
+
         from diffzero.models import text_encoders
 
-        first, _ = text_encoders.encode_clip_penultimate(folder, prompts, "", device, projected=False)
-        second, pooled = text_encoders.encode_clip_penultimate(folder, prompts, "_2", device)
+        first = text_encoders.encode_clip_penultimate(folder, prompts, "", device)
+        second, pooled = text_encoders.encode_clip_projected(folder, prompts, "_2", device)
         return {"states": torch.cat([first, second], dim=-1).numpy(), "pooled": pooled.numpy()}
