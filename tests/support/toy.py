@@ -10,17 +10,24 @@ import torch
 
 from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
-from diffzero.pruning.policies import FixedStages, Full, Policy, TTest
+from diffzero.pruning.policies import POLICIES as REGISTRY
+from diffzero.pruning.policies import FixedStages, Full, Policy, StatelessPolicy, TTest
 from diffzero.pruning.race import Outcome
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
 from literal import adaptive_stages, algorithm_1, mean
 from stages_of import fixed_stages
 
-POLICIES = [
+POLICIES: list[Policy] = [
     TTest(min_scores=3, max_scores=12, cutoff_pval=0.05),
     fixed_stages((2, 5, 9), (3, 2, 1)),
     Full(max_scores=5),
+]
+# Of every other registered kind, the longest that the cost frontier replays.
+POLICIES += [
+    [policy for _, policy in kind.frontier((2, 5, 12), 5, 3)][-1]
+    for kind in REGISTRY.values()
+    if kind not in map(type, POLICIES)
 ]
 KEYS = ["image", "prompt", "draw"]
 Triple = tuple[int, int, int]  # image, draw, prompt
@@ -113,6 +120,16 @@ def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, promp
     return noise.t, float((difference * difference).sum())
 
 
+def decisions(matrix: np.ndarray, policy: StatelessPolicy) -> list[tuple[int, tuple[int, ...]]]:
+    """Return (draws, surviving classes) after each decision of a stateless policy on weighted scores [draw, class]."""
+    n, alive, history = 0, np.arange(matrix.shape[1]), []
+    while len(alive) > 1 and n < policy.max_draws:
+        n = policy.next_decision(n)
+        alive = alive[policy.survivors(matrix[:n, alive])]
+        history.append((n, tuple(alive.tolist())))
+    return history
+
+
 def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
     """Run one item's race as the papers print it; return its outcome (without `tied`) and the evaluated triples."""
     scores = np.array(
@@ -126,8 +143,8 @@ def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: 
         raced = adaptive_stages(matrix, *zip(*((stage.draws, stage.keep) for stage in policy.stages), strict=True))
     else:
         raced = None
-    history = raced.history if raced else [(policy.max_draws, everyone)]
-    winner = raced.prediction if raced else min(everyone, key=lambda k: mean(matrix[:, k]))
+    history = raced.history if raced else decisions(matrix, policy)
+    winner = raced.prediction if raced else min(history[-1][1], key=lambda k: mean(matrix[: history[-1][0], k]))
     evaluated, alive, start = set(), everyone, 0
     for n, survivors in history:
         evaluated |= {(item.image, draw, int(item.candidates[k])) for draw in range(start, n) for k in alive}

@@ -208,7 +208,7 @@ def make_vp_schedule(config: Mapping[str, Any]) -> VPSchedule:
             "scheduler: found rescale_betas_zero_snr with prediction_type epsilon, expected v_prediction or sample: alpha is 0 "
             "at t = 1, where x cannot be computed from eps. Correct the checkpoint's scheduler/scheduler_config.json."
         )
-    return VPSchedule(np.cumprod(1.0 - betas(config)), prediction_type)
+    return VPSchedule(np.cumprod(1.0 - betas(config), dtype=np.float64), prediction_type)
 
 
 def read_schedule(checkpoint_dir: Path, part: str = "scheduler") -> NoiseSchedule:

@@ -33,6 +33,12 @@ class PairedTests:
     They grow in the order of the draws, whether one draw comes at a time or a thousand do: a replay has the bits of the live race.
     """
 
+    best: int  # column of the class with the lowest mean
+    scores: Floats  # sum of scores [class]
+    shift: Floats  # [class]
+    total: Floats  # sum of d [class]
+    squares: Floats  # sum of d^2 [class]
+
     def __init__(self, min_scores: int, max_scores: int, cutoff_pval: float) -> None:
         self.first = min(min_scores, max_scores)
         n = np.arange(max_scores + 1)

@@ -101,14 +101,13 @@ def replay_items(
     draws, prompts = scores["draw"].to_numpy(), scores["prompt"].to_numpy()
     weighted = scores["score"].to_numpy(dtype=np.float64) * weight_runs(weight, scores["t"].to_numpy())
     outcomes = []
-    for item in items.itertuples(index=False):
-        if item.image not in rows_of:
-            raise NotCoveredError(
-                f"item {item.item}: found no score of image {item.image}; run the scoring rule again."
-            )
-        rows = rows_of[item.image]
-        matrix = score_matrix(np.asarray(item.candidates), draws[rows], prompts[rows], weighted[rows])
-        outcomes.append(replay(policy, matrix, item.item, item.classes))
+    columns = (items[name] for name in ("item", "image", "candidates", "classes"))
+    for name, image, candidates, classes in zip(*columns, strict=True):
+        if image not in rows_of:
+            raise NotCoveredError(f"item {name}: found no score of image {image}; run the scoring rule again.")
+        rows = rows_of[image]
+        matrix = score_matrix(np.asarray(candidates), draws[rows], prompts[rows], weighted[rows])
+        outcomes.append(replay(policy, matrix, name, classes))
     outcome = pd.DataFrame(outcomes, columns=list(Outcome.__dataclass_fields__))
     winner = [classes[winner] for classes, winner in zip(items["classes"], outcome["winner"], strict=True)]
     kept = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)

@@ -46,7 +46,7 @@ class KindModel(FrozenModel):
     A subclass declares `kind` as a Literal with its name as the default. Its configuration keys are its other fields.
     """
 
-    kind: str
+    kind: str = ""  # every kind overrides it
 
     @property
     def slug(self) -> str:
