@@ -99,9 +99,11 @@ def make_weight_fn(weighting: Weighting, schedule: NoiseSchedule) -> Callable[[F
     return lambda t: weighting.weight(t, schedule)
 
 
+def all_weightings(own: Weighting) -> dict[str, Weighting]:
+    """Return one weighting of each kind by its name: the run's `own`, the other kinds with their defaults."""
+    return {kind: own if own.kind == kind else weighting() for kind, weighting in WEIGHTINGS.items()}
+
+
 def make_weight_fns(own: Weighting, schedule: NoiseSchedule) -> dict[str, Callable[[Floats], Floats]]:
-    """Return the functions t -> w_t of all kinds by name: the run's `own` weighting, the other kinds with their defaults."""
-    return {
-        kind: make_weight_fn(own if own.kind == kind else weighting(), schedule)
-        for kind, weighting in WEIGHTINGS.items()
-    }
+    """Return the functions t -> w_t of `all_weightings` with the schedule of a model."""
+    return {kind: make_weight_fn(weighting, schedule) for kind, weighting in all_weightings(own).items()}

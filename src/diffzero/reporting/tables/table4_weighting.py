@@ -7,6 +7,7 @@ import pandas as pd
 
 from diffzero.analysis.learned_weighting import learned_correct
 from diffzero.analysis.score_array import ScoreArray, WeightFn
+from diffzero.diffusion.weighting import all_weightings
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
     MISSING,
@@ -117,4 +118,6 @@ def make_table(inputs: ReportInputs) -> TableResult:
     """Build and format Table 4 of a run."""
     paper = inputs.load_reported("table4")
     table = build_table4(inputs.score_arrays, inputs.fixed_weight_fns, paper, inputs.test_sizes)
-    return TableResult(table, format_table4(table, paper, inputs.missing_notes(FULL_SCORES)))
+    formulas = [f"{kind}: {weighting.formula}" for kind, weighting in all_weightings(inputs.weighting).items()]
+    notes = [f"{'; '.join(formulas)}.", *inputs.missing_notes(FULL_SCORES)]
+    return TableResult(table, format_table4(table, paper, notes))
