@@ -15,8 +15,10 @@ os.environ.update(PYTHONPATH=str(ROOT / "src"))
 from diffzero.utils.frozen_model import PATH_NAME
 from diffzero.workflow import cost
 from diffzero.config import ConfigError, load_run
-from diffzero.workflow.experiment import LEWIS, SCENES, Experiment
-from diffzero.workflow.targets import Publication, command_line
+from diffzero.binding.lewis import LEWIS
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.paths import SCENES
+from diffzero.workflow.targets import TargetSet, command_line
 
 # A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
 if "models" not in config:
@@ -29,7 +31,7 @@ try:
 except ConfigError as error:
     sys.exit(f"diffzero: {error}")
 
-RUN, RESULTS = EXPERIMENT.run, EXPERIMENT.folder
+RUN, RESULTS = EXPERIMENT.run, EXPERIMENT.run_dir
 
 
 wildcard_constraints:
@@ -52,7 +54,7 @@ include: "rules/baselines.smk"
 include: "rules/binding.smk"
 
 
-PUBLISHED = Publication(EXPERIMENT, asked_for_what_is_there, this_command())
+TARGETS = TargetSet(EXPERIMENT, is_partial_report_requested, this_command())
 
 
 include: "rules/tables.smk"
@@ -74,7 +76,7 @@ onstart:
 
 onsuccess:
     if not only_asked():
-        sys.stderr.write(PUBLISHED.summary())
+        sys.stderr.write(TARGETS.missing_summary())
         print(cost.closing_message(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables", success=True))
 
 
@@ -86,27 +88,27 @@ onerror:
 rule all:
     default_target: True
     input:
-        PUBLISHED.tables(),
-        lambda wildcards: PUBLISHED.exports(),
-        lambda wildcards: PUBLISHED.figures(),
+        TARGETS.table_files(),
+        lambda wildcards: TARGETS.export_files(),
+        lambda wildcards: TARGETS.figure_files(),
         f"{RESULTS}/report.html",
 
 
 # All that needs a GPU for long, and the rule to split very large runs by: `scores --batch scores=1/3`.
 rule scores:
     input:
-        [shard for scoring in EXPERIMENT.scorings.values() for shard in EXPERIMENT.shards(scoring)],
+        [shard for scoring in EXPERIMENT.scorings.values() for shard in EXPERIMENT.score_files(scoring)],
 
 
 rule tables:
     input:
-        PUBLISHED.tables(),
-        lambda wildcards: PUBLISHED.exports(),
+        TARGETS.table_files(),
+        lambda wildcards: TARGETS.export_files(),
 
 
 rule figures:
     input:
-        lambda wildcards: PUBLISHED.figures(),
+        lambda wildcards: TARGETS.figure_files(),
 
 
 rule report:

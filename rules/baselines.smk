@@ -14,7 +14,7 @@ rule clip:
     benchmark:
         f"{RESULTS}/benchmarks/baselines/{{model}}/{{dataset}}/via-{{via}}.tsv"
     wildcard_constraints:
-        model=any_of(EXPERIMENT.baselines("clip")),
+        model=any_of(EXPERIMENT.baselines_of_kind("clip")),
         via=r"\d+|none",
     conda:
         "../envs/torch.yaml"
@@ -45,7 +45,7 @@ rule supervised:
     benchmark:
         f"{RESULTS}/benchmarks/baselines/{{model}}/{{dataset}}/via-{{via}}.tsv"
     wildcard_constraints:
-        model=any_of(EXPERIMENT.baselines("supervised")),
+        model=any_of(EXPERIMENT.baselines_of_kind("supervised")),
         via=r"\d+|none",
     conda:
         "../envs/torch.yaml"

@@ -14,7 +14,7 @@ rule render:
         mem_mb=more_memory(2000),
         runtime=more_minutes(60),
     params:
-        scenes=EXPERIMENT.scenes,
+        scenes=EXPERIMENT.scene_count,
         seed=RUN.attribute_binding.seed if RUN.attribute_binding else 0,
         render_resolution=RUN.attribute_binding.render_resolution if RUN.attribute_binding else 0,
         render_spp=RUN.attribute_binding.render_spp if RUN.attribute_binding else 0,
@@ -39,7 +39,7 @@ rule lewis:
         mem_mb=more_memory(8000),
         runtime=more_minutes(30),
     params:
-        lewis=RUN.attribute_binding.lewis.model_dump() if LEWIS in EXPERIMENT.scene_sets else {},
+        lewis=RUN.attribute_binding.lewis.model_dump() if LEWIS in EXPERIMENT.scene_datasets else {},
         seed=RUN.attribute_binding.seed if RUN.attribute_binding else 0,
     message:
         "Scenes of Lewis et al."
@@ -49,7 +49,7 @@ rule lewis:
 
 rule binding_items:
     input:
-        lambda wildcards: EXPERIMENT.scene_tables(wildcards.dataset),
+        lambda wildcards: EXPERIMENT.scene_files(wildcards.dataset),
     output:
         images=f"{RESULTS}/data/{{dataset}}/images.parquet",
         prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
@@ -59,16 +59,16 @@ rule binding_items:
     benchmark:
         f"{RESULTS}/benchmarks/binding_items/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=any_of(EXPERIMENT.scene_sets),
+        dataset=any_of(EXPERIMENT.scene_datasets),
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=more_memory(8000),
         runtime=more_minutes(30),
     params:
-        per_task=lambda wildcards: EXPERIMENT.per_task(wildcards.dataset),
+        per_task=lambda wildcards: EXPERIMENT.examples_per_task(wildcards.dataset),
         seed=RUN.attribute_binding.seed if RUN.attribute_binding else 0,
-        unknown=lambda wildcards: EXPERIMENT.unknown(wildcards.dataset),
+        unknown=lambda wildcards: EXPERIMENT.unknown_attributes(wildcards.dataset),
     message:
         "Prompts of the binding tasks on {wildcards.dataset}"
     script:

@@ -3,7 +3,7 @@
 
 rule table3:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("binding")),
         paper="config/paper/table3.csv",
     output:
         csv=report(f"{RESULTS}/tables/table3.csv", caption="../workflow/report/table3.rst", category="Tables", labels={"table": "table3"}),
@@ -18,9 +18,9 @@ rule table3:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("binding"),
-        wanted=lambda wildcards: PUBLISHED.wanted("binding"),
-        absent=lambda wildcards: PUBLISHED.absent("binding"),
+        sources=lambda wildcards: TARGETS.sources("binding"),
+        wanted=lambda wildcards: TARGETS.requested("binding"),
+        absent=lambda wildcards: TARGETS.missing_notes("binding"),
     message:
         "Table 3: the twenty attribute-binding tasks"
     script:
@@ -29,7 +29,7 @@ rule table3:
 
 rule table3_lewis:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("lewis")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("lewis")),
         paper="config/paper/table3.csv",
     output:
         csv=report(f"{RESULTS}/tables/table3-lewis.csv", caption="../workflow/report/table3-lewis.rst", category="Tables", labels={"table": "table3-lewis"}),
@@ -44,9 +44,9 @@ rule table3_lewis:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("lewis"),
-        wanted=lambda wildcards: PUBLISHED.wanted("lewis"),
-        absent=lambda wildcards: PUBLISHED.absent("lewis"),
+        sources=lambda wildcards: TARGETS.sources("lewis"),
+        wanted=lambda wildcards: TARGETS.requested("lewis"),
+        absent=lambda wildcards: TARGETS.missing_notes("lewis"),
     message:
         "Table 3 on Lewis et al.'s images"
     script:
@@ -55,7 +55,7 @@ rule table3_lewis:
 
 rule controlled:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("binding")),
     output:
         csv=report(f"{RESULTS}/tables/controlled.csv", caption="../workflow/report/controlled.rst", category="Tables", labels={"table": "controlled"}),
         rest=table_files("controlled"),
@@ -76,9 +76,9 @@ rule controlled:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("binding"),
-        wanted=lambda wildcards: PUBLISHED.wanted("binding"),
-        absent=lambda wildcards: PUBLISHED.absent("binding"),
+        sources=lambda wildcards: TARGETS.sources("binding"),
+        wanted=lambda wildcards: TARGETS.requested("binding"),
+        absent=lambda wildcards: TARGETS.missing_notes("binding"),
     message:
         "The controlled comparison of mini models on seen and held-out combinations"
     script:
@@ -131,7 +131,7 @@ rule binding_figure:
 
 rule breakdown:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("binding")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("binding")),
         decisions=f"{RESULTS}/data/{SCENES}/items.parquet",
         prompts=f"{RESULTS}/data/{SCENES}/prompts.json",
         scenes=f"{RESULTS}/data/{SCENES}/images.parquet",
@@ -150,7 +150,7 @@ rule breakdown:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("binding"),
+        sources=lambda wildcards: TARGETS.sources("binding"),
     message:
         "How binding fails"
     script:

@@ -1,5 +1,5 @@
 # What rules ask about wildcards; the answers come from diffzero.workflow.experiment and diffzero.workflow.targets.
-from diffzero.models.checkpoint import stamps
+from diffzero.models.checkpoint import file_stamps
 
 # Figures join a model and a data set by a hyphen, which names may hold, too.
 FIGURE_MODELS = "|".join(map(re.escape, RUN.models))
@@ -29,7 +29,7 @@ def scoring_of(wildcards):
 
 def shards_and_costs(scorings):
     """The cost files of scorings, beside their score files."""
-    return [f"{file.removesuffix('.parquet')}.json" for s in scorings for file in EXPERIMENT.shards(s)]
+    return [f"{file.removesuffix('.parquet')}.json" for s in scorings for file in EXPERIMENT.score_files(s)]
 
 
 def files_of(sources):
@@ -42,7 +42,7 @@ def unpruned_sources(scorings):
         {
             "model": s.model,
             "dataset": s.dataset,
-            "shards": EXPERIMENT.shards(s),
+            "shards": EXPERIMENT.score_files(s),
             "weights": f"{RESULTS}/weights/{s.model}.json",
             "items": f"{RESULTS}/data/{s.dataset}/items.parquet",
         }
@@ -57,7 +57,7 @@ def unpruned_inputs(scorings):
 
 
 def unpruned_of(wildcards):
-    return [s for s in EXPERIMENT.unpruned if (s.model, s.dataset) == (wildcards.model, wildcards.dataset)]
+    return [s for s in EXPERIMENT.full_scorings if (s.model, s.dataset) == (wildcards.model, wildcards.dataset)]
 
 
 def table_files(name, *kinds):
@@ -79,7 +79,7 @@ def test_sizes(names):
 
 
 def efficiency_scores(wildcards, unshared):
-    return EXPERIMENT.shards(EXPERIMENT.efficiency(wildcards.model, wildcards.dataset)[unshared])
+    return EXPERIMENT.score_files(EXPERIMENT.figure2_scorings(wildcards.model, wildcards.dataset)[unshared])
 
 
 def this_command():
@@ -88,7 +88,7 @@ def this_command():
     return command_line(named, workflow.config_settings.config_args or [])
 
 
-def asked_for_what_is_there():
+def is_partial_report_requested():
     """Whether only tables, figures or the report are asked for, of a run of which something is there already.
 
     A job's own process sees no targets; by the time it runs, all that its rule was promised exists.
@@ -96,7 +96,7 @@ def asked_for_what_is_there():
     if not workflow.is_main_process:
         return True
     asked = set(getattr(workflow.dag_settings, "targets", None) or [])
-    return bool(asked) and asked <= {"tables", "figures", "report"} and not PUBLISHED.nothing_there()
+    return bool(asked) and asked <= {"tables", "figures", "report"} and not TARGETS.is_empty()
 
 
 def only_asked():
@@ -108,15 +108,15 @@ def only_asked():
 def subject(wildcards):
     """The source of one model's decisions on cue-conflict images in one session, which is what a seed is to model-vs-human."""
     wanted = (wildcards.subject, wildcards.dataset, RUN.noise_seeds[int(wildcards.session) - 1])
-    return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]
+    return [s for s in TARGETS.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]
 
 
 def of_dataset(wildcards):
     """The sources of every model on one data set."""
-    return [s for s in PUBLISHED.sources("classification") if s["dataset"] == wildcards.dataset]
+    return [s for s in TARGETS.sources("classification") if s["dataset"] == wildcards.dataset]
 
 
 def first_seed(wildcards):
     """The sources of one model on one data set, at the run's first seed: one prediction an image."""
     wanted = (wildcards.model, wildcards.dataset, RUN.noise_seeds[0])
-    return [s for s in PUBLISHED.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]
+    return [s for s in TARGETS.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]

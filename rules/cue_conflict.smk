@@ -3,7 +3,7 @@
 
 rule table2:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("classification")),
         paper="config/paper/table2.csv",
     output:
         csv=report(f"{RESULTS}/tables/table2.csv", caption="../workflow/report/table2.rst", category="Tables", labels={"table": "table2"}),
@@ -18,10 +18,10 @@ rule table2:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification"),
-        wanted=lambda wildcards: PUBLISHED.wanted("classification"),
-        absent=lambda wildcards: PUBLISHED.absent("classification"),
-        cues=PUBLISHED.cue_datasets(),
+        sources=lambda wildcards: TARGETS.sources("classification"),
+        wanted=lambda wildcards: TARGETS.requested("classification"),
+        absent=lambda wildcards: TARGETS.missing_notes("classification"),
+        cues=TARGETS.cue_conflict_datasets(),
     message:
         "Table 2: shape accuracy and shape bias"
     script:

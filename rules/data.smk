@@ -46,7 +46,7 @@ rule crops:
         mem_mb=more_memory(16000),
         runtime=more_minutes(60),
     params:
-        downsample_to=lambda wildcards: EXPERIMENT.reduced(wildcards.dataset),
+        downsample_to=lambda wildcards: EXPERIMENT.downsample_to(wildcards.dataset),
     message:
         "Crops of {wildcards.dataset} at {wildcards.size} pixels"
     script:

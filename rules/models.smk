@@ -16,9 +16,9 @@ rule weights:
         mem_mb=more_memory(4000),
         runtime=more_minutes(240),
     params:
-        model=lambda wildcards: EXPERIMENT.model(wildcards.model).model_dump(mode="json"),
+        model=lambda wildcards: EXPERIMENT.model_or_baseline(wildcards.model).model_dump(mode="json"),
         # Not an input: weights that are not there shall be told by the script, and a copy may bring an old time with it.
-        files=lambda wildcards: stamps(EXPERIMENT.model(wildcards.model), ROOT),
+        files=lambda wildcards: file_stamps(EXPERIMENT.model_or_baseline(wildcards.model), ROOT),
     message:
         "Weights of {wildcards.model}: find, check, digest"
     script:

@@ -5,7 +5,7 @@ rule predictions:
     input:
         weights=ancient(f"{RESULTS}/weights/{{model}}.json"),
         decisions=f"{RESULTS}/data/{{dataset}}/items.parquet",
-        scores=lambda wildcards: EXPERIMENT.shards(scoring_of(wildcards)),
+        scores=lambda wildcards: EXPERIMENT.score_files(scoring_of(wildcards)),
     output:
         f"{RESULTS}/predictions/{{model}}/{{dataset}}/seed{{seed}}/{{race}}/{{weighting}}.parquet",
     log:
@@ -18,7 +18,7 @@ rule predictions:
         mem_mb=more_memory(8000),
         runtime=more_minutes(30),
     params:
-        scoring=lambda wildcards: scoring_of(wildcards).params(),
+        scoring=lambda wildcards: scoring_of(wildcards).to_params(),
         weighting=RUN.weighting.model_dump(),
     message:
         "Replay {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}, {wildcards.race}, {wildcards.weighting}"

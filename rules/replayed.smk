@@ -36,7 +36,7 @@ rule confusion:
 
 rule calls:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding", "lewis")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("classification", "binding", "lewis")),
     output:
         svg=report(f"{RESULTS}/figures/calls.svg", caption="../workflow/report/calls.rst", category="Decisions", labels={"figure": "calls per item"}),
         png=f"{RESULTS}/figures/calls.png",
@@ -50,7 +50,7 @@ rule calls:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification", "binding", "lewis"),
+        sources=lambda wildcards: TARGETS.sources("classification", "binding", "lewis"),
     message:
         "Calls per item"
     script:

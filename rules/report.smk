@@ -3,10 +3,10 @@
 
 rule report_page:
     input:
-        tables=lambda wildcards: PUBLISHED.tables(),
-        figures=lambda wildcards: [file for file in PUBLISHED.figures() if file.endswith(".svg")],
-        weights=lambda wildcards: [ancient(f"{RESULTS}/weights/{model}.json") for model in PUBLISHED.models()],
-        images=lambda wildcards: [ancient(f"{RESULTS}/data/{name}/images.parquet") for name in PUBLISHED.all_datasets()],
+        tables=lambda wildcards: TARGETS.table_files(),
+        figures=lambda wildcards: [file for file in TARGETS.figure_files() if file.endswith(".svg")],
+        weights=lambda wildcards: [ancient(f"{RESULTS}/weights/{model}.json") for model in TARGETS.diffusion_models()],
+        images=lambda wildcards: [ancient(f"{RESULTS}/data/{name}/images.parquet") for name in TARGETS.all_datasets()],
         captions=CAPTIONS,
     output:
         report(f"{RESULTS}/report.html", caption="../workflow/report/page.rst", category="Report"),
@@ -20,8 +20,8 @@ rule report_page:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        facts=lambda wildcards: PUBLISHED.facts(),
-        missing=lambda wildcards: PUBLISHED.absent_everything(),
+        facts=lambda wildcards: TARGETS.report_facts(),
+        missing=lambda wildcards: TARGETS.all_missing_notes(),
     message:
         "The report page"
     script:

@@ -27,7 +27,7 @@ def guard_slurm():
 
 
 def score_minutes(wildcards, attempt, rulename):
-    calls = EXPERIMENT.guessed_calls_a_shard(scoring_of(wildcards))
+    calls = EXPERIMENT.expected_calls_per_shard(scoring_of(wildcards))
     return job_resources.score_minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
 
 

@@ -26,7 +26,7 @@ rule score:
         runtime=score_minutes,
         gpu=0 if RUN.device == "cpu" else 1,
     params:
-        scoring=lambda wildcards: scoring_of(wildcards).params(),
+        scoring=lambda wildcards: scoring_of(wildcards).to_params(),
         dtype=model_value("dtype"),
         device=RUN.device,
         batch_size=RUN.batch_size,

@@ -3,7 +3,7 @@
 
 rule weightings:
     input:
-        lambda wildcards: unpruned_inputs(PUBLISHED.unpruned()),
+        lambda wildcards: unpruned_inputs(TARGETS.full_scorings()),
         table4="config/paper/table4.csv",
         ablations="config/paper/ablations.csv",
     output:
@@ -23,9 +23,9 @@ rule weightings:
         mem_mb=more_memory(16000),
         runtime=more_minutes(60),
     params:
-        sources=lambda wildcards: unpruned_sources(PUBLISHED.unpruned()),
+        sources=lambda wildcards: unpruned_sources(TARGETS.full_scorings()),
         weighting=RUN.weighting.model_dump(),
-        absent=lambda wildcards: PUBLISHED.absent(unpruned=True),
+        absent=lambda wildcards: TARGETS.missing_notes(full_scoring=True),
         sizes=test_sizes(RUN.datasets),
     message:
         "Table 4, transfer of learned weights, and Appendix F"
@@ -35,7 +35,7 @@ rule weightings:
 
 rule variants:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "variants")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("classification", "ablations")),
         paper="config/paper/ablations.csv",
     output:
         csv=report(f"{RESULTS}/tables/variants.csv", caption="../workflow/report/variants.rst", category="Tables", labels={"table": "variants"}),
@@ -50,9 +50,9 @@ rule variants:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification", "variants"),
-        rows=lambda wildcards: PUBLISHED.variant_rows(),
-        absent=lambda wildcards: PUBLISHED.absent("variants"),
+        sources=lambda wildcards: TARGETS.sources("classification", "ablations"),
+        rows=lambda wildcards: TARGETS.ablation_rows(),
+        absent=lambda wildcards: TARGETS.missing_notes("ablations"),
         sizes=test_sizes(RUN.datasets),
     message:
         "Section 4.1 and the prompt study"
@@ -62,7 +62,7 @@ rule variants:
 
 rule calibration:
     input:
-        lambda wildcards: unpruned_inputs(PUBLISHED.unpruned()),
+        lambda wildcards: unpruned_inputs(TARGETS.full_scorings()),
         paper="config/paper/ablations.csv",
     output:
         csv=report(f"{RESULTS}/tables/calibration.csv", caption="../workflow/report/calibration.rst", category="Tables", labels={"table": "calibration"}),
@@ -78,10 +78,10 @@ rule calibration:
         mem_mb=more_memory(16000),
         runtime=more_minutes(60),
     params:
-        sources=lambda wildcards: unpruned_sources(PUBLISHED.unpruned()),
+        sources=lambda wildcards: unpruned_sources(TARGETS.full_scorings()),
         policy=RUN.policy.model_dump(),
         weighting=RUN.weighting.model_dump(),
-        absent=lambda wildcards: PUBLISHED.absent(unpruned=True),
+        absent=lambda wildcards: TARGETS.missing_notes(full_scoring=True),
     message:
         "Calibration of both confidences"
     script:

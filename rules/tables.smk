@@ -3,9 +3,9 @@
 
 rule table1:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
-        costs=lambda wildcards: shards_and_costs([s for s in PUBLISHED.scorings() if s in EXPERIMENT.main]),
-        prompts=lambda wildcards: expand(f"{RESULTS}/data/{{dataset}}/prompts.json", dataset=PUBLISHED.datasets()),
+        predictions=lambda wildcards: files_of(TARGETS.sources("classification")),
+        costs=lambda wildcards: shards_and_costs([s for s in TARGETS.costed_scorings() if s in EXPERIMENT.main_scorings]),
+        prompts=lambda wildcards: expand(f"{RESULTS}/data/{{dataset}}/prompts.json", dataset=TARGETS.datasets("classification")),
         paper="config/paper/table1.csv",
     output:
         csv=report(f"{RESULTS}/tables/table1.csv", caption="../workflow/report/table1.rst", category="Tables", labels={"table": "table1"}),
@@ -20,9 +20,9 @@ rule table1:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification"),
-        wanted=lambda wildcards: PUBLISHED.wanted("classification"),
-        absent=lambda wildcards: PUBLISHED.absent("classification"),
+        sources=lambda wildcards: TARGETS.sources("classification"),
+        wanted=lambda wildcards: TARGETS.requested("classification"),
+        absent=lambda wildcards: TARGETS.missing_notes("classification"),
         seen_by_models=seen_by_models(RUN.datasets),
         sizes=test_sizes(RUN.datasets),
     message:
@@ -33,7 +33,7 @@ rule table1:
 
 rule paired:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification", "binding", "lewis")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("classification", "binding", "lewis")),
     output:
         csv=report(f"{RESULTS}/tables/paired.csv", caption="../workflow/report/paired.rst", category="Tables", labels={"table": "paired"}),
         rest=table_files("paired"),
@@ -47,8 +47,8 @@ rule paired:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification", "binding", "lewis"),
-        absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "lewis"),
+        sources=lambda wildcards: TARGETS.sources("classification", "binding", "lewis"),
+        absent=lambda wildcards: TARGETS.missing_notes("classification", "binding", "lewis"),
         seed=RUN.noise_seeds[0],
     message:
         "Models compared on the same images"
@@ -58,7 +58,7 @@ rule paired:
 
 rule spread:
     input:
-        predictions=lambda wildcards: files_of(PUBLISHED.sources("classification")),
+        predictions=lambda wildcards: files_of(TARGETS.sources("classification")),
         paper="config/paper/ablations.csv",
     output:
         csv=report(f"{RESULTS}/tables/spread.csv", caption="../workflow/report/spread.rst", category="Tables", labels={"table": "spread"}),
@@ -73,8 +73,8 @@ rule spread:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        sources=lambda wildcards: PUBLISHED.sources("classification"),
-        absent=lambda wildcards: PUBLISHED.absent("classification"),
+        sources=lambda wildcards: TARGETS.sources("classification"),
+        absent=lambda wildcards: TARGETS.missing_notes("classification"),
     message:
         "Appendix C: spread over seeds and subsets"
     script:
@@ -83,7 +83,7 @@ rule spread:
 
 rule cost:
     input:
-        costs=lambda wildcards: shards_and_costs(PUBLISHED.scorings()),
+        costs=lambda wildcards: shards_and_costs(TARGETS.costed_scorings()),
     output:
         csv=report(f"{RESULTS}/tables/cost.csv", caption="../workflow/report/cost.rst", category="Tables", labels={"table": "cost"}),
         rest=table_files("cost"),
@@ -97,7 +97,7 @@ rule cost:
         mem_mb=more_memory(4000),
         runtime=more_minutes(10),
     params:
-        absent=lambda wildcards: PUBLISHED.absent("classification", "binding", "lewis", "variants", unpruned=True),
+        absent=lambda wildcards: TARGETS.missing_notes("classification", "binding", "lewis", "ablations", full_scoring=True),
     message:
         "What the scores cost"
     script:

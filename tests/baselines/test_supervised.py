@@ -170,12 +170,15 @@ def test_a_supervised_model_is_a_baseline_and_asked_only_about_what_it_knows():
         "datasets": ["imagenet", "digits"],
     }
     experiment = Experiment(load_run({**run, "attribute_binding": {"examples_per_task": 2}}, ROOT), ROOT)
-    assert set(experiment.clip_predictions("imagenet")) == {"mini-clip@24", "mini-clip", "resnet50"}
+    assert set(experiment.baseline_predictions("imagenet")) == {"mini-clip@24", "mini-clip", "resnet50"}
     assert (
-        set(experiment.clip_predictions("digits"))
-        == set(experiment.clip_predictions("scenes"))
+        set(experiment.baseline_predictions("digits"))
+        == set(experiment.baseline_predictions("scenes"))
         == {"mini-clip@24", "mini-clip"}
     )
-    assert (experiment.baselines("clip"), experiment.baselines("supervised")) == (["mini-clip"], ["resnet50"])
+    assert (experiment.baselines_of_kind("clip"), experiment.baselines_of_kind("supervised")) == (
+        ["mini-clip"],
+        ["resnet50"],
+    )
     with pytest.raises(ConfigError, match="'resnet50' in 'models' is a supervised model. List it under 'baselines'"):
         load_run({**run, "models": ["resnet50"]}, ROOT)

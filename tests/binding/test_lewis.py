@@ -23,7 +23,7 @@ from diffzero.reporting.table_format import to_markdown
 from diffzero.reporting.tables.table3_lewis import build_table3_lewis, format_table3_lewis
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import MISSING, THERE, check
-from diffzero.workflow.targets import Publication
+from diffzero.workflow.targets import TargetSet
 from sentences import is_true
 from workflow_copy import literal_accuracy_and_calls, snakemake
 
@@ -247,16 +247,19 @@ def test_both_sets_of_scenes_are_scored_and_published_apart(tmp_path):
     both = experiment(
         "lewis", attribute_binding={"examples_per_task": 2, "baselines": ["mini-clip"]}, results=str(tmp_path)
     )
-    assert both.scene_sets == ["scenes", "lewis"] and (both.tasks("scenes"), both.tasks("lewis")) == (20, 5)
-    lewis = next(s for s in both.main if s.dataset == "lewis")
-    assert both.image_count(lewis) == 4 and lewis.policy.max_scores == 20
-    published = Publication(both, lambda: False, "snakemake")
+    assert both.scene_datasets == ["scenes", "lewis"] and (both.task_count("scenes"), both.task_count("lewis")) == (
+        20,
+        5,
+    )
+    lewis = next(s for s in both.main_scorings if s.dataset == "lewis")
+    assert both.max_image_count(lewis) == 4 and lewis.policy.max_scores == 20
+    published = TargetSet(both, lambda: False, "snakemake")
     for group, name in (("binding", "scenes"), ("lewis", "lewis")):
         assert {(s["model"], s["dataset"]) for s in published.sources(group)} == {
             (model, name) for model in ("mini-sd", "mini-clip", "mini-clip@24")
         }
     assert {s["dataset"] for s in published.sources("classification")} == {"digits"}
-    alone = Publication(experiment("lewis", results=str(tmp_path)), lambda: False, "snakemake")
+    alone = TargetSet(experiment("lewis", results=str(tmp_path)), lambda: False, "snakemake")
     tables = {Path(path).stem for path in alone.tables()}
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in tables)
     assert "table3-lewis" in tables and not {"table3", "controlled"} & tables

@@ -106,7 +106,7 @@ def rendered(examples: int) -> int:
         "datasets": ["digits"],
         "attribute_binding": {"examples_per_task": examples},
     }
-    return Experiment(load_run(run, ROOT), ROOT).scenes
+    return Experiment(load_run(run, ROOT), ROOT).scene_count
 
 
 def test_enough_scenes_are_rendered_for_the_tasks_with_size_whatever_the_seed():

@@ -88,8 +88,8 @@ def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
     block = [line.removeprefix("# ") for line in lines[first : first + 7]]
     run = load_run(yaml.safe_load("\n".join([seeds, *block])), ROOT)
     assert len(run.noise_seeds) > 1
-    scorings = Experiment(run, ROOT).unpruned
-    assert {(s.model, s.dataset, s.first, s.policy.max_scores) for s in scorings} == {
+    scorings = Experiment(run, ROOT).full_scorings
+    assert {(s.model, s.dataset, s.n_images, s.policy.max_scores) for s in scorings} == {
         (model, "imagenet", 64, 500) for model in ("deepfloyd-if-i-xl", "deepfloyd-if-ii")
     }
 

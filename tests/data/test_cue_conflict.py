@@ -16,7 +16,7 @@ from diffzero.reporting.model_vs_human import to_model_vs_human
 from diffzero.reporting.tables.table2_shape_bias import build_table2, shape_bias_by_category
 from diffzero.utils.io import read_json
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.targets import Publication
+from diffzero.workflow.targets import TargetSet
 from workflow_copy import snakemake
 
 ROOT = Path(__file__).parents[2]
@@ -179,13 +179,13 @@ def test_every_model_and_seed_has_its_export_and_a_figure_is_made(tmp_path: Path
         "noise_seeds": [3, 5],
         "results": str(tmp_path),
     }
-    published = Publication(Experiment(load_run({**CONFIG, **changes}, ROOT), ROOT), lambda: False, "snakemake")
+    published = TargetSet(Experiment(load_run({**CONFIG, **changes}, ROOT), ROOT), lambda: False, "snakemake")
     folder = f"{tmp_path}/cues/tables/model-vs-human/cue_conflict/cue-conflict"
     names = ["mini-sd_session_1", "mini-sd_session_2", "mini-clip_session_1", "mini-clip@24_session_1"]
-    assert sorted(published.exports()) == sorted(f"{folder}_{name}.csv" for name in names)
-    assert "shapes-cue_conflict" in published.stems() and "shapes-digits" not in published.stems()
-    nothing = Publication(published.experiment, lambda: True, "snakemake")
-    assert not nothing.exports() and nothing.cue_datasets() == ["cue_conflict"]
+    assert sorted(published.export_files()) == sorted(f"{folder}_{name}.csv" for name in names)
+    assert "shapes-cue_conflict" in published.figure_stems() and "shapes-digits" not in published.figure_stems()
+    nothing = TargetSet(published.experiment, lambda: True, "snakemake")
+    assert not nothing.export_files() and nothing.cue_conflict_datasets() == ["cue_conflict"]
 
 
 def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811

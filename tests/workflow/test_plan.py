@@ -37,7 +37,7 @@ def test_a_queue_ends_between_perfect_sharing_and_graham_s_bound(seconds, gpus, 
 def test_a_queue_by_hand():
     queue = simulate_schedule([5, 3, 4, 2], 8, 2, 1)  # 6 | 4, then 5 on the second (9), 3 on the first (9)
     assert (queue.end_s, queue.longest_s, queue.busy_s) == (9, 6, 18)
-    with pytest.raises(ValueError, match="plan.gpus"):
+    with pytest.raises(ValueError, match="cost_estimate.gpus"):
         simulate_schedule([1], 8, 0, 1)
 
 
@@ -207,9 +207,14 @@ def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
 def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is_warned_of(tmp_path):
     few = {"max_calls_per_job": 10 * 60 * 20}  # of ten classes, three times min_scores
     run = experiment(tmp_path, **few)
-    assert len(run.shards(run.main[0])) == 20 and run.guessed_calls_a_shard(run.main[0]) == few["max_calls_per_job"]
-    assert len(experiment(tmp_path).shards(run.main[0])) == 8, "max_images_per_job is the smaller one"
-    assert len(experiment(tmp_path, max_calls_per_job=1).shards(run.main[0])) == 400, "an image is not divided"
+    assert (
+        len(run.score_files(run.main_scorings[0])) == 20
+        and run.expected_calls_per_shard(run.main_scorings[0]) == few["max_calls_per_job"]
+    )
+    assert len(experiment(tmp_path).score_files(run.main_scorings[0])) == 8, "max_images_per_job is the smaller one"
+    assert len(experiment(tmp_path, max_calls_per_job=1).score_files(run.main_scorings[0])) == 400, (
+        "an image is not divided"
+    )
     minutes = 60 * make_plan(run).estimates[0].hours / 20
     for walltime, warned in ((int(minutes) + 1, False), (int(minutes / 2) + 1, True)):
         assert ("Lower `max_calls_per_job`" in to_markdown(make_plan(run), run.run.cost_estimate, walltime)) == warned
@@ -217,13 +222,13 @@ def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is
 
 def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
     long, short = raced(range(60), 200), raced(range(60), 60)
-    scoring = experiment(tmp_path, policy={"max_scores": 60}).main[0]
+    scoring = experiment(tmp_path, policy={"max_scores": 60}).main_scorings[0]
     write(tmp_path, "long", long, 200)
     measured = measured_calls(tmp_path, scoring)
     assert measured["calls"].sum() == len(short) and measured["ended"].all()
     other = tmp_path / "other"
     write(other, "short", short, 60)
-    scoring = experiment(other, policy={"max_scores": 200}).main[0]
+    scoring = experiment(other, policy={"max_scores": 200}).main_scorings[0]
     measured = measured_calls(other, scoring)
     cut = ~measured["ended"].to_numpy(bool)
     assert cut.any() and (measured["draws"][cut] == 60).all()
@@ -268,7 +273,9 @@ def test_a_pilot_of_the_binding_tasks_counts_undecided_races_and_not_images(tmp_
     images = [f"scene-0-{k}" for k in range(12)]
     rows = [(image, [2 * k, 2 * k + 1]) for k, image in enumerate(images * 10)]
     scores, undecided = binding_scores(pd.DataFrame(rows, columns=["image", "candidates"]), 200)
-    write_parquet(scores, tmp_path / "pilot/scores/mini-sd/scenes/seed0" / planned.main[-1].race / "1-of-1.parquet")
+    write_parquet(
+        scores, tmp_path / "pilot/scores/mini-sd/scenes/seed0" / planned.main_scorings[-1].slug / "1-of-1.parquet"
+    )
     measured = make_plan(planned).estimates[-1]
     assert measured.expected.source == "12 images measured" and 0.3 < undecided < 0.6
     assert measured.expected.undecided == pytest.approx(undecided)

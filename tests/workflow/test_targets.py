@@ -13,7 +13,7 @@ from diffzero.reporting.figures.style import save_figure
 from diffzero.reporting.html.page import to_markup
 from diffzero.reporting.table_format import Layout
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.targets import Publication, command_line
+from diffzero.workflow.targets import TargetSet, command_line
 from small_figures import confusion, paired
 
 ROOT = Path(__file__).parents[2]
@@ -38,10 +38,10 @@ CONFIG = {
 }
 
 
-def publication(folder: Path, only_there: bool, **changes: object) -> Publication:
+def target_set(folder: Path, existing_only: bool, **changes: object) -> TargetSet:
     config = {**CONFIG, "results": str(folder), "store": str(folder / "store"), **changes}
     experiment = Experiment(load_run(config, ROOT), ROOT)
-    return Publication(experiment, lambda: only_there, "snakemake --cores all")
+    return TargetSet(experiment, lambda: existing_only, "snakemake --cores all")
 
 
 def touch(*paths: str) -> None:
@@ -51,31 +51,33 @@ def touch(*paths: str) -> None:
 
 
 def test_everything_is_asked_for_unless_only_what_is_there_counts(tmp_path: Path) -> None:
-    whole, part = publication(tmp_path, False), publication(tmp_path, True)
-    assert part.nothing_there() and not part.sources("classification") and not part.stems() and not part.unpruned()
-    assert len(whole.sources("classification")) == 8 and not whole.missing("classification", unpruned=True)
+    whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
+    assert (
+        part.is_empty() and not part.sources("classification") and not part.figure_stems() and not part.full_scorings()
+    )
+    assert len(whole.sources("classification")) == 8 and not whole.missing_results("classification", full_scoring=True)
     wanted = {"confusion-mini-sd-digits", "frontier-mini-if-fashion", "samples-mini-sd-digits", "controlled", "paired"}
-    assert wanted <= set(whole.stems())
-    assert part.tables() == whole.tables() and f"{tmp_path}/tiny/tables/table4.tex" in whole.tables()
+    assert wanted <= set(whole.figure_stems())
+    assert part.table_files() == whole.table_files() and f"{tmp_path}/tiny/tables/table4.tex" in whole.table_files()
 
 
 @pytest.mark.parametrize("kind", ["unpruned scores", "samples", "scores of Figure 2"])
 def test_unpruned_scores_or_pictures_alone_are_something(tmp_path: Path, kind: str) -> None:
-    whole, part = publication(tmp_path, False), publication(tmp_path, True)
-    figure2 = whole.experiment.efficiency("mini-sd", "digits")
+    whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
+    figure2 = whole.experiment.figure2_scorings("mini-sd", "digits")
     made = {
-        "unpruned scores": whole.experiment.shards(whole.unpruned()[1]),
+        "unpruned scores": whole.experiment.score_files(whole.full_scorings()[1]),
         "samples": [f"{tmp_path}/tiny/samples/mini-sd/digits.safetensors"],
-        "scores of Figure 2": [shard for scoring in figure2 for shard in whole.experiment.shards(scoring)],
+        "scores of Figure 2": [shard for scoring in figure2 for shard in whole.experiment.score_files(scoring)],
     }
     touch(*made[kind])
-    assert not part.nothing_there() and part.stems()
+    assert not part.is_empty() and part.figure_stems()
 
 
 def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) -> None:
-    whole, part = publication(tmp_path, False), publication(tmp_path, True)
+    whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
     sources = {(s["model"], s["dataset"]): s["file"] for s in whole.sources("classification")}
-    shards = {(s.model, s.dataset): whole.experiment.shards(s) for s in whole.experiment.main}
+    shards = {(s.model, s.dataset): whole.experiment.score_files(s) for s in whole.experiment.main_scorings}
     touch(
         sources["mini-sd", "digits"],
         *shards["mini-if", "digits"],
@@ -85,34 +87,36 @@ def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) 
     assert {(s["model"], s["dataset"]) for s in part.sources("classification")} == {
         ("mini-sd", "digits"), ("mini-if", "digits"), ("mini-clip", "digits"),
     }  # fmt: skip
-    assert {"confusion-mini-sd-digits", "confusion-mini-if-digits", "calls", "paired"} == set(part.stems())
-    notes = part.absent("classification")
+    assert {"confusion-mini-sd-digits", "confusion-mini-if-digits", "calls", "paired"} == set(part.figure_stems())
+    notes = part.missing_notes("classification")
     assert (
-        f"Not there yet: mini-if on fashion (1 of 2 score shards). `snakemake --cores all {sources['mini-if', 'fashion']}`"
+        f"Not available yet: mini-if on fashion (1 of 2 score shards). `snakemake --cores all {sources['mini-if', 'fashion']}`"
         in notes
     )
-    assert len(notes) == 5 and len(part.wanted("classification")) == 8
+    assert len(notes) == 5 and len(part.requested("classification")) == 8
 
 
 def test_under_another_weighting_races_that_drop_classes_are_missing_and_unpruned_scores_serve(tmp_path: Path) -> None:
     stages = {"kind": "stages", "stages": [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]}
     for policy in ({"kind": "ttest"}, stages):
-        before = publication(tmp_path, True, policy=policy).experiment
-        after = publication(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "decay": 5.0})
-        touch(*(shard for scoring in before.scorings.values() for shard in before.shards(scoring)))
-        assert not after.sources("classification", "binding", "variants"), "their shards are other files"
-        assert len(after.unpruned()) == 2 and "efficiency-mini-sd-digits" in after.stems()
-        race = after.experiment.main[0].race
-        assert race.endswith("-heuristic-5") and after.experiment.main[0].params()["weighting"]["decay"] == 5
-    full = publication(tmp_path, True, policy={"kind": "full", "max_scores": 30}).experiment.main[0]
-    assert full.race == "shared-full-30" and full.params()["weighting"] is None
+        before = target_set(tmp_path, True, policy=policy).experiment
+        after = target_set(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "decay": 5.0})
+        touch(*(shard for scoring in before.scorings.values() for shard in before.score_files(scoring)))
+        assert not after.sources("classification", "binding", "ablations"), "their shards are other files"
+        assert len(after.full_scorings()) == 2 and "efficiency-mini-sd-digits" in after.figure_stems()
+        race = after.experiment.main_scorings[0].slug
+        assert (
+            race.endswith("-heuristic-5") and after.experiment.main_scorings[0].to_params()["weighting"]["decay"] == 5
+        )
+    full = target_set(tmp_path, True, policy={"kind": "full", "max_scores": 30}).experiment.main_scorings[0]
+    assert full.slug == "shared-full-30" and full.to_params()["weighting"] is None
 
 
 def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) -> None:
-    whole, part = publication(tmp_path, False), publication(tmp_path, True)
-    assert whole.summary() == ""
-    lines = part.summary().splitlines()
-    assert f"{len(part.everything_missing())} results are not there yet" in lines[1]
+    whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
+    assert whole.missing_summary() == ""
+    lines = part.missing_summary().splitlines()
+    assert f"{len(part.all_missing_results())} results do not exist yet" in lines[1]
     assert any(
         "Figure 6 of mini-sd on digits" in line and "samples/mini-sd/digits.safetensors" in line for line in lines
     )
@@ -120,20 +124,22 @@ def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) 
 
 
 def test_the_largest_unpruned_scoring_of_a_model_and_data_set_serves(tmp_path: Path) -> None:
-    found = {(s.model, s.dataset): (s.first, s.policy.max_scores) for s in publication(tmp_path, False).unpruned()}
+    found = {
+        (s.model, s.dataset): (s.n_images, s.policy.max_scores) for s in target_set(tmp_path, False).full_scorings()
+    }
     assert found == {("mini-sd", "digits"): (20, 40), ("mini-if", "fashion"): (5, 8)}
 
 
 def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path: Path) -> None:
-    published = publication(tmp_path, False)
+    published = target_set(tmp_path, False)
     experiment = published.experiment
-    reduced, template = experiment.varied
+    reduced, template = experiment.ablation_scorings
     assert (reduced.dataset, template.dataset) == ("digits-reduced-4", "digits-template-0")
-    assert reduced.params()["noise_of"] == template.params()["noise_of"] == "digits"
-    assert experiment.reduced("digits-reduced-4") == 4 and experiment.reduced("digits") is None
+    assert reduced.to_params()["noise_dataset"] == template.to_params()["noise_dataset"] == "digits"
+    assert experiment.downsample_to("digits-reduced-4") == 4 and experiment.downsample_to("digits") is None
     assert experiment.dataset("digits-reduced-4").classnames == experiment.dataset("digits").classnames
-    assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.seed, reduced.race] == reduced
-    settings = [(row["model"], row["setting"]) for row in published.variant_rows()]
+    assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.seed, reduced.slug] == reduced
+    settings = [(row["model"], row["setting"]) for row in published.ablation_rows()]
     assert settings == [
         ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
     ]  # fmt: skip
@@ -174,7 +180,7 @@ def page(tmp_path: Path) -> str:
     images = tmp_path / "digits" / "images.parquet"
     images.parent.mkdir()
     pd.DataFrame({"digest": ["d1", "d2"]}).to_parquet(images)
-    facts = publication(tmp_path, True).facts() | {"models": ["mini-sd"], "datasets": ["digits", "fashion"]}
+    facts = target_set(tmp_path, True).report_facts() | {"models": ["mini-sd"], "datasets": ["digits", "fashion"]}
     contents = html.ReportContents(
         facts=facts,
         missing=["mini-if on fashion (0 of 1 score shards): `snakemake x`"],
@@ -212,11 +218,11 @@ def test_every_link_inside_the_page_has_its_target_once(page: str) -> None:
 
 def test_every_table_and_figure_has_a_caption(tmp_path: Path) -> None:
     published, captions = (
-        publication(tmp_path, False),
+        target_set(tmp_path, False),
         {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")},
     )
-    tables = {Path(path).stem for path in published.tables()}
-    kinds = {stem.split("-mini-")[0] for stem in published.stems()}
+    tables = {Path(path).stem for path in published.table_files()}
+    kinds = {stem.split("-mini-")[0] for stem in published.figure_stems()}
     assert tables <= captions and kinds <= captions
 
 

@@ -12,6 +12,6 @@ from diffzero.workflow.plan_report import to_markdown
 configure_logging(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
 text = to_markdown(make_plan(experiment), experiment.run.cost_estimate, snakemake.params.walltime)
-path = Path(experiment.folder) / "plan.md"
+path = Path(experiment.run_dir) / "plan.md"
 write_atomically(path, text.encode())
 print(f"{text}\n({path})")

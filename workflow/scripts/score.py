@@ -29,10 +29,10 @@ inputs = ShardInputs(
     text=Path(source.text),
     shard=int(wildcards.shard),
     shards=int(wildcards.shards),
-    first=params.scoring["first"],
+    first=params.scoring["n_images"],
 )
 settings = ScoringSettings(
-    dataset=params.scoring["noise_of"],
+    dataset=params.scoring["noise_dataset"],
     seed=int(wildcards.seed),
     unshared=params.scoring["unshared"],
     policy=parse_policy(params.scoring["policy"]),

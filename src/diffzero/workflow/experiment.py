@@ -1,8 +1,7 @@
-"""A run as the workflow sees it: which scores, shards and files follow from a configuration. All paths are made here."""
+"""Derive the scorings, sizes and files of a run from its configuration."""
 
 import functools
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from diffzero.binding.lewis import LEWIS, UNKNOWN_ATTRIBUTES
 from diffzero.binding.tasks import tasks_without
 from diffzero.config import (
     Ablation,
+    AttributeBinding,
     Baseline,
     Clip,
     ConfigError,
@@ -19,253 +19,247 @@ from diffzero.config import (
     load_dataset,
     load_model,
 )
-from diffzero.diffusion.weighting import Weighting
 from diffzero.pruning.policies import Full, Policy
+from diffzero.workflow.paths import SCENES, RunPaths, ablation_name
+from diffzero.workflow.scoring_spec import Scoring
 
-SCENES = "scenes"  # the data set of the binding tasks on rendered scenes
-
-
-def variant_name(variant: Ablation) -> str:
-    """The name that a variant bears as a data set, in paths and tables."""
-    change = f"reduced-{variant.downsample_to}" if variant.downsample_to else f"template-{variant.prompt_template}"
-    return f"{variant.dataset}-{change}"
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """One set of scores: a model on a data set under a policy."""
-
-    model: str
-    dataset: str
-    seed: int
-    policy: Policy
-    weighting: (
-        Weighting | None
-    )  # by which classes are dropped; None where none is, and any weighting has the same scores
-    unshared: bool = False
-    first: int | None = None  # only the first images of the selection
-    noise_of: str | None = None  # the data set whose draws are taken, where it is not `dataset`: a variant's plain one
-
-    @property
-    def race(self) -> str:
-        """What tells this scoring from others of the same model, data set and seed, as part of a path."""
-        scope = "" if self.first is None else f"first{self.first}-"
-        by = "" if self.weighting is None else f"-{self.weighting.slug}"
-        return f"{scope}{'unshared' if self.unshared else 'shared'}-{self.policy.slug}{by}"
-
-    def params(self) -> dict:
-        """What a scoring job needs to know, as plain values for a rule's params."""
-        policy = self.policy.model_dump(mode="json")
-        weighting = self.weighting.model_dump(mode="json") if self.weighting else None
-        noise_of = self.noise_of or self.dataset
-        return {
-            "policy": policy,
-            "weighting": weighting,
-            "unshared": self.unshared,
-            "first": self.first,
-            "noise_of": noise_of,
-        }
-
-
-# Snakemake asks for them several times a job, and a run may have thousands: read once each.
-_model = functools.cache(load_model)
-_dataset = functools.cache(load_dataset)
+# Snakemake needs them several times per job, and a run may have thousands of jobs.
+_load_model = functools.cache(load_model)
+_load_dataset = functools.cache(load_dataset)
 
 
 class Experiment:
-    """Everything that rules ask about a run. `root` is the folder that holds `config`."""
+    """The scorings, sizes and files of a run.
+
+    Parameters
+    ----------
+    run
+        The checked configuration.
+    root
+        The folder that holds `config`.
+    """
 
     def __init__(self, run: Run, root: Path) -> None:
         self.run, self.root = run, root
-        self.folder = f"{run.results}/{run.name}"
-        clash = [name for name in self.scene_sets if name in run.datasets]
+        self.run_dir = f"{run.results}/{run.name}"
+        self.paths = RunPaths(self.run_dir)
+        clash = [name for name in self.scene_datasets if name in run.datasets]
         if clash:
             raise ConfigError(
                 f"'datasets' holds '{clash[0]}', which is the name of the scenes of 'attribute_binding'. "
                 f"Rename config/datasets/{clash[0]}.yaml."
             )
 
+    # Settings of models and data sets
+
+    def model_or_baseline(self, name: str) -> Diffusion | Baseline:
+        """Return the settings of a model of any kind."""
+        return _load_model(name, self.root)
+
     def model(self, name: str) -> Diffusion:
-        """The settings of a diffusion model."""
-        return _model(name, self.root)
+        """Return the settings of a diffusion model."""
+        settings = self.model_or_baseline(name)
+        if not isinstance(settings, Diffusion):
+            raise ConfigError(f"found the {settings.kind} model '{name}', expected a diffusion model.")
+        return settings
 
     def baseline(self, name: str) -> Baseline:
-        """The settings of a baseline."""
-        return _model(name, self.root)
+        """Return the settings of a baseline."""
+        settings = self.model_or_baseline(name)
+        if isinstance(settings, Diffusion):
+            raise ConfigError(f"found the diffusion model '{name}', expected a baseline.")
+        return settings
 
-    def baselines(self, kind: str) -> list[str]:
-        """The run's baselines of a kind, "clip" or "supervised"."""
-        named = dict.fromkeys(
-            [*self.run.baselines, *((self.run.attribute_binding and self.run.attribute_binding.baselines) or [])]
-        )
-        return [name for name in named if self.baseline(name).kind == kind]
+    def baselines_of_kind(self, kind: str) -> list[str]:
+        """Return the baselines of the run that are of a kind, "clip" or "supervised"."""
+        binding = self.run.attribute_binding
+        names = dict.fromkeys([*self.run.baselines, *((binding and binding.baselines) or [])])
+        return [name for name in names if self.baseline(name).kind == kind]
 
-    def answers(self, name: str, dataset: str) -> bool:
-        """Whether a baseline can be asked about a data set: CLIP about any, a supervised one where its classes are known."""
-        settings = self.baseline(name)
+    def supports(self, baseline: str, dataset: str) -> bool:
+        """Return whether a baseline can classify a data set: CLIP any, a supervised network those whose classes it has."""
+        settings = self.baseline(baseline)
         return isinstance(settings, Clip) or dataset in settings.classes
 
     def dataset(self, name: str) -> Dataset:
-        """The settings of a data set or of a variant of one."""
-        variant = self.variants.get(name)
-        settings = _dataset(variant.dataset if variant else name, self.root)
-        changed = variant is not None and variant.prompt_template is not None
-        return settings.model_copy(update={"prompt_template": variant.prompt_template}) if changed else settings
+        """Return the settings of a data set, or of the data set of an ablation."""
+        ablation = self.ablations.get(name)
+        settings = _load_dataset(ablation.dataset if ablation else name, self.root)
+        if ablation is None or ablation.prompt_template is None:
+            return settings
+        return settings.model_copy(update={"prompt_template": ablation.prompt_template})
 
     @cached_property
-    def variants(self) -> dict[str, Ablation]:
-        """The variants of the run by the name that each bears as a data set; several models may share one."""
-        return {variant_name(entry): entry for entry in self.run.ablations}
+    def ablations(self) -> dict[str, Ablation]:
+        """The ablations by the name of their data set; several models may share one."""
+        return {ablation_name(entry): entry for entry in self.run.ablations}
 
-    def reduced(self, name: str) -> int | None:
-        """Pixels to which a data set's images are reduced first (Section 4.1); None for all but such variants."""
-        return self.variants[name].downsample_to if name in self.variants else None
+    def downsample_to(self, dataset: str) -> int | None:
+        """Return the size in pixels to which images are reduced first (Section 4.1); None unless the ablation asks for it."""
+        return self.ablations[dataset].downsample_to if dataset in self.ablations else None
+
+    # Scenes of the attribute-binding tasks
 
     @property
-    def has_binding(self) -> bool:
-        """Whether the run asks for the attribute-binding tasks on rendered scenes."""
+    def renders_scenes(self) -> bool:
+        """Whether the run has the attribute-binding tasks on rendered scenes."""
         return bool(self.run.attribute_binding and self.run.attribute_binding.examples_per_task)
 
     @property
-    def scene_sets(self) -> list[str]:
-        """The data sets of scenes, each with binding tasks of its own: rendered, and Lewis et al.'s."""
+    def scene_datasets(self) -> list[str]:
+        """The data sets of scenes, each with its own attribute-binding tasks: rendered, and those of Lewis et al."""
         lewis = bool(self.run.attribute_binding and self.run.attribute_binding.lewis)
-        return [name for name, asked in ((SCENES, self.has_binding), (LEWIS, lewis)) if asked]
+        return [name for name, is_used in ((SCENES, self.renders_scenes), (LEWIS, lewis)) if is_used]
 
-    def unknown(self, scenes: str) -> list[str]:
-        """What nobody knows of the objects in a data set of scenes."""
-        return list(UNKNOWN_ATTRIBUTES) if scenes == LEWIS else []
+    @property
+    def _binding(self) -> AttributeBinding:
+        if self.run.attribute_binding is None:
+            raise ConfigError("key 'attribute_binding' is missing; scenes need it.")
+        return self.run.attribute_binding
 
-    def per_task(self, scenes: str) -> int | None:
-        """Scenes of each binding task; None: all that it can use. Lewis et al.'s are counted in images, all with objects that differ."""
-        return None if scenes == LEWIS else self.run.attribute_binding.examples_per_task
+    def unknown_attributes(self, dataset: str) -> list[str]:
+        """Return the attributes of objects that are not labelled in a data set of scenes."""
+        return list(UNKNOWN_ATTRIBUTES) if dataset == LEWIS else []
 
-    def scene_tables(self, scenes: str) -> list[str]:
-        """The files that hold a data set of scenes before it has prompts."""
-        return [f"{self.folder}/data/{LEWIS}/scenes.parquet"] if scenes == LEWIS else self.scene_shards()
+    def examples_per_task(self, dataset: str) -> int | None:
+        """Return the scenes of each attribute-binding task; None: all that the task can use.
+
+        Those of Lewis et al. are limited by their number of images instead.
+        """
+        return None if dataset == LEWIS else self._binding.examples_per_task
+
+    def scene_files(self, dataset: str) -> list[str]:
+        """Return the files of a data set of scenes that has no prompts yet."""
+        return [self.paths.lewis_scenes()] if dataset == LEWIS else self.rendered_scene_files()
 
     @cached_property
-    def scenes(self) -> int:
-        """Scenes to render: of each two about one serves the tasks with Size, and they must not fall short by chance.
+    def scene_count(self) -> int:
+        """The number of scenes to render.
 
-        2 n + 6 sqrt(n) lie more than four standard deviations of that chance above what n examples need.
+        About every second scene has objects of different sizes, which the tasks with Size need. The margin over 2 n,
+        6 sqrt(n) + 12, is more than four standard deviations of that number.
         """
-        needed = self.run.attribute_binding.examples_per_task if self.has_binding else 0
+        needed = (self._binding.examples_per_task or 0) if self.renders_scenes else 0
         return 2 * needed + math.ceil(6 * math.sqrt(needed)) + 12 if needed else 0
 
-    def scene_shards(self) -> list[str]:
-        """The files of the rendered scenes."""
-        shards = math.ceil(self.scenes / self.run.attribute_binding.scenes_per_job)
-        return [f"{self.folder}/data/{SCENES}/rendered/{k}-of-{shards}.parquet" for k in range(1, shards + 1)]
+    def rendered_scene_files(self) -> list[str]:
+        """Return the files of the rendered scenes, one per job."""
+        return self.paths.rendered_scenes(math.ceil(self.scene_count / self._binding.scenes_per_job))
 
-    def _raced(self, model: str, dataset: str, seed: int, policy: Policy, noise_of: str | None = None) -> Scoring:
-        """A scoring under a policy block. Which classes a race drops, and so which scores it takes, depends on the weighting."""
-        weighting = self.run.weighting if policy.drops_classes else None
-        return Scoring(model, dataset, seed, policy, weighting, noise_of=noise_of)
+    # Scorings
+
+    def _pruned_scoring(
+        self, model: str, dataset: str, seed: int, policy: Policy, noise_dataset: str | None = None
+    ) -> Scoring:
+        """Return a scoring under a policy. The weighting decides which classes a policy drops, and so which scores it needs."""
+        weighting = None if isinstance(policy, Full) else self.run.weighting
+        return Scoring(model, dataset, seed, policy, weighting, noise_dataset=noise_dataset)
 
     @cached_property
-    def main(self) -> list[Scoring]:
-        """The scorings behind Tables 1 and 3."""
-        run = self.run
-        scorings = [self._raced(m, d, s, run.policy) for m in run.models for d in run.datasets for s in run.noise_seeds]
-        for name in self.scene_sets:
-            models, policy = run.attribute_binding.models or run.models, run.attribute_binding.policy
-            scorings += [self._raced(m, name, s, policy) for m in models for s in run.noise_seeds]
+    def main_scorings(self) -> list[Scoring]:
+        """The scorings of Tables 1 and 3."""
+        run, seeds = self.run, self.run.noise_seeds
+        scorings = [self._pruned_scoring(m, d, s, run.policy) for m in run.models for d in run.datasets for s in seeds]
+        for name in self.scene_datasets:
+            models = self._binding.models or run.models
+            scorings += [self._pruned_scoring(m, name, s, self._binding.policy) for m in models for s in seeds]
         return scorings
 
-    def efficiency(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
-        """The unpruned scorings of a Figure 2: shared noise, unshared noise."""
+    def figure2_scorings(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
+        """Return the two scorings of a Figure 2 without pruning: shared noise, unshared noise."""
         entry = next(e for e in self.run.figure2_efficiency if (e.model, e.dataset) == (model, dataset))
-        common = (model, dataset, self.run.noise_seeds[0], Full(max_scores=entry.draws), None)
-        return tuple(Scoring(*common, unshared=unshared, first=entry.n_images) for unshared in (False, True))
+        shared, unshared = (
+            self._full_scoring(model, dataset, entry.n_images, entry.draws, unshared) for unshared in (False, True)
+        )
+        return shared, unshared
+
+    def _full_scoring(self, model: str, dataset: str, n_images: int, draws: int, unshared: bool = False) -> Scoring:
+        seed = self.run.noise_seeds[0]
+        return Scoring(model, dataset, seed, Full(draws), None, unshared=unshared, n_images=n_images)
 
     @cached_property
     def scorings(self) -> dict[tuple[str, str, int, str], Scoring]:
-        """Every scoring of the run by (model, data set, seed, race)."""
-        extra = [s for e in self.run.figure2_efficiency for s in self.efficiency(e.model, e.dataset)]
-        return {(s.model, s.dataset, s.seed, s.race): s for s in [*self.main, *extra, *self.unpruned, *self.varied]}
+        """Every scoring of the run by (model, data set, seed, slug)."""
+        figure2 = [s for e in self.run.figure2_efficiency for s in self.figure2_scorings(e.model, e.dataset)]
+        scorings = [*self.main_scorings, *figure2, *self.full_scorings, *self.ablation_scorings]
+        return {(s.model, s.dataset, s.seed, s.slug): s for s in scorings}
 
     @cached_property
-    def unpruned(self) -> list[Scoring]:
-        """The unpruned scorings with shared noise, the largest of each model and data set."""
-        found: dict[tuple[str, str], Scoring] = {}
-        for entry in [*self.run.figure2_efficiency, *self.run.full_scoring]:
-            scoring = Scoring(
-                entry.model,
-                entry.dataset,
-                self.run.noise_seeds[0],
-                Full(max_scores=entry.draws),
-                None,
-                first=entry.n_images,
-            )
-            known = found.get((entry.model, entry.dataset))
-            if known is None or entry.n_images * entry.draws > known.first * known.policy.max_draws:
-                found[entry.model, entry.dataset] = scoring
-        return list(found.values())
+    def full_scorings(self) -> list[Scoring]:
+        """The scorings without pruning and with shared noise: per model and data set the one with the most scores."""
+        largest: dict[tuple[str, str], tuple[int, Scoring]] = {}
+        entries = [(e.model, e.dataset, e.n_images, e.draws) for e in self.run.figure2_efficiency]
+        entries += [(e.model, e.dataset, e.n_images, e.draws) for e in self.run.full_scoring]
+        for model, dataset, n_images, draws in entries:
+            size, _ = largest.get((model, dataset), (0, None))
+            if n_images * draws > size:
+                largest[model, dataset] = (n_images * draws, self._full_scoring(model, dataset, n_images, draws))
+        return [scoring for _, scoring in largest.values()]
 
     @cached_property
-    def varied(self) -> list[Scoring]:
-        """The scorings of the variants, each with the first seed and the noise of the plain data set."""
+    def ablation_scorings(self) -> list[Scoring]:
+        """The scorings of the ablations, each with the first seed and the draws of the plain data set."""
         policy, seed = self.run.policy, self.run.noise_seeds[0]
-        return [self._raced(v.model, variant_name(v), seed, policy, v.dataset) for v in self.run.ablations]
+        return [self._pruned_scoring(a.model, ablation_name(a), seed, policy, a.dataset) for a in self.run.ablations]
 
-    def image_count(self, scoring: Scoring) -> int:
-        """Upper bound of the images of a scoring, known before any data is there; small data sets leave shards short."""
-        if scoring.dataset in self.scene_sets:
-            return self.scenes if scoring.dataset == SCENES else self.run.attribute_binding.lewis.max_images
-        images = scoring.first or self.run.max_images
+    # Sizes
+
+    def max_image_count(self, scoring: Scoring) -> int:
+        """Return an upper bound of the number of images of a scoring; the data set itself may hold fewer."""
+        if scoring.dataset in self.scene_datasets:
+            lewis = self._binding.lewis
+            return lewis.max_images if lewis and scoring.dataset == LEWIS else self.scene_count
+        images = scoring.n_images or self.run.max_images
         return min(images, self.dataset(scoring.dataset).test_size or images)
 
-    def calls_an_image(self, scoring: Scoring) -> float:
-        """Calls of all races of one image before anything is measured."""
-        return self.tasks(scoring.dataset) * scoring.policy.expected_calls(self.classes(scoring.dataset))
+    def class_count(self, dataset: str) -> int:
+        """Return the number of classes in a race of a data set; of scenes, a true and a false sentence."""
+        return 2 if dataset in self.scene_datasets else len(set(self.dataset(dataset).classnames))
+
+    def task_count(self, dataset: str) -> int:
+        """Return the number of attribute-binding tasks of a data set of scenes; other data sets have one task."""
+        return len(tasks_without(self.unknown_attributes(dataset))) if dataset in self.scene_datasets else 1
+
+    def race_count(self, scoring: Scoring, images: int) -> int:
+        """Return the number of races of a scoring of `images` images: one per image; of scenes, one per task and example."""
+        examples = self.examples_per_task(scoring.dataset) if scoring.dataset in self.scene_datasets else None
+        return self.task_count(scoring.dataset) * min(images, examples or images)
+
+    def expected_calls_per_image(self, scoring: Scoring) -> float:
+        """Return the expected calls of all races of one image before anything is measured."""
+        return self.task_count(scoring.dataset) * scoring.policy.expected_calls(self.class_count(scoring.dataset))
+
+    def expected_calls_per_shard(self, scoring: Scoring) -> float:
+        """Return the expected calls of the largest shard before anything is measured; images are split evenly."""
+        images = math.ceil(self.max_image_count(scoring) / self.shard_count(scoring))
+        return images * self.expected_calls_per_image(scoring)
 
     def shard_count(self, scoring: Scoring) -> int:
-        """Shards of a scoring: as few as `max_images_per_job` and `max_calls_per_job` allow.
+        """Return the number of shards of a scoring: as few as `max_images_per_job` and `max_calls_per_job` allow.
 
-        The number depends on the configuration alone, so that a measurement changes no path."""
-        most = min(self.run.max_images_per_job, max(1, int(self.run.max_calls_per_job // self.calls_an_image(scoring))))
-        return math.ceil(self.image_count(scoring) / most)
+        The number depends on the configuration alone, so that a measurement changes no path.
+        """
+        affordable = max(1, int(self.run.max_calls_per_job // self.expected_calls_per_image(scoring)))
+        return math.ceil(self.max_image_count(scoring) / min(self.run.max_images_per_job, affordable))
 
-    def guessed_calls_a_shard(self, scoring: Scoring) -> float:
-        """Calls of the largest shard before anything is measured; the images are dealt evenly."""
-        return math.ceil(self.image_count(scoring) / self.shard_count(scoring)) * self.calls_an_image(scoring)
+    # Files
 
-    def classes(self, dataset: str) -> int:
-        """Classes among which a race of the data set decides; for scenes, a true and a false sentence."""
-        return 2 if dataset in self.scene_sets else len(set(self.dataset(dataset).classnames))
+    def score_files(self, scoring: Scoring) -> list[str]:
+        """Return the score shards of a scoring, one per job."""
+        return self.paths.scores(scoring, self.shard_count(scoring))
 
-    def tasks(self, dataset: str) -> int:
-        """The binding tasks of a data set of scenes; of any other there is one."""
-        return len(tasks_without(self.unknown(dataset))) if dataset in self.scene_sets else 1
+    def predictions_file(self, scoring: Scoring) -> str:
+        """Return the predictions of a scoring under the weighting of the run."""
+        return self.paths.predictions(scoring, self.run.weighting)
 
-    def races(self, scoring: Scoring, images: int) -> int:
-        """The races that a scoring of so many images decides: one an image, for scenes one a task and example."""
-        examples = self.per_task(scoring.dataset) if scoring.dataset in self.scene_sets else None
-        return self.tasks(scoring.dataset) * min(images, examples or images)
-
-    def shards(self, scoring: Scoring) -> list[str]:
-        """The score files of a scoring, one a cluster job."""
-        count = self.shard_count(scoring)
-        folder = f"{self.folder}/scores/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.race}"
-        return [f"{folder}/{k}-of-{count}.parquet" for k in range(1, count + 1)]
-
-    def predictions(self, scoring: Scoring) -> str:
-        """The predictions of a scoring under the run's weighting."""
-        folder = f"{self.folder}/predictions/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.race}"
-        return f"{folder}/{self.run.weighting.slug}.parquet"
-
-    def clip_predictions(self, dataset: str) -> dict[str, str]:
-        """The baselines' prediction files on a data set, by the name they bear in tables."""
+    def baseline_predictions(self, dataset: str) -> dict[str, str]:
+        """Return the prediction files of the baselines on a data set, by the name of the baseline in tables."""
         names = self.run.baselines
-        if dataset in self.scene_sets and self.run.attribute_binding.baselines is not None:
-            names = self.run.attribute_binding.baselines
-        settings = [
-            (name, via) for name in names if self.answers(name, dataset) for via in self.baseline(name).downsample_to
-        ]
+        if dataset in self.scene_datasets and self._binding.baselines is not None:
+            names = self._binding.baselines
         return {
-            name
-            if via is None
-            else f"{name}@{via}": f"{self.folder}/baselines/{name}/{dataset}/via-{via or 'none'}.parquet"
-            for name, via in settings
+            name if pixels is None else f"{name}@{pixels}": self.paths.baseline_predictions(name, dataset, pixels)
+            for name in names
+            if self.supports(name, dataset)
+            for pixels in self.baseline(name).downsample_to
         }

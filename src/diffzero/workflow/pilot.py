@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from diffzero.binding.lewis import LEWIS
 from diffzero.pruning.policies import Policy, TTest
-from diffzero.workflow.experiment import SCENES, Scoring
+from diffzero.workflow.paths import SCENES
+from diffzero.workflow.scoring_spec import Scoring
 
 COLUMNS = ("image", "calls", "draws", "ended", "left", "undecided", "own")
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
@@ -64,7 +65,7 @@ def _races(scores: pd.DataFrame, max_scores: int, scoring: Scoring, own: bool) -
 
 def _comparable_max_scores(race: str, scoring: Scoring) -> int | None:
     """Return the max_scores of a race's folder if its calls predict those of the scoring, else None."""
-    if race == scoring.race:
+    if race == scoring.slug:
         return scoring.policy.max_draws
     match = TTEST.fullmatch(race)
     if not match or scoring.unshared or not isinstance(scoring.policy, TTest) or scoring.weighting is None:

@@ -17,8 +17,10 @@ import pandas as pd
 from diffzero.typing import Floats
 from diffzero.workflow import resources
 from diffzero.workflow.cost import read_costs
-from diffzero.workflow.experiment import SCENES, Experiment, Scoring
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.paths import SCENES
 from diffzero.workflow.pilot import extrapolate, measured_calls
+from diffzero.workflow.scoring_spec import Scoring
 
 # Peak TFLOP/s in half precision without sparsity, from the manufacturers' data sheets; the CPU is a guess.
 DEVICES = {
@@ -137,7 +139,7 @@ def simulate_schedule(
         If `gpus` is less than 1.
     """
     if gpus < 1:
-        raise ValueError(f"plan: found {gpus} GPUs, expected at least 1. Set plan.gpus in the configuration.")
+        raise ValueError(f"plan: found {gpus} GPUs, expected at least 1. Set cost_estimate.gpus in the configuration.")
     lengths = [start_seconds + length for length in seconds]
     free = [0.0] * gpus
     for length in lengths:
@@ -147,7 +149,7 @@ def simulate_schedule(
 
 def estimate_calls(experiment: Experiment, scoring: Scoring, images: int, races: int) -> Calls:
     """Estimate the calls of a scoring of so many images and races, from a pilot where there is one."""
-    policy, classes = scoring.policy, experiment.classes(scoring.dataset)
+    policy, classes = scoring.policy, experiment.class_count(scoring.dataset)
     prior = policy.expected_calls(classes) * races
     least, most = policy.call_bounds(classes)
     measured = measured_calls(Path(experiment.run.results), scoring)
@@ -191,8 +193,8 @@ def estimate_speed(experiment: Experiment, model: str, costs: pd.DataFrame) -> t
 
 def count_images(experiment: Experiment, scoring: Scoring) -> int:
     """Return the number of images of a scoring if its data are prepared, else the number that the configuration allows."""
-    table = Path(experiment.folder) / "data" / scoring.dataset / "items.parquet"
-    bound = experiment.image_count(scoring)
+    table = Path(experiment.run_dir) / "data" / scoring.dataset / "items.parquet"
+    bound = experiment.max_image_count(scoring)
     if table.is_file():
         return min(bound, pd.read_parquet(table, columns=["image"])["image"].nunique())
     # Tasks with Size use about every second scene, so they need twice as many scenes as the other tasks.
@@ -201,15 +203,15 @@ def count_images(experiment: Experiment, scoring: Scoring) -> int:
 
 def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> Estimate:
     """Estimate the cost of one scoring. `costs` is from `read_costs`, of all runs."""
-    images, classes = count_images(experiment, scoring), experiment.classes(scoring.dataset)
-    races = experiment.races(scoring, images)
+    images, classes = count_images(experiment, scoring), experiment.class_count(scoring.dataset)
+    races = experiment.race_count(scoring, images)
     floor, most = (races * bound for bound in scoring.policy.call_bounds(classes))
     speed, source = estimate_speed(experiment, scoring.model, costs)
     return Estimate(
         model=scoring.model,
         dataset=scoring.dataset,
         seed=scoring.seed,
-        race=scoring.race,
+        race=scoring.slug,
         images=images,
         races=races,
         classes=classes,
@@ -218,7 +220,7 @@ def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> E
         expected=estimate_calls(experiment, scoring, images, races),
         calls_per_s=speed,
         speed_source=source,
-        shards=len(experiment.shards(scoring)),
+        shards=len(experiment.score_files(scoring)),
     )
 
 

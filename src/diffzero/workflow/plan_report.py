@@ -6,7 +6,7 @@ import numpy as np
 
 from diffzero.binding.lewis import LEWIS
 from diffzero.config import CostEstimate
-from diffzero.workflow.experiment import SCENES
+from diffzero.workflow.paths import SCENES
 from diffzero.workflow.plan import NO_PILOT, Estimate, Plan, Schedule
 
 COLUMNS = (

@@ -12,7 +12,8 @@ from diffzero.download.errors import DownloadError, format_bytes
 from diffzero.download.probe import Availability, RemoteProbe, path_size
 from diffzero.models import download
 from diffzero.models.checkpoint import CheckpointError
-from diffzero.workflow.experiment import SCENES, Experiment
+from diffzero.workflow.experiment import Experiment
+from diffzero.workflow.paths import SCENES
 
 THERE, DOWNLOAD, MISSING = "there", "to download", "missing"
 
@@ -37,15 +38,15 @@ class Need:
 def check(experiment: Experiment) -> list[Need]:
     """Every model, baseline and data set of the run, in the order of its configuration."""
     run, probe = experiment.run, RemoteProbe()
-    binding = run.attribute_binding if experiment.scene_sets else None
+    binding = run.attribute_binding if experiment.scene_datasets else None
     models = dict.fromkeys([*run.models, *((binding and binding.models) or [])])
     baselines = dict.fromkeys([*run.baselines, *((binding and binding.baselines) or [])])
     needs = [of_model("model", name, experiment.model(name), experiment.root, probe) for name in models]
     needs += [of_model("baseline", name, experiment.baseline(name), experiment.root, probe) for name in baselines]
     needs += [of_dataset(name, experiment, probe) for name in run.datasets]
-    if experiment.has_binding:
+    if experiment.renders_scenes:
         needs.append(Need("data set", SCENES, THERE, 0, "MIT", "rendered by the run"))
-    if lewis.LEWIS in experiment.scene_sets:
+    if lewis.LEWIS in experiment.scene_datasets:
         needs.append(of_lewis(binding.lewis, experiment))
     return needs
 
@@ -79,7 +80,7 @@ def of_model(kind: str, name: str, model: Model, root: Path, probe: RemoteProbe)
 def of_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Need:
     """Whether a data set's images are there: selected already, or at the first of its sources that has them."""
     dataset = experiment.dataset(name)
-    prepared = experiment.root / experiment.folder / "data" / name / "images.parquet"
+    prepared = experiment.root / experiment.run_dir / "data" / name / "images.parquet"
     if prepared.is_file():
         return Need("data set", name, THERE, prepared.stat().st_size, dataset.licence, f"selected in {prepared.parent}")
     reasons = []
@@ -96,7 +97,7 @@ def of_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Need:
 
 def of_lewis(settings: Lewis, experiment: Experiment) -> Need:
     """Whether Lewis et al.'s images are there: made into scenes already, or in the folder that the user downloaded."""
-    prepared = experiment.root / experiment.folder / "data" / lewis.LEWIS / "images.parquet"
+    prepared = experiment.root / experiment.run_dir / "data" / lewis.LEWIS / "images.parquet"
     facts = ("data set", lewis.LEWIS)
     if prepared.is_file():
         return Need(*facts, THERE, prepared.stat().st_size, lewis.LICENCE, f"selected in {prepared.parent}")

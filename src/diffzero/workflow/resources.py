@@ -58,15 +58,15 @@ def text_gflops(model: Diffusion, prompts: int) -> float:
 
 def image_bound(experiment: Experiment, dataset: str) -> int:
     """Return an upper bound of the number of images of a data set, known before any data are prepared."""
-    if dataset not in experiment.scene_sets:
+    if dataset not in experiment.scene_datasets:
         return experiment.run.max_images
-    return experiment.run.attribute_binding.lewis.max_images if dataset == LEWIS else experiment.scenes
+    return experiment.run.attribute_binding.lewis.max_images if dataset == LEWIS else experiment.scene_count
 
 
 def encoding_gflops(experiment: Experiment, model: str, dataset: str) -> tuple[float, float]:
     """Estimate the GFLOPs of the latents and of the text embeddings of one data set."""
     settings = experiment.model(model)
-    prompts = SCENE_PROMPTS if dataset in experiment.scene_sets else experiment.classes(dataset)
+    prompts = SCENE_PROMPTS if dataset in experiment.scene_datasets else experiment.class_count(dataset)
     return latent_gflops(settings, image_bound(experiment, dataset)), text_gflops(settings, prompts)
 
 
@@ -109,7 +109,7 @@ def gflops_outside_scoring(experiment: Experiment) -> dict[str, float]:
     images = [
         image_bound(experiment, dataset)
         for dataset in {dataset for _, dataset in pairs}
-        for _ in experiment.clip_predictions(dataset)
+        for _ in experiment.baseline_predictions(dataset)
     ]
     latents, text = (sum(column) for column in zip(*encoded, strict=True))
     return {"latents": latents, "text": text, "baselines": BASELINE_GFLOPS * sum(images)}
