@@ -152,7 +152,7 @@ class Experiment:
         self, model: str, dataset: str, seed: int, policy: Policy, noise_dataset: str | None = None
     ) -> Scoring:
         """Return a scoring under a policy. The weighting decides which classes a policy drops, and so which scores it needs."""
-        weighting = None if isinstance(policy, Full) else self.run.weighting
+        weighting = self.run.weighting if policy.drops_classes else None
         return Scoring(model, dataset, seed, policy, weighting, noise_dataset=noise_dataset)
 
     @cached_property
@@ -175,7 +175,7 @@ class Experiment:
 
     def _full_scoring(self, model: str, dataset: str, n_images: int, draws: int, unshared: bool = False) -> Scoring:
         seed = self.run.noise_seeds[0]
-        return Scoring(model, dataset, seed, Full(draws), None, unshared=unshared, n_images=n_images)
+        return Scoring(model, dataset, seed, Full(max_scores=draws), None, unshared=unshared, n_images=n_images)
 
     @cached_property
     def scorings(self) -> dict[tuple[str, str, int, str], Scoring]:
