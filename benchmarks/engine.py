@@ -65,9 +65,8 @@ def bookkeeping(turns: int) -> dict:
             for name, record in recorders.items():
                 engine = Engine(Bookkeeping(), problem, policy, decay, 4096)
                 start = time.perf_counter()
-                result = engine.run(
-                    record, flush_calls=8 * 4096
-                )  # as many batches per flush as on a GPU, where a batch has 512 calls
+                # As many batches per flush as on a GPU, where a batch has 512 calls.
+                result = engine.run(record, flush_every=8 * 4096)
                 rates[name].append(engine.progress.calls / (time.perf_counter() - start))
             scores = result.to_frame()
             start = time.perf_counter()

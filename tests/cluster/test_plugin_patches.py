@@ -1,4 +1,4 @@
-"""The plugin's own code, driven with our corrections: what it makes of squeue's answers, and how rarely it looks."""
+"""The patched plugin: how it interprets the answers of squeue, and how often it queries."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ class Unlimited:
 
 
 class Executor(plugin.Executor):
-    """The plugin's, without a workflow; it notes what it reports."""
+    """The plugin's executor without a workflow; it records the jobs that it reports as failed."""
 
     status_rate_limiter = Unlimited()
 
@@ -39,8 +39,8 @@ class Executor(plugin.Executor):
     def report_job_error(self, job, **_) -> None:
         self.reported.append(job.external_jobid)
 
-    def look(self, *jobs: SimpleNamespace) -> list[str]:
-        """The jobs that the plugin goes on waiting for."""
+    def query(self, *jobs: SimpleNamespace) -> list[str]:
+        """Query the queue once; return the jobs for which the plugin continues to wait."""
 
         async def active() -> list[str]:
             return [job.external_jobid async for job in self.check_active_jobs(list(jobs))]
@@ -50,7 +50,7 @@ class Executor(plugin.Executor):
 
 @pytest.fixture
 def squeue(tmp_path, monkeypatch):
-    """A squeue that says what it is told to, and a scontrol whose MinJobAge is 120 s."""
+    """Return a file whose content a fake squeue prints; a fake scontrol has a MinJobAge of 120 s."""
     said = tmp_path / "said"
     for name, text in (("squeue", f'cat "{said}"'), ("scontrol", "echo 'MinJobAge = 120 sec'")):
         (tmp_path / name).write_text(
@@ -58,7 +58,7 @@ def squeue(tmp_path, monkeypatch):
         )
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    # What the corrections replace comes back after each test.
+    # Restores what the patches replace after each test.
     monkeypatch.setattr(plugin, "get_min_job_age", plugin.get_min_job_age)
     monkeypatch.setattr(plugin, "query_job_status", plugin.query_job_status)
     pause = plugin.Executor.next_seconds_between_status_checks
@@ -69,32 +69,32 @@ def squeue(tmp_path, monkeypatch):
 JOB = SimpleNamespace(external_jobid="7", aux={})
 
 
-def test_the_plugin_looks_thrice_before_slurm_forgets_a_job_however_long_nothing_ends(squeue):
+def test_the_plugin_queries_three_times_before_slurm_forgets_a_job(squeue):
     squeue.write_text("7|RUNNING\n")
     age = plugin_patches.patch_min_job_age()
     plugin_patches.patch_max_poll_interval(age // 3)
     executor, pauses = Executor(), []
     for _ in range(20):
-        assert executor.look(JOB) == ["7"]
+        assert executor.query(JOB) == ["7"]
         pauses.append(executor.next_seconds_between_status_checks)
     assert age == 120 and max(pauses) == 40
 
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "REVOKED"])
-def test_a_job_that_stays_preempted_is_submitted_anew_and_one_that_comes_back_is_not(squeue, state):
+def test_a_job_that_stays_preempted_is_reported_and_one_that_returns_is_not(squeue, state):
     plugin_patches.patch_preempted_jobs()
     executor = Executor()
     for states, waited_for in ((state, ["7"]), ("PENDING", ["7"]), (state, ["7"]), (state, [])):
         squeue.write_text(f"7|{states}\n")
-        assert executor.look(JOB) == waited_for
+        assert executor.query(JOB) == waited_for
     assert executor.reported == ["7"]
 
 
-def test_a_question_that_fails_at_once_does_not_use_up_the_attempts_at_once(squeue):
+def test_queries_that_fail_at_once_do_not_use_up_the_attempts_at_once(squeue):
     (squeue.parent / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    plugin_patches.patch_preempted_jobs(question_seconds=0.5)
+    plugin_patches.patch_preempted_jobs(query_seconds=0.5)
     before = asyncio.new_event_loop().time()
-    Executor().look(JOB)
+    Executor().query(JOB)
     assert asyncio.new_event_loop().time() - before >= 2 * 0.5
 
 
@@ -102,7 +102,7 @@ def line(state: str = "PENDING", reason: str = "(Resources)", name: str = RUN_ID
     return "\t".join(["7", state, name, comment, str(HERE), reason]) + "\n"
 
 
-def test_the_jobs_of_a_folder_are_known_by_their_run_and_asked_for_by_number(squeue, monkeypatch):
+def test_jobs_of_a_folder_are_recognised_by_run_id_and_queried_by_user_number(squeue, monkeypatch):
     monkeypatch.setenv("LOGNAME", "somebody")
     squeue.write_text(line(comment="(null)") + line(name="rule_score") + line(name=RUN_ID.removeprefix("diffzero_")))
     assert [job.comment for job in queue.list_jobs(HERE)] == ["(null)", "rule_score"]
@@ -111,7 +111,7 @@ def test_the_jobs_of_a_folder_are_known_by_their_run_and_asked_for_by_number(squ
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "is_held", "is_hopeless"),
+    ("state", "reason", "is_held", "is_unschedulable"),
     [
         ("PENDING", "(Resources)", False, False),
         ("PENDING", "(AssocGrpGRES)", False, False),
@@ -128,17 +128,27 @@ def test_the_jobs_of_a_folder_are_known_by_their_run_and_asked_for_by_number(squ
         ("RUNNING", "held-back-node", False, False),
     ],
 )
-def test_jobs_that_wait_for_a_word_and_jobs_that_wait_in_vain_are_told_apart(
-    squeue, state, reason, is_held, is_hopeless
-):
+def test_held_and_unschedulable_jobs_are_distinguished(squeue, state, reason, is_held, is_unschedulable):
     squeue.write_text(line(state, reason))
     jobs = queue.list_jobs(HERE)
     assert ("scontrol release 7" in (queue.find_held(jobs) or "")) == is_held
-    assert ("can never start" in (queue.find_unschedulable(jobs) or "")) == is_hopeless
+    assert ("can never start" in (queue.find_unschedulable(jobs) or "")) == is_unschedulable
 
 
-def test_of_several_partitions_the_shortest_limit_counts(tmp_path, monkeypatch):
+def test_the_shortest_limit_of_several_partitions_counts(tmp_path, monkeypatch):
     (tmp_path / "sinfo").write_text("#!/bin/sh\nprintf '%s\\n' infinite 1-00:00:00 02:00:00\n")
     (tmp_path / "sinfo").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert queue.partition_time_limit("a,b,c") == 120
+
+
+def test_another_version_of_the_plugin_is_refused(monkeypatch):
+    plugin_patches.check_version()
+    monkeypatch.setattr(plugin_patches, "version", lambda name: "2.9.1")
+    with pytest.raises(queue.SlurmError, match=r"found snakemake-executor-plugin-slurm 2.9.1, expected 2.8.0"):
+        plugin_patches.check_version()
+
+
+def test_the_patched_names_exist_in_the_installed_plugin():
+    assert callable(plugin.get_min_job_age) and callable(plugin.query_job_status)
+    assert isinstance(plugin.Executor.next_seconds_between_status_checks, property)

@@ -1,4 +1,4 @@
-"""Merged chunks say what the many said, at every moment, to every reader, whoever merges."""
+"""Store.compact: readers see the same scores before, during and after it."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ import pandas as pd
 from diffzero.scoring.store import COLUMNS, Store
 
 IDENTITY = {"weights": "a"}
-MERGE = """
+COMPACT = """
 import sys
 from pathlib import Path
 from diffzero.scoring.store import Store
@@ -27,7 +27,7 @@ def chunk(image: str, first: int, draws: int = 4, seed: int = 0) -> pd.DataFrame
 
 
 def filled(root: Path) -> Store:
-    """Chunks of two images, one chunk twice over with other last bits, and one that another image shares."""
+    """A store with chunks of two images, one chunk with other values of the same scores, and one that a third image shares."""
     store = Store(root, IDENTITY)
     for image in ("one", "two"):
         for first in range(0, 20, 4):
@@ -42,18 +42,18 @@ def read(store: Store) -> pd.DataFrame:
     return found.sort_values(["image", "prompt", "draw"], ignore_index=True)[COLUMNS]
 
 
-def test_a_merged_store_reads_as_before_and_holds_one_chunk_of_what_was_merged(tmp_path):
+def test_a_compacted_store_reads_as_before_and_has_one_chunk(tmp_path):
     store = filled(tmp_path)
     before = read(store)
     store.compact({"one", "two"})
     pd.testing.assert_frame_equal(read(store), before, check_exact=True)
     names = set(store.directory.glob("*.parquet"))
-    assert len(names) == 2, "the merged one, and the one that another image shares"
+    assert len(names) == 2, "the new chunk, and the one that a third image shares"
     store.compact({"one", "two"})
     assert set(store.directory.glob("*.parquet")) == names
 
 
-def test_a_damaged_chunk_is_left_where_it_is_for_a_reader_to_set_aside(tmp_path, caplog):
+def test_compaction_leaves_damaged_chunks_to_readers(tmp_path, caplog):
     store = filled(tmp_path)
     bad = store.write(chunk("one", 40))
     bad.write_bytes(bad.read_bytes()[:-20])
@@ -63,10 +63,10 @@ def test_a_damaged_chunk_is_left_where_it_is_for_a_reader_to_set_aside(tmp_path,
     assert not bad.exists() and "Renamed to" in caplog.text
 
 
-def test_killed_between_the_new_chunk_and_the_end_of_the_old_ones_nothing_reads_differently(tmp_path, monkeypatch):
+def test_a_kill_before_the_old_chunks_are_deleted_changes_nothing_for_readers(tmp_path, monkeypatch):
     store = filled(tmp_path)
     before = read(store)
-    command = MERGE.replace(
+    command = COMPACT.replace(
         "Store(Path(sys",
         "import os, signal\nPath.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\nStore(Path(sys",
     )
@@ -78,10 +78,10 @@ def test_killed_between_the_new_chunk_and_the_end_of_the_old_ones_nothing_reads_
     pd.testing.assert_frame_equal(read(store), before, check_exact=True)
 
 
-def test_two_that_merge_at_once_and_one_that_reads_meanwhile_lose_nothing(tmp_path):
+def test_two_concurrent_compactions_and_a_reader_lose_no_scores(tmp_path):
     store = filled(tmp_path)
     before = read(store)
-    workers = [subprocess.Popen([sys.executable, "-c", MERGE, str(tmp_path)]) for _ in range(2)]
+    workers = [subprocess.Popen([sys.executable, "-c", COMPACT, str(tmp_path)]) for _ in range(2)]
     while any(worker.poll() is None for worker in workers):
         pd.testing.assert_frame_equal(read(store), before, check_exact=True)
     assert [worker.returncode for worker in workers] == [0, 0]

@@ -1,4 +1,4 @@
-"""The engine: the triples and predictions of the algorithm run image by image, in any batches, after any interruption."""
+"""The engine evaluates the triples and makes the predictions of the literal algorithm, whatever the batches and interruptions."""
 
 import tracemalloc
 from collections import Counter
@@ -12,6 +12,7 @@ import torch
 from diffzero import models
 from diffzero.data import transforms
 from diffzero.pruning.policies import Full, TTest
+from diffzero.scoring.batch import noise_images
 from diffzero.scoring.engine import Engine, ScoreError, ScoringStoppedError
 from diffzero.scoring.problem import Item, Problem
 from toy import KEYS, POLICIES, Toy, classification, one_score, race_as_printed, score, triples, weight
@@ -32,13 +33,13 @@ def toy(toy_folder):
 
 
 def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Equal to the last bit, types included."""
+    """Return True if both frames are equal to the last bit, types included."""
     pd.testing.assert_frame_equal(one, other, check_exact=True)
     return True
 
 
 def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
-    """The engine against the literal algorithm; returns how often each number of draws ended a race."""
+    """Compare the engine with the literal algorithm; return how many races ended after each number of draws."""
     result, recorded = score(denoiser, problem, policy, batch_size)
     evaluated, ends = set(), Counter()
     for item in problem.items:
@@ -46,7 +47,7 @@ def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
         assert result.outcomes[item.name] == expected
         evaluated |= wanted
         ends[expected.draws] += 1
-    assert sorted(triples(recorded, problem)) == sorted(evaluated)  # all of them, none twice, no other
+    assert sorted(triples(recorded, problem)) == sorted(evaluated)  # exactly these, each once
     assert len(result.to_frame()) == len(evaluated)
     return ends
 
@@ -54,16 +55,16 @@ def assert_literal(denoiser, problem, policy, batch_size: int) -> Counter:
 @every_policy
 @pytest.mark.parametrize("unshared", [False, True], ids=["shared", "unshared"])
 @pytest.mark.parametrize("classes", [3, 6])
-def test_triples_and_predictions_are_those_of_the_literal_algorithm(toy, policy, unshared, classes):
+def test_triples_and_predictions_equal_those_of_the_literal_algorithm(toy, policy, unshared, classes):
     assert_literal(toy, classification(8, classes, unshared), policy, 7)
 
 
-def test_the_toy_problem_prunes_early_late_and_never(toy):
+def test_the_races_of_the_toy_problem_end_early_late_and_at_max_scores(toy):
     ends = assert_literal(toy, classification(16, 5), TTEST, 11)
     assert len(ends) > 2 and ends[TTEST.max_scores] and ends[TTEST.max_scores] < 16
 
 
-def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
+def test_the_engine_is_literal_with_a_real_checkpoint(tiny_sd):
     torch.set_num_threads(1)
     denoiser, prompts = models.load(tiny_sd, "float32", "cpu"), ["a bag", "a red cube.", "the number 3."]
     x = np.random.default_rng(5).normal(size=(3, 8, 8, 8)).astype(np.float32)
@@ -86,8 +87,8 @@ def test_triples_and_predictions_are_literal_through_a_real_checkpoint(tiny_sd):
         assert row.t == t and row.score == pytest.approx(expected, rel=1e-4)
 
 
-def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
-    """Trained weights, real photographs, pruning: the races end at different draws."""
+def test_the_engine_is_literal_with_the_shipped_mini_model():
+    """With trained weights and real photographs, races end after different numbers of draws."""
     torch.set_num_threads(1)
     denoiser, prompts = (
         models.load(MINI_SD, "float32", "cpu"),
@@ -111,23 +112,23 @@ def test_triples_and_predictions_are_literal_through_the_shipped_mini_model():
     assert len(assert_literal(denoiser, problem, TTest(min_scores=4, max_scores=24, cutoff_pval=0.02), 16)) > 2
 
 
-def test_memory_grows_with_the_scores_and_not_with_their_square(toy):
-    """Bytes a score, at four times the draws: the same, as nothing goes through all draws again or keeps them twice."""
+def test_memory_is_linear_in_the_number_of_scores(toy):
+    """Four times as many draws need the same number of bytes per score."""
 
-    def bytes_a_score(draws: int) -> float:
+    def bytes_per_score(draws: int) -> float:
         engine = Engine(toy, classification(4, 50), Full(max_scores=draws), weight, 64)
         tracemalloc.start()
-        engine.run(lambda scores: None, flush_calls=256)
+        engine.run(lambda scores: None, flush_every=256)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak / engine.progress.calls
 
-    few, many = bytes_a_score(100), bytes_a_score(400)
+    few, many = bytes_per_score(100), bytes_per_score(400)
     assert many < 1.1 * few
 
 
 @every_policy
-def test_scores_depend_neither_on_the_batch_size_nor_on_the_shards(toy, policy):
+def test_scores_do_not_depend_on_batch_size_and_shards(toy, policy):
     whole = score(toy, classification(), policy, 6)[0].to_frame()
     for batch_size in (1, 2, 5, 64, 1000):
         assert same(score(toy, classification(), policy, batch_size)[0].to_frame(), whole)
@@ -136,14 +137,14 @@ def test_scores_depend_neither_on_the_batch_size_nor_on_the_shards(toy, policy):
     assert same(pd.concat(parts).sort_values(["image", "draw", "prompt"], ignore_index=True), whole)
 
 
-def test_a_shard_without_images_has_an_empty_table_of_the_same_columns(toy):
+def test_a_shard_without_images_gives_an_empty_table_with_the_same_columns(toy):
     frame = score(toy, classification(rows=slice(0, 0)), TTEST)[0].to_frame()
     assert len(frame) == 0 and toy.calls == 0
     assert list(frame.columns) == list(score(toy, classification(), TTEST)[0].to_frame().columns)
 
 
 @every_policy
-def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_nothing(toy_folder, policy):
+def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_no_call(toy_folder, policy):
     problem, whole = classification(6, 4), score(Toy(toy_folder), classification(6, 4), policy)[0].to_frame()
     stops = 0
     while True:
@@ -156,7 +157,7 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_noth
 
         toy = Toy(toy_folder)
         try:
-            Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_calls=13)
+            Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_every=13)
         except ScoringStoppedError:
             known = pd.concat(recorded) if recorded else None
             assert sum(map(len, recorded)) == toy.calls, stops
@@ -170,9 +171,9 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_noth
     assert stops > 10
 
 
-def test_a_run_killed_anywhere_repeats_the_very_batches_that_it_lost(toy_folder):
+def test_a_killed_run_repeats_exactly_the_batches_that_were_lost(toy_folder):
     first, problem = Toy(toy_folder), classification()
-    result, chunks = score(first, problem, TTEST, flush_calls=1)
+    result, chunks = score(first, problem, TTEST, flush_every=1)
     assert len(chunks) == len(first.batches)
     for kept in range(len(chunks)):
         again = Toy(toy_folder)
@@ -182,7 +183,7 @@ def test_a_run_killed_anywhere_repeats_the_very_batches_that_it_lost(toy_folder)
 
 
 @every_policy
-def test_known_scores_beyond_the_policys_need_change_nothing(toy_folder, policy):
+def test_known_scores_that_the_policy_does_not_need_change_nothing(toy_folder, policy):
     everything = pd.concat(score(Toy(toy_folder), classification(), Full(max_scores=12))[1])
     fresh = score(Toy(toy_folder), classification(), policy)[0]
     for share in (1.0, 0.5):
@@ -194,7 +195,7 @@ def test_known_scores_beyond_the_policys_need_change_nothing(toy_folder, policy)
         assert not set(triples(recorded, classification())) & set(triples([known], classification()))
 
 
-def test_scores_of_other_images_and_prompts_are_not_taken_for_known(toy):
+def test_known_scores_of_other_images_and_prompts_are_ignored(toy):
     known = pd.concat(score(toy, classification(), TTEST)[1])
     stranger = pd.concat([known.assign(image="another image"), known.assign(prompt="another prompt")])
     result, _ = score(toy, classification(), TTEST, known=stranger.assign(score=np.float32(0)))
@@ -202,52 +203,52 @@ def test_scores_of_other_images_and_prompts_are_not_taken_for_known(toy):
 
 
 class Watched(Engine):
-    """Remembers of every batch: lane, calls, images in it, images waiting in the lane, and the width of all unfinished work before it."""
+    """Records of every batch: group, triples, images, unfinished images of the group, and active classes of both groups before it."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.seen = []
 
-    def next_batch(self, lane, alone):
-        width = sum(state.width for state in (*self.groups[0], *self.groups[1]))
-        batch = super().next_batch(lane, alone)
+    def next_batch(self, group):
+        width = sum(state.n_active for state in (*self.groups[0], *self.groups[1]))
+        batch = super().next_batch(group)
         if batch:
-            self.seen.append((lane, len(batch.draw), len(batch.states), len(self.groups[lane]), width))
+            self.seen.append((group, len(batch.draw), len(batch.states), len(self.groups[group]), width))
         return batch
 
 
 @every_policy
-def test_every_batch_is_full_until_too_few_images_are_left_to_fill_it(toy, policy):
+def test_every_batch_is_full_until_the_remaining_work_cannot_fill_it(toy, policy):
     engine = Watched(toy, classification(60), policy, weight, 16)
     engine.run(lambda scores: None)
     assert all(size <= 16 for _, size, _, _, _ in engine.seen)
-    # A batch with room left holds all that the lane's unfinished images need.
-    assert all(size == 16 or transforms == waiting for _, size, transforms, waiting, _ in engine.seen)
+    # A batch that is not full holds the missing scores of all unfinished images of its group.
+    assert all(size == 16 or images == unfinished for _, size, images, unfinished, _ in engine.seen)
     short = [number for number, (_, size, _, _, _) in enumerate(engine.seen) if size < 16]
-    # Before the tail there is none, but for a draw begun in the batch before; the tail has one batch a draw, of all images at once.
+    # Such batches only occur at the end, one per draw with all images, except where the previous batch took part of a draw.
     assert all(width < 3 * 16 for *_, width in [engine.seen[number] for number in short])
     assert len(short) <= policy.max_draws + 2 < len(engine.seen)
 
 
-def test_thin_lanes_are_joined_and_then_one_batch_holds_what_both_need(toy):
+def test_underfull_groups_are_merged_into_one(toy):
     engine = Watched(toy, classification(12), TTEST, weight, 16)
     engine.run(lambda scores: None)
-    lanes = [lane for lane, *_ in engine.seen]
-    joined = next(k for k in range(len(lanes)) if len(set(lanes[k:])) == 1)
-    assert set(lanes[:joined]) == {0, 1} and joined < len(lanes) - 3
-    assert all(size >= min(16, width) / 2 for _, size, _, _, width in engine.seen[joined:])
+    groups = [group for group, *_ in engine.seen]
+    merged = next(k for k in range(len(groups)) if len(set(groups[k:])) == 1)
+    assert set(groups[:merged]) == {0, 1} and merged < len(groups) - 3
+    assert all(size >= min(16, width) / 2 for _, size, _, _, width in engine.seen[merged:])
 
 
-def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothing_before(toy):
+def test_a_non_finite_score_names_image_prompt_and_draw_and_keeps_all_earlier_scores(toy):
     problem = classification()
-    x_t, _ = Engine(toy, problem, TTEST, weight, 6).noisy_images([(5, 2, None)])
+    x_t, _ = noise_images(problem, toy, [(5, 2, None)])
     toy.poison, recorded = x_t[0], []
     with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
         Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
     assert "toy" in str(error.value) and f"in {toy.folder} with their source" in str(error.value)
     rows = pd.concat(recorded)
     assert len(rows) and np.isfinite(rows["score"]).all()
-    # Also what was under way in the other lane: the batch with the bad score is all that is lost.
+    # The batch in flight is kept, too: only the batch with the bad score is lost.
     assert toy.calls - len(rows) <= 6
     toy.poison = None
     result, rest = score(toy, problem, TTEST, known=rows)
@@ -255,9 +256,9 @@ def test_a_score_that_is_not_finite_names_image_prompt_and_draw_and_loses_nothin
     assert not rows[KEYS].merge(pd.concat(rest)[KEYS]).size
 
 
-def test_a_wider_precision_is_advised_only_where_there_is_one(toy):
+def test_a_wider_dtype_is_suggested_if_there_is_one(toy):
     toy.dtype = torch.float16
-    x_t, _ = Engine(toy, classification(), TTEST, weight, 6).noisy_images([(5, 2, None)])
+    x_t, _ = noise_images(classification(), toy, [(5, 2, None)])
     toy.poison = x_t[0].half()
     with pytest.raises(ScoreError, match=r"ran in torch.float16: set `dtype: float32` .*same command again"):
         score(toy, classification(), TTEST)
@@ -265,12 +266,12 @@ def test_a_wider_precision_is_advised_only_where_there_is_one(toy):
 
 def test_a_prediction_of_the_wrong_shape_is_refused(toy):
     toy.lose_a_channel, recorded = True, []
-    with pytest.raises(ScoreError, match=r"found predictions \(6, 1, 1, 1\), expected \(6, 2, 1, 1\)"):
+    with pytest.raises(ScoreError, match=r"found predictions of shape \(6, 1, 1, 1\), expected \(6, 2, 1, 1\)"):
         Engine(toy, classification(), TTEST, weight, 6).run(recorded.append)
     assert not recorded
 
 
-def test_items_of_one_image_that_share_a_prompt_evaluate_it_once(toy):
+def test_items_that_share_image_and_prompt_evaluate_it_once(toy):
     base = classification(4, 6)
     pairs = [(image, pair) for image in range(4) for pair in ((0, 1), (1, 2), (5, 0), (3, 4))]
     items = [Item(f"{image} {pair}", image, np.array(pair)) for image, pair in pairs]
@@ -280,7 +281,7 @@ def test_items_of_one_image_that_share_a_prompt_evaluate_it_once(toy):
     assert len(score(toy, problem, TTEST)[0].to_frame()) < calls
 
 
-def test_report_counts_images_calls_and_reused_scores(toy):
+def test_progress_counts_images_calls_and_reused_scores(toy):
     seen = []
     _, recorded = score(toy, classification(), TTEST, report=lambda p: seen.append((p.images, p.images_done, p.calls)))
     calls = sum(map(len, recorded))
@@ -290,10 +291,10 @@ def test_report_counts_images_calls_and_reused_scores(toy):
     assert (engine.progress.calls, engine.progress.reused) == (0, calls)
 
 
-def test_the_cost_of_a_race_does_not_hold_what_the_store_knows_beyond_it(toy):
+def test_stored_scores_that_no_race_uses_are_not_counted_as_reused(toy):
     result, alone = score(toy, classification(), TTEST)
     _, everything = score(toy, classification(), Full(max_scores=TTEST.max_scores))
-    known = pd.concat(everything)[::2]  # half of what a race without pruning took
+    known = pd.concat(everything)[::2]  # half of the scores of a race without pruning
     engine = Engine(toy, classification(), TTEST, weight, 6, known)
     again = engine.run(lambda scores: None)
     assert len(known) > engine.progress.reused > 0 and engine.progress.calls > 0

@@ -1,4 +1,4 @@
-"""What a stored score belongs to: a change that gives another score never meets it, any other change always does."""
+"""Reuse of stored scores: a change that alters scores never reuses them, any other change always does."""
 
 import shutil
 from dataclasses import replace
@@ -27,7 +27,7 @@ CALLS = 2 * 3 * 6  # images x classes x draws
 
 @pytest.fixture
 def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
-    """Two digits, three classes, six draws each, already scored once."""
+    """Return a job with two digits, three classes and six draws, already scored once."""
     torch.set_num_threads(1)
     table, pixels = load_digit_table().head(2), crop_images(load_digit_table().head(2), 32)
     prompts = class_prompts("the number {}.", ["0", "1", "2"])
@@ -42,7 +42,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
         text=tmp_path / "text.safetensors",
         shard=1,
         shards=1,
-        first=None,
+        max_images=None,
     )
     settings = ScoringSettings(
         dataset="digits",
@@ -54,7 +54,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
         dtype="float32",
         device="cpu",
         batch_size=8,
-        flush_calls=100,
+        flush_every=100,
         store=tmp_path / "store",
     )
     encode(inputs, tiny_sd, pixels)
@@ -63,7 +63,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
 
 
 def encode(inputs: ShardInputs, folder: Path, pixels: np.ndarray) -> None:
-    """Write what the job reads: crops, latents and text."""
+    """Write the input files of the job: crops, latents and text inputs."""
     family = models.adapter_class(folder)
     np.save(inputs.crops, pixels)
     np.save(inputs.x, family.encode_images(folder, pixels))
@@ -71,7 +71,7 @@ def encode(inputs: ShardInputs, folder: Path, pixels: np.ndarray) -> None:
 
 
 def cost(inputs: ShardInputs, settings: ScoringSettings) -> tuple[int, int]:
-    """Calls made and scores reused."""
+    """Run the job; return calls made and scores reused."""
     spent = score_shard(inputs, settings, "a job")[1]
     return spent["calls"], spent["reused"]
 
@@ -79,13 +79,13 @@ def cost(inputs: ShardInputs, settings: ScoringSettings) -> tuple[int, int]:
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"dtype": "bfloat16"}, {"unshared": True}, {"dataset": "other"}], ids=str
 )
-def test_another_seed_dtype_noise_or_dataset_never_meets_a_score(job, change):
+def test_another_seed_dtype_noise_or_dataset_reuses_no_score(job, change):
     inputs, settings = job
     assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
 
 
-def change_a_bit(folder: Path) -> None:
-    """One bit of one weight of the U-Net."""
+def flip_a_bit(folder: Path) -> None:
+    """Flip one bit of one weight of the U-Net."""
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)
     bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
@@ -93,20 +93,20 @@ def change_a_bit(folder: Path) -> None:
     save_file(weights, path)
 
 
-def test_one_changed_bit_of_the_weights_never_meets_a_score(job, tmp_path):
+def test_a_flipped_bit_of_the_weights_reuses_no_score(job, tmp_path):
     inputs, settings = job
     shutil.copytree(settings.weights.folder, tmp_path / "weights")
-    change_a_bit(tmp_path / "weights")
+    flip_a_bit(tmp_path / "weights")
     changed = replace(settings, weights=record_checkpoint(tmp_path / "weights", tmp_path / "changed.json"))
     assert cost(inputs, changed) == (CALLS, 0)
 
 
-def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_nothing_is_stored(job, tmp_path):
+def test_weights_that_differ_from_their_record_are_refused_and_nothing_is_stored(job, tmp_path):
     inputs, settings = job
     shutil.copytree(settings.weights.folder, tmp_path / "weights")
     record = record_checkpoint(tmp_path / "weights", tmp_path / "weights.json")
     assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
-    change_a_bit(tmp_path / "weights")
+    flip_a_bit(tmp_path / "weights")
     with pytest.raises(CheckpointError) as error:
         score_shard(inputs, replace(settings, weights=record, seed=1), "a job")
     text = str(error.value)
@@ -117,7 +117,7 @@ def test_weights_that_changed_since_they_were_put_on_record_are_refused_and_noth
     assert len(list(settings.store.glob("*"))) == 1
 
 
-def test_a_changed_image_or_prompt_never_meets_a_score_and_leaves_the_others_theirs(job):
+def test_a_changed_image_or_prompt_reuses_only_the_scores_of_the_others(job):
     inputs, settings = job
     pixels = np.load(inputs.crops)
     pixels[1, 5, 5] ^= 1
@@ -133,19 +133,19 @@ def test_a_changed_image_or_prompt_never_meets_a_score_and_leaves_the_others_the
     [
         {"batch_size": 5},
         {"batch_size": "auto"},
-        {"flush_calls": 1},
+        {"flush_every": 1},
         {"policy": Full(max_scores=4)},
         {"weighting": Simple()},
     ],
     ids=str,
 )
-def test_batch_size_flush_interval_policy_and_weighting_always_meet_the_scores(job, change):
+def test_another_batch_size_flush_interval_policy_or_weighting_reuses_scores(job, change):
     inputs, settings = job
     calls, reused = cost(inputs, replace(settings, **change))
     assert calls == 0 and reused >= 2 * 3 * 4
 
 
-def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_path):
+def test_other_paths_shards_and_class_orders_reuse_scores(job, tmp_path):
     inputs, settings = job
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
@@ -155,14 +155,14 @@ def test_paths_shards_and_the_order_of_classes_always_meet_the_scores(job, tmp_p
     moved = replace(settings, weights=weights, store=elsewhere / "store")
     for shard in (1, 2):
         assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)
-    # Prompts in another order: the scores are known by their text, not by their number.
+    # Prompts in another order: scores are identified by the text of the prompt, not by its number.
     order = replace(inputs, prompts=inputs.prompts[::-1], text=tmp_path / "order.safetensors")
     encode(order, settings.weights.folder, np.load(inputs.crops))
     scores = score_shard(inputs, settings, "a job")[0]
     assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
 
 
-def test_a_policy_that_needs_more_draws_takes_the_missing_ones_alone(job):
+def test_a_policy_that_needs_more_draws_computes_only_the_missing_ones(job):
     inputs, settings = job
     assert cost(inputs, replace(settings, policy=TTest(min_scores=7, max_scores=7, cutoff_pval=1e-9))) == (
         CALLS // 6,
@@ -170,18 +170,18 @@ def test_a_policy_that_needs_more_draws_takes_the_missing_ones_alone(job):
     )
 
 
-def test_what_a_job_cost_is_on_record(job):
+def test_the_cost_file_counts_calls_time_and_memory(job):
     inputs, settings = job
     fresh = score_shard(inputs, replace(settings, seed=5), "a job")[1]
     again = score_shard(inputs, replace(settings, seed=5), "a job")[1]
     assert (fresh["calls"], fresh["batch_size"], fresh["device"], fresh["dtype"]) == (CALLS, 8, "cpu", "float32")
     assert 0 < fresh["network_seconds"] <= fresh["seconds"] and fresh["calls_per_s"] > 0
     assert fresh["peak_memory_mb"] > 100 and fresh["peak_gpu_memory_mb"] is None
-    # The network's time belongs to the scores, whoever took them.
+    # The network time belongs to the scores, whichever job computed them.
     assert again["network_seconds"] == pytest.approx(fresh["network_seconds"]) and again["calls_per_s"] is None
 
 
-def test_stored_rows_are_the_scores_of_the_table(job):
+def test_stored_scores_equal_those_of_the_score_table(job):
     inputs, settings = job
     table = score_shard(inputs, settings, "a job")[0]
     chunks = pd.concat(pd.read_parquet(path) for path in settings.store.glob("*/*.parquet"))

@@ -1,4 +1,4 @@
-"""Files that do not belong together, or hold what is no number, are named before anything is computed with them."""
+"""Checks of a job's input files: each error names the file, before anything is computed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from diffzero.data.prompts import classification_items
 from diffzero.diffusion.weighting import Heuristic
 from diffzero.models import adapter_class
 from diffzero.pruning.policies import Full
-from diffzero.scoring.inputs import InputError, ShardInputs, dump_text, read_text
+from diffzero.scoring.inputs import InputError, ShardInputs, dump_text, load_text
 from diffzero.scoring.job import ScoringSettings, build_problem
 from diffzero.utils.io import write_parquet
 
@@ -34,7 +34,7 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     np.save(files["x"], rng.normal(size=(4, 2, 4, 4)).astype(np.float32))
     text = {"states": rng.normal(size=(3, 5)).astype(np.float32), "mask": np.ones((3, 5), dtype=np.int64)}
     files["text"].write_bytes(dump_text(text, PROMPTS))
-    inputs = ShardInputs(**files, prompts=PROMPTS, shard=2, shards=2, first=None)
+    inputs = ShardInputs(**files, prompts=PROMPTS, shard=2, shards=2, max_images=None)
     weights = record_checkpoint(tiny_sd, tmp_path / "weights.json")
     settings = ScoringSettings(
         "pets", 0, False, Full(max_scores=2), Heuristic(), weights, "float32", "cpu", 8, 100, tmp_path / "store"
@@ -54,13 +54,13 @@ def test_a_shard_is_read_from_its_own_rows(job):
     problem = build_problem(inputs, settings, adapter_class(settings.weights.folder))
     assert problem.images == NAMES[2:] and [item.image for item in problem.items] == [0, 1]
     assert (problem.x == np.load(inputs.x)[2:]).all() and len(set(problem.image_keys)) == 2
-    first = build_problem(replace(inputs, first=2, shard=1), settings, adapter_class(settings.weights.folder))
+    first = build_problem(replace(inputs, max_images=2, shard=1), settings, adapter_class(settings.weights.folder))
     assert first.images == NAMES[:1]
 
 
 @pytest.mark.parametrize("name", ["crops", "x"])
 @pytest.mark.parametrize("rows", [3, 5])
-def test_too_few_or_too_many_images_in_a_file_are_told(job, name, rows):
+def test_a_file_with_too_few_or_too_many_images_is_refused(job, name, rows):
     path: Path = getattr(job[0], name)
     np.save(path, np.resize(np.load(path), (rows, *np.load(path).shape[1:])))
     assert refusal(job).startswith(
@@ -68,38 +68,41 @@ def test_too_few_or_too_many_images_in_a_file_are_told(job, name, rows):
     )
 
 
-def test_two_images_of_one_name_are_told(job):
+def test_two_images_with_the_same_name_are_refused(job):
     write_parquet(pd.DataFrame({"image": ["one", "two", "two", "four"]}), job[0].images)
-    assert "images: found 'two' as the name of several images (2 rows share names), expected one each" in refusal(job)
+    assert "images: found 'two' as the name of several images (2 rows share names), expected unique names" in refusal(
+        job
+    )
 
 
-def test_prompts_in_another_order_are_not_taken_for_those_of_the_text(job):
+def test_text_inputs_of_prompts_in_another_order_are_refused(job):
     inputs, settings = job
     text = refusal((replace(inputs, prompts=PROMPTS[::-1]), settings))
-    assert text.startswith(f"{inputs.text}: found the text of other prompts, or of these in another order")
-    assert "expected that of 3 prompts from 'a bird' to 'a cat'" in text
+    assert text.startswith(f"{inputs.text}: found text inputs of other prompts or in another order")
+    assert "expected those of 3 prompts from 'a bird' to 'a cat'" in text
 
 
-def test_text_with_too_few_rows_is_told(job):
+def test_text_inputs_with_too_few_rows_are_refused(job):
     job[0].text.write_bytes(dump_text({"states": np.zeros((2, 5), np.float32)}, PROMPTS))
     assert refusal(job).startswith(f"{job[0].text}, states: found 2 prompts, expected 3")
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_a_latent_that_is_no_number_is_told_with_its_image_and_file_where_it_is_of_the_shard(job, value):
+def test_a_non_finite_latent_is_refused_in_its_own_shard_alone(job, value):
     inputs, settings = job
     x = np.load(inputs.x)
     x[3, 1, 2, 0] = value
     np.save(inputs.x, x)
     text = refusal(job)
     assert (
-        text.startswith(f"{inputs.x}: found NaN or infinity for image four (1 of 2 rows)") and "VAE's weights" in text
+        text.startswith(f"{inputs.x}: found NaN or infinity for image four (1 of 2 rows)")
+        and "weights of the VAE" in text
     )
     build_problem(replace(inputs, shard=1), settings, adapter_class(settings.weights.folder))
 
 
-def test_text_that_is_no_number_is_told_with_its_prompt(job):
-    states = read_text(job[0].text, PROMPTS)["states"].copy()
+def test_a_non_finite_text_input_is_refused_with_its_prompt(job):
+    states = load_text(job[0].text, PROMPTS)["states"].copy()
     states[1, 4] = np.inf
     job[0].text.write_bytes(dump_text({"states": states}, PROMPTS))
     assert refusal(job).startswith(f"{job[0].text}, states: found NaN or infinity for prompt 'a dog' (1 of 3 rows)")

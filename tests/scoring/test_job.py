@@ -1,4 +1,4 @@
-"""Scoring jobs as processes: stopped, killed, shared out anew, they score nothing twice and end with the same bits."""
+"""Scoring jobs as processes: stopped, killed or with other shards, they compute no score twice and give the same bits."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from diffzero.utils.io import write_parquet
 
 IMAGES, CLASSES, DRAWS = 5, 4, 60
 FLUSH_CALLS, KILLS = 24, 20
-# One interpreter loads the libraries; every job is a process of its own, forked from it. Prints the job's pid, then its exit code.
+# One process loads the libraries and forks a process per job. It prints the pid of the job, then its exit code.
 DRIVER = """
 import json, os, sys, time, traceback
 from pathlib import Path
@@ -43,16 +43,16 @@ from diffzero.utils.signals import handle_sigterm
 
 torch.set_num_threads(1)
 base = Path(sys.argv[1])
-# What libraries load on first use is loaded here, once for all jobs.
+# Loads what the libraries import on first use, once for all jobs.
 models.load(Path(sys.argv[2]), "float32", "cpu")
 pd.read_parquet(base / "items.parquet")
 
 load = models.load
 
 def counting(folder, dtype, device):
-    # One byte a call, on disk before the network runs: what a killed job evaluated is known too.
+    # One byte per call, on disk before the network runs, so that the calls of a killed job are counted as well.
     denoiser = load(folder, dtype, device)
-    if (out_folder / "slowly").exists():
+    if (out_folder / "load_slowly").exists():
         (out_folder / "loading").touch()
         time.sleep(60)
     network_output = denoiser.network_output
@@ -71,10 +71,10 @@ def job(store, out, shard, shards, seed):
     prompts = json.loads((base / "prompts.json").read_text())["prompts"]
     files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
     inputs = ShardInputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
-    policy, weighting, flush_calls = TTest(min_scores=4, max_scores=int(sys.argv[3]), cutoff_pval=1e-6), Heuristic(), int(sys.argv[4])
+    policy, weighting, flush_every = TTest(min_scores=4, max_scores=int(sys.argv[3]), cutoff_pval=1e-6), Heuristic(), int(sys.argv[4])
     weights, store, stem = CheckpointRecord.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
-    settings = ScoringSettings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_calls, store)
-    # As in workflow/scripts/score.py; two jobs of these tests are to meet on one shard, each with a folder of its own.
+    settings = ScoringSettings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_every, store)
+    # As in workflow/scripts/score.py. Each job of a test may have its own folder, so that two can work on one shard at a time.
     with handle_sigterm("a job") as stop, lock_shard(out_folder / f"{stem}.lock"):
         scores, cost = score_shard(inputs, settings, "a job", stop)
         write_parquet(scores, out_folder / f"{stem}.parquet")
@@ -99,7 +99,7 @@ for line in sys.stdin:
 
 
 class Jobs:
-    """The driver process: starts jobs one after another."""
+    """The driver process; starts jobs one after another."""
 
     def __init__(self, base: Path, weights: Path) -> None:
         command = [sys.executable, "-c", DRIVER, str(base), str(weights), str(DRAWS), str(FLUSH_CALLS)]
@@ -125,7 +125,7 @@ class Jobs:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, tiny_sd) -> Path:
-    """A folder with the input files of all jobs."""
+    """Return a folder with the input files of all jobs."""
     base = tmp_path_factory.mktemp("inputs")
     table = load_digit_table().head(IMAGES)
     prompts = class_prompts("the number {}.", [str(k) for k in range(CLASSES)])
@@ -161,18 +161,18 @@ def read(folder: Path, shards: int = 1) -> pd.DataFrame:
 
 
 def cost(folder: Path, shards: int = 1) -> pd.Series:
-    """Calls made and scores reused, over all shards."""
+    """Return calls made and scores reused, summed over shards."""
     rows = [json.loads((folder / f"{k}-of-{shards}.json").read_text()) for k in range(1, shards + 1)]
     return pd.DataFrame(rows)[["calls", "reused"]].sum()
 
 
 def stored(store: Path) -> int:
-    """Scores in the store's chunks."""
+    """Return the number of scores in all chunks of the store."""
     return sum(len(pd.read_parquet(chunk)) for chunk in store.glob("*/*.parquet"))
 
 
-def start_until_it_has_stored_more(jobs: Jobs, store: Path, out: Path) -> int:
-    """The pid of a running job that has written a chunk; it may also have ended by now."""
+def start_and_wait_for_a_chunk(jobs: Jobs, store: Path, out: Path) -> int:
+    """Start a job, wait until it has written a chunk and return its pid; the job may have ended by then."""
     before, pid = len(list(store.glob("*/*.parquet"))), jobs.start(store, out)
     deadline = time.monotonic() + 60
     while len(list(store.glob("*/*.parquet"))) == before and not (out / "1-of-1.json").exists():
@@ -185,9 +185,9 @@ def end(pid: int, how: signal.Signals) -> None:
     subprocess.run(["kill", f"-{how.name.removeprefix('SIG')}", str(pid)], check=False, capture_output=True)
 
 
-def test_sigterm_stores_everything_and_the_same_command_continues(jobs, uninterrupted, tmp_path):
+def test_sigterm_stores_all_scores_and_the_same_command_continues(jobs, uninterrupted, tmp_path):
     store = tmp_path / "store"
-    end(start_until_it_has_stored_more(jobs, store, tmp_path), signal.SIGTERM)
+    end(start_and_wait_for_a_chunk(jobs, store, tmp_path), signal.SIGTERM)
     assert jobs.exit_code() == os.EX_TEMPFAIL == 75
     assert not list(tmp_path.glob("*.parquet"))
     kept = stored(store)
@@ -195,12 +195,12 @@ def test_sigterm_stores_everything_and_the_same_command_continues(jobs, uninterr
     jobs.finish(store, tmp_path)
     pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
     assert cost(tmp_path).to_dict() == {"calls": len(uninterrupted) - kept, "reused": kept}
-    # What the network was at when the signal came is no exception: no call was made in vain.
+    # This includes the batch in flight when the signal arrived: no call was wasted.
     assert (tmp_path / "calls").stat().st_size == len(uninterrupted)
 
 
-def test_sigterm_while_weights_are_loaded_asks_to_be_called_again_and_leaves_no_lease(jobs, uninterrupted, tmp_path):
-    (tmp_path / "slowly").touch()
+def test_sigterm_during_loading_exits_with_tempfail_and_releases_the_lock(jobs, uninterrupted, tmp_path):
+    (tmp_path / "load_slowly").touch()
     pid, deadline = jobs.start(tmp_path / "store", tmp_path), time.monotonic() + 60
     while not (tmp_path / "loading").exists():
         assert time.monotonic() < deadline
@@ -209,15 +209,15 @@ def test_sigterm_while_weights_are_loaded_asks_to_be_called_again_and_leaves_no_
     end(pid, signal.SIGTERM)
     assert jobs.exit_code() == os.EX_TEMPFAIL
     assert not list(tmp_path.glob("*.lock"))
-    (tmp_path / "slowly").unlink()
+    (tmp_path / "load_slowly").unlink()
     jobs.finish(tmp_path / "store", tmp_path)
     pd.testing.assert_frame_equal(read(tmp_path), uninterrupted, check_exact=True)
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_bits_and_no_score_stored_twice(jobs, uninterrupted, tmp_path):
+def test_a_job_killed_at_random_moments_gives_the_same_bits_and_stores_no_score_twice(jobs, uninterrupted, tmp_path):
     store, rng, kept = tmp_path / "store", random.Random(5), []
     for _ in range(KILLS):
-        pid = start_until_it_has_stored_more(jobs, store, tmp_path)
+        pid = start_and_wait_for_a_chunk(jobs, store, tmp_path)
         time.sleep(rng.uniform(0, 0.03))
         end(pid, signal.SIGKILL)
         assert jobs.exit_code() == -signal.SIGKILL
@@ -231,7 +231,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits_and_no_score_stored
     assert not list(store.glob("*/*.damaged"))
 
 
-def test_two_processes_on_one_shard_both_finish_with_one_set_of_scores(inputs, jobs, uninterrupted, tmp_path, tiny_sd):
+def test_two_concurrent_jobs_on_one_shard_finish_with_one_set_of_scores(inputs, jobs, uninterrupted, tmp_path, tiny_sd):
     other, store = Jobs(inputs, tiny_sd), tmp_path / "store"
     outs = [tmp_path / "one", tmp_path / "two"]
     for driver, out in zip((jobs, other), outs, strict=True):
@@ -241,7 +241,7 @@ def test_two_processes_on_one_shard_both_finish_with_one_set_of_scores(inputs, j
     other.close()
     for out in outs:
         pd.testing.assert_frame_equal(read(out), uninterrupted, check_exact=True)
-    # Whoever comes third finds each score once, and needs no call.
+    # A third job finds each score once and makes no call.
     jobs.finish(store, tmp_path)
     assert cost(tmp_path).to_dict() == {"calls": 0, "reused": len(uninterrupted)}
     assert not list(store.glob("*/*.damaged"))
@@ -253,10 +253,10 @@ def many_scores(count: int) -> pd.DataFrame:
     return pd.DataFrame({"image": "i", "prompt": "p"} | numbers)
 
 
-def test_a_full_disk_keeps_the_earlier_chunks_and_the_job_goes_on_once_there_is_space(
+def test_a_full_disk_keeps_earlier_chunks_and_the_job_continues_once_there_is_space(
     jobs, uninterrupted, tmp_path, small_disk
 ):
-    # Room for a few chunks beside the identity, at one page a small file.
+    # Leaves space for the identity and a few chunks; a small file takes a page.
     probe, ballast = Store(small_disk / "probe", {}), small_disk / "ballast"
     ballast.write_bytes(bytes(2**21 - 20 * 4096))
     jobs.start(small_disk, tmp_path)
@@ -276,27 +276,27 @@ def test_a_full_disk_keeps_the_earlier_chunks_and_the_job_goes_on_once_there_is_
     assert (tmp_path / "calls").stat().st_size - before == len(uninterrupted) - kept
 
 
-def test_four_shards_rescored_as_seven_make_no_call(jobs, uninterrupted, tmp_path):
-    for shards in (4, 7):  # of five images: two of the seven are empty
+def test_scoring_four_shards_again_as_seven_makes_no_call(jobs, uninterrupted, tmp_path):
+    for shards in (4, 7):  # five images: two of the seven shards are empty
         for shard in range(1, shards + 1):
             jobs.finish(tmp_path / "store", tmp_path, shard, shards)
     first, second = read(tmp_path, 4), read(tmp_path, 7)
     pd.testing.assert_frame_equal(first, second, check_exact=True)
     assert cost(tmp_path, 4)["calls"] == len(first) and cost(tmp_path, 7)["calls"] == 0
-    # Against one shard, batches differ, and with them the last bits; the triples do not.
+    # With one shard the batches differ, and with them the last bits, but the triples are the same.
     keys = ["image", "draw", "prompt", "t"]
     pd.testing.assert_frame_equal(first[keys], uninterrupted[keys], check_exact=True)
     assert first["score"].to_numpy() == pytest.approx(uninterrupted["score"].to_numpy(), rel=1e-4)
 
 
-def test_another_seed_never_meets_the_scores(jobs, uninterrupted, tmp_path):
+def test_another_seed_does_not_reuse_scores(jobs, uninterrupted, tmp_path):
     jobs.finish(tmp_path / "store", tmp_path, 1, 5)
     jobs.finish(tmp_path / "store", tmp_path, 1, 5, seed=1)
     assert json.loads((tmp_path / "1-of-5.json").read_text())["reused"] == 0
 
 
 @pytest.mark.parametrize(("count", "shards"), [(5, 7), (10, 3), (1, 1), (0, 2), (4096, 16), (7, 7)])
-def test_shards_are_contiguous_and_of_equal_size_but_one(count, shards):
+def test_shards_are_contiguous_and_their_sizes_differ_by_at_most_one(count, shards):
     rows = [list(range(count))[shard_slice(count, k, shards)] for k in range(1, shards + 1)]
     assert sum(rows, []) == list(range(count))
     assert max(map(len, rows)) - min(map(len, rows)) <= 1

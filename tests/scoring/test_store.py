@@ -1,4 +1,4 @@
-"""The store: what was written comes back whole, what was damaged is set aside, and different contexts never meet."""
+"""The store: chunks come back complete, damaged chunks are set aside, and contexts are separate."""
 
 import logging
 import subprocess
@@ -39,7 +39,7 @@ def equal(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return True
 
 
-def test_what_was_written_comes_back_in_another_store_object(tmp_path):
+def test_written_scores_are_read_by_another_store_object(tmp_path):
     store = Store(tmp_path, IDENTITY)
     store.write(some("one", 1))
     store.write(some("two", 2))
@@ -49,7 +49,7 @@ def test_what_was_written_comes_back_in_another_store_object(tmp_path):
     assert len(again.read({"four"})) == 0
 
 
-def test_an_empty_store_and_no_images_give_an_empty_table_with_all_columns(tmp_path):
+def test_an_empty_store_or_no_images_give_an_empty_table_with_all_columns(tmp_path):
     store = Store(tmp_path / "not" / "there", IDENTITY)
     assert list(store.read({"one"}).columns) == COLUMNS and len(store.read({"one"})) == 0
     store.write(some())
@@ -65,7 +65,7 @@ def flip(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [cut, flip, lambda data: b""], ids=["cut", "flipped", "empty"])
-def test_a_damaged_chunk_is_named_and_set_aside_and_only_its_scores_are_missing(tmp_path, caplog, damage):
+def test_a_damaged_chunk_is_logged_and_set_aside_and_only_its_scores_are_missing(tmp_path, caplog, damage):
     store = Store(tmp_path, IDENTITY)
     good, bad = store.write(some("one", 1)), store.write(some("one", 2, draws=12).tail(18))
     broken = damage(bad.read_bytes())
@@ -74,20 +74,20 @@ def test_a_damaged_chunk_is_named_and_set_aside_and_only_its_scores_are_missing(
         assert equal(store.read({"one"}), some("one", 1))
     assert str(bad) in caplog.text and good.exists() and not bad.exists()
     assert [path.read_bytes() for path in store.directory.glob("*.damaged")] == [broken]
-    # Taken again, they find their old place.
+    # The same scores computed again get the same file name.
     assert store.write(some("one", 2, draws=12).tail(18)) == bad
     assert len(store.read({"one"})) == 36
 
 
-def test_the_same_scores_written_twice_are_one_file_and_one_row_each(tmp_path):
+def test_scores_written_twice_are_stored_and_read_once(tmp_path):
     store = Store(tmp_path, IDENTITY)
     assert store.write(some()) == store.write(some())
-    store.write(some().head(10))  # another chunk with scores that are there already
+    store.write(some().head(10))  # another chunk with the same scores
     assert len(list(store.directory.glob("*.parquet"))) == 2
     assert equal(store.read({"one"}), some())
 
 
-def test_two_values_of_one_score_are_read_alike_by_everyone(tmp_path):
+def test_all_readers_choose_the_same_of_two_values_of_a_score(tmp_path):
     names = []
     for order in ((1, 2), (2, 1)):
         store = Store(tmp_path / str(order), IDENTITY)
@@ -98,12 +98,12 @@ def test_two_values_of_one_score_are_read_alike_by_everyone(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "value"), [("weights", "b"), ("dtype", "float16"), ("seed", 1), ("extra", None)])
-def test_another_identity_never_meets_the_scores(tmp_path, name, value):
+def test_a_changed_identity_does_not_find_the_scores(tmp_path, name, value):
     Store(tmp_path, IDENTITY).write(some())
     assert len(Store(tmp_path, {**IDENTITY, name: value}).read({"one"})) == 0
 
 
-def test_keys_tell_contents_and_their_places_apart():
+def test_content_keys_differ_by_content_type_and_position():
     keys = [
         content_key(b"a"),
         content_key("a"),
@@ -119,7 +119,7 @@ def test_keys_tell_contents_and_their_places_apart():
     assert content_key("a", b"b") == content_key("a", b"b")
 
 
-def test_half_written_files_are_not_read(tmp_path):
+def test_temporary_files_are_not_read(tmp_path):
     store = Store(tmp_path, IDENTITY)
     chunk = store.write(some())
     part = chunk.with_name(f".{chunk.name}.0123456789abcdef.part")
@@ -128,8 +128,8 @@ def test_half_written_files_are_not_read(tmp_path):
     assert part.exists() and not list(store.directory.glob("*.damaged"))
 
 
-def test_two_processes_that_write_at_once_lose_and_double_nothing(tmp_path):
-    # Chunks 0..23 and 8..31: sixteen of them are written by both.
+def test_two_concurrent_writers_lose_and_duplicate_no_scores(tmp_path):
+    # Chunks 0..23 and 8..31: both processes write sixteen of them.
     spans = [("0", "24"), ("8", "32")]
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), *span]) for span in spans]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0]

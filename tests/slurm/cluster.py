@@ -1,10 +1,11 @@
-"""A real SLURM on this machine: munged, slurmctld and three slurmd, two nodes with one GPU each that is none, and one without.
+"""A real SLURM on this machine: munged, slurmctld and three slurmd; two nodes have a simulated GPU, one has none.
 
 Needs root and Debian's packages:
 
     python tests/slurm/cluster.py up FOLDER      python tests/slurm/cluster.py down FOLDER
 
-No systemd, no accounting database; it listens on the loopback alone. Two at once on one machine do not fit: the ports are fixed.
+It needs no systemd and no accounting database and listens on the loopback interface only. The ports are fixed, so a machine can run one
+at a time.
 """
 
 import os
@@ -76,15 +77,15 @@ NODE = (
 
 
 def missing() -> str | None:
-    """Why no cluster can be brought up here; None if one can."""
+    """Return why no cluster can be started here; None if one can."""
     absent = [name for name in ("sbatch", "slurmctld", "slurmd", "munged") if not shutil.which(name, path=_path())]
     if absent:
         return f"no {', '.join(absent)} on this machine. To get it: {INSTALL}"
     if os.geteuid() != 0:
-        return "a SLURM can be brought up by root alone. Try: sudo make test"
+        return "only root can start a SLURM. Try: sudo make test"
     conf = ETC / "slurm.conf"
     if conf.exists() and not conf.is_symlink():
-        return f"{conf} belongs to a SLURM of this machine's own, which the tests leave alone"
+        return f"{conf} belongs to a SLURM that is installed on this machine, which the tests do not touch"
     return None
 
 
@@ -93,7 +94,7 @@ def _path() -> str:
 
 
 def _pid(path: Path) -> int | None:
-    """The process of a pid file; None where it is over, also if nobody has buried it, as in a container without init."""
+    """Return the process of a pid file; None if it has ended or is a zombie, as in a container without init."""
     try:
         number = int(path.read_text())
         return None if psutil.Process(number).status() == psutil.STATUS_ZOMBIE else number
@@ -102,7 +103,7 @@ def _pid(path: Path) -> int | None:
 
 
 def _end(path: Path, number: signal.Signals = signal.SIGTERM) -> None:
-    """End the daemon of a pid file: 10 s to go by itself."""
+    """End the daemon of a pid file; kill it after 10 s."""
     pid = _pid(path)
     if pid is None:
         return
@@ -116,26 +117,26 @@ def _end(path: Path, number: signal.Signals = signal.SIGTERM) -> None:
 
 
 class Cluster:
-    """The daemons, whose files lie in `folder`."""
+    """The daemons, with their files in `folder`."""
 
     def __init__(self, folder: Path, node_timeout: int = 30) -> None:
         self.folder, self.node_timeout = folder.resolve(), node_timeout
 
     def run(self, *command: str, check: bool = True) -> str:
-        """What a command of SLURM prints."""
+        """Run a SLURM command and return its output."""
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"PATH": _path()})
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout
 
     def up(self) -> None:
-        """Start all daemons; returns when all nodes are idle."""
+        """Start all daemons and wait until all nodes are idle."""
         host = socket.gethostname().split(".")[0]
         for name in ("state", "dev", *(f"spool/{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for k in range(len(GPU_NODES)):
             device = self.folder / "dev" / f"nvidia{k}"
-            # A clone of /dev/null: SLURM counts, and sets CUDA_VISIBLE_DEVICES for, nothing but character devices.
+            # A copy of /dev/null: SLURM only accepts character devices, for which it sets CUDA_VISIBLE_DEVICES.
             device.exists() or os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         nodes = "\n".join(
             NODE.format(name=name, host=host, port=port, gres="Gres=gpu:toy:1 " * (name in GPU_NODES))
@@ -145,7 +146,7 @@ class Cluster:
         gres = [
             f"NodeName={name} Name=gpu Type=toy File={self.folder}/dev/nvidia{k}" for k, name in enumerate(GPU_NODES)
         ]
-        # At SLURM's own place: Snakemake's job steps do not hand SLURM_CONF on.
+        # In SLURM's default folder, because Snakemake's job steps do not pass SLURM_CONF on.
         for name, text in (("slurm.conf", conf), ("gres.conf", "\n".join(["AutoDetect=off", *gres, ""]))):
             (self.folder / name).write_text(text)
             (ETC / name).unlink(missing_ok=True)
@@ -162,7 +163,7 @@ class Cluster:
         self.wait_idle()
 
     def wait_idle(self, seconds: float = 60) -> None:
-        """Wait until every node is up and empty."""
+        """Wait until every node is up and idle."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             states = self.run("timeout", "5", "sinfo", "-h", "-N", "-p", "cpu,gpu", "-o", "%T", check=False).split()
@@ -170,38 +171,38 @@ class Cluster:
                 return
             time.sleep(0.2)
         logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
-        raise RuntimeError(f"SLURM did not come up in {seconds:.0f} s.\n{logs}")
+        raise RuntimeError(f"SLURM did not start within {seconds:.0f} s.\n{logs}")
 
     def start_controller(self, *options: str) -> None:
-        """slurmctld; by default with the jobs it knew."""
+        """Start slurmctld, by default with the jobs it had."""
         self.run("nice", "-n", "0", "slurmctld", *options)
 
     def stop_controller(self) -> None:
-        """End slurmctld; the jobs run on."""
+        """End slurmctld; the jobs continue."""
         _end(self.folder / "slurmctld.pid")
 
     def start_node(self, node: str) -> None:
-        """slurmd of a node; its jobs are nice to the rest of the machine."""
+        """Start slurmd of a node; its jobs have a low priority on this machine."""
         self.run("nice", "-n", "10", "slurmd", "-N", node)
 
     def stop_node(self, node: str) -> None:
-        """Cut the power: slurmd, its step daemons and all that they started are killed."""
+        """Simulate a power failure: kill slurmd, its step daemons and all their processes."""
         doomed = [p for p in psutil.process_iter(["cmdline"]) if f"[{node}]" in " ".join(p.info["cmdline"] or [])]
         steps = [p for p in psutil.process_iter(["name", "cmdline"]) if (p.info["name"] or "") == "slurmstepd"]
         pid = _pid(self.folder / f"slurmd.{node}.pid")
         jobs = set(self.run("squeue", "-h", "-w", node, "-o", "%i", check=False).split())
         doomed += [p for p in steps if any(f"[{job}." in " ".join(p.info["cmdline"]) for job in jobs)]
-        for process in doomed + [child for parent in doomed for child in _offspring(parent)]:
+        for process in doomed + [child for parent in doomed for child in _descendants(parent)]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         if pid:
             os.kill(pid, signal.SIGKILL)
 
     def down(self) -> None:
-        """End what `up` started and forget all jobs."""
+        """End the daemons and delete all jobs."""
         self.run("timeout", "10", "scancel", "--user", "root", check=False)
         time.sleep(1)
-        # Nodes first: without a controller they wait for it.
+        # The nodes first: without a controller they would wait for it.
         for node in NODES:
             _end(self.folder / f"slurmd.{node}.pid")
         _end(self.folder / "slurmctld.pid")
@@ -213,7 +214,7 @@ class Cluster:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
-def _offspring(process) -> list:
+def _descendants(process) -> list:
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:

@@ -25,8 +25,8 @@ def work(tmp_path_factory, cluster) -> Work:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(cluster, work):
-    """Every test starts on an empty cluster and an empty store, and leaves no Snakemake and no lock."""
+def clean_cluster(cluster, work):
+    """Start every test with an empty cluster and store, and check that it leaves no Snakemake process and no lock."""
     cluster.run("scancel", "--user", "root", check=False)
     wait_for(lambda: not jobs(cluster), 60)
     cluster.wait_idle()

@@ -1,23 +1,23 @@
-"""What would hang or harm on a real SLURM ends in a message, or says what it waits for."""
+"""The guard on a real SLURM: a run that would hang or do harm ends with a message, and a wait is explained."""
 
 import time
 
 import pytest
 from work import CONFIG, QUICK, ended, in_the_middle, jobs, needs_slurm, wait_for
 
-from diffzero.cluster.slurm.guard import STOP
+from diffzero.cluster.slurm.guard import STOP_SIGNAL
 
 needs_slurm()
 
 
-def test_jobs_that_the_plugin_loses_end_in_a_message_and_the_same_command_goes_on(cluster, work):
+def test_a_run_whose_jobs_the_plugin_loses_ends_with_a_message_and_the_same_command_continues(cluster, work):
     run = work.start(*QUICK, "--slurm-status-attempts", "1", DIFFZERO_SLURM_IDLE_TIMEOUT="20")
     in_the_middle(cluster, work, run)
     cluster.stop_controller()
     time.sleep(40)
     cluster.start_controller()
     assert run.wait(300) != 0
-    assert "lost sight" in work.log() and "Type the same command again" in work.log(), work.log()[-3000:]
+    assert "lost track" in work.log() and "Type the same command again" in work.log(), work.log()[-3000:]
     ended(cluster, work, work.start(*QUICK), "plugin loses its jobs", 0, 0, 0)
 
 
@@ -43,18 +43,18 @@ def test_a_job_that_can_never_start_ends_the_run_with_a_message(cluster, work):
     wait_for(lambda: not jobs(cluster), 60)
 
 
-def test_without_a_controller_the_run_says_so(cluster, work):
+def test_a_run_without_a_controller_ends_with_a_message(cluster, work):
     cluster.stop_controller()
     try:
         run = work.start(*QUICK)
         assert run.wait(200) == 1
-        assert "Does `sinfo` work here?" in work.log() and "Traceback" not in work.log(), work.log()[-3000:]
+        assert "Check that `sinfo` works here" in work.log() and "Traceback" not in work.log(), work.log()[-3000:]
     finally:
         cluster.start_controller()
         cluster.wait_idle()
 
 
-def test_a_failed_job_names_a_log_that_exists_and_says_why(cluster, work):
+def test_a_failed_job_names_an_existing_log_with_the_reason(cluster, work):
     run = work.start(*QUICK, "--retries", "0", "--config", "store=README.md/store")
     assert run.wait(300) == 1
     named = [
@@ -68,7 +68,7 @@ def test_a_failed_job_names_a_log_that_exists_and_says_why(cluster, work):
     assert "not finished. Cost so far" in work.log()
 
 
-def test_held_jobs_are_told_of_with_the_command_that_lets_them_go(cluster, work):
+def test_held_jobs_are_reported_with_the_command_that_releases_them(cluster, work):
     cluster.run("scontrol", "update", "nodename=n1,n2", "state=drain", "reason=test")
     try:
         run = work.start(*QUICK)
@@ -78,7 +78,7 @@ def test_held_jobs_are_told_of_with_the_command_that_lets_them_go(cluster, work)
             cluster.run("scontrol", "hold", number)
         wait_for(lambda: "scontrol release" in work.log(), 60)
         assert all(number in work.log() for number in waiting) and "JobHeld" in work.log()
-        run.send_signal(STOP)
+        run.send_signal(STOP_SIGNAL)
         assert run.wait(60) != 0
     finally:
         cluster.run("scontrol", "update", "nodename=n1,n2", "state=resume")

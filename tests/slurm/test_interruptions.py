@@ -1,4 +1,4 @@
-"""`snakemake --profile slurm` on a real SLURM: the chain, and its interruptions, after which nothing is lost and nothing differs."""
+"""`snakemake --profile slurm` on a real SLURM: a complete run, and interrupted runs that lose no scores and give the same results."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ needs_slurm()
 SAMPLES = "results/slurm/samples/mini-sd/digits.safetensors"
 
 
-def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(cluster, work):
+def test_a_run_with_the_unchanged_profile_gives_the_results_of_a_local_run(cluster, work):
     shutil.rmtree(work.folder)
     run = work.start(*QUICK, more=SAMPLES)
     ended(cluster, work, run, "none", 0, 0, 0)
@@ -34,7 +34,7 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
         asked = [job for job in known if f"Comment=rule_{rule}_" in job and "JobState=COMPLETED" in job]
         assert len(asked) >= count and all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in asked)
     assert (work.root / SAMPLES).stat().st_size > 0
-    # Downloads run here, all else in jobs.
+    # Downloads run on this machine, everything else in jobs.
     assert submissions(log) == 8
     for name in ("weights", "dataset"):
         assert f"rule_{name}/" not in log
@@ -42,28 +42,30 @@ def test_the_chain_runs_as_the_profile_stands_and_gives_what_a_local_run_gives(c
 
 
 @pytest.mark.parametrize("state", ["FAILED", "TIMEOUT"], ids=["told before", "at the limit"])
-def test_a_walltime_that_is_exceeded(cluster, work, state):
-    """With the profile's --signal a job ends by itself before the limit; without, SLURM ends it with the signal that it gives all."""
-    # The second needs a minute more: SLURM tells a job half a minute early, and on a busy machine a start takes that long.
+def test_a_job_that_exceeds_its_time_limit_continues(cluster, work, state):
+    """With the profile's --signal, a job ends by itself before the limit; otherwise SLURM ends it with its usual signal."""
+    # One minute more for --signal: SLURM may send it half a minute early, and a start takes that long on a busy machine.
     asked = {
         "TIMEOUT": ["score:slurm_partition=gpu", "score:runtime=attempt"],
         "FAILED": ["score:slurm_partition=gpu", "score:runtime=attempt + 1", "score:slurm_extra=--signal=TERM@5"],
     }
     run = work.start(*QUICK, "--set-resources", *asked[state], "--config", "flush_every=100000")
 
-    def has_local_jobs() -> bool:
+    def both_score() -> bool:
         return len(work.workers()) == 2 and sum("calls/s" in text for text in work.slurm_logs("score")) >= 2
 
-    wait_for(has_local_jobs, 400)
+    wait_for(both_score, 400)
     stopped = work.workers()
-    for worker in stopped:  # as on a disk that hangs; SLURM itself wakes them when their minute is over
+    for worker in stopped:  # as on a hanging disk; SLURM wakes them at the limit
         worker.suspend()
     ended(cluster, work, run, f"walltime, {state}", len(stopped), 0, 0)
     assert f"SLURM status is: '{state}'" in work.log() and submissions(work.log()) >= 6
-    assert sum(cost["reused"] for cost in work.costs()) > 0, "with so long a flush interval, only SIGTERM has stored"
+    assert sum(cost["reused"] for cost in work.costs()) > 0, (
+        "with such a long flush interval, only SIGTERM stores scores"
+    )
 
 
-def test_scancel_of_running_jobs(cluster, work):
+def test_cancelled_jobs_are_submitted_again(cluster, work):
     run = work.start(*QUICK)
     killed = in_the_middle(cluster, work, run)
     cluster.run("scancel", *killed)
@@ -71,7 +73,7 @@ def test_scancel_of_running_jobs(cluster, work):
     assert sum(cost["reused"] for cost in work.costs()) > 0
 
 
-def test_requeue(cluster, work):
+def test_a_requeued_job_continues(cluster, work):
     run = work.start(*QUICK)
     killed = in_the_middle(cluster, work, run)
     cluster.run("scontrol", "requeue", killed[0])
@@ -79,8 +81,8 @@ def test_requeue(cluster, work):
     assert submissions(work.log()) == 4, "the same SLURM job ran again"
 
 
-def test_preemption_that_cancels(cluster, work):
-    """The plugin leaves a job that was pre-empted to SLURM, which with PreemptMode=CANCEL does nothing more."""
+def test_jobs_that_preemption_cancels_are_submitted_again(cluster, work):
+    """The plugin expects SLURM to requeue a pre-empted job, which it does not with PreemptMode=CANCEL."""
     run = work.start(*QUICK, "--set-resources", "score:slurm_partition=spare")
     killed = in_the_middle(cluster, work, run)
     cluster.run("sbatch", "-p", "urgent", "-N", "2", "--gpus-per-node=1", "-o", "/dev/null", "--wrap", "sleep 2")
@@ -89,13 +91,13 @@ def test_preemption_that_cancels(cluster, work):
     assert submissions(work.log()) == 6, "both shards a second time"
 
 
-def test_a_killed_snakemake_started_again_waits_for_the_jobs_it_left_behind(cluster, work):
+def test_a_restarted_snakemake_waits_for_the_jobs_of_the_killed_one(cluster, work):
     run = work.start(*QUICK)
     left = in_the_middle(cluster, work, run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     refused = work.start(*QUICK)
-    assert refused.wait(120) == 1 and "--unlock" in work.log(), "the lock of the killed one is there"
+    assert refused.wait(120) == 1 and "--unlock" in work.log(), "the lock of the killed one still exists"
     assert work.start(*QUICK, "--unlock").wait(120) == 0
     again = work.start(*QUICK)
     wait_for(lambda: "jobs of an earlier run" in work.log(), 60)
@@ -104,11 +106,11 @@ def test_a_killed_snakemake_started_again_waits_for_the_jobs_it_left_behind(clus
     assert submissions(work.log()) == 2, "predictions and table: the shards were not submitted again"
 
 
-def test_two_snakemakes_that_submit_the_same_shards_score_them_once(cluster, work):
-    """--nolock and a wait that does not see the other's jobs: the lease of each shard is the last line.
+def test_two_snakemakes_with_the_same_shards_score_them_once(cluster, work):
+    """With --nolock, and on another executor, only the lock of each shard prevents duplicate work.
 
-    The second asks for the shards alone: with one working folder for both, Snakemake itself takes away what the other's later
-    jobs have made before it makes it again.
+    The second Snakemake only makes the shards: in a common working folder, it would otherwise delete the outputs of the first one's later
+    jobs before making them again.
     """
     run = work.start(*QUICK)
     first = in_the_middle(cluster, work, run)
@@ -132,7 +134,7 @@ def test_two_snakemakes_that_submit_the_same_shards_score_them_once(cluster, wor
 
 
 @pytest.mark.parametrize("away", [10, 75])
-def test_a_controller_that_is_away(cluster, work, away):
+def test_a_run_survives_an_absent_controller(cluster, work, away):
     run = work.start(*QUICK)
     in_the_middle(cluster, work, run)
     cluster.stop_controller()
@@ -143,7 +145,7 @@ def test_a_controller_that_is_away(cluster, work, away):
     assert submissions(work.log()) == 4
 
 
-def test_a_node_that_fails(cluster, work):
+def test_jobs_of_a_failed_node_are_submitted_again(cluster, work):
     run = work.start(*QUICK)
     in_the_middle(cluster, work, run)
     cluster.stop_node("n2")

@@ -1,4 +1,4 @@
-"""A working copy on the test cluster: what runs in it, what came out, and what the queue says meanwhile."""
+"""A working copy on the test cluster: its processes, its results and its jobs in the queue."""
 
 import io
 import json
@@ -17,21 +17,23 @@ from cluster import Cluster, missing
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = "tests/slurm/config.yaml"
-TABLE = "results/slurm/tables/table1.csv"  # the whole chain; the other tables and figures would be more jobs of the same kind
+TABLE = (
+    "results/slurm/tables/table1.csv"  # needs all kinds of jobs; other tables and figures would only add more of them
+)
 FLUSH = 256
 QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--configfile", CONFIG]
 WHY_NOT = missing()
 
 
 def needs_slurm() -> None:
-    """Nothing; leaves a module's tests out where there is no SLURM, unless DIFFZERO_NEEDS_SLURM forbids it."""
+    """Skip the tests of a module if there is no SLURM, unless DIFFZERO_NEEDS_SLURM is set."""
     if WHY_NOT and not os.environ.get("DIFFZERO_NEEDS_SLURM"):
-        pytest.skip(f"the tests on a real SLURM are left out: {WHY_NOT}", allow_module_level=True)
+        pytest.skip(f"the tests on a real SLURM are skipped: {WHY_NOT}", allow_module_level=True)
 
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    # A few seconds between two looks: left alone, a test would mostly wait for the plugin.
+    # A short poll interval: otherwise a test would mostly wait for the plugin.
     return kept | {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -41,7 +43,7 @@ def environment() -> dict[str, str]:
 
 
 class Work:
-    """A working copy with everything ready for the score jobs, and what a run of it without SLURM gave."""
+    """A working copy with all inputs of the score jobs, and the results of a run without SLURM."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.folder, self.store = root, root / "results" / "slurm", root / "results" / "store"
@@ -65,7 +67,7 @@ class Work:
     def start(
         self, *arguments: str, profile: bool = True, more: str | None = None, **settings: str
     ) -> subprocess.Popen:
-        """Snakemake, to make TABLE and whatever is asked for `more`; what it says is in `log()`."""
+        """Start Snakemake for TABLE and the target `more`; `log()` returns its output."""
         targets = [TABLE, more] if more else [TABLE]
         command = [
             sys.executable,
@@ -89,15 +91,15 @@ class Work:
         return self.started[-1]
 
     def locks(self) -> list[Path]:
-        """Snakemake's locks on the folder."""
+        """Return Snakemake's locks on the folder."""
         return list((self.root / ".snakemake" / "locks").glob("*"))
 
     def slurm_logs(self, rule: str) -> list[str]:
-        """What SLURM has logged of a rule's jobs in this test."""
+        """Return SLURM's logs of the jobs of a rule in this test."""
         return [path.read_text() for path in self.root.glob(f"logs/slurm/rule_{rule}/**/*.log")]
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that score."""
+        """Return the processes that score."""
         scripts = f"{self.root}/.snakemake/scripts/"
         found = []
         for process in psutil.process_iter(["cmdline"]):
@@ -110,14 +112,14 @@ class Work:
         return (self.root / "said.txt").read_text()
 
     def clean(self) -> None:
-        """Forget all scores and what was made from them."""
+        """Delete all scores and everything made from them."""
         for name in ("scores", "predictions", "tables", "samples"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for folder in (self.store, self.root / "logs" / "slurm"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def results(self) -> dict[str, bytes]:
-        """Predictions and score tables byte for byte, and the table without the column that is a measured time."""
+        """Return predictions and score tables as bytes, and the table without its column of measured times."""
         found = {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in self.folder.glob("predictions/**/*.parquet")
@@ -135,7 +137,7 @@ class Work:
         return [json.loads(path.read_text()) for path in self.folder.glob("scores/**/*.json")]
 
     def stored(self) -> tuple[int, int]:
-        """Scores in the store, and how many of them are there a second time."""
+        """Return the number of scores in the store, and how many of them are duplicates."""
         frames = self.chunks()
         scores = pd.concat(frames) if frames else pd.DataFrame(columns=["image", "prompt", "draw"])
         return len(scores), int(scores.duplicated(["image", "prompt", "draw"]).sum())
@@ -149,7 +151,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
 
 
 def jobs(cluster: Cluster, rule: str = "", state: str = "") -> list[str]:
-    """Numbers of the jobs in the queue, of a rule and in a state if given."""
+    """Return the numbers of the jobs in the queue, of a rule and in a state if given."""
     lines = cluster.run("squeue", "-h", "-o", "%i %T %k", check=False).splitlines()
     split = [line.split(None, 2) for line in lines]
     return [
@@ -158,7 +160,7 @@ def jobs(cluster: Cluster, rule: str = "", state: str = "") -> list[str]:
 
 
 def in_the_middle(cluster: Cluster, work: Work, snakemake: subprocess.Popen, chunks: int = 2) -> list[str]:
-    """The score jobs, once all run and have stored something but are not done."""
+    """Wait until both score jobs run and have stored some but not all scores; return their numbers."""
 
     def ready() -> bool:
         assert snakemake.poll() is None, work.log()[-3000:]
@@ -171,7 +173,7 @@ def in_the_middle(cluster: Cluster, work: Work, snakemake: subprocess.Popen, chu
 def ended(
     cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int
 ) -> None:
-    """The run ends well, with the results of one that nobody disturbed, and hardly a score twice."""
+    """Check that the run succeeds with the results of an undisturbed run and without duplicate scores."""
     assert snakemake.wait(900) == 0, work.log()[-5000:]
     same = work.results() == work.expected
     total, twice = work.stored()

@@ -1,4 +1,4 @@
-"""A file is whole or not there, whatever happens while it is written."""
+"""A file is complete or does not exist, whatever happens while it is written."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import pytest
 from diffzero.utils import io
 
 
-def test_writes_the_bytes_and_makes_the_folder(tmp_path: Path) -> None:
+def test_writes_the_bytes_and_creates_the_folder(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "data.bin"
     io.write_atomically(path, b"one")
     io.write_atomically(path, b"two")
@@ -22,7 +22,9 @@ def test_writes_the_bytes_and_makes_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_failure_keeps_the_old_file_and_leaves_no_partial_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     path = tmp_path / "data.bin"
     io.write_atomically(path, b"old")
 
@@ -36,14 +38,14 @@ def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_results_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+def test_results_have_the_permissions_of_a_new_file(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(b"")
     io.write_atomically(tmp_path / "atomic", b"")
     assert stat.S_IMODE((tmp_path / "atomic").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
-def test_parquet_and_json_come_back(tmp_path: Path) -> None:
+def test_parquet_and_json_round_trip(tmp_path: Path) -> None:
     frame = pd.DataFrame({"image": ["a", "b"], "score": np.array([1.5, 2.5], np.float32)}, index=[7, 9])
     io.write_parquet(frame, tmp_path / "scores.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), frame.reset_index(drop=True))
@@ -51,7 +53,7 @@ def test_parquet_and_json_come_back(tmp_path: Path) -> None:
     assert io.read_json(tmp_path / "cost.json") == {"prompt": "é", "memory": None}
 
 
-def test_json_refuses_what_json_cannot_hold(tmp_path: Path) -> None:
+def test_values_that_json_cannot_represent_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         io.write_json({"seconds": float("nan")}, tmp_path / "cost.json")
     with pytest.raises(TypeError):
@@ -67,7 +69,7 @@ def test_digest_is_sha256(tmp_path: Path) -> None:
     assert io.sha256_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def test_rows_written_part_by_part_are_the_file_of_the_whole_array(tmp_path: Path) -> None:
+def test_rows_written_in_parts_give_the_same_file_as_the_whole_array(tmp_path: Path) -> None:
     whole = np.random.default_rng(0).normal(size=(7, 3, 2)).astype(np.float32)
     np.save(tmp_path / "whole.npy", whole)
     io.write_npy_rows((whole[k : k + 3] for k in (0, 3, 6)), 7, tmp_path / "rows.npy")
@@ -77,7 +79,7 @@ def test_rows_written_part_by_part_are_the_file_of_the_whole_array(tmp_path: Pat
 @pytest.mark.parametrize(
     "parts", [[np.ones((2, 3))], [], [np.ones((2, 3)), np.ones((2, 4))], [np.ones((2, 3)), np.ones((2, 3), int)]]
 )
-def test_rows_that_are_not_those_announced_leave_no_file(tmp_path: Path, parts: list) -> None:
+def test_rows_that_do_not_match_leave_no_file(tmp_path: Path, parts: list) -> None:
     with pytest.raises(ValueError, match=r"rows.npy: found .* expected"):
         io.write_npy_rows(parts, 4, tmp_path / "rows.npy")
     assert not list(tmp_path.iterdir())

@@ -10,8 +10,8 @@ from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.models.checkpoint import CheckpointRecord
-from diffzero.scoring.denoise_figure import denoise
-from diffzero.scoring.inputs import read_text
+from diffzero.scoring.denoise_figure import denoise_images
+from diffzero.scoring.inputs import load_text
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically
 from diffzero.utils.logging import configure_logging
@@ -23,12 +23,12 @@ with reserve_gpu(params.device) as device:
     adapter = record.adapter()
     folder = record.verified_path([*adapter.scoring_folders(), *adapter.LATENT_ENCODERS])
     denoiser = models.load(folder, params.dtype, device)
-    pictures = denoise(
+    pictures = denoise_images(
         denoiser,
         pd.read_parquet(source.decisions).head(params.entry["n_images"]),
         np.load(source.crops),
         np.load(source.x),
-        read_text(Path(source.text), read_prompts(Path(source.prompts))),
+        load_text(Path(source.text), read_prompts(Path(source.prompts))),
         make_weight_fn(parse_weighting(params.weighting), denoiser.schedule),
         (params.seed, snakemake.wildcards.dataset),
         params.entry["t"],

@@ -29,7 +29,7 @@ inputs = ShardInputs(
     text=Path(source.text),
     shard=int(wildcards.shard),
     shards=int(wildcards.shards),
-    first=params.scoring["n_images"],
+    max_images=params.scoring["n_images"],
 )
 settings = ScoringSettings(
     dataset=params.scoring["noise_dataset"],
@@ -41,7 +41,7 @@ settings = ScoringSettings(
     dtype=params.dtype,
     device=params.device,
     batch_size=params.batch_size,
-    flush_calls=params.flush_every,
+    flush_every=params.flush_every,
     store=Path(params.store),
 )
 scores_file, title = Path(snakemake.output.scores), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"

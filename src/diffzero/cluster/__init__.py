@@ -1,1 +1,1 @@
-"""SLURM, GPU assignment and signals."""
+"""SLURM and GPU assignment."""

@@ -1,9 +1,8 @@
-"""A GPU of one's own on a machine with several: `snakemake --cores 8 --resources gpu=4` starts four jobs, which know nothing of each other.
+"""One GPU per local job: `snakemake --cores 8 --resources gpu=4` starts four jobs that do not know of each other.
 
-SLURM shows a job only its own GPUs; Snakemake alone does not.
+SLURM shows a job only the GPUs it was given; Snakemake without SLURM does not.
 """
 
-import fcntl
 import logging
 import os
 import tempfile
@@ -12,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 log = logging.getLogger(__name__)
-# Not results/: the lock is of this machine, and flock is not to be had on every shared file system.
-FOLDER = Path(tempfile.gettempdir()) / f"diffzero-gpus-{os.getuid()}"
+# Not in the results: the lock concerns this machine, and not every shared file system supports flock.
+LOCK_DIR = Path(tempfile.gettempdir()) / f"diffzero-gpus-{os.getuid()}"
 
 
 def count_gpus() -> int:
-    """GPUs that this process may use, counted without starting CUDA."""
+    """Count the GPUs that this process may use, without initialising CUDA."""
     import torch
 
     return torch.cuda.device_count()
@@ -26,31 +27,44 @@ def count_gpus() -> int:
 
 @contextmanager
 def reserve_gpu(
-    device: str, count: Callable[[], int] = count_gpus, folder: Path = FOLDER, poll_interval: float = 1.0
+    device: str, count: Callable[[], int] = count_gpus, lock_dir: Path = LOCK_DIR, poll_interval: float = 1.0
 ) -> Iterator[str]:
-    """A context in which no other diffzero job of this user uses the device whose name it gives.
+    """Reserve a GPU for the context, so that no other diffzero job of this user runs on it, and yield its name.
 
-    `auto` and `cuda` become `cuda:N` where there are GPUs, waiting for a free one; anything else stays what it is, and so does the one GPU
-    of a SLURM job. The lock dies with its process, however that ends.
+    The lock disappears with its process, however that ends.
+
+    Parameters
+    ----------
+    device
+        `auto` and `cuda` become `cuda:N` where there are GPUs, after waiting for a free one. Other devices are returned unchanged, and so
+        is the single GPU of a SLURM job.
+    count
+        Counts the visible GPUs.
+    lock_dir
+        Folder of the lock files, one per GPU.
+    poll_interval
+        Seconds between two attempts.
     """
     gpus = count() if device in ("auto", "cuda") else 0
     if gpus < (2 if "SLURM_JOB_ID" in os.environ else 1):
         yield device
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    names = seen if len(seen) == gpus else [str(k) for k in range(gpus)]
-    told = False
+    lock_dir.mkdir(parents=True, exist_ok=True)
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    names = visible if len(visible) == gpus else [str(k) for k in range(gpus)]
+    is_logged = False
     while True:
         for number, name in enumerate(names):
-            with (folder / name.replace("/", "-")).open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
+            try:
+                lock = FileLock(lock_dir / name.replace("/", "-")).acquire(blocking=False)
+            except Timeout:
+                continue
+            with lock:
                 yield f"cuda:{number}"
-                return
-        if not told:
-            log.warning("all %d GPUs are taken by other jobs; waiting. Give Snakemake --resources gpu=%d.", gpus, gpus)
-            told = True
+            return
+        if not is_logged:
+            log.warning(
+                "All %d GPUs are in use by other jobs; waiting. Start Snakemake with --resources gpu=%d.", gpus, gpus
+            )
+            is_logged = True
         time.sleep(poll_interval)

@@ -1,97 +1,91 @@
-"""Batches of triples on their way to the denoiser, and the labels under which their scores are stored."""
+"""Batches of (image, draw, class) triples for the denoiser."""
 
-from collections.abc import Callable
-from concurrent.futures import Future
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from diffzero.diffusion.draws import sample_draw
+from diffzero.models.base import Denoiser
 from diffzero.scoring.image_state import ImageState
 from diffzero.scoring.problem import Problem
+from diffzero.typing import Floats, Ints
+
+NoiseKey = tuple[
+    int, int, int | None
+]  # image row, draw, prompt row; the prompt is None where all prompts share the draw
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Triples for one call of the denoiser, those of one image next to each other."""
+    """Triples for one evaluation of the denoiser; the triples of one image are adjacent."""
 
-    states: list[ImageState]  # the images concerned
-    bounds: NDArray[np.int64]  # [runner + 1] where each one's triples begin
-    image: NDArray[np.int64]  # [triple] row of the problem's images
-    cell: NDArray[np.int64]  # [triple] where the runner keeps the score
-    draw: NDArray[np.int64]  # [triple]
-    prompt: NDArray[np.int64]  # [triple]
-    pair: NDArray[np.int64]  # [triple] index into `x_t`: triples of one shared draw point at one x_t
-    x_t: torch.Tensor  # [pair, *x] fp32
-    t: NDArray[np.float64]  # [pair]
-
-
-class KeyEncoder:
-    """Content keys that scores are labelled with, without a string a score. Two images that are equal byte for byte share one."""
-
-    def __init__(self, keys: list[str]) -> None:
-        unique = list(dict.fromkeys(keys))
-        position = {key: index for index, key in enumerate(unique)}
-        self.codes = np.array([position[key] for key in keys], dtype=np.int32)
-        self.dtype = pd.CategoricalDtype(unique)
-
-    def __call__(self, rows: NDArray[np.int64]) -> pd.Categorical:
-        """The keys of these rows."""
-        return pd.Categorical.from_codes(self.codes[rows], dtype=self.dtype)
+    states: list[ImageState]  # the images of the batch
+    offsets: Ints  # [state + 1] the triples offsets[i]:offsets[i + 1] belong to states[i]
+    image: Ints  # [triple] row of Problem.images
+    cell: Ints  # [triple] index into ImageState.scores
+    draw: Ints  # [triple]
+    prompt: Ints  # [triple] row of Problem.prompts
+    noise: Ints  # [triple] row of x_t and t; triples that share a draw share a row
+    x_t: torch.Tensor  # [noise, *x] fp32
+    t: Floats  # [noise]
 
 
-class WriteBuffer:
-    """Batches that have been scored, on their way to `record` as rows with the columns of store.Store."""
+def build_batch(problem: Problem, denoiser: Denoiser, requests: list[tuple[ImageState, Ints]]) -> Batch:
+    """Build the batch of some cells per image: sample their draws and compute x_t."""
+    draw, prompt, noise = [], [], []
+    keys: list[NoiseKey] = []
+    for state, cells in requests:
+        draws, columns = np.divmod(cells, len(state.prompts))
+        prompts = state.prompts[columns]
+        is_new = np.ones(len(cells), dtype=bool)  # [triple] whether the triple needs another x_t than the one before
+        if not problem.unshared:  # cells are in ascending order, so equal draws are adjacent
+            is_new[1:] = draws[1:] != draws[:-1]
+        draw.append(draws)
+        prompt.append(prompts)
+        noise.append(np.cumsum(is_new) - 1 + len(keys))
+        own_prompts = prompts.tolist() if problem.unshared else itertools.repeat(None)
+        keys += zip(itertools.repeat(state.image), draws[is_new].tolist(), own_prompts, strict=False)
+    x_t, t = noise_images(problem, denoiser, keys)
+    sizes = [len(cells) for _, cells in requests]
+    return Batch(
+        states=[state for state, _ in requests],
+        offsets=np.cumsum([0, *sizes]),
+        image=np.repeat([state.image for state, _ in requests], sizes),
+        cell=np.concatenate([cells for _, cells in requests]),
+        draw=np.concatenate(draw),
+        prompt=np.concatenate(prompt),
+        noise=np.concatenate(noise),
+        x_t=x_t,
+        t=t,
+    )
 
-    def __init__(self, problem: Problem, record: Callable[[pd.DataFrame], None]) -> None:
-        self.image_key, self.prompt_key = KeyEncoder(problem.image_keys), KeyEncoder(problem.prompt_keys)
-        self.record: Callable[[pd.DataFrame], None] | None = record
-        self.pending: list[tuple[Batch, NDArray[np.float32], float]] = []
 
-    def __len__(self) -> int:
-        """Scores that wait."""
-        return sum(len(scores) for _, scores, _ in self.pending)
+def noise_images(problem: Problem, denoiser: Denoiser, keys: list[NoiseKey]) -> tuple[torch.Tensor, Floats]:
+    """Return x_t = alpha(t) x + sigma(t) eps and t for some draws.
 
-    def add(self, batch: Batch, scores: NDArray[np.float32], seconds: float) -> None:
-        """Take a batch's scores, and the network's seconds for each."""
-        self.pending.append((batch, scores, seconds))
-
-    def add_late(self, batch: Batch, future: Future) -> None:
-        """Wait for a batch that was under way when the run ended, and take its scores if all are good.
-
-        A batch is taken whole or not at all: the run that goes on must form the very batches that this one lost.
-        """
-        if self.record is None or future.cancel():
-            return
-        try:
-            scores, seconds = future.result()
-        except Exception:  # the error that ended the run is the one to be told
-            return
-        if np.isfinite(scores).all():
-            self.add(batch, scores, seconds)
-
-    def flush(self) -> None:
-        """Hand over what waits."""
-        if not self.pending or self.record is None:
-            return
-        scores, record = self.to_frame(), self.record
-        # What failed to be stored is not tried again on the way out, hiding the first error.
-        self.pending, self.record = [], None
-        record(scores)
-        self.record = record
-
-    def to_frame(self) -> pd.DataFrame:
-        """What waits, as rows."""
-        batches = [batch for batch, _, _ in self.pending]
-        counts = [len(scores) for _, scores, _ in self.pending]
-        return pd.DataFrame(
-            {
-                "image": self.image_key(np.concatenate([batch.image for batch in batches])),
-                "prompt": self.prompt_key(np.concatenate([batch.prompt for batch in batches])),
-                "draw": np.concatenate([batch.draw for batch in batches]).astype(np.int32),
-                "score": np.concatenate([scores for _, scores, _ in self.pending]),
-                "seconds": np.repeat(np.float32([seconds for _, _, seconds in self.pending]), counts),
-            }
+    Returns
+    -------
+    x_t
+        [noise, *x], fp32, in main memory.
+    t
+        [noise], times in [0, 1).
+    """
+    shape = problem.x.shape[1:]
+    draws = [
+        sample_draw(
+            problem.seed,
+            problem.dataset,
+            problem.images[image],
+            draw,
+            shape,
+            None if prompt is None else problem.prompts[prompt],
         )
+        for image, draw, prompt in keys
+    ]
+    t = np.array([draw.t for draw in draws])
+    eps = torch.from_numpy(np.stack([draw.eps for draw in draws]))
+    x = torch.from_numpy(problem.x)[torch.from_numpy(np.array([image for image, _, _ in keys]))]
+    alpha, sigma = denoiser.alpha_sigma(t, x.ndim)
+    return alpha * x + sigma * eps, t

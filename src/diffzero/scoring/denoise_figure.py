@@ -1,6 +1,6 @@
-"""Figure 3: what the model makes of one noisy image under right and wrong prompts."""
+"""The data of Figure 3: predictions of x for a few images under right and wrong prompts."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,58 +9,84 @@ from numpy.typing import NDArray
 
 from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
-from diffzero.typing import Arrays
+from diffzero.typing import Arrays, Pixels, WeightFn
 
-COLUMNS = 4  # prompts shown
+MAX_PROMPTS = 4
 
 
 def select_prompts(items: pd.DataFrame) -> list[int]:
-    """The right prompt of every image, then others in label order, COLUMNS or as many as there are right ones."""
-    right = [
-        candidates[list(classes).index(label)]
-        for candidates, classes, label in zip(items["candidates"], items["classes"], items["label"], strict=True)
-    ]
-    return list(dict.fromkeys([*right, *items["candidates"].iloc[0]]))[: max(COLUMNS, len(set(right)))]
+    """Return the prompts to show: the right prompt of every item, then others in label order, up to MAX_PROMPTS.
+
+    More than MAX_PROMPTS are returned if there are more right ones.
+    """
+    right = [_right_prompt(*row) for row in zip(items["candidates"], items["classes"], items["label"], strict=True)]
+    return list(dict.fromkeys([*right, *items["candidates"].iloc[0]]))[: max(MAX_PROMPTS, len(set(right)))]
+
+
+def _right_prompt(candidates: list[int], classes: list[int], label: int) -> int:
+    return candidates[list(classes).index(label)]
 
 
 @torch.inference_mode()
-def denoise(
+def denoise_images(
     denoiser: Denoiser,
     items: pd.DataFrame,
-    crops: NDArray[np.uint8],
+    crops: Pixels,
     x: NDArray[np.float32],
     text: Arrays,
-    weight: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    address: tuple[int, str],
+    weight: WeightFn,
+    noise_key: tuple[int, str],
     t: float,
-) -> dict[str, NDArray]:
-    """Pictures for figures.denoised, of the first images of a data set, all noised to time `t` by their draw 0.
+) -> dict[str, NDArray[Any]]:
+    """Noise the first images of a data set to time `t` with their draw 0 and predict x under every selected prompt.
 
-    original, noisy [row], prediction [row, prompt]: uint8 [height, width, 3]; prompt: prompt numbers; correct [row]: the right column;
-    error [row, prompt]: weighted squared error at t.
+    Parameters
+    ----------
+    denoiser
+        The network.
+    items
+        Items of a classification (diffzero.data.prompts), one per image to show.
+    crops
+        [image, height, width, 3].
+    x
+        [image, *x].
+    text
+        Text inputs, each [prompt, ...].
+    weight
+        The weighting w_t.
+    noise_key
+        Seed and data set of the draws.
+    t
+        Time in [0, 1].
+
+    Returns
+    -------
+    dict of arrays
+        original [item, height, width, 3], noisy [item, height, width, 3], prediction [item, prompt, height, width, 3]: uint8;
+        prompt [prompt]: rows of the prompts; correct [item]: position of the right prompt; error [item, prompt]: weighted squared error.
     """
     prompts = select_prompts(items)
     embedded = {name: torch.from_numpy(values[prompts]).to(denoiser.device) for name, values in text.items()}
     times = np.full(len(prompts), t)
     alpha, sigma = denoiser.schedule.alpha(np.array([t])).item(), denoiser.schedule.sigma(np.array([t])).item()
     conditions = denoiser.encode_conditions(denoiser.folder, crops[: len(items)])
-    noisy, predicted, errors, correct = [], [], [], []
-    for row, item in enumerate(items.itertuples()):
+    noisy, predicted, errors = [], [], []
+    for row, image in enumerate(items["image"]):
         clean = torch.from_numpy(x[row])
-        eps = torch.from_numpy(sample_draw(*address, item.image, 0, x.shape[1:]).eps)
+        eps = torch.from_numpy(sample_draw(*noise_key, image, 0, x.shape[1:]).eps)
         x_t = (alpha * clean + sigma * eps).to(denoiser.device)
-        seen = {name: torch.from_numpy(v[[row] * len(prompts)]).to(denoiser.device) for name, v in conditions.items()}
-        x_hat = denoiser.x0(x_t.expand(len(prompts), *x_t.shape), times, embedded | seen).cpu()
+        inputs = {name: torch.from_numpy(v[[row] * len(prompts)]).to(denoiser.device) for name, v in conditions.items()}
+        x_hat = denoiser.x0(x_t.expand(len(prompts), *x_t.shape), times, embedded | inputs).cpu()
         errors.append((clean - x_hat).square().flatten(1).sum(dim=1).numpy() * weight(times))
         noisy.append(x_t.cpu())
         predicted.append(x_hat)
-        correct.append(prompts.index(item.candidates[list(item.classes).index(item.label)]))
+    right = [_right_prompt(*row) for row in zip(items["candidates"], items["classes"], items["label"], strict=True)]
     pictures = denoiser.decode(torch.cat([torch.stack(noisy), *predicted]))
     return {
         "original": crops[: len(items)],
         "noisy": pictures[: len(items)],
         "prediction": pictures[len(items) :].reshape(len(items), len(prompts), *pictures.shape[1:]),
         "prompt": np.array(prompts),
-        "correct": np.array(correct),
+        "correct": np.array([prompts.index(prompt) for prompt in right]),
         "error": np.stack(errors),
     }

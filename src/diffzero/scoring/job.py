@@ -1,4 +1,4 @@
-"""One scoring job: a shard of a scoring, from its input files to its score table and what it cost."""
+"""One scoring job: scores a shard, from its input files to its score table and its cost."""
 
 import os
 import resource
@@ -17,12 +17,15 @@ from diffzero.diffusion import draws
 from diffzero.diffusion.weighting import Weighting, make_weight_fn
 from diffzero.models import checkpoint
 from diffzero.pruning.policies import Policy
-from diffzero.scoring.engine import SCORING_VERSION, Engine, Progress, ScoringStoppedError
-from diffzero.scoring.inputs import ShardInputs, read_text, require_finite
+from diffzero.scoring.engine import SCORING_VERSION, Engine, ScoringStoppedError
+from diffzero.scoring.inputs import ShardInputs, check_finite, load_text
 from diffzero.scoring.oom import choose_batch_size
 from diffzero.scoring.problem import Problem, select_items, shard_slice
+from diffzero.scoring.result import Progress
 from diffzero.scoring.store import Store, content_key
 from diffzero.utils.signals import StopRequest
+
+Cost = dict[str, str | float | None]
 
 
 @dataclass(frozen=True)
@@ -38,39 +41,85 @@ class ScoringSettings:
     dtype: str
     device: str
     batch_size: int | Literal["auto"]
-    flush_calls: int
+    flush_every: int  # calls between two writes to the store
     store: Path
 
 
+def score_shard(
+    inputs: ShardInputs, settings: ScoringSettings, title: str, stop: StopRequest | None = None
+) -> tuple[pd.DataFrame, Cost]:
+    """Score a shard; when `stop` is requested, store all scores and exit with os.EX_TEMPFAIL.
+
+    Returns
+    -------
+    scores
+        The score table (Result.to_frame).
+    cost
+        The cost of the shard (measure_cost).
+
+    Raises
+    ------
+    CheckpointError, InputError, ScoreError, StoreError
+        If the weights are not the recorded ones, a file does not match, a score is not finite, or the disk refuses.
+    """
+    start, stop = time.monotonic(), stop or StopRequest()
+    folder = settings.weights.verified_path(settings.weights.adapter().scoring_folders())
+    denoiser = models.load(folder, settings.dtype, settings.device)
+    problem = build_problem(inputs, settings, type(denoiser))
+    store, images = Store(settings.store, score_identity(settings, denoiser)), set(problem.image_keys)
+    weight = make_weight_fn(settings.weighting, denoiser.schedule)
+    batch_size = choose_batch_size(settings.batch_size, denoiser.device)
+    engine = Engine(denoiser, problem, settings.policy, weight, batch_size, store.read(images))
+    with tqdm(total=len(problem.images), desc=title, unit="image", mininterval=1, file=sys.stderr) as bar:
+
+        def report(progress: Progress) -> None:
+            bar.set_postfix_str(f"{progress.calls / max(progress.seconds, 1e-9):.0f} calls/s", refresh=False)
+            bar.update(progress.images_done - bar.n)
+
+        stop.deferred = True
+        try:
+            result = engine.run(store.write, report, lambda: stop.requested, settings.flush_every)
+        except ScoringStoppedError:
+            sys.exit(os.EX_TEMPFAIL)
+    store.compact(images)
+    return result.to_frame(), measure_cost(engine, settings, time.monotonic() - start, result.network_seconds)
+
+
 def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[models.Denoiser]) -> Problem:
-    """The shard as the engine sees it. Raises InputError for files that do not belong together."""
-    everyone = inputs.names()
-    crops, x = inputs.rows(inputs.crops, everyone), inputs.rows(inputs.x, everyone)
-    rows = shard_slice(len(everyone[: inputs.first]), inputs.shard, inputs.shards)
-    mine, prompts, x = everyone[rows], inputs.prompts, x[rows].copy()
-    require_finite(x, [f"image {name}" for name in mine], str(inputs.x), "VAE")
+    """Read and check the files of a shard.
+
+    Raises
+    ------
+    InputError
+        If files do not match or hold values that are not finite.
+    """
+    names, prompts = inputs.image_names(), inputs.prompts
+    crops, all_x = inputs.open_array(inputs.crops, len(names)), inputs.open_array(inputs.x, len(names))
+    rows = shard_slice(len(names[: inputs.max_images]), inputs.shard, inputs.shards)
+    images, x = names[rows], all_x[rows].copy()
+    check_finite(x, [f"image {name}" for name in images], str(inputs.x), "VAE")
     return Problem(
         dataset=settings.dataset,
         seed=settings.seed,
         unshared=settings.unshared,
-        images=mine,
-        # The crop's bytes, not x: x is a function of the crop and of weights that the store's identity names, and its
-        # last bits may differ between devices.
+        images=images,
+        # The bytes of the crop, not of x: x follows from the crop and from weights in the store's identity, and its last bits may
+        # differ between devices.
         image_keys=[
-            content_key(settings.dataset, n, crop.tobytes()) for n, crop in zip(mine, crops[rows], strict=True)
+            content_key(settings.dataset, name, crop.tobytes()) for name, crop in zip(images, crops[rows], strict=True)
         ],
         x=x,
         prompts=prompts,
         prompt_keys=[content_key(prompt) for prompt in prompts],
-        text=read_text(inputs.text, prompts),
-        items=select_items(pd.read_parquet(inputs.items), mine),
-        # Not a file of the latents' rule: a function of the crop that takes no network, and large at 256 pixels.
+        text=load_text(inputs.text, prompts),
+        items=select_items(pd.read_parquet(inputs.items), images),
+        # Not stored in a file like x: conditions are computed from the crop without a network, and are large at 256 pixels.
         conditions=family.encode_conditions(settings.weights.folder, crops[rows]),
     )
 
 
 def score_identity(settings: ScoringSettings, denoiser: models.Denoiser) -> dict[str, object]:
-    """All that changes a score apart from image, prompt and draw (design, contract 4)."""
+    """Return everything that changes a score apart from image, prompt and draw: the identity of the scores' context in the store."""
     return {
         "scoring_version": SCORING_VERSION,
         "address_version": draws.NOISE_VERSION,
@@ -85,62 +134,33 @@ def score_identity(settings: ScoringSettings, denoiser: models.Denoiser) -> dict
     }
 
 
-def score_shard(
-    inputs: ShardInputs, settings: ScoringSettings, title: str, stop: StopRequest | None = None
-) -> tuple[pd.DataFrame, dict]:
-    """The shard's scores (columns image, draw, prompt, t, score) and its cost.
+def measure_cost(engine: Engine, settings: ScoringSettings, seconds: float, network_seconds: float) -> Cost:
+    """Return the cost of a shard as written to its cost file.
 
-    When `stop` is asked for, everything scored goes to the store and the process exits with EX_TEMPFAIL. Raises CheckpointError where
-    the weights are no longer those on record, InputError, ScoreError and StoreError.
-    """
-    start, stop = time.monotonic(), stop or StopRequest()
-    folder = settings.weights.verified_path(settings.weights.adapter().scoring_folders())
-    denoiser = models.load(folder, settings.dtype, settings.device)
-    problem, store = (
-        build_problem(inputs, settings, type(denoiser)),
-        Store(settings.store, score_identity(settings, denoiser)),
-    )
-    engine = Engine(
-        denoiser,
-        problem,
-        settings.policy,
-        make_weight_fn(settings.weighting, denoiser.schedule),
-        choose_batch_size(settings.batch_size, denoiser.device),
-        store.read(set(problem.image_keys)),
-    )
-    with tqdm(total=len(problem.images), desc=title, unit="image", mininterval=1, file=sys.stderr) as bar:
-
-        def report(progress: Progress) -> None:
-            bar.set_postfix_str(f"{progress.calls / max(progress.seconds, 1e-9):.0f} calls/s", refresh=False)
-            bar.update(progress.images_done - bar.n)
-
-        stop.deferred = True
-        try:
-            result = engine.run(store.write, report, lambda: stop.requested, settings.flush_calls)
-        except ScoringStoppedError:
-            sys.exit(os.EX_TEMPFAIL)
-    store.compact(set(problem.image_keys))
-    spent = {"seconds": time.monotonic() - start, "network_seconds": result.seconds}
-    return result.to_frame(), cost(engine, settings, spent)
-
-
-def cost(engine: Engine, settings: ScoringSettings, spent: dict[str, float]) -> dict:
-    """What the shard cost: calls made now, scores reused, device, peak memory (MB), and the seconds `spent`.
-
-    `seconds` are this job's; `network_seconds` those of all the shard's scores, whenever they were taken.
+    Parameters
+    ----------
+    engine
+        The engine after its run.
+    settings
+        The settings of the shard.
+    seconds
+        Duration of this job.
+    network_seconds
+        Network time of all scores of the shard, including those from the store.
     """
     progress, device = engine.progress, engine.denoiser.device
-    cuda = device.type == "cuda"
+    is_cuda = device.type == "cuda"
     return {
         "images": progress.images,
         "calls": progress.calls,
         "reused": progress.reused,
-        **{name: round(value, 6) for name, value in spent.items()},
+        "seconds": round(seconds, 6),
+        "network_seconds": round(network_seconds, 6),
         "calls_per_s": round(progress.calls / progress.seconds, 2) if progress.calls else None,
-        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "device": torch.cuda.get_device_name(device) if is_cuda else "cpu",
         "dtype": settings.dtype,
         "batch_size": engine.batch_size,
-        "calls_at_once": engine.micro_batcher.size,  # less than batch_size where memory ran out
+        "calls_at_once": engine.micro_batcher.size,  # less than batch_size if memory ran out
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if cuda else None,
+        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if is_cuda else None,
     }

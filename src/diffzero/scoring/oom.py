@@ -1,4 +1,8 @@
-"""Batches that do not fit: evaluated in pieces, so that a full memory costs time and not the run."""
+"""Batches that do not fit in memory are evaluated in parts.
+
+accelerate.utils.find_executable_batch_size is not used: it empties the device's cache before every call, discards the parts that did
+fit, and does not recognise the allocation errors of cuBLAS and cuDNN.
+"""
 
 import gc
 import logging
@@ -12,62 +16,79 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-# What `batch_size: auto` asks for. On a GPU the memory then decides, by halving; a CPU is busy with far less.
+# `batch_size: auto`, by kind of device. MicroBatcher halves it on a GPU with too little memory; a CPU is saturated by far less.
 AUTO_BATCH_SIZE = {"cuda": 512, "cpu": 32}
+# The messages of the host allocator, the CUDA driver, cuBLAS and cuDNN, which torch raises as plain RuntimeErrors.
+OUT_OF_MEMORY = re.compile(r"can't allocate memory|CUDA error: out of memory|CU(BLAS|DNN)_STATUS_\w*ALLOC\w*FAILED")
 
 
 class BatchTooLargeError(RuntimeError):
-    """Not even one call fits in memory."""
+    """Not even a single call fits in memory."""
 
 
-def choose_batch_size(asked: int | Literal["auto"], device: torch.device) -> int:
-    """The number of calls to compose into a batch.
+def choose_batch_size(configured: int | Literal["auto"], device: torch.device) -> int:
+    """Return the number of calls per batch.
 
-    A function of the kind of device alone, never of a measurement: a resumed run must form the very batches that were lost.
+    The result depends on the kind of device and never on a measurement, because a resumed run must form the same batches.
     """
-    return AUTO_BATCH_SIZE[device.type] if asked == "auto" else asked
-
-
-# How the host's allocator, the CUDA driver, cuBLAS and cuDNN say it, which torch hands on as plain errors.
-SHORTAGE = re.compile(r"can't allocate memory|CUDA error: out of memory|CU(BLAS|DNN)_STATUS_\w*ALLOC\w*FAILED")
+    return AUTO_BATCH_SIZE[device.type] if configured == "auto" else configured
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether the device, a library on it or the host's allocator had too little memory."""
-    return isinstance(error, torch.OutOfMemoryError) or SHORTAGE.search(str(error)) is not None
+    """Return whether an error means that the device, one of its libraries or the host ran out of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or OUT_OF_MEMORY.search(str(error)) is not None
 
 
 class MicroBatcher:
-    """Evaluates batches whole or, once memory has run out, in pieces of a size that fits.
+    """Evaluates a batch at once or, after memory has run out, in parts that fit.
 
-    What is in a batch does not change with it, so neither do the triples evaluated nor the order in which they are stored.
+    The content of a batch does not change, and neither do the triples evaluated nor the order in which they are stored.
+
+    Parameters
+    ----------
+    size
+        Calls to evaluate at once; halved whenever memory runs out, and never increased again.
     """
 
     def __init__(self, size: int) -> None:
-        self.size = size  # calls at once; halved at every shortage, for good
+        self.size = size
 
-    def evaluate(self, scores_of: Callable[[slice], NDArray[np.float32]], count: int) -> NDArray[np.float32]:
-        """Scores [count]: those of `scores_of(rows)`, joined. Raises BatchTooLargeError when one row alone is too many."""
-        done: list[NDArray[np.float32]] = []
+    def evaluate(self, score_rows: Callable[[slice], NDArray[np.float32]], count: int) -> NDArray[np.float32]:
+        """Return the concatenated results of `score_rows` for the rows of a batch.
+
+        Parameters
+        ----------
+        score_rows
+            Returns the scores [row] of some rows.
+        count
+            Rows of the batch.
+
+        Raises
+        ------
+        BatchTooLargeError
+            If a single row does not fit.
+        """
+        parts: list[NDArray[np.float32]] = []
         start = 0
         while start < count:
             rows = slice(start, min(start + self.size, count))
-            scores = self._attempt(scores_of, rows)
+            scores = self._try(score_rows, rows)
             if scores is None:
                 self._halve(rows.stop - rows.start)
             else:
-                done.append(scores)
+                parts.append(scores)
                 start = rows.stop
-        return np.concatenate(done)
+        return np.concatenate(parts)
 
     @staticmethod
-    def _attempt(scores_of: Callable[[slice], NDArray[np.float32]], rows: slice) -> NDArray[np.float32] | None:
+    def _try(score_rows: Callable[[slice], NDArray[np.float32]], rows: slice) -> NDArray[np.float32] | None:
+        """Return the scores of some rows, or None if memory runs out."""
         try:
-            return scores_of(rows)
+            return score_rows(rows)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-        # Not in the handler: the exception holds the frames, and they the tensors, that must be freed first.
+        # Outside the handler: the exception refers to the stack frames and thus to the tensors that must be freed first.
         return None
 
     def _halve(self, tried: int) -> None:
@@ -76,8 +97,8 @@ class MicroBatcher:
             torch.cuda.empty_cache()
         if tried == 1:
             raise BatchTooLargeError(
-                "memory: not even one call of the network fits, expected room for a batch. Set `dtype: bfloat16` or `float16` "
-                "in the model's YAML, or use a device with more memory."
+                "memory: found too little for a single call of the network, expected enough for a batch. Set `dtype: bfloat16` or "
+                "`float16` in the model's YAML, or use a device with more memory, and type the same command again."
             )
         self.size = tried // 2
-        log.warning("memory: %d calls at once did not fit; going on with %d.", tried, self.size)
+        log.warning("Out of memory with %d calls at once; continuing with %d.", tried, self.size)

@@ -1,4 +1,4 @@
-"""What a scoring job works on: images, prompts, and the races (items) among them."""
+"""The input of the scoring engine: images, prompts, and the decisions to take between prompts."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diffzero.typing import Arrays
+from diffzero.typing import Arrays, Ints
 
 
 @dataclass(frozen=True)
 class Item:
-    """One decision: `image` is a row of the problem's images, `candidates` are prompts in label order."""
+    """One decision: which of some candidate prompts describes an image."""
 
     name: str
-    image: int
-    candidates: NDArray[np.int64]
+    image: int  # row of Problem.images
+    candidates: Ints  # rows of Problem.prompts, in label order
 
 
 @dataclass(frozen=True)
@@ -26,31 +26,41 @@ class Problem:
 
     dataset: str
     seed: int
-    unshared: bool  # every prompt gets a draw of its own (Figure 2); otherwise all prompts of an image share it
-    images: list[str]  # names; with `dataset`, the address of their draws
+    unshared: bool  # one draw per prompt (Figure 2) instead of one draw that all prompts of an image share
+    images: list[str]  # names; part of the keys of the draws
     image_keys: list[str]  # content keys in the store
-    x: NDArray[np.float32]  # [image, *x]
+    x: NDArray[np.float32]  # [image, *x] latents, or pixels of a pixel model
     prompts: list[str]
-    prompt_keys: list[str]
-    text: Arrays  # each [prompt, ...]
+    prompt_keys: list[str]  # content keys in the store
+    text: Arrays  # text inputs of the network, each [prompt, ...]
     items: list[Item]
-    conditions: Arrays = field(default_factory=dict)  # what else the network sees of an image, each [image, ...]
+    conditions: Arrays = field(default_factory=dict)  # other inputs that depend on the image, each [image, ...]
 
 
 def select_items(table: pd.DataFrame, images: list[str]) -> list[Item]:
-    """The rows of an item table whose image is in `images`, as Items."""
+    """Return the items of some images.
+
+    Parameters
+    ----------
+    table
+        Item table of a data set: columns item, image, candidates and others (diffzero.data.prompts).
+    images
+        Names of the images, in the order of Problem.images.
+    """
     position = {name: row for row, name in enumerate(images)}
-    chosen = table[table["image"].isin(position)]
+    selected = table[table["image"].isin(list(position))]
     return [
-        Item(row.item, position[row.image], np.asarray(row.candidates, dtype=np.int64)) for row in chosen.itertuples()
+        Item(item, position[image], np.asarray(candidates, dtype=np.int64))
+        for item, image, candidates in zip(selected["item"], selected["image"], selected["candidates"], strict=True)
     ]
 
 
 def shard_slice(count: int, shard: int, shards: int) -> slice:
-    """The rows of shard `shard` (1-based) of `shards`: contiguous, sizes differing by one at the most."""
+    """Return the rows of shard `shard` (from 1 to `shards`); shards are contiguous and their sizes differ by at most one."""
     return slice(count * (shard - 1) // shards, count * shard // shards)
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The unique prompts of a data set."""
-    return json.loads(path.read_text())["prompts"]
+    """Read the unique prompts of a data set from its prompts.json."""
+    prompts: list[str] = json.loads(path.read_text())["prompts"]
+    return prompts

@@ -1,7 +1,10 @@
-"""One worker a shard: the second waits for the first, and takes over when it is dead.
+"""A lock per shard that survives dead owners, so that two workers do not pay for the same scores.
 
-Two workers meet where a killed Snakemake's jobs go on while a new one submits the same, or where SLURM requeues a job of a node that it
-only believes dead. Scores would be right either way (same name, same bytes), but paid for twice.
+Two workers meet when the jobs of a killed Snakemake go on while a new one submits the same shards, or when SLURM requeues a job of a node
+that it wrongly believes dead. Scores would be correct either way, but computed twice.
+
+filelock.SoftFileLease is not used: it replaces a dead owner's file with renameat2(RENAME_EXCHANGE) only, which NFS does not support, and
+never replaces an empty one, so that one crashed node would block its shard for ever.
 """
 
 import errno
@@ -19,42 +22,23 @@ from pathlib import Path
 from diffzero.utils.io import explain_disk_full
 
 log = logging.getLogger(__name__)
-
-
-def _try_to_take(path: Path, owner: str) -> bool:
-    try:
-        # Exclusive creation is atomic on NFS, unlike flock, which some clusters do not even offer.
-        file = path.open("x", encoding="utf-8")
-    except FileExistsError:
-        return False
-    try:
-        with file:
-            file.write(owner)
-    except OSError:
-        path.unlink(missing_ok=True)  # a lease without an owner would be waited for
-        raise
-    return True
-
-
-def _heartbeat(path: Path, every: float, ended: threading.Event) -> None:
-    while not ended.wait(every):
-        try:
-            os.utime(path)
-        except (
-            OSError
-        ):  # taken over while this process was stopped, or the disk is away: the work itself is not endangered
-            log.warning("%s: the lease could not be renewed.", path)
+LOG_INTERVAL = 60.0  # seconds between two messages of a waiting worker
 
 
 @contextmanager
 def lock_shard(
     path: Path, heartbeat_interval: float = 15.0, dead_after: float = 120.0, poll_interval: float = 2.0
-) -> Iterator[bool]:
-    """A context in which no other process holds `path`; its value says whether another had to be waited for.
+) -> Iterator[None]:
+    """Hold the lock file `path` within the context; wait while another process holds it.
 
-    The holder renews the file's time every `heartbeat_interval` seconds. Who waits measures with its own clock how long
-    that time has stood still, so that clocks of different machines need not agree,
-    and takes over after `dead_after` seconds. Raises DiskFullError.
+    The owner updates the file's modification time every `heartbeat_interval` seconds. A waiting process takes over when its own clock
+    has seen no update for `dead_after` seconds, so the clocks of different machines need not agree, or at once when the owner was
+    a process of this machine that no longer exists.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no space for the file.
     """
     owner = json.dumps(
         {
@@ -66,89 +50,108 @@ def lock_shard(
     )
     with explain_disk_full(path, len(owner)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        waited = _wait(path, owner, dead_after, poll_interval)
-    ended = threading.Event()
-    thread = threading.Thread(target=_heartbeat, args=(path, heartbeat_interval, ended), name="lease", daemon=True)
+        _acquire(path, owner, dead_after, poll_interval)
+    released = threading.Event()
+    thread = threading.Thread(target=_heartbeat, args=(path, heartbeat_interval, released), daemon=True)
     thread.start()
     try:
-        yield waited
+        yield
     finally:
-        ended.set()
+        released.set()
         thread.join()
         if _read(path) == owner:
             path.unlink(missing_ok=True)
 
 
-def _gone(error: OSError) -> bool:
-    """Whether a file is no more. ESTALE is how NFS says so of one that another machine has removed."""
-    return error.errno in (errno.ENOENT, errno.ESTALE)
+def _acquire(path: Path, owner: str, dead_after: float, poll_interval: float) -> None:
+    """Wait until the lock file could be created."""
+    last_state, last_change, last_logged = None, time.monotonic(), -LOG_INTERVAL
+    while not _try_create(path, owner):
+        try:
+            holder = _read(path)
+            state = path.stat().st_mtime_ns, holder
+        except OSError as error:
+            if _is_gone(error):
+                continue
+            raise
+        now = time.monotonic()
+        if state != last_state:
+            last_state, last_change = state, now
+        if _is_dead(holder) or now - last_change > dead_after:
+            _break_stale_lock(path, holder)
+            continue
+        if now - last_logged >= LOG_INTERVAL:
+            last_logged = now
+            log.warning("%s: another worker computes this shard (%s). Waiting for it.", path, holder)
+        time.sleep(poll_interval)
+
+
+def _try_create(path: Path, owner: str) -> bool:
+    try:
+        # Exclusive creation is atomic on NFS, unlike flock, which some clusters do not offer at all.
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            file.write(owner)
+    except OSError:
+        path.unlink(missing_ok=True)  # others would wait for a lock without an owner
+        raise
+    return True
+
+
+def _heartbeat(path: Path, interval: float, released: threading.Event) -> None:
+    while not released.wait(interval):
+        try:
+            os.utime(path)
+        except (
+            OSError
+        ):  # taken over while this process was suspended, or the disk is away: neither invalidates the scores
+            log.warning("%s: could not update the lock.", path)
 
 
 def _read(path: Path) -> str | None:
+    """Return the owner in a lock file, or None if the file no longer exists."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        if _gone(error):
+        if _is_gone(error):
             return None
         raise
 
 
-def _wait(path: Path, owner: str, dead_after: float, poll_interval: float) -> bool:
-    waited, seen, since, last_logged = False, None, time.monotonic(), -float("inf")
-    while not _try_to_take(path, owner):
-        waited = True
-        try:
-            found = (path.stat().st_mtime_ns, _read(path))
-        except OSError as error:
-            if _gone(error):
-                continue
-            raise
-        now = time.monotonic()
-        if found != seen:
-            seen, since = found, now
-        if _holder_is_dead(found[1]) or now - since > dead_after:
-            _break_stale_lock(path, found[1])
-            continue
-        if now - last_logged > 60:
-            last_logged = now
-            log.warning("%s: another worker is on this shard (%s). Waiting for it.", path, found[1])
-        time.sleep(poll_interval)
-    return waited
+def _is_gone(error: OSError) -> bool:
+    """Return whether a file no longer exists; NFS reports ESTALE for a file that another machine has removed."""
+    return error.errno in (errno.ENOENT, errno.ESTALE)
 
 
-def _holder_is_dead(owner: str | None) -> bool:
-    """Whether the holder was a process of this machine that is no more."""
+def _is_dead(owner: str | None) -> bool:
+    """Return whether the owner was a process of this machine that no longer exists."""
+    import psutil  # not at the top: only a waiting process needs it
+
     try:
         holder = json.loads(owner or "{}")
-    except ValueError:  # caught between creation and writing
+    except ValueError:  # read between creation and writing
         return False
-    if holder.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(holder["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return holder.get("host") == socket.gethostname() and not psutil.pid_exists(int(holder["pid"]))
 
 
 def _break_stale_lock(path: Path, owner: str | None) -> None:
-    """Remove a dead holder's file. Renamed first: of several that wait, one alone can do that."""
+    """Remove the lock file of a dead owner. It is renamed first, which only one of several waiting processes can do."""
     tombstone = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         path.rename(tombstone)
     except OSError as error:
-        if _gone(error):
+        if _is_gone(error):
             return
         raise
     if _read(tombstone) == owner:
-        log.warning("%s: its worker is dead (%s); taking over.", path, owner)
-        tombstone.unlink(missing_ok=True)
-        return
-    # Between the look and the rename somebody else buried the dead and took the lease: it goes back to him.
-    try:
-        os.link(tombstone, path)
-    except OSError:
-        log.warning("%s: changed hands twice; going on.", path)
+        log.warning("%s: its owner is dead (%s); taking over.", path, owner)
+    else:
+        # Another process has taken over since `owner` was read: restore its lock.
+        try:
+            os.link(tombstone, path)
+        except OSError:
+            log.warning("%s: the lock changed hands twice; continuing.", path)
     tombstone.unlink(missing_ok=True)

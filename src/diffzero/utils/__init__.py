@@ -1,1 +1,1 @@
-"""Files and logging."""
+"""Atomic file writes, logging and signals."""

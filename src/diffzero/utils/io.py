@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: a killed job never leaves half a result under its final name."""
+"""Atomic file writes: a killed job never leaves a partial result under its final name."""
 
 import errno
 import hashlib
@@ -10,25 +10,32 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class DiskFullError(OSError):
-    """There is no room for a file, on its disk or in its owner's quota."""
+    """The disk or the owner's quota has no space for a file."""
 
     def __str__(self) -> str:
-        return self.strerror
+        return self.strerror or ""
 
 
 @contextmanager
 def explain_disk_full(path: Path, size: int | None = None) -> Iterator[None]:
-    """A context whose want of space at `path` becomes DiskFullError, which names the file and says what to do.
+    """Turn a full disk or quota within the context into a DiskFullError that names the file and the remedy.
 
-    `size` is what it needs in bytes, if that is known.
+    Parameters
+    ----------
+    path
+        The file that is written.
+    size
+        Its size in bytes, if known.
     """
     try:
         yield
@@ -39,27 +46,33 @@ def explain_disk_full(path: Path, size: int | None = None) -> Iterator[None]:
         raise DiskFullError(
             error.errno,
             f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
-            f"{'room for the rest' if size is None else f'{size:,}'}. Make room there, or set `results` and `store` to folders on "
-            "another disk, and type the same command again: all that is finished is kept.",
+            f"{'space for the rest' if size is None else f'{size:,}'}. Free some space there, or set `results` and `store` to folders on "
+            "another disk, and type the same command again: finished results are kept.",
         ) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Nothing; `path` then holds exactly `data`, or on any failure what it held before.
+    """Replace the content of a file by `data`; on failure, the file keeps its old content.
 
-    Missing parent folders are made. Two processes may write the same path at once: the later one to finish stays.
-    Raises DiskFullError, else OSError as the file system does; the temporary file is removed then.
+    Missing parent folders are created. If two processes write the same path at once, the one that finishes last wins.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no space.
+    OSError
+        As raised by the file system.
     """
-    with explain_disk_full(path, len(data)), _whole(path) as file:
+    with explain_disk_full(path, len(data)), _open_atomically(path) as file:
         file.write(data)
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the context ends well, and vanishes when it does not."""
+def _open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the context succeeds and is removed when it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Same folder: a rename is atomic only within one file system. Not tempfile: its files are private to the user,
-    # which locks the rest of a group out of results on a shared disk.
+    # In the same folder, because a rename is atomic only within one file system. Not with tempfile: its files are private to the
+    # user, and the other members of a group could not read the results on a shared disk.
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
@@ -73,7 +86,7 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The rename itself is lost in a power cut unless the folder is flushed too.
+    # Without this, a power failure can undo the rename.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -81,40 +94,57 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Nothing; `path` holds the frame as Parquet, without its index."""
+def write_parquet(frame: "pd.DataFrame", path: Path) -> None:
+    """Write a data frame as Parquet, without its index."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     write_atomically(path, buffer.getvalue())
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Nothing; `path` holds the value as indented UTF-8 JSON.
+    """Write a value as indented UTF-8 JSON.
 
-    Raises ValueError for NaN and infinity, which JSON does not have (write None), and TypeError for other types.
+    Raises
+    ------
+    ValueError
+        For NaN and infinity, which JSON cannot represent (write None instead).
+    TypeError
+        For types that JSON cannot represent.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, f"{text}\n".encode())
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 as 64 hexadecimal digits, read in pieces."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file."""
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_npy_rows(parts: Iterable[NDArray], count: int, path: Path) -> None:
-    """Nothing; `path` holds what np.save would write of the joined `parts` [some, ...], `count` rows in all; one part is in memory.
+def write_npy_rows(parts: Iterable[NDArray[Any]], count: int, path: Path) -> None:
+    """Write the concatenation of some arrays in NumPy's npy format, with one part in memory at a time.
 
-    Raises ValueError for another number of rows, or parts of different shape or dtype.
+    Parameters
+    ----------
+    parts
+        Arrays [row, ...] of equal dtype and row shape.
+    count
+        Rows of all parts together, at least one.
+    path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the number of rows differs from `count`, or parts differ in dtype or row shape.
     """
     rows, first = 0, None
-    with explain_disk_full(path), _whole(path) as file:
+    with explain_disk_full(path), _open_atomically(path) as file:
         for part in parts:
             if first is None:
                 first = part

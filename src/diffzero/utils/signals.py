@@ -1,4 +1,4 @@
-"""SIGTERM, by which a cluster announces a time limit or pre-emption: a job ends in good order and asks to be called again."""
+"""Handling of SIGTERM, by which a cluster announces a time limit or pre-emption: the job stores its work and asks to be run again."""
 
 import logging
 import os
@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class StopRequest:
-    """Whether the job was asked to stop. While `deferred` it looks for itself; before that it ends at once."""
+    """Whether the job was asked to stop.
+
+    While `deferred` is set, the job polls `requested` and ends by itself; otherwise SIGTERM ends it at once.
+    """
 
     requested: bool = False
     deferred: bool = False
@@ -21,20 +24,23 @@ class StopRequest:
 
 @contextmanager
 def handle_sigterm(title: str) -> Iterator[StopRequest]:
-    """A context in which SIGTERM ends the process with os.EX_TEMPFAIL (75): by SystemExit, so that what is held is given back."""
+    """End the process with os.EX_TEMPFAIL (75) on SIGTERM within the context.
+
+    The end is a SystemExit, so that context managers release their locks.
+    """
     stop = StopRequest()
 
-    def ask(number: int, frame: object) -> None:
+    def request_stop(number: int, frame: object) -> None:
         stop.requested = True
         if not stop.deferred:
             sys.exit(os.EX_TEMPFAIL)
 
-    before = signal.signal(signal.SIGTERM, ask)
+    previous = signal.signal(signal.SIGTERM, request_stop)
     try:
         yield stop
     except SystemExit:
         if stop.requested:
-            log.warning("%s: stopped by SIGTERM; everything scored is stored, the same command continues.", title)
+            log.warning("%s: stopped by SIGTERM. All scores are stored; the same command continues.", title)
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -1,6 +1,5 @@
-"""The guard before a run on SLURM: what of diffzero.cluster.slurm.queue must happen between Snakemake's plan and its first submission."""
+"""Checks and patches between Snakemake's plan and its first submission to SLURM."""
 
-import logging
 import os
 import signal
 import sys
@@ -8,47 +7,56 @@ from pathlib import Path
 from typing import Any
 
 from diffzero.cluster.slurm import plugin_patches, queue
+from diffzero.cluster.slurm.monitor import QueueMonitor
 
-log = logging.getLogger(__name__)
-# Not SIGINT itself: what a script starts in the background inherits that as ignored, and would go on hanging.
-STOP = signal.SIGUSR2
-PATIENCE = "DIFFZERO_SLURM_IDLE_TIMEOUT"  # seconds without any job before a run counts as hanging
-LOOK = "DIFFZERO_SLURM_POLL_INTERVAL"  # most seconds between two looks at the queue
-
-
-def say(message: str) -> None:
-    """To the terminal: Snakemake's own log is not the place where one looks for the reason of a wait."""
-    print(f"diffzero: {message}", file=sys.stderr, flush=True)
-
-
-def stop(message: str) -> None:
-    """End this Snakemake as Ctrl-C does: its lock is released."""
-    say(f"{message} Type the same command again: it goes on from there.")
-    os.kill(os.getpid(), STOP)
+# Not SIGINT: a process that a script starts in the background ignores SIGINT, and would continue to wait.
+STOP_SIGNAL = signal.SIGUSR2
+IDLE_TIMEOUT = "DIFFZERO_SLURM_IDLE_TIMEOUT"  # seconds without any job after which a run counts as stuck
+POLL_INTERVAL = "DIFFZERO_SLURM_POLL_INTERVAL"  # the most seconds between two queries of the queue
 
 
 def guard(workflow: Any) -> None:
-    """Nothing. Exits with a message where a run would hang or harm; starts Snakemake anew when it has waited for earlier jobs.
+    """Prepare a run on SLURM: check settings, wait for the jobs of an earlier run, patch the plugin and monitor the queue.
 
-    `workflow` is Snakemake's, between its plan (DAG) and its first job.
+    Exits with a message if the run would hang or do harm. Restarts Snakemake after waiting for earlier jobs.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's workflow object, after planning and before the first job.
     """
     settings, folder = workflow.executor_settings, Path(workflow.workdir_init)
     try:
-        age = plugin_patches.patch_min_job_age()
-        queue.check_settings(
-            settings.status_command, settings.array_jobs, settings.init_seconds_before_status_checks, age
+        plugin_patches.check_version()
+        min_job_age = queue.check_settings(
+            settings.status_command,
+            settings.array_jobs,
+            settings.init_seconds_before_status_checks,
+            plugin_patches.patch_min_job_age(),
         )
-        waited = queue.wait_for_earlier_jobs(folder, say)
+        has_waited = queue.wait_for_earlier_jobs(folder, print_message)
     except queue.SlurmError as error:
-        say(str(error))
+        print_message(str(error))
         sys.exit(1)
-    if waited:
-        # The plan was made while those jobs ran and would do them again. A new Snakemake makes a new one.
-        say("the earlier jobs are over; planning anew.")
+    if has_waited:
+        # The plan was made while those jobs ran and would repeat their work.
+        print_message("the earlier jobs have ended; starting again with a new plan.")
         workflow.persistence.unlock()
         os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
-    look = float(os.environ.get(LOOK, "180"))
-    plugin_patches.patch_max_poll_interval(min(age // 3, look))
+    poll_interval = float(os.environ.get(POLL_INTERVAL, "180"))
+    plugin_patches.patch_max_poll_interval(min(min_job_age // 3, poll_interval))
     plugin_patches.patch_preempted_jobs()
-    signal.signal(STOP, signal.default_int_handler)
-    queue.QueueMonitor(folder, stop, say, float(os.environ.get(PATIENCE, "600")), min(30.0, look)).start()
+    signal.signal(STOP_SIGNAL, signal.default_int_handler)
+    idle_timeout = float(os.environ.get(IDLE_TIMEOUT, "600"))
+    QueueMonitor(folder, stop_run, print_message, idle_timeout, min(30.0, poll_interval)).start()
+
+
+def print_message(message: str) -> None:
+    """Print to the terminal, where one looks for the reason of a wait, and not to Snakemake's log."""
+    print(f"diffzero: {message}", file=sys.stderr, flush=True)
+
+
+def stop_run(message: str) -> None:
+    """End this Snakemake as Ctrl-C does, so that it releases its lock."""
+    print_message(f"{message} Type the same command again: it continues from there.")
+    os.kill(os.getpid(), STOP_SIGNAL)

@@ -1,61 +1,91 @@
-"""What SLURM's executor plugin 2.8 does wrong without a setting against it, put right in the running Snakemake."""
+"""Corrections of SLURM's executor plugin 2.8 in the running Snakemake, for faults that no setting avoids.
+
+Everything that touches the plugin's private names is in this file; `check_version` refuses versions that it was not written for.
+"""
 
 import asyncio
 import time
+from importlib.metadata import version
 from typing import Any
 
-# Final words of squeue that the plugin takes for "still running": it would wait for ever.
-OVER = frozenset(["PREEMPTED", "REVOKED"])
-# A question that fails at once, as where nothing listens, must not use up all attempts at once: 400 of them are an hour.
-QUESTION_SECONDS = 9.0
+from diffzero.cluster.slurm.queue import SlurmError
+
+PLUGIN = "snakemake-executor-plugin-slurm"
+SUPPORTED = "2.8.0"
+# Final states of squeue that the plugin takes for "still running", so that it would wait for ever.
+FINAL_STATES = frozenset(["PREEMPTED", "REVOKED"])
+# The least duration of a query. Without it, queries that fail at once, as without a controller, would use up all attempts at once;
+# 400 attempts of this length take an hour.
+QUERY_SECONDS = 9.0
+
+
+def check_version() -> None:
+    """Raise SlurmError unless the installed plugin is the one that the patches were written for."""
+    found = version(PLUGIN)
+    if found.split(".")[:2] != SUPPORTED.split(".")[:2]:
+        raise SlurmError(
+            f"found {PLUGIN} {found}, expected {SUPPORTED}: diffzero corrects faults of that version. Type: "
+            f"pip install '{PLUGIN}=={SUPPORTED}'"
+        )
 
 
 def patch_min_job_age() -> int | None:
-    """SLURM's MinJobAge in seconds, asked once; from then on the plugin is given this answer.
+    """Ask SLURM for MinJobAge once, make the plugin use this answer from then on, and return it.
 
-    The plugin asks before every look, and where the controller is away it takes the missing answer as a reason to change from squeue to
-    sacct, which fails at once without accounting, after which it forgets all jobs. With squeue it tries again, as often as
-    slurm-status-attempts says.
+    The plugin asks before every query of the queue. Without an answer, as when the controller is away, it changes from squeue to sacct,
+    which fails at once without accounting, and then forgets all jobs. With squeue it repeats the query `slurm-status-attempts` times.
+
+    Returns
+    -------
+    int or None
+        Seconds for which squeue remembers a finished job; None if SLURM does not answer.
     """
     import snakemake_executor_plugin_slurm as plugin
 
-    age = plugin.get_min_job_age()
+    age: int | None = plugin.get_min_job_age()
     plugin.get_min_job_age = lambda: age
     return age
 
 
 def patch_max_poll_interval(seconds: float) -> None:
-    """Nothing; the plugin's pause between two looks no longer grows beyond this.
+    """Limit the plugin's interval between two queries of the queue.
 
-    Left alone it grows to 180 s, whatever MinJobAge is: a job that ends and is forgotten in between counts as running for ever.
+    By itself the plugin increases the interval to 180 s, whatever MinJobAge is. A job that ends and is forgotten in between would count
+    as running for ever.
     """
     import snakemake_executor_plugin_slurm as plugin
 
-    pause = plugin.Executor.next_seconds_between_status_checks
+    interval = plugin.Executor.next_seconds_between_status_checks
     plugin.Executor.next_seconds_between_status_checks = property(
-        pause.fget, lambda executor, value: pause.fset(executor, min(value, seconds))
+        interval.fget, lambda executor, value: interval.fset(executor, min(value, seconds))
     )
 
 
-def patch_preempted_jobs(question_seconds: float = QUESTION_SECONDS) -> None:
-    """Nothing; a job that ended pre-empted or revoked is cancelled to the plugin, which then submits it anew.
+def patch_preempted_jobs(query_seconds: float = QUERY_SECONDS) -> None:
+    """Report a pre-empted or revoked job to the plugin as cancelled, so that it is submitted again.
 
-    Only when it is so at two looks in a row: on its way back to the queue a job may bear the word for a moment.
+    A job is reported after two queries in a row, because a job on its way back to the queue may have such a state for a moment.
+
+    Parameters
+    ----------
+    query_seconds
+        The least duration of a query that fails.
     """
     import snakemake_executor_plugin_slurm as plugin
 
-    query, before = plugin.query_job_status, set()
+    original_query = plugin.query_job_status
+    ended_before: set[str] = set()
 
     async def query_job_status(command: str, logger: Any) -> tuple[dict[str, str] | None, float | None]:
-        nonlocal before
-        asked = time.monotonic()
-        states, seconds = await query(command, logger)
+        nonlocal ended_before
+        start = time.monotonic()
+        states, seconds = await original_query(command, logger)
         if states is None:
-            await asyncio.sleep(max(0.0, question_seconds - (time.monotonic() - asked)))
+            await asyncio.sleep(max(0.0, query_seconds - (time.monotonic() - start)))
             return states, seconds
-        over = {number for number, state in states.items() if state in OVER}
-        states |= dict.fromkeys(over & before, "CANCELLED")
-        before = over
+        ended = {number for number, state in states.items() if state in FINAL_STATES}
+        states |= dict.fromkeys(ended & ended_before, "CANCELLED")
+        ended_before = ended
         return states, seconds
 
     plugin.query_job_status = query_job_status

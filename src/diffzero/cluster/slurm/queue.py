@@ -1,25 +1,17 @@
-"""What the SLURM executor plugin 2.8 leaves open: settings with which it hangs, jobs that outlived their Snakemake, jobs lost from sight.
-
-The Snakefile calls `guard` before anything is submitted. None of this is needed, or run, with another executor.
-"""
+"""The SLURM queue of a run: its jobs, settings with which plugin 2.8 hangs, and jobs that cannot start by themselves."""
 
 import functools
-import logging
 import os
 import re
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-log = logging.getLogger(__name__)
-# States of squeue in which SLURM still means to do something with a job.
-ALIVE = frozenset(
+# States of squeue in which a job is not over.
+ACTIVE_STATES = frozenset(
     [
         "PENDING",
         "CONFIGURING",
@@ -37,21 +29,24 @@ ALIVE = frozenset(
         "RESV_DEL_HOLD",
     ]
 )
-# Reasons for which a job waits that time does not cure: what it asks for is more than the site gives a single job, or not to be had.
-HOPELESS = re.compile(
+# Reasons of a pending job that never end: it requests what does not exist, or more than the site allows for a single job.
+UNSCHEDULABLE_REASONS = re.compile(
     r"Partition(TimeLimit|NodeLimit|Config)|BadConstraints|DependencyNeverSatisfied|MaxMemPerLimit"
     r"|AccountNotAllowed|InvalidAccount|InvalidQOS|QOSNotAllowed|(QOS|Assoc)(Max\w+Per(Job|Node)(Limit)?|Min\w+)"
 )
-# States, and a waiting job's reasons, that somebody's word ends: one may want that, so the run goes on and says so.
+# States, and reasons of a pending job, that only a user or administrator ends. They may be intended, so the run continues.
 HELD_STATES = frozenset(["REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"])
-HELD = re.compile(r"(?i).*held.*|JobHoldMaxRequeue")  # JobHeldUser, JobHeldAdmin, "launch failed requeued held" ...
-# The plugin names all jobs of a run alike, PREFIX_uuid; the comment, which says more, is the site's to change.
+HELD_REASONS = re.compile(
+    r"(?i).*held.*|JobHoldMaxRequeue"
+)  # JobHeldUser, JobHeldAdmin, "launch failed requeued held" ...
+# The plugin gives all jobs of a run the same name, PREFIX_uuid. The comment says more, but a site may change it.
 RUN_ID = re.compile(r"([\w-]+_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-QUERY_SECONDS = 60  # squeue itself gives up after 10-20 s without a controller
+QUERY_TIMEOUT = 60  # seconds; without a controller, squeue itself gives up after 10-20 s
+MESSAGE_INTERVAL = 60.0  # seconds between two messages about the same wait
 
 
 class SlurmError(RuntimeError):
-    """SLURM, or how the plugin is set, makes a run impossible or endless; the message says what to type."""
+    """SLURM or the settings of the plugin make a run impossible or endless."""
 
 
 @dataclass(frozen=True)
@@ -61,52 +56,71 @@ class Job:
     number: str
     state: str
     name: str
-    comment: str  # the plugin writes rule_NAME_wildcards_... here
+    comment: str  # written by the plugin: rule_NAME_wildcards_...
     folder: str
-    reason: str  # or, of a running job, its nodes
+    reason: str  # of a running job: its nodes
 
 
 def query_slurm(*command: str) -> str:
-    """What a command of SLURM prints. Raises SlurmError where it fails or does not answer."""
+    """Run a SLURM command and return its output.
+
+    Raises
+    ------
+    SlurmError
+        If the command fails or does not answer.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SlurmError(
-            f"{command[0]} did not answer: {error}. Does `sinfo` work here? Then type the same command again."
+            f"{command[0]} did not answer: {error}. Check that `sinfo` works here, then type the same command again."
         ) from error
     if done.returncode:
         raise SlurmError(
-            f"{command[0]}: {done.stderr.strip()}. Does `sinfo` work here? Then type the same command again."
+            f"{command[0]}: {done.stderr.strip()}. Check that `sinfo` works here, then type the same command again."
         )
     return done.stdout
 
 
 def list_jobs(folder: Path) -> list[Job]:
-    """Snakemake's jobs of this user that were submitted from `folder` and are not over. Raises SlurmError without an answer."""
+    """Return the active Snakemake jobs of this user that were submitted from a folder.
+
+    Raises
+    ------
+    SlurmError
+        If squeue does not answer.
+    """
     fields = ["%i", "%T", "%j", "%k", "%Z", "%R"]
-    # By number: a name in the environment may be anybody's.
-    me = str(os.getuid())
-    answer = query_slurm("squeue", "--noheader", "--user", me, "--states", "all", "--format", "\t".join(fields))
+    # By number, because the user name in the environment may be wrong.
+    user = str(os.getuid())
+    answer = query_slurm("squeue", "--noheader", "--user", user, "--states", "all", "--format", "\t".join(fields))
     jobs = [Job(*line.split("\t", 5)) for line in answer.splitlines() if line.count("\t") >= 5]
     here = os.path.realpath(folder)
-    return [j for j in jobs if j.state in ALIVE and RUN_ID.fullmatch(j.name) and os.path.realpath(j.folder) == here]
+    return [
+        job
+        for job in jobs
+        if job.state in ACTIVE_STATES and RUN_ID.fullmatch(job.name) and os.path.realpath(job.folder) == here
+    ]
 
 
 @functools.cache
 def partition_time_limit(partition: str) -> int | None:
-    """The longest time in minutes that a partition gives a job; None where it does not say, or there is no such partition."""
+    """Return the time limit of a partition in minutes; None if it has none or does not exist.
+
+    Of several comma-separated partitions, the shortest limit counts, because SLURM may choose any.
+    """
     limits = query_slurm("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
-    # Several lines where several partitions are named: SLURM may choose any. No match: "infinite".
+    # [days-][hours:]minutes:seconds; "infinite" does not match
     matches = [re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit) for limit in limits]
-    found = [[int(part or 0) for part in match.groups()] for match in matches if match]
+    parts = [[int(part or 0) for part in match.groups()] for match in matches if match]
     return min(
-        (max(1, (days * 24 + hours) * 60 + minutes + seconds // 60) for days, hours, minutes, seconds in found),
+        (max(1, (days * 24 + hours) * 60 + minutes + seconds // 60) for days, hours, minutes, seconds in parts),
         default=None,
     )
 
 
-def summarise_jobs(jobs: Sequence[Job]) -> str:
-    """The jobs in a few words: how many in which state, and their numbers."""
+def summarize_jobs(jobs: Sequence[Job]) -> str:
+    """Return the number of jobs per state and the job numbers, for a message."""
     states = ", ".join(f"{count} {state}" for state, count in Counter(job.state for job in jobs).most_common())
     numbers = [job.number for job in jobs]
     return f"{states}: {' '.join(numbers[:20])}{' ...' if len(numbers) > 20 else ''}"
@@ -114,134 +128,86 @@ def summarise_jobs(jobs: Sequence[Job]) -> str:
 
 def check_settings(
     status_command: str | None, array_jobs: str | None, poll_seconds: int, min_job_age: int | None
-) -> None:
-    """Nothing. Raises SlurmError for settings with which plugin 2.8 waits for ever or loses results.
+) -> int:
+    """Check the settings of the plugin and return SLURM's MinJobAge.
 
-    `min_job_age` is SLURM's MinJobAge in seconds: how long squeue remembers a job that is over; None if SLURM does not say.
+    Parameters
+    ----------
+    status_command, array_jobs, poll_seconds
+        The settings slurm-status-command, slurm-array-jobs and slurm-init-seconds-before-status-checks.
+    min_job_age
+        MinJobAge: seconds for which squeue remembers a finished job; None if SLURM does not answer.
+
+    Raises
+    ------
+    SlurmError
+        For settings with which plugin 2.8 waits for ever or loses results.
     """
     if array_jobs:
         raise SlurmError(
             f"found slurm-array-jobs '{array_jobs}', expected none: when a task of an array fails, plugin 2.8 deletes the output of "
-            "the array's first task. Remove --slurm-array-jobs from the command or the profile."
+            "the first task. Remove --slurm-array-jobs from the command or the profile."
         )
     if status_command != "squeue":
         raise SlurmError(
-            f"found slurm-status-command '{status_command}', expected 'squeue': with sacct, plugin 2.8 waits for ever for a "
-            "cancelled job, and for every job where SLURM keeps no accounts. Write `slurm-status-command: squeue` in slurm/config.yaml."
+            f"found slurm-status-command '{status_command}', expected 'squeue': with sacct, plugin 2.8 waits for ever for "
+            "cancelled jobs, and for all jobs if SLURM has no accounting. Write `slurm-status-command: squeue` in slurm/config.yaml."
         )
     if min_job_age is None:
         raise SlurmError(
-            "`scontrol show config` does not answer. Does `sinfo` work here? Then type the same command again."
+            "`scontrol show config` did not answer. Check that `sinfo` works here, then type the same command again."
         )
     if min_job_age < 3 * poll_seconds:
         raise SlurmError(
-            f"SLURM forgets a finished job after {min_job_age} s (MinJobAge), and the plugin looks every {poll_seconds} s: expected three "
-            f"looks. Write `slurm-init-seconds-before-status-checks: {max(1, min_job_age // 3)}` in slurm/config.yaml."
+            f"SLURM forgets a finished job after {min_job_age} s (MinJobAge), and the plugin queries the queue every {poll_seconds} s: "
+            "expected at least three queries in that time. Write `slurm-init-seconds-before-status-checks: "
+            f"{max(1, min_job_age // 3)}` in slurm/config.yaml."
         )
+    return min_job_age
 
 
-def wait_for_earlier_jobs(folder: Path, say: Callable[[str], None], every: float = 10.0) -> bool:
-    """Whether jobs of an earlier Snakemake were still under way; they are over when this returns.
+def wait_for_earlier_jobs(folder: Path, print_message: Callable[[str], None], poll_interval: float = 10.0) -> bool:
+    """Wait until no jobs of an earlier Snakemake are active; return whether there were any.
 
-    A Snakemake that was killed leaves its jobs behind. Submitting them again would do the work twice, so the new one waits.
+    A killed Snakemake leaves its jobs behind. Submitting them again would do the work twice.
     """
-    told, waited = -float("inf"), False
+    last_message, has_waited = -MESSAGE_INTERVAL, False
     while jobs := list_jobs(folder):
-        if time.monotonic() - told >= 60:
-            told = time.monotonic()
-            say(
-                f"jobs of an earlier run from this folder are not over ({summarise_jobs(jobs)}; {jobs[0].reason}). Waiting for them, so "
-                f"that their work is not repeated. To discard them instead: scancel {' '.join(job.number for job in jobs)}"
+        if time.monotonic() - last_message >= MESSAGE_INTERVAL:
+            last_message = time.monotonic()
+            print_message(
+                f"jobs of an earlier run from this folder are still active ({summarize_jobs(jobs)}; {jobs[0].reason}). Waiting for them, "
+                f"so that their work is not repeated. To discard them instead: scancel {' '.join(job.number for job in jobs)}"
             )
-        waited = True
-        time.sleep(every)
-    return waited
-
-
-def has_local_jobs() -> bool:
-    """Whether this process has children other than the plugin's questions to SLURM: a local job is running."""
-    asking = {"squeue", "sacct", "scontrol", "sinfo", "sbatch"}
-    for child in psutil.Process().children():
-        try:
-            if child.status() != psutil.STATUS_ZOMBIE and child.name() not in asking:
-                return True
-        except psutil.NoSuchProcess:
-            continue
-    return False
+        has_waited = True
+        time.sleep(poll_interval)
+    return has_waited
 
 
 def find_unschedulable(jobs: Sequence[Job]) -> str | None:
-    """Which jobs wait for what never comes, and what to do; None where there are none."""
-    stuck = [job for job in jobs if job.state == "PENDING" and HOPELESS.fullmatch(job.reason.strip("()"))]
+    """Return a message about the first job that can never start, with the remedy; None if there is none."""
+    stuck = [job for job in jobs if job.state == "PENDING" and UNSCHEDULABLE_REASONS.fullmatch(job.reason.strip("()"))]
     if not stuck:
         return None
     job = stuck[0]
     return (
         f"job {job.number} ({job.comment}) can never start: {job.reason}. Compare `scontrol show job {job.number}` with "
         "`scontrol show partition` and change the site's lines in slurm/config.yaml (walltime_cap, slurm_partition, gpu_model). "
-        "This run's jobs are cancelled; what they have scored is kept."
+        "The jobs of this run are cancelled; stored scores are kept."
     )
 
 
 def find_held(jobs: Sequence[Job]) -> str | None:
-    """Which jobs wait for somebody's word, and what to type; None where there are none."""
+    """Return a message about held jobs, with the commands that release or resubmit them; None if there are none."""
     stuck = [
         job
         for job in jobs
-        if job.state in HELD_STATES or (job.state == "PENDING" and HELD.fullmatch(job.reason.strip("()")))
+        if job.state in HELD_STATES or (job.state == "PENDING" and HELD_REASONS.fullmatch(job.reason.strip("()")))
     ]
     if not stuck:
         return None
     numbers = " ".join(job.number for job in stuck)
     return (
-        f"jobs are held and do not start by themselves ({summarise_jobs(stuck)}; {stuck[0].reason}). The run waits. To let them start: "
-        f"scontrol release {numbers}   To have them submitted anew: scancel {numbers}"
+        f"jobs are held and do not start by themselves ({summarize_jobs(stuck)}; {stuck[0].reason}). The run waits. To start them: "
+        f"scontrol release {numbers}   To submit them again: scancel {numbers}"
     )
-
-
-class QueueMonitor(threading.Thread):
-    """Ends a Snakemake that waits for what never comes: `lost` is called with the reason. Of held jobs `say` is told once a minute.
-
-    Either a job can never start, or SLURM has had no job of this run for `patience` seconds while Snakemake waits.
-    The plugin forgets its jobs when status queries fail for long, and never hears of one that left the queue unseen.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        lost: Callable[[str], None],
-        say: Callable[[str], None],
-        patience: float = 600.0,
-        every: float = 30.0,
-    ) -> None:
-        super().__init__(name="slurm-watch", daemon=True)
-        self.folder, self.lost, self.say, self.patience, self.every = folder, lost, say, patience, every
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        """Look every `every` seconds until the run ends; tell `lost` once, and stop, when it cannot end by itself."""
-        idle_since, doubt, told = time.monotonic(), None, -float("inf")
-        while not self.ended.wait(self.every):
-            try:
-                jobs = list_jobs(self.folder)
-            except SlurmError as error:
-                log.warning("%s", error)
-                idle_since = time.monotonic()  # nothing is known to be lost; jobs go on without a controller
-                continue
-            # Twice in a row: a job that was just submitted may bear a reason that the next look has cured.
-            before, doubt = doubt, find_unschedulable(jobs)
-            if doubt and doubt == before:
-                self.lost(doubt)
-                return
-            waiting = find_held(jobs)
-            if waiting and time.monotonic() - told >= 60:
-                told = time.monotonic()
-                self.say(waiting)
-            if jobs or has_local_jobs():
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > self.patience:
-                self.lost(
-                    f"SLURM has had no job of this run for {self.patience:.0f} s, and Snakemake waits for some: the plugin has lost "
-                    "sight of them. What they have finished is kept."
-                )
-                return

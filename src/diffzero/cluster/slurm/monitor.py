@@ -1,0 +1,87 @@
+"""Ends a Snakemake that waits for jobs that cannot start or no longer exist."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from diffzero.cluster.slurm.queue import MESSAGE_INTERVAL, SlurmError, find_held, find_unschedulable, list_jobs
+
+log = logging.getLogger(__name__)
+SLURM_COMMANDS = frozenset(["squeue", "sacct", "scontrol", "sinfo", "sbatch"])
+
+
+class QueueMonitor(threading.Thread):
+    """A thread that ends a run which would wait for ever, and reports held jobs.
+
+    A run waits for ever if a job can never start, or if the plugin waits for jobs that SLURM does not have: it forgets its jobs when
+    queries fail for long, and does not notice a job that left the queue between two queries.
+
+    Parameters
+    ----------
+    folder
+        The folder from which jobs were submitted.
+    stop_run
+        Called once, with the reason, if the run cannot end by itself.
+    print_message
+        Called once per minute while jobs are held.
+    idle_timeout
+        Seconds without any job, here or in SLURM, after which the run counts as stuck.
+    poll_interval
+        Seconds between two queries of the queue.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stop_run: Callable[[str], None],
+        print_message: Callable[[str], None],
+        idle_timeout: float = 600.0,
+        poll_interval: float = 30.0,
+    ) -> None:
+        super().__init__(name="slurm-monitor", daemon=True)
+        self.folder, self.stop_run, self.print_message = folder, stop_run, print_message
+        self.idle_timeout, self.poll_interval = idle_timeout, poll_interval
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Query the queue until the run ends or has to be stopped."""
+        idle_since, last_message = time.monotonic(), -MESSAGE_INTERVAL
+        unschedulable: str | None = None
+        while not self.ended.wait(self.poll_interval):
+            try:
+                jobs = list_jobs(self.folder)
+            except SlurmError as error:
+                log.warning("%s", error)
+                idle_since = time.monotonic()  # jobs may be running: they do not need a controller
+                continue
+            # Only if two queries in a row agree: the reason of a job that was just submitted may be temporary.
+            before, unschedulable = unschedulable, find_unschedulable(jobs)
+            if unschedulable and unschedulable == before:
+                self.stop_run(unschedulable)
+                return
+            if (held := find_held(jobs)) and time.monotonic() - last_message >= MESSAGE_INTERVAL:
+                last_message = time.monotonic()
+                self.print_message(held)
+            if jobs or has_local_jobs():
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > self.idle_timeout:
+                self.stop_run(
+                    f"SLURM has had no job of this run for {self.idle_timeout:.0f} s, but Snakemake waits for some: the plugin has lost "
+                    "track of them. Finished results are kept."
+                )
+                return
+
+
+def has_local_jobs() -> bool:
+    """Return whether this process runs a local job: any child that is not one of the plugin's SLURM commands."""
+    for child in psutil.Process().children():
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE and child.name() not in SLURM_COMMANDS:
+                return True
+        except psutil.NoSuchProcess:
+            continue
+    return False
