@@ -69,22 +69,9 @@ def classify(
     weighting: Weighting,
     seed: int,
 ) -> Classification:
-    """Race the distinct prompts for one image.
+    """Race the distinct prompts for one image; `checkpoint_dir` holds the weights of `model`.
 
-    Parameters
-    ----------
-    image
-        File of the image; the draws depend on its content, not on its path.
-    prompts
-        At least two different prompts; a repeated one is scored once.
-    checkpoint_dir
-        Directory with the weights of `model`.
-    model
-        Configuration of the model.
-    policy, weighting
-        The pruning policy, e.g. TTest(), and the weighting, e.g. Heuristic().
-    seed
-        Seed of the noise.
+    The draws depend on the content of the image, not on its path; a repeated prompt is scored once.
 
     Raises
     ------

@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from diffzero.api import Classification, classify
 from diffzero.config import ConfigError, Diffusion, load_block, load_model
 from diffzero.diffusion.weighting import Heuristic
@@ -50,7 +48,7 @@ def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
         raise ConfigError(f"model {options.model}: found kind {model.kind}, expected a diffusion model, e.g. mini-sd.")
     result = classify(options.image, prompts, locate_checkpoint(model, root), model, policy, weighting, options.seed)
     means = result.running_means()
-    draws = np.arange(1, len(means) + 1)
+    draws = range(1, len(means) + 1)
     save_figure(draw_race(means, result.prompts, result.eliminated_at(), draws), options.out)
     return result
 
