@@ -1,6 +1,7 @@
 """Every family against diffusers' own pipeline, on tiny random checkpoints in the true layout."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
 from families import FAMILIES, write_checkpoint
 
+ROOT = Path(__file__).resolve().parents[2]
 every = pytest.mark.parametrize("name", FAMILIES)
 # Theirs are fp32 tables of alpha_bar: off by up to 6e-5 where IF's beta is 0.999. Seen: 6.6e-6 for IF, 5.4e-7 for the others.
 BOUNDS = {"x0": 2e-5, "x0 clipped": 2e-5, "text": 1e-6, "latents": 1e-6}
@@ -38,24 +40,41 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: write_checkpoint(name, root / str(number)) for number, name in enumerate(FAMILIES)}
 
 
-def inputs(denoiser: Denoiser, name: str, batch: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def inputs(denoiser: Denoiser, batch: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Random x_t and the text of `batch` prompts."""
     generator = torch.Generator().manual_seed(1)
-    shape = (3, 24, 24) if "DeepFloyd" in name else (8, 8, 8)
+    shape = (8, 8, 8) if denoiser.LATENT_ENCODERS else (3, 24, 24)
     text = encode_text(denoiser, ["a photo of a bag.", "a red cube.", "the number 3."][:batch])
-    if name == "DeepFloyd IF-II":
-        text["small"] = torch.randn(batch, *shape, generator=generator)
+    for condition in denoiser.encode_conditions(denoiser.folder, np.zeros((1, 24, 24, 3), np.uint8)):
+        text[condition] = torch.randn(batch, *shape, generator=generator)
     return torch.randn(batch, *shape, generator=generator), text
 
 
-def test_every_adapter_is_among_the_families(folders):
+def test_every_family_has_a_tiny_checkpoint(folders):
     pipelines = {json.loads((folder / "model_index.json").read_text())["_class_name"] for folder in folders.values()}
-    assert pipelines == set(families())
+    assert pipelines == set(families()), "write a builder in tests/support/families.py, as docs/extending.md says"
+
+
+def test_docs_list_every_family_with_its_file():
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+\.py)` \|", (ROOT / "docs" / "models.md").read_text(), flags=re.MULTILINE)
+    expected = {(pipeline, f"{adapter.__module__.rpartition('.')[2]}.py") for pipeline, adapter in families().items()}
+    assert set(rows) == expected, "docs/models.md, Supported families"
+
+
+def test_docs_list_the_deviations_of_every_tiny_checkpoint():
+    text = (ROOT / "docs" / "models.md").read_text()
+    assert [name for name in FAMILIES if f"\n| {name} | " not in text] == []
+
+
+def test_importing_the_families_does_not_import_pytorch():
+    code = "import sys; from diffzero.models.registry import families; families(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @every
 def test_predictions_texts_and_latents_are_the_pipelines(name, folders):
-    for what, deviation in deviations(folders[name]).items():
+    for what, deviation in deviations(name, folders[name]).items():
         assert deviation <= BOUNDS[what], what
 
 
@@ -63,7 +82,7 @@ def test_predictions_texts_and_latents_are_the_pipelines(name, folders):
 def test_a_wrong_text_time_or_condition_would_show(name, folders):
     """The bound above means something: these networks, small and random as they are, look at all that they are given."""
     denoiser = load(folders[name], "float32", "cpu")
-    x_t, text = inputs(denoiser, name, 2)
+    x_t, text = inputs(denoiser, 2)
     with torch.inference_mode():
         right = Denoiser.x0(denoiser, x_t, np.array([0.4, 0.4]), text)
         timestep = torch.from_numpy(denoiser.schedule.timestep(np.array([0.4, 0.4]))).float()
@@ -97,7 +116,7 @@ def test_sdxl_is_told_the_size_of_the_crop(folders):
 @every
 def test_a_batch_of_mixed_times_is_its_single_calls(name, folders):
     denoiser, times = load(folders[name], "float32", "cpu"), np.array([0.0, 0.5, 1.0])
-    x_t, text = inputs(denoiser, name, 3)
+    x_t, text = inputs(denoiser, 3)
     with torch.inference_mode():
         together = Denoiser.x0(denoiser, x_t, times, text)
         for row in range(3):
@@ -109,7 +128,7 @@ def test_a_batch_of_mixed_times_is_its_single_calls(name, folders):
 @every
 def test_half_precision_touches_the_networks_input_alone(name, folders):
     full = load(folders[name], "float32", "cpu")
-    x_t, text = inputs(full, name, 2)
+    x_t, text = inputs(full, 2)
     with torch.inference_mode():
         half = load(folders[name], "bfloat16", "cpu").x0(x_t, np.array([0.0, 0.3]), text)
         assert half.dtype == torch.float32
@@ -123,16 +142,16 @@ def test_decoding_is_the_image_again_or_the_vaes_picture(name, folders):
     x = torch.from_numpy(denoiser.encode_images(folders[name], pixels))
     pictures = denoiser.decode(x)
     assert pictures.shape == pixels.shape and pictures.dtype == np.uint8
-    if "DeepFloyd" in name:
+    if not denoiser.LATENT_ENCODERS:
         assert np.array_equal(pictures, pixels)
 
 
 def test_scoring_needs_the_network_alone(folders, tmp_path):
     """Neither text encoder nor VAE is imported or read: their weights and tokenizers are gone, and no module of theirs is loaded."""
     work = []
-    for number, (name, folder) in enumerate(folders.items()):
+    for number, folder in enumerate(folders.values()):
         copy = shutil.copytree(folder, tmp_path / str(number))
-        x_t, text = inputs(load(copy, "float32", "cpu"), name, 1)
+        x_t, text = inputs(load(copy, "float32", "cpu"), 1)
         save_file({"x_t": x_t, **text}, tmp_path / f"{number}.safetensors")
         for part in weight_folders():
             if part in network_folders():

@@ -3,7 +3,6 @@
 `PYTHONPATH=src python tests/support/deviations.py` prints the largest deviation of each family as a table.
 """
 
-import json
 import logging
 import tempfile
 import warnings
@@ -18,10 +17,8 @@ from torch import Tensor
 
 from diffzero.models import load
 from diffzero.models.base import Denoiser
-from families import FAMILIES, write_checkpoint
+from families import FAMILIES, PROMPT, PROMPTS, Reference, write_checkpoint
 
-PROMPT = 'a photo of the number: "7".'
-PROMPTS = [PROMPT, "a photo of a sneaker.", "", "On the left is a small red sphere."]
 STEPS = 41  # noise levels from the first timestep to the last
 
 
@@ -53,28 +50,17 @@ class Recorder(DDPMScheduler):
         return made
 
 
-def load_pipeline(folder: Path) -> DiffusionPipeline:
+def load_pipeline(folder: Path, reference: Reference) -> DiffusionPipeline:
     """Load the checkpoint with diffusers."""
-    index = json.loads((folder / "model_index.json").read_text())
-    # The documented way to load Stable Diffusion 3 without its T5.
-    without_t5 = index["_class_name"] == "StableDiffusion3Pipeline" and not (folder / "text_encoder_3").is_dir()
-    options = {"text_encoder_3": None, "tokenizer_3": None} if without_t5 else {}
-    pipe = DiffusionPipeline.from_pretrained(folder, **options)
+    pipe = DiffusionPipeline.from_pretrained(folder, **reference.load_options)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def call_options(pipe) -> dict:
-    """Return the options for one plain prompt: no guidance, no caption cleaning, no resolution bins."""
-    name = type(pipe).__name__
+def call_options(reference: Reference) -> dict:
+    """Return the options for one plain prompt without guidance."""
     common = {"prompt": PROMPT, "guidance_scale": 1.0, "generator": torch.Generator().manual_seed(0)}
-    if name.startswith("IF"):
-        image = Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-        extra = {"image": image} if "Super" in name else {}
-        return common | extra | {"clean_caption": False, "output_type": "pt"}
-    if name.startswith("PixArt"):
-        common |= {"clean_caption": False, "use_resolution_binning": False}
-    return common | {"height": 32, "width": 32, "output_type": "latent"}
+    return common | reference.call
 
 
 def encode_text(denoiser: Denoiser, prompts: list[str]) -> dict[str, Tensor]:
@@ -82,10 +68,10 @@ def encode_text(denoiser: Denoiser, prompts: list[str]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(v) for name, v in denoiser.encode_text(denoiser.folder, prompts).items()}
 
 
-def record_calls(pipe, denoiser: Denoiser) -> list[NetworkCall]:
+def record_calls(pipe, denoiser: Denoiser, reference: Reference) -> list[NetworkCall]:
     """Record the network's calls in one run of the pipeline, from the last timestep to the first."""
     if denoiser.schedule.prediction_type == "flow":
-        return record_flow_calls(pipe, denoiser)
+        return record_flow_calls(pipe, denoiser, reference)
     pixels = not hasattr(pipe, "vae")
     # Timesteps cover the whole schedule; neither side thresholds. Clipping keeps the run of a random pixel model finite;
     # the predictions are recorded with and without it.
@@ -93,9 +79,9 @@ def record_calls(pipe, denoiser: Denoiser) -> list[NetworkCall]:
     pipe.scheduler = Recorder.from_config(pipe.scheduler.config, **plain)
     pipe.scheduler.seen = []
     given: list[dict[str, Tensor]] = []
-    if "Super" in type(pipe).__name__:  # the small image as the pipeline noised it
+    if "image" in reference.call:  # the small image as the pipeline noised it
         pipe.unet.register_forward_pre_hook(lambda module, arguments: given.append({"small": arguments[0][:, 3:]}))
-    pipe(num_inference_steps=STEPS, **call_options(pipe))
+    pipe(num_inference_steps=STEPS, **call_options(reference))
     text, steps = encode_text(denoiser, [PROMPT]), denoiser.schedule.steps
     return [
         NetworkCall(
@@ -105,13 +91,13 @@ def record_calls(pipe, denoiser: Denoiser) -> list[NetworkCall]:
     ]
 
 
-def record_flow_calls(pipe, denoiser: Denoiser) -> list[NetworkCall]:
+def record_flow_calls(pipe, denoiser: Denoiser, reference: Reference) -> list[NetworkCall]:
     """Record one-step runs: a step of the scheduler from noise level sigma to 0 ends at its prediction of x."""
     text, found, steps = encode_text(denoiser, [PROMPT]), [], denoiser.schedule.steps
     for k in np.linspace(0, steps - 1, STEPS).astype(int):
         x_t = torch.randn(1, 8, 8, 8, generator=torch.Generator().manual_seed(int(k)))
         level = {"latents": x_t.clone(), "num_inference_steps": 1, "sigmas": [(k + 1) / steps]}
-        found.append(NetworkCall((k + 0.5) / steps, x_t, pipe(**call_options(pipe), **level).images, None, text))
+        found.append(NetworkCall((k + 0.5) / steps, x_t, pipe(**call_options(reference), **level).images, None, text))
     return found
 
 
@@ -122,21 +108,6 @@ def relative_difference(ours: Tensor, theirs: Tensor) -> float:
     return ((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max()).item()
 
 
-def pipeline_text(pipe) -> dict[str, Tensor]:
-    """Return the pipeline's encodings of PROMPTS under our names."""
-    name, plain = type(pipe).__name__, {"do_classifier_free_guidance": False, "device": "cpu"}
-    if name.startswith("StableDiffusion3"):
-        states, _, pooled, _ = pipe.encode_prompt(PROMPTS, None, None, **plain)
-        return {"states": states, "pooled": pooled}
-    if name.startswith("StableDiffusionXL"):
-        states, _, pooled, _ = pipe.encode_prompt(PROMPTS, **plain)
-        return {"states": states, "pooled": pooled}
-    if name.startswith("PixArt"):
-        states, mask, _, _ = pipe.encode_prompt(PROMPTS, **plain)
-        return {"states": states, "mask": mask}
-    return {"states": pipe.encode_prompt(PROMPTS, num_images_per_prompt=1, **plain)[0]}
-
-
 def pipeline_latents(pipe, pixels) -> Tensor:
     """Encode images with the pipeline's image processor and VAE, as img2img does, with the posterior's mean."""
     vae = pipe.vae
@@ -145,17 +116,18 @@ def pipeline_latents(pipe, pixels) -> Tensor:
 
 
 @torch.inference_mode()
-def deviations(folder: Path) -> dict[str, float]:
+def deviations(name: str, folder: Path) -> dict[str, float]:
     """Return the largest relative deviations of a checkpoint: x0 over all t, x0 clipped (pixel models), text, latents."""
-    denoiser, pipe = load(folder, "float32", "cpu"), load_pipeline(folder)
-    text, theirs = encode_text(denoiser, PROMPTS), pipeline_text(pipe)
+    reference = FAMILIES[name]
+    denoiser, pipe = load(folder, "float32", "cpu"), load_pipeline(folder, reference)
+    text, theirs = encode_text(denoiser, PROMPTS), reference.encode_prompts(pipe)
     assert text.keys() == theirs.keys()
     found = {"text": max(relative_difference(text[name], theirs[name]) for name in theirs)}
     if hasattr(pipe, "vae"):
         pixels = np.random.default_rng(0).integers(0, 256, (19, 32, 32, 3), dtype=np.uint8)  # more than one batch
         ours = torch.from_numpy(denoiser.encode_images(folder, pixels))
         found["latents"] = relative_difference(ours, pipeline_latents(pipe, pixels))
-    calls = record_calls(pipe, denoiser)
+    calls = record_calls(pipe, denoiser, reference)
     times = [call.t for call in calls]
     assert len(calls) == STEPS and min(times) < 0.001 and max(times) > 0.999
     plain = [Denoiser.x0(denoiser, call.x_t, np.array([call.t]), call.text) for call in calls]
@@ -182,4 +154,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as scratch:
-        print(table({name: deviations(write_checkpoint(name, Path(scratch) / name)) for name in FAMILIES}))
+        print(table({name: deviations(name, write_checkpoint(name, Path(scratch) / name)) for name in FAMILIES}))

@@ -1,13 +1,19 @@
-"""Tiny checkpoints with random weights of every family, written by the save_pretrained of its own diffusers pipeline."""
+"""Tiny checkpoints with random weights of every family, and how to call their diffusers pipelines as a reference.
+
+A function with the decorator `reference` builds the pipeline of one checkpoint; the tests of all families run on each of them.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     DDPMScheduler,
+    DiffusionPipeline,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -21,13 +27,69 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Tokenizer
 
 from diffzero.training import nets as mini
 from diffzero.training.captions import corpus
 
+PROMPT = 'a photo of the number: "7".'
+PROMPTS = [PROMPT, "a photo of a sneaker.", "", "On the left is a small red sphere."]
+NO_GUIDANCE = {"do_classifier_free_guidance": False, "device": "cpu"}
+# How a pipeline is called for one plain prompt: without caption cleaning and without bins of resolutions.
+LATENT_CALL = {"height": 32, "width": 32, "output_type": "latent"}
+PIXEL_CALL = {"clean_caption": False, "output_type": "pt"}
+SMALL_IMAGE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))  # for IF-II
+PIXART_CALL = LATENT_CALL | {"clean_caption": False, "use_resolution_binning": False}
+
 LATENT = {"sample_size": 8, "in_channels": 8}
 SCALED = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A tiny checkpoint, and the diffusers pipeline of which it is one."""
+
+    build: Callable[[], DiffusionPipeline]
+    call: dict[str, object]  # options of the pipeline's call
+    encode_prompts: Callable[[DiffusionPipeline], dict[str, torch.Tensor]]  # text inputs of PROMPTS under our names
+    load_options: dict[str, None] = field(default_factory=dict)  # options of from_pretrained
+
+
+FAMILIES: dict[str, Reference] = {}
+
+
+def encode_states(pipe) -> dict[str, torch.Tensor]:
+    """Encode PROMPTS with a pipeline whose first embedding is all that the network reads."""
+    return {"states": pipe.encode_prompt(PROMPTS, num_images_per_prompt=1, **NO_GUIDANCE)[0]}
+
+
+def encode_with_mask(pipe) -> dict[str, torch.Tensor]:
+    """Encode PROMPTS with a PixArt pipeline."""
+    states, mask, _, _ = pipe.encode_prompt(PROMPTS, **NO_GUIDANCE)
+    return {"states": states, "mask": mask}
+
+
+def encode_sdxl(pipe) -> dict[str, torch.Tensor]:
+    """Encode PROMPTS with Stable Diffusion XL."""
+    states, _, pooled, _ = pipe.encode_prompt(PROMPTS, **NO_GUIDANCE)
+    return {"states": states, "pooled": pooled}
+
+
+def encode_sd3(pipe) -> dict[str, torch.Tensor]:
+    """Encode PROMPTS with Stable Diffusion 3."""
+    states, _, pooled, _ = pipe.encode_prompt(PROMPTS, None, None, **NO_GUIDANCE)
+    return {"states": states, "pooled": pooled}
+
+
+def reference(name: str, call: dict, encode_prompts: Callable = encode_states, load_options: dict | None = None):
+    """Register the decorated function as the builder of the tiny checkpoint `name`."""
+
+    def register(build: Callable[[], DiffusionPipeline]) -> Callable[[], DiffusionPipeline]:
+        FAMILIES[name] = Reference(build, call, encode_prompts, load_options or {})
+        return build
+
+    return register
 
 
 def vae(**options) -> AutoencoderKL:
@@ -68,20 +130,24 @@ def sd(scheduler) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
 
 
+@reference("Stable Diffusion 1.x", LATENT_CALL)
 def sd1() -> StableDiffusionPipeline:
     return sd(mini.sd_scheduler())
 
 
+@reference("Stable Diffusion 2.x, v", LATENT_CALL)
 def sd2_v() -> StableDiffusionPipeline:
     """Stable Diffusion 2.1 at 768 pixels: v-prediction under DDIM."""
     return sd(DDIMScheduler(**SCALED, prediction_type="v_prediction", set_alpha_to_one=False, steps_offset=1))
 
 
+@reference("Stable Diffusion 2.x, v, zero terminal SNR", LATENT_CALL)
 def sd2_zero() -> StableDiffusionPipeline:
     """v-prediction with a schedule that ends in pure noise."""
     return sd(DDIMScheduler(**SCALED, prediction_type="v_prediction", rescale_betas_zero_snr=True))
 
 
+@reference("Stable Diffusion XL", LATENT_CALL, encode_sdxl)
 def sdxl() -> StableDiffusionXLPipeline:
     tokenizer = mini.clip_tokenizer(corpus())
     unet = UNet2DConditionModel(
@@ -104,6 +170,7 @@ def sdxl() -> StableDiffusionXLPipeline:
     return StableDiffusionXLPipeline(vae(), *encoders, tokenizer, tokenizer, unet, EulerDiscreteScheduler(**SCALED))
 
 
+@reference("Stable Diffusion 3", LATENT_CALL, encode_sd3)
 def sd3(with_t5: bool = True) -> StableDiffusion3Pipeline:
     tokenizer, long = mini.clip_tokenizer(corpus()), long_t5_tokenizer()
     transformer = SD3Transformer2DModel(
@@ -132,10 +199,12 @@ def sd3(with_t5: bool = True) -> StableDiffusion3Pipeline:
     return StableDiffusion3Pipeline(**parts)
 
 
+@reference("Stable Diffusion 3 without T5", LATENT_CALL, encode_sd3, {"text_encoder_3": None, "tokenizer_3": None})
 def sd3_without_t5() -> StableDiffusion3Pipeline:
     return sd3(with_t5=False)
 
 
+@reference("PixArt-Sigma", PIXART_CALL, encode_with_mask)
 def pixart() -> PixArtSigmaPipeline:
     tokenizer = long_t5_tokenizer()
     transformer = PixArtTransformer2DModel(
@@ -153,12 +222,14 @@ def pixart() -> PixArtSigmaPipeline:
     return PixArtSigmaPipeline(tokenizer, mini.t5_encoder(tokenizer), vae(), transformer, scheduler)
 
 
+@reference("DeepFloyd IF-I", PIXEL_CALL)
 def if1() -> IFPipeline:
     tokenizer = long_t5_tokenizer()
     parts = (tokenizer, mini.t5_encoder(tokenizer), mini.if_unet(), mini.if_scheduler())
     return IFPipeline(*parts, None, None, None, requires_safety_checker=False)
 
 
+@reference("DeepFloyd IF-II", PIXEL_CALL | {"image": SMALL_IMAGE})
 def if2() -> IFSuperResolutionPipeline:
     tokenizer, config = long_t5_tokenizer(), dict(mini.if_unet().config)
     unet = UNet2DConditionModel.from_config(config | {"in_channels": 6, "class_embed_type": "timestep"})
@@ -167,23 +238,10 @@ def if2() -> IFSuperResolutionPipeline:
     return IFSuperResolutionPipeline(*parts, None, None, None, requires_safety_checker=False)
 
 
-FAMILIES: dict[str, Callable] = {
-    "Stable Diffusion 1.x": sd1,
-    "Stable Diffusion 2.x, v": sd2_v,
-    "Stable Diffusion 2.x, v, zero terminal SNR": sd2_zero,
-    "Stable Diffusion XL": sdxl,
-    "Stable Diffusion 3": sd3,
-    "Stable Diffusion 3 without T5": sd3_without_t5,
-    "PixArt-Sigma": pixart,
-    "DeepFloyd IF-I": if1,
-    "DeepFloyd IF-II": if2,
-}
-
-
 def write_checkpoint(name: str, folder: Path) -> Path:
     """Write a tiny checkpoint of a family and return its directory."""
     torch.manual_seed(5)
-    pipeline = FAMILIES[name]()
+    pipeline = FAMILIES[name].build()
     for part in ("transformer", "unet"):
         # Some layers start at zero, so that the output of a new network is zero: give every parameter a value.
         network = getattr(pipeline, part, None)
