@@ -171,7 +171,7 @@ def test_a_lone_label_that_fits_several_objects_leaves_its_picture_out_and_count
     rows[2][4] = "purple cube"  # of CLEVR_new_000001: another colour that the gray cube might get from its neighbour
     table = load(publish(folder, rows), "gen", 100, 0)
     assert "CLEVR_new_000001.png" not in said(table) and len(table) == 5
-    assert "left out as one is unknown: 1" in caplog.text
+    assert "left out (one unknown): 1" in caplog.text
 
 
 @pytest.mark.parametrize("known", ["contradict", "none"])
@@ -189,7 +189,7 @@ def test_nothing_is_inferred_unless_pictures_with_both_labels_bear_it_out(folder
 @pytest.mark.parametrize("missing", ["two_object", "two_object/gen.csv", "two_object/images/gen"])
 def test_a_missing_folder_or_file_is_named_with_where_to_get_it(folder, missing):
     (folder / missing).rename(folder / "away")
-    with pytest.raises(LewisError, match=rf"{missing}: not there; expected.*binding\.lewis\.path") as error:
+    with pytest.raises(LewisError, match=rf"{missing}: does not exist; expected.*binding\.lewis\.path") as error:
         load(folder, "gen", 100, 0)
     assert "https://" in str(error.value)
 
@@ -203,7 +203,7 @@ def test_a_missing_folder_or_file_is_named_with_where_to_get_it(folder, missing)
         ("pos", "Red cube", "found 'Red cube'"),
         ("pos", "", "found ''"),
         ("neg_2", "red pyramid", r"gen\.csv:4, column 'neg_2': found 'red pyramid'"),
-        ("file_name", "gone.png", r"gen\.csv:4: .*images/gen/gone\.png is not there"),
+        ("file_name", "gone.png", r"gen\.csv:4: .*images/gen/gone\.png does not exist"),
         ("file_name", "CLEVR_new_000000.png", r"gen\.csv:4: found a third object in CLEVR_new_000000\.png, .* line 2"),
     ],
 )
@@ -282,7 +282,7 @@ def test_check_says_whether_the_images_are_there_and_where_they_are_to_be_had(fo
     assert (need.state, need.bytes) == (THERE, sum(file.stat().st_size for file in files))
     need = {need.name: need for need in check(experiment(folder / "gone"))}["lewis"]
     assert need.state == MISSING and need.source.startswith("https://") and "not stated" in need.licence
-    assert "gone/two_object: not there" in need.reasons[0]
+    assert "gone/two_object: does not exist" in need.reasons[0]
 
 
 def test_table_of_these_images_has_the_tasks_that_can_be_asked_and_no_splits():
@@ -339,5 +339,5 @@ def test_the_workflow_says_what_is_wrong_with_the_folder(copy, tmp_path):
         "attribute_binding": {"lewis": {"path": "nowhere"}},
     }
     done = snakemake(copy, "results/gone/data/lewis/images.parquet", config=config)
-    assert done.returncode != 0 and "diffzero: LewisError: nowhere/two_object: not there" in done.stderr
+    assert done.returncode != 0 and "diffzero: LewisError: nowhere/two_object: does not exist" in done.stderr
     assert "Traceback (most recent call last)" not in done.stderr

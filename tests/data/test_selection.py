@@ -247,13 +247,13 @@ def changed(column: str, value: object) -> pd.DataFrame:
     [
         (changed("image", None), "row 1, column 'image': found None, expected the bytes of a picture"),
         (changed("image", b""), "row 1, column 'image': found no bytes, expected the bytes of a picture"),
-        (changed("image", picture(1)[:60]), "row 1, column 'image': found no whole picture, expected a PNG"),
+        (changed("image", picture(1)[:60]), "row 1, column 'image': found a corrupt picture, expected a PNG"),
         (scene_table(3).drop(columns="image"), "column 'image' is missing"),
         (scene_table(3).drop(columns="left_colour"), "column 'left_colour' is missing"),
         (changed("right_colour", "pink"), "row 1, column 'right_colour': found 'pink', expected one of"),
         (changed("left_x", np.nan), "row 1, column 'left_x': found .*nan.*, expected a number from 0 to 1"),
         (changed("left_x", 0.999), "row 1, column 'left_x': found 0.999, expected less than 'right_x', which is 0."),
-        (changed("scene", 0), "row 1, column 'scene': found scene 0 of seed 1 once more, expected each scene once"),
+        (changed("scene", 0), "row 1, column 'scene': found scene 0 of seed 1 a second time, expected each scene once"),
     ],
     ids=["None", "empty", "half", "no images", "no attribute", "unknown", "NaN", "left right of right", "twice"],
 )  # fmt: skip

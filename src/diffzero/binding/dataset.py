@@ -15,24 +15,39 @@ log = logging.getLogger(__name__)
 
 
 def build_scene_images(tables: Mapping[str, pd.DataFrame], unknown: Collection[str] = ()) -> pd.DataFrame:
-    """The scenes of these tables, by file, as test images: columns image, bytes, digest, label (-1), and the scene tables' own.
+    """Join scene tables to a table of test images.
 
-    `unknown` attributes are those that the source does not tell of its objects.
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Scene tables by file name, with the columns that `render_scenes` documents.
+    unknown : collection of str
+        Attributes of the objects that the tables do not contain.
 
-    Raises SceneTableError, naming file, row and column, for what is no scene table, for a row without a whole picture and for a
-    scene met twice.
+    Returns
+    -------
+    DataFrame
+        The columns of the scene tables, with `image` (str, unique name), `bytes` (the encoded picture), `digest` (SHA-256 of
+        `bytes`) and `label` (-1).
+
+    Raises
+    ------
+    SceneTableError
+        For a wrong table, a picture that cannot be decoded, or a scene that occurs twice; the message names file, row and column.
     """
     if not tables:
-        raise SceneTableError("scene tables: found none, expected at least one file; ask for scenes under `binding`.")
+        raise SceneTableError(
+            "scene tables: found none, expected at least one file; configure scenes under `attribute_binding`."
+        )
     for where, table in tables.items():
         scenes_from_frame(table, unknown, where)
         _require_pictures(table, where)
     scenes = pd.concat(tables.values(), ignore_index=True)
-    place = [(where, row) for where, table in tables.items() for row in range(len(table))]
+    origins = [(where, row) for where, table in tables.items() for row in range(len(table))]
     for number in np.flatnonzero(scenes.duplicated(["seed", "scene"])):
         seed, scene = scenes["seed"].iloc[number], scenes["scene"].iloc[number]
         raise cell_error(
-            *place[number], "scene", f"scene {scene} of seed {seed}, which is in another file, too", "each scene once"
+            *origins[number], "scene", f"scene {scene} of seed {seed}, which is also in another file", "each scene once"
         )
     names = [f"scene-{seed}-{scene}" for seed, scene in zip(scenes["seed"], scenes["scene"], strict=True)]
     digests = [hashlib.sha256(data).hexdigest() for data in scenes["image"]]
@@ -40,7 +55,7 @@ def build_scene_images(tables: Mapping[str, pd.DataFrame], unknown: Collection[s
 
 
 def _require_pictures(table: pd.DataFrame, where: str) -> None:
-    """Nothing; raises SceneTableError for the first row whose `image` cannot be decoded."""
+    """Raise SceneTableError for the first row whose `image` cannot be decoded."""
     if "image" not in table:
         raise SceneTableError(
             f"{where}: column 'image' is missing; found {list(table.columns)}, expected a picture in every row."
@@ -51,28 +66,53 @@ def _require_pictures(table: pd.DataFrame, where: str) -> None:
         try:
             decode_image(data, f"of row {row}")
         except ImageError as error:
-            raise cell_error(where, row, "image", "no whole picture", "a PNG, JPEG or WebP file") from error
+            raise cell_error(where, row, "image", "a corrupt picture", "a PNG, JPEG or WebP file") from error
 
 
 def build_binding_items(
     table: pd.DataFrame, per_task: int | None, seed: int, unknown: Collection[str] = ()
-) -> tuple[dict, pd.DataFrame]:
-    """The prompts and items of the twenty tasks, `per_task` scenes each (all that can be used, if None).
+) -> tuple[dict[str, list[str]], pd.DataFrame]:
+    """Build the prompts and items of the binding tasks.
 
-    Tasks that name an attribute `unknown` to the source of the scenes are left out. The true sentence is candidate 0 or 1 at
-    random: an exact tie goes to candidate 0, and must not look like knowledge.
-    Raises ValueError where too few scenes can be used.
+    The true sentence is candidate 0 or 1 at random: an exact tie goes to candidate 0 and must not count as knowledge.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The result of `build_scene_images`.
+    per_task : int or None
+        Number of scenes per task; None takes all usable ones.
+    seed : int
+        Seed of the order of the candidates and of the sentences.
+    unknown : collection of str
+        Attributes of the objects that the table does not contain. Tasks with such an attribute are left out.
+
+    Returns
+    -------
+    dict
+        `prompts`: the list of distinct sentences.
+    DataFrame
+        One row per task and scene: item, task and image (str), label (int), candidates (indices of two prompts), classes ([0, 1])
+        and held_out (bool).
+
+    Raises
+    ------
+    ValueError
+        If a task has too few usable scenes.
     """
-    scenes, asked = scenes_from_frame(table, unknown), tasks_without(unknown)
-    if len(asked) < len(TASKS):
+    scenes, tasks = scenes_from_frame(table, unknown), tasks_without(unknown)
+    if len(tasks) < len(TASKS):
         log.info(
-            "%d of %d tasks are left out: nobody knows %s", len(TASKS) - len(asked), len(TASKS), ", ".join(unknown)
+            "%d of %d tasks are left out: the scenes have no %s",
+            len(TASKS) - len(tasks),
+            len(TASKS),
+            ", ".join(unknown),
         )
     names = {(scene.seed, scene.index): name for scene, name in zip(scenes, table["image"], strict=True)}
     number = {task.name: k for k, task in enumerate(TASKS)}
     prompts: dict[str, int] = {}
     rows = []
-    for task, scene, made in make_examples(asked, scenes, seed, per_task):
+    for task, scene, made in make_examples(tasks, scenes, seed, per_task):
         key = [seed, scene.index * len(TASKS) + number[task.name]]
         label = int(np.random.Generator(np.random.Philox(key=key)).integers(2))
         pair = [made.positive, made.negative] if label == 0 else [made.negative, made.positive]

@@ -1,7 +1,7 @@
-"""Lewis et al. (2022), "Does CLIP Bind Concepts?": their two-object images as scenes, from the folder that the user downloaded.
+"""The two-object images of Lewis et al. (2022), "Does CLIP Bind Concepts?", as scenes, from the folder that the user downloaded.
 
-Their labels name shape and colour of the objects and nothing else, one object a row: `two_object/{split}.csv` with file_name, pos and
-four false labels, pictures in `two_object/images/{split}/`. Their data set `rel` knows who stands left of whom, but no colour.
+Each row of `two_object/{split}.csv` has the name of an image in `two_object/images/{split}/`, the colour and shape of one object, and four
+false labels. Sizes, materials and positions are not labelled.
 """
 
 import csv
@@ -20,44 +20,67 @@ from diffzero.data.decode import decode_image
 log = logging.getLogger(__name__)
 
 LEWIS = "lewis"  # the data set of these scenes
-UNKNOWN_ATTRIBUTES = ("size", "material", "position")  # what their labels do not tell of an object
+UNKNOWN_ATTRIBUTES = ("size", "material", "position")  # attributes that are not labelled
 LICENCE = "not stated (their code: BSD-3-Clause)"
 CODE = "https://github.com/marthaflinderslewis/clip-binding"
 DATA_URL = "https://drive.google.com/drive/folders/1mFQTaIYIE01fOe1Wvc51V8cGbFuDzGBI"
-DOWNLOAD = f"Download the data set by hand from {DATA_URL} (linked from {CODE}), unpack it, and write its folder under `binding.lewis.path`"
+DOWNLOAD = f"Download the data set by hand from {DATA_URL} (linked from {CODE}), unpack it, and set its folder in `binding.lewis.path`"
 FALSE_LABELS = ("neg_0", "neg_1", "neg_2", "neg_3")
 COLUMNS = ("file_name", "pos", *FALSE_LABELS)
 
 
 class LewisError(ValueError):
-    """A folder, label file or picture that is not as Lewis et al. published it; the message names file and line."""
+    """A folder, label file or picture differs from the published format; the message names file and line."""
 
 
 @dataclass
 class Labels:
-    """What the rows of one picture say: the false labels beside each true one, and the line where the picture is first named."""
+    """The labels of one picture: the false labels of each object, and the line of the picture's first row."""
 
     line: int
     objects: dict[Pair, set[Pair]] = field(default_factory=dict)
 
 
 def labels_path(folder: Path, split: str) -> Path:
-    """The split's CSV. Raises LewisError where it, or the folder of its pictures, is not there."""
-    here = folder / "two_object"
-    for path in (here, here / f"{split}.csv", here / "images" / split):
+    """Return the path of the split's CSV. Raises LewisError if it or the folder of its pictures does not exist."""
+    data = folder / "two_object"
+    for path in (data, data / f"{split}.csv", data / "images" / split):
         if not path.exists():
             raise LewisError(
-                f"{path}: not there; expected `two_object/{split}.csv` and `two_object/images/{split}/` in {folder}. {DOWNLOAD}."
+                f"{path}: does not exist; expected `two_object/{split}.csv` and `two_object/images/{split}/` in {folder}. {DOWNLOAD}."
             )
-    return here / f"{split}.csv"
+    return data / f"{split}.csv"
 
 
 def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
-    """One row a picture whose two objects are known, at most `count`: scene, seed, held_out, file, image (the file's bytes), and
-    `column_name(position, field)` of each object and field as in a table of rendered scenes, null where UNKNOWN_ATTRIBUTES.
+    """Load a split as a scene table.
 
-    The order is that of a hash of seed and name, whatever the CSV's, so that more pictures extend fewer; `scene` is a hash of the name.
-    `left` and `right` mean first and second here. Raises LewisError, and ImageError for a picture that cannot be decoded.
+    Pictures are sorted by a hash of seed and name, so that a larger `count` extends a smaller one.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that contains `two_object`.
+    split : str
+        "train", "val" or "gen".
+    count : int
+        Maximum number of pictures.
+    seed : int
+        Seed of the order.
+
+    Returns
+    -------
+    DataFrame
+        One row per picture whose two objects are known, with the columns of `render_scenes` and `file` (str). `scene` is a hash of
+        the file's name, `image` holds the file's bytes, `left` and `right` mean first and second object, and unknown attributes are
+        null.
+
+    Raises
+    ------
+    LewisError
+        If the folder is not as published.
+    ImageError
+        If a picture cannot be decoded.
     """
     path = labels_path(folder, split)
     known = _objects(_read(path))
@@ -68,7 +91,7 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     for name in ranked[:count]:
         data = (path.parent / "images" / split / name).read_bytes()
         decode_image(data, f"{split}/{name}")
-        # 56 bits: twenty times as many addresses still fit into the 64 of a random generator's key.
+        # 56 bits: twenty times this number still fits into the 64 bits of a random generator's key.
         number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
         held_out = any(pair in HELD_OUT for pair in known[name])
         row = {"scene": number, "seed": seed, "held_out": held_out, "file": f"{split}/{name}", "image": data}
@@ -80,55 +103,57 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pair(text: str | None, place: str) -> Pair:
-    """(shape, colour) of a label such as `red cube`."""
+def _pair(text: str | None, where: str) -> Pair:
+    """Parse a label such as `red cube` to (shape, colour)."""
     words = (text or "").split()
     if len(words) != 2 or words[0] not in COLOURS or words[1] not in SHAPES:
         raise LewisError(
-            f"{place}: found {text!r}, expected a colour and a shape, e.g. 'red cube' (colours: {', '.join(COLOURS)}; shapes: "
-            f"{', '.join(SHAPES)}). Take the file as it was published."
+            f"{where}: found {text!r}, expected a colour and a shape, e.g. 'red cube' (colours: {', '.join(COLOURS)}; shapes: "
+            f"{', '.join(SHAPES)}). Use the published file."
         )
     return words[1], words[0]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of the CSV, each with its line."""
+    """Yield the rows of the CSV with their line numbers."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
-        absent = [name for name in COLUMNS if name not in found]
-        if absent:
+        missing = [name for name in COLUMNS if name not in found]
+        if missing:
             raise LewisError(
-                f"{path}, line 1: column {absent[0]!r} is missing; found {list(found)}, expected {list(COLUMNS)}. "
-                "Take the file as it was published."
+                f"{path}, line 1: column {missing[0]!r} is missing; found {list(found)}, expected {list(COLUMNS)}. "
+                "Use the published file."
             )
         for row in reader:
             yield reader.line_num, row
 
 
 def _read(path: Path) -> dict[str, Labels]:
-    """The labels of each picture by its file's name."""
+    """Return the labels of each picture, by file name."""
     labels: dict[str, Labels] = {}
     for line, row in _rows(path):
-        place, name = f"{path}:{line}", row["file_name"]
+        where, name = f"{path}:{line}", row["file_name"]
         picture = path.parent / "images" / path.stem / (name or "")
         if name not in labels and not picture.is_file():
-            raise LewisError(f"{place}: {picture} is not there, expected the picture that the line names. {DOWNLOAD}.")
+            raise LewisError(
+                f"{where}: {picture} does not exist, expected the picture that the line names. {DOWNLOAD}."
+            )
         mine = labels.setdefault(name, Labels(line))
-        negatives = {_pair(row[negative], f"{place}, column {negative!r}") for negative in FALSE_LABELS}
-        mine.objects.setdefault(_pair(row["pos"], f"{place}, column 'pos'"), set()).update(negatives)
+        negatives = {_pair(row[negative], f"{where}, column {negative!r}") for negative in FALSE_LABELS}
+        mine.objects.setdefault(_pair(row["pos"], f"{where}, column 'pos'"), set()).update(negatives)
         if len(mine.objects) > 2:
             raise LewisError(
-                f"{place}: found a third object in {name}, first named in line {mine.line}: {sorted(mine.objects)}, expected two. "
-                "Take the file as it was published."
+                f"{where}: found a third object in {name}, first named in line {mine.line}: {sorted(mine.objects)}, expected two. "
+                "Use the published file."
             )
     return labels
 
 
 def _other(pair: Pair, negatives: set[Pair]) -> Pair | None:
-    """The object beside this one, as its false labels tell it: they swap in the other's colour, and the other's shape.
+    """Infer the other object from this one's false labels, two of which have the other's colour or shape.
 
-    None where they would fit several objects, or none.
+    Return None if they fit several objects, or none.
     """
     shape, colour = pair
     colours = {other for same, other in negatives - {pair} if same == shape}
@@ -137,27 +162,27 @@ def _other(pair: Pair, negatives: set[Pair]) -> Pair | None:
 
 
 def _objects(labels: Mapping[str, Labels]) -> dict[str, list[Pair]]:
-    """The two objects of each picture, in the vocabulary's order, not the CSV's; pictures without two are left out and counted.
+    """Return the two objects of each picture, in the vocabulary's order; pictures without two known objects are left out.
 
-    Where a picture has one label, the other object is taken from the false ones (`_other`), provided that this gives the right answer
-    wherever both are labelled: how the false labels were chosen is not documented.
+    For a picture with one label, the other object is inferred from the false labels, if this rule is right for all pictures with
+    both labels: how the false labels were chosen is not documented.
     """
-    whole = {name: mine.objects for name, mine in labels.items() if len(mine.objects) == 2}
-    told = [
+    labelled = {name: mine.objects for name, mine in labels.items() if len(mine.objects) == 2}
+    rule_is_right = [
         _other(pair, negatives) in set(objects) - {pair}
-        for objects in whole.values()
+        for objects in labelled.values()
         for pair, negatives in objects.items()
         if _other(pair, negatives) is not None
     ]
-    found = {name: list(objects) for name, objects in whole.items()}
-    for name in [name for name in labels if name not in whole] if told and all(told) else []:
+    found = {name: list(objects) for name, objects in labelled.items()}
+    for name in [name for name in labels if name not in labelled] if rule_is_right and all(rule_is_right) else []:
         ((pair, negatives),) = labels[name].objects.items()
         if (other := _other(pair, negatives)) is not None:
             found[name] = [pair, other]
     log.log(
         logging.INFO if len(found) == len(labels) else logging.WARNING,
-        "%s images of Lewis et al.: both objects labelled in %d, one inferred from the false labels in %d, left out as one is unknown: %d",
-        len(labels), len(whole), len(found) - len(whole), len(labels) - len(found),
+        "%d images of Lewis et al.: both objects labelled in %d, one inferred from the false labels in %d, left out (one unknown): %d",
+        len(labels), len(labelled), len(found) - len(labelled), len(labels) - len(found),
     )  # fmt: skip
     return {
         name: sorted(pairs, key=lambda pair: (SHAPES.index(pair[0]), COLOURS.index(pair[1])))

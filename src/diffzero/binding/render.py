@@ -1,4 +1,4 @@
-"""Pictures of two-object scenes, rendered physically with Mitsuba 3."""
+"""Physically based rendering of two-object scenes with Mitsuba 3."""
 
 import functools
 import io
@@ -30,17 +30,17 @@ FLOOR_REFLECTANCE = 0.42
 
 @functools.cache
 def _mitsuba() -> Any:
-    # Imported here: tables and prompts need the scenes' vocabulary, not a renderer.
+    # Imported when it is used: it takes long, and most jobs render nothing.
     import mitsuba
 
     mitsuba.set_variant("scalar_rgb")
-    # Quiet about rounding the number of samples up to a full grid, once a picture.
+    # Mitsuba would warn once per picture that it rounds the number of samples up to a full grid.
     mitsuba.set_log_level(mitsuba.LogLevel.Error)
     return mitsuba
 
 
 def _linear(colour: str) -> list[float]:
-    """Linear RGB reflectance of a colour's sRGB bytes (IEC 61966-2-1)."""
+    """Convert a colour's sRGB bytes to linear RGB reflectance (IEC 61966-2-1)."""
     value = np.array(COLOUR_RGB[colour]) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).tolist()
 
@@ -53,7 +53,7 @@ def _surface(colour: str, material: str) -> dict[str, Any]:
 
 
 def _solids(item: SceneObject) -> list[dict[str, Any]]:
-    """Mitsuba shapes of one object."""
+    """Return the Mitsuba shapes of one object."""
     mi = _mitsuba()
     radius, rise = RADIUS[item.size], centre_height(item.shape, item.size)
     surface = _surface(item.colour, item.material)
@@ -61,26 +61,26 @@ def _solids(item: SceneObject) -> list[dict[str, Any]]:
     if item.shape == "sphere":
         return [{"type": "sphere", "center": [item.x, item.y, rise], "radius": radius, "bsdf": surface}]
     if item.shape == "cube":
-        turned = centre @ mi.ScalarTransform4f().rotate([0, 0, 1], item.rotation).scale(rise)
-        return [{"type": "cube", "to_world": turned, "bsdf": surface}]
+        rotated = centre @ mi.ScalarTransform4f().rotate([0, 0, 1], item.rotation).scale(rise)
+        return [{"type": "cube", "to_world": rotated, "bsdf": surface}]
     width = CYLINDER_RADIUS * radius
-    # Mitsuba's cylinder is an open tube: the disk is its lid.
+    # Mitsuba's cylinder is an open tube: a disk closes its top.
     tube = {"type": "cylinder", "p0": [item.x, item.y, 0], "p1": [item.x, item.y, 2 * rise], "radius": width}
     lid = mi.ScalarTransform4f().translate([item.x, item.y, 2 * rise]).scale([width, width, 1])
     return [tube | {"bsdf": surface}, {"type": "disk", "to_world": lid, "bsdf": surface}]
 
 
 def render_block_size(resolution: int) -> int:
-    """Pixels a side of the blocks that Mitsuba renders, a power of two.
+    """Return the side in pixels of the blocks that Mitsuba renders, a power of two.
 
-    Left alone it shrinks them until every thread has one, and as noise is seeded by block, a machine with more cores would make
-    another picture.
+    By default Mitsuba shrinks blocks until every thread has one. As noise is seeded per block, the picture would then depend on the
+    number of cores.
     """
     return 1 << min(5, max(resolution // 2, 1).bit_length() - 1)
 
 
 def mitsuba_scene(scene: Scene, resolution: int, spp: int) -> dict[str, Any]:
-    """Mitsuba's description of a scene: floor, key area light, constant fill light, camera and the objects it has."""
+    """Return Mitsuba's description of a scene: objects, floor, key light, fill light and camera."""
     mi = _mitsuba()
     transform = mi.ScalarTransform4f()
     origin, axes = scene.view.axes()
@@ -89,7 +89,7 @@ def mitsuba_scene(scene: Scene, resolution: int, spp: int) -> dict[str, Any]:
     grey = {"type": "rgb", "value": FLOOR_REFLECTANCE}
     world: dict[str, Any] = {
         "type": "scene",
-        # Direct light alone: a second bounce off metal speckles the floor (caustics), whatever count one can afford.
+        # Direct light only: reflections from metal speckle the floor (caustics) at any affordable number of samples.
         "integrator": {"type": "path", "max_depth": 2, "block_size": render_block_size(resolution)},
         "sensor": {
             "type": "perspective",
@@ -116,10 +116,10 @@ def mitsuba_scene(scene: Scene, resolution: int, spp: int) -> dict[str, Any]:
 
 
 def render(scene: Scene, resolution: int, spp: int) -> NDArray[np.uint8]:
-    """Picture [resolution, resolution, 3], uint8 sRGB.
+    """Render a scene to a picture [resolution, resolution, 3], uint8 sRGB.
 
-    `spp` are paths a pixel, rounded up to a full grid; 32 leave about 2 grey levels of noise at 32 x 32. The same
-    arguments give the same bytes: the sampler is seeded by the scene's address.
+    `spp` is the number of paths per pixel, rounded up to a full grid; 32 leave a noise of about 2 grey levels at 32 x 32. The sampler's
+    seed is a function of the scene, so that the same arguments give the same bytes.
     """
     mi = _mitsuba()
     noise = int(np.random.SeedSequence((scene.seed, scene.index)).generate_state(1)[0])
@@ -132,9 +132,29 @@ def render(scene: Scene, resolution: int, spp: int) -> NDArray[np.uint8]:
 def render_scenes(
     seed: int, indices: Iterable[int], resolution: int, spp: int, pairs: Iterable[Pair] = PAIRS
 ) -> pd.DataFrame:
-    """One row a scene: scene, seed, held_out, image (PNG bytes), `column_name(position, field)` of each object and field.
+    """Render scenes to a scene table.
 
-    `x` and `y` are fractions of the frame. Raises ValueError for no scenes and for what `sample_scene` refuses.
+    Parameters
+    ----------
+    seed : int
+        Seed of the scenes.
+    indices : iterable of int
+        Their indices.
+    resolution, spp : int
+        As for `render`.
+    pairs : iterable of (shape, colour)
+        The allowed pairs.
+
+    Returns
+    -------
+    DataFrame
+        One row per scene: scene and seed (int), held_out (bool), image (PNG bytes), and for left and right object the columns of
+        `scene_table.FIELDS`: shape, colour, size and material (str), x, y and visible (float, fractions).
+
+    Raises
+    ------
+    ValueError
+        If `indices` is empty, or as `sample_scene`.
     """
     allowed = tuple(pairs)
     rows = []

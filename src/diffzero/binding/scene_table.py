@@ -1,4 +1,4 @@
-"""Scene tables: column names, and reading and checking their rows."""
+"""Scene tables: names of the columns, and checked conversion of rows to scenes."""
 
 from collections.abc import Collection
 from itertools import product
@@ -15,24 +15,24 @@ FIELDS = {name: name for name in VOCABULARY} | FRACTIONS
 
 
 class SceneTableError(ValueError):
-    """A scene table lacks a column or holds a value that no scene has."""
+    """A scene table lacks a column or has an invalid value."""
 
 
 def column_name(position: str, field: str) -> str:
-    """Name of an object's column in a scene table, e.g. `left_shape`."""
+    """Return the name of an object's column in a scene table, e.g. `left_shape`."""
     return f"{position}_{field}"
 
 
 def cell_error(where: str, row: int, name: str, found: object, expected: object) -> SceneTableError:
-    """The error for one cell of a scene table; `where` is its file."""
+    """Return the error for one cell of the scene table in the file `where`."""
     return SceneTableError(
-        f"{where}: row {row}, column {name!r}: found {found}, expected {expected}. Mend the file, or delete it if this run rendered it, "
-        "and repeat the command."
+        f"{where}: row {row}, column {name!r}: found {found}, expected {expected}. Correct the file, or delete it if this run rendered it, "
+        "and re-run the same command."
     )
 
 
-def _require_places(frame: pd.DataFrame, where: str) -> None:
-    """Nothing; raises SceneTableError for the first object outside the frame, or not on its side."""
+def _require_positions(frame: pd.DataFrame, where: str) -> None:
+    """Raise SceneTableError for the first object that is outside the frame or on the wrong side."""
     for position, field in product(POSITIONS, FRACTIONS):
         name = column_name(position, field)
         for row in np.flatnonzero(~pd.to_numeric(frame[name], errors="coerce").between(0, 1)):
@@ -47,10 +47,21 @@ def _require_places(frame: pd.DataFrame, where: str) -> None:
 def scenes_from_frame(
     frame: pd.DataFrame, unknown: Collection[str] = (), where: str = "scene table"
 ) -> list[SceneRecord]:
-    """The scenes of a table as `rendering.render_scenes` makes it, in its order; `unknown` attributes become None, whatever the table says.
+    """Return the scenes of a table, in its order.
 
-    Raises SceneTableError naming the table as `where`, the column, and the row and value where there is one: a column is absent, a
-    value is no scene's, the left object is not on the left, or a scene is there twice.
+    Parameters
+    ----------
+    frame : DataFrame
+        A table with the columns that `render_scenes` documents.
+    unknown : collection of str
+        Attributes that become None whatever the table contains.
+    where : str
+        Name of the table in error messages.
+
+    Raises
+    ------
+    SceneTableError
+        If a column is missing, a value is invalid, the left object is not on the left, or a scene occurs twice.
     """
     needed = ["scene", "seed"] + [column_name(position, field) for position in POSITIONS for field in FIELDS]
     missing = [name for name in needed if name not in frame.columns]
@@ -65,10 +76,10 @@ def scenes_from_frame(
         for row in np.flatnonzero(~frame[name].isin(legal)):
             raise cell_error(where, row, name, repr(frame[name].iloc[row]), f"one of {legal}")
     if "position" not in unknown:
-        _require_places(frame, where)
+        _require_positions(frame, where)
     for row in np.flatnonzero(frame.duplicated(["seed", "scene"])):
         scene, seed = frame["scene"].iloc[row], frame["seed"].iloc[row]
-        raise cell_error(where, row, "scene", f"scene {scene} of seed {seed} once more", "each scene once")
+        raise cell_error(where, row, "scene", f"scene {scene} of seed {seed} a second time", "each scene once")
     return [_record(row, unknown) for row in frame[needed].to_dict("records")]
 
 

@@ -1,8 +1,7 @@
-"""Two-object scenes after CLEVR (Johnson et al. 2017): their vocabulary, sampling and tables; `rendering` draws them.
+"""Two-object scenes after CLEVR (Johnson et al. 2017): vocabulary, geometry and sampling. `render` draws them.
 
-A scene's address is `(seed, index)`: the same address and the same allowed pairs give the same scene in any shard.
-World axes: x to the right, y away from the camera, z up, floor at z = 0. Positions in the image are fractions of the
-frame, origin at the top left.
+A scene is a function of `(seed, index)` and of the allowed pairs, whatever the shard. World axes: x to the right, y away from the camera,
+z up, floor at z = 0. Positions in the image are fractions of the frame with the origin at the top left.
 """
 
 import functools
@@ -36,28 +35,28 @@ VOCABULARY = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MAT
 Floats = NDArray[np.float64]
 Pair = tuple[str, str]  # (shape, colour)
 PAIRS: tuple[Pair, ...] = tuple(product(SHAPES, COLOURS))
-# Never in an image or caption that a mini model was trained on. Two a shape and six different colours, so that every
-# shape and every colour is still seen in training and only the combination is new.
+# In no image or caption that a mini model was trained on. Two per shape and six different colours: every shape and every colour
+# is seen in training, and only the combination is new.
 _HELD_OUT_COLOURS = {"cube": ("red", "cyan"), "sphere": ("blue", "yellow"), "cylinder": ("green", "purple")}
 HELD_OUT: frozenset[Pair] = frozenset((shape, colour) for shape, two in _HELD_OUT_COLOURS.items() for colour in two)
 SEEN_PAIRS: tuple[Pair, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
 
-# World units. CLEVR's small is 0.35; ours is larger so that a small cube keeps its edges at 32 x 32 pixels.
+# World units. CLEVR's small radius is 0.35; ours is larger, so that a small cube keeps its edges at 32 x 32 pixels.
 RADIUS = {"small": 0.43, "large": 0.7}
-CUBE_HALF_SIDE = 0.76  # of the radius: a turned cube then looks about as large as the sphere
-CYLINDER_RADIUS, CYLINDER_HALF_HEIGHT = 0.88, 0.86  # of the radius
+CUBE_HALF_SIDE = 0.76  # relative to the radius: a rotated cube then looks about as large as the sphere
+CYLINDER_RADIUS, CYLINDER_HALF_HEIGHT = 0.88, 0.86  # relative to the radius
 FRAME_WIDTH = 3.5  # world units across the frame at the camera's target
 TARGET_HEIGHT = 0.45
-MARGIN = 0.015  # least distance to the frame's border, and between the two objects' boxes, as a fraction of the frame
-MIN_GAP = 0.3  # least distance of the two centres along the image's x axis, same unit
-BATCH, BATCHES = 256, 20  # placements tried before a scene is given up
+MARGIN = 0.015  # minimum distance to the frame's border and between the two boxes, as a fraction of the frame
+MIN_GAP = 0.3  # minimum distance of the two centres along the image's x axis, same unit
+BATCH, BATCHES = 256, 20  # placements tried before sampling fails
 
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """What a table knows of one object: its attributes, and its centre in the image as fractions of the frame.
+    """One object of a scene table: its attributes, and its centre in the image as fractions of the frame.
 
-    None stands for what the source of the scene does not tell.
+    None stands for an attribute that the source of the scene does not contain.
     """
 
     shape: str
@@ -72,7 +71,7 @@ class ObjectRecord:
 
 @dataclass(frozen=True)
 class SceneObject(ObjectRecord):
-    """One object with its place on the floor: centre in world units, rotation about z in degrees."""
+    """One object with its position on the floor: centre in world units, rotation about z in degrees."""
 
     x: float
     y: float
@@ -81,7 +80,7 @@ class SceneObject(ObjectRecord):
 
 @dataclass(frozen=True)
 class View:
-    """Jittered camera (degrees, world units) and key light (world coordinates)."""
+    """Camera (angles in degrees, distance in world units) and key light (world coordinates) with random jitter."""
 
     azimuth: float
     elevation: float
@@ -89,7 +88,7 @@ class View:
     light: tuple[float, float, float]
 
     def axes(self) -> tuple[Floats, Floats]:
-        """Camera origin [3] and the rows right, up, forward [3, 3], in world coordinates."""
+        """Return the camera's origin [3] and its axes right, up, forward [3, 3], in world coordinates."""
         azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
         forward = np.array(
             [math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)]
@@ -99,7 +98,7 @@ class View:
         return origin, np.stack([right, np.cross(right, forward), forward])
 
     def project(self, points: Floats) -> Floats:
-        """Image positions [..., 2] of world points [..., 3], as fractions of the frame."""
+        """Return the image positions [..., 2] of world points [..., 3], as fractions of the frame."""
         origin, axes = self.axes()
         right, up, depth = np.moveaxis((points - origin) @ axes.T, -1, 0)
         scale = self.distance / (FRAME_WIDTH * depth)
@@ -108,7 +107,7 @@ class View:
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """Two objects, left one first where that is known: all that a caption needs, from a rendered scene or from a table."""
+    """Two objects, the left one first if positions are known: everything that a caption needs."""
 
     index: int
     seed: int
@@ -116,32 +115,35 @@ class SceneRecord:
 
     @property
     def held_out(self) -> bool:
-        """Whether at least one object is a held-out (shape, colour) pair."""
+        """Return whether at least one object is a held-out (shape, colour) pair."""
         return any((item.shape, item.colour) in HELD_OUT for item in self.objects)
 
 
 @dataclass(frozen=True)
 class Scene(SceneRecord):
-    """Two objects of different shape and colour, left one first, with the view they are seen from."""
+    """Two objects of different shape and colour, the left one first, and the view."""
 
     objects: tuple[SceneObject, SceneObject]
     view: View
 
 
 def centre_height(shape: str, size: str) -> float:
-    """Height of the object's centre above the floor, world units."""
+    """Return the height of an object's centre above the floor, in world units."""
     share = {"cube": CUBE_HALF_SIDE, "cylinder": CYLINDER_HALF_HEIGHT, "sphere": 1.0}[shape]
     return share * RADIUS[size]
 
 
 def bounding_boxes(shape: str, size: str, xy: Floats, rotation: Floats, view: View) -> Floats:
-    """Image boxes [n, 4] (x0, y0, x1, y1; fractions) of a shape at floor positions xy [n, 2], rotation [n] degrees."""
+    """Return the image boxes [n, 4] (x0, y0, x1, y1; fractions) of a shape at floor positions `xy` [n, 2].
+
+    `rotation` [n] is in degrees.
+    """
     radius, rise = RADIUS[size], centre_height(shape, size)
     corners = 4 if shape == "cube" else 32
-    # Half a step on: an unturned cube has its faces, not its corners, on the axes.
+    # Shifted by half a step: a cube that is not rotated has its faces, not its corners, on the axes.
     angle = 2 * np.pi * (np.arange(corners) + 0.5) / corners + np.radians(rotation)[:, None]
     if shape == "sphere":
-        # A sphere's outline is a circle facing the camera, a little larger than the equator as the camera is near.
+        # A sphere's outline is a circle facing the camera, a little larger than the equator because the camera is near.
         apparent = radius / math.sqrt(1 - (radius / (view.distance - radius)) ** 2)
         _, axes = view.axes()
         outline = apparent * (np.cos(angle)[..., None] * axes[0] + np.sin(angle)[..., None] * axes[1])
@@ -156,7 +158,7 @@ def bounding_boxes(shape: str, size: str, xy: Floats, rotation: Floats, view: Vi
 
 @functools.lru_cache
 def _couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
-    """All unordered couples of pairs that differ in shape and in colour. ValueError when there is none."""
+    """Return all unordered couples of pairs that differ in shape and colour. Raises ValueError if there is none."""
     unknown = [pair for pair in pairs if pair not in PAIRS]
     if unknown:
         raise ValueError(
@@ -172,7 +174,7 @@ def _couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
 
 
 def _view(rng: np.random.Generator) -> View:
-    """A camera and key light around their usual places."""
+    """Sample a camera and a key light around their mean positions."""
     light = (-3.0, -4.0, 6.5) + rng.uniform(-1.0, 1.0, 3)
     azimuth, elevation, distance = rng.uniform((-12.0, 28.0, 8.0), (12.0, 35.0, 9.0))
     return View(float(azimuth), float(elevation), float(distance), (float(light[0]), float(light[1]), float(light[2])))
@@ -181,7 +183,7 @@ def _view(rng: np.random.Generator) -> View:
 def _place(
     attributes: Sequence[tuple[Pair, str]], view: View, rng: np.random.Generator, where: str
 ) -> tuple[Floats, Floats]:
-    """Floor positions [2, 2] and rotations [2] of the first placement inside the frame, apart and left before right."""
+    """Sample floor positions [2, 2] and rotations [2] until both objects are inside the frame and apart, left before right."""
     for _ in range(BATCHES):
         x = rng.uniform((-1.4, 0.35), (-0.35, 1.4), (BATCH, 2))
         xy = np.stack([x, rng.uniform(-0.8, 0.8, (BATCH, 2))], axis=-1)
@@ -191,7 +193,7 @@ def _place(
         )
         both = np.concatenate([left, right], axis=1)
         inside = (both.min(axis=1) > MARGIN) & (both.max(axis=1) < 1 - MARGIN)
-        # Boxes apart along x alone: nothing hides anything, and no caption's "left" is a matter of taste.
+        # Boxes do not overlap along x: no object occludes the other, and "left" is unambiguous.
         apart = left[:, 2] + MARGIN < right[:, 0]
         gap = (right[:, 0] + right[:, 2] - left[:, 0] - left[:, 2]) / 2 > MIN_GAP
         good = np.flatnonzero(inside & apart & gap)
@@ -203,21 +205,25 @@ def _place(
 def sample_attributes(
     seed: int, index: int, pairs: Iterable[Pair]
 ) -> tuple[np.random.Generator, list[tuple[Pair, str]]]:
-    """The generator of a scene, and the first it gives: ((shape, colour), size) of the left and of the right object."""
-    # Sorted, so that the order in which a caller lists the pairs is no part of the scene's address.
+    """Return a scene's generator and its first samples: ((shape, colour), size) of the left and of the right object."""
+    # Sorted, so that a scene does not depend on the order in which the caller lists the pairs.
     couples = _couples(tuple(sorted(set(pairs))))
     rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))
     couple = couples[rng.integers(len(couples))]
     ordered = couple if rng.integers(2) else couple[::-1]
-    # Attributes first and never redrawn: rejecting a whole scene would make large objects rare.
+    # Attributes come first and are never sampled again: rejecting whole scenes would make large objects rare.
     return rng, [(pair, SIZES[rng.integers(2)]) for pair in ordered]
 
 
 def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
-    """Scene `index` of `seed`, its objects drawn from the allowed (shape, colour) pairs.
+    """Sample scene `index` of `seed`, with objects from the allowed (shape, colour) pairs.
 
     Every couple of pairs that differs in shape and colour is equally likely; sizes and materials are independent.
-    Raises ValueError when no couple is possible, an address is negative or no placement was found.
+
+    Raises
+    ------
+    ValueError
+        If no couple is possible, seed or index is negative, or no placement was found.
     """
     if seed < 0 or index < 0:
         raise ValueError(f"scene {index} of seed {seed}: seed and index must be 0 or more.")
@@ -229,7 +235,7 @@ def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
     for k, ((shape, colour), size) in enumerate(attributes):
         pixel_x, pixel_y = view.project(np.array([*xy[k], centre_height(shape, size)]))
         floor = (float(xy[k, 0]), float(xy[k, 1]), float(rotation[k]))
-        # The share visible is 1 by construction: boxes are apart and inside the frame, else the placement was refused.
+        # The visible share is 1: boxes do not overlap and are inside the frame.
         image = (float(pixel_x), float(pixel_y), 1.0)
         objects.append(SceneObject(shape, colour, size, materials[k], POSITIONS[k], *image, *floor))
     return Scene(index, seed, (objects[0], objects[1]), view)

@@ -1,7 +1,7 @@
 """The twenty attribute-binding tasks of Clark & Jaini (2023), Table 3, and their prompts.
 
-Each example is a true and a false sentence about one two-object scene. Its random choices have the address
-`(seed, task name, scene index)`, so neither the other tasks nor the other scenes move them.
+Each example is a true and a false sentence about one two-object scene. Its random choices are a function of the seed, the task's name and
+the scene, so they do not depend on other tasks and scenes.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from diffzero.binding.scenes import COLOURS, POSITIONS, SHAPES, SIZES, ObjectRec
 
 Kind = Literal["recognition", "pair", "binding"]
 FIELD = {"Shape": "shape", "Color": "colour", "Size": "size", "Position": "position"}
-# In the order in which the paper prefers them for putting the two objects of a pair prompt in order, each with its
-# values in the order of the paper's appendix: left before right, cube before sphere, blue before cyan.
+# The two objects of a pair prompt are sorted by the first of these attributes that the task has; values are in the order of the
+# paper's appendix: left before right, cube before sphere, blue before cyan.
 ORDER = {"Position": POSITIONS, "Shape": SHAPES, "Color": COLOURS, "Size": SIZES}
 
 
 @dataclass(frozen=True)
 class Task:
-    """One row of Table 3. A binding task's first attribute is the one its negative gets wrong."""
+    """One row of Table 3. In a binding task the false sentence has a wrong value of the first attribute."""
 
     name: str
     kind: Kind
@@ -32,7 +32,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Example:
-    """A true and a false sentence, and which object (0 left, 1 right) they are about; None where it is both."""
+    """A true and a false sentence, and the object (0 left, 1 right) that they describe; None if they describe both."""
 
     positive: str
     negative: str
@@ -40,7 +40,7 @@ class Example:
 
 
 def _all_tasks() -> tuple[Task, ...]:
-    """The tasks in the order of Table 3: each pair of attributes as pair task, then bound either way."""
+    """Return the tasks in the order of Table 3: for each pair of attributes the pair task and both binding tasks."""
     tasks = [Task(name, "recognition", (name,)) for name in ("Shape", "Color")]
     for first, second in combinations(FIELD, 2):
         tasks += [
@@ -55,14 +55,15 @@ TASKS: tuple[Task, ...] = _all_tasks()
 
 
 def tasks_without(unknown: Collection[str]) -> list[Task]:
-    """The tasks that name none of these attributes of an object (shape, colour, size, position)."""
+    """Return the tasks that use none of these attributes of an object (shape, colour, size, position)."""
     return [task for task in TASKS if not {FIELD[name] for name in task.attributes} & set(unknown)]
 
 
 def is_usable(task: Task, scene: SceneRecord) -> bool:
-    """Whether the scene can be asked about: every attribute of the task is known of both objects, and different in pair and binding tasks.
+    """Return whether the task can use the scene.
 
-    In scenes that `sample_scene` makes, only sizes may be equal.
+    Every attribute of the task must be known of both objects, and differ between them in pair and binding tasks. In scenes from
+    `sample_scene` only sizes can be equal.
     """
     for name in task.attributes:
         left, right = (getattr(item, FIELD[name]) for item in scene.objects)
@@ -72,7 +73,7 @@ def is_usable(task: Task, scene: SceneRecord) -> bool:
 
 
 def describe(item: ObjectRecord, attributes: Sequence[str]) -> str:
-    """The sentence about one object that mentions these attributes and no others."""
+    """Return the sentence about one object that mentions exactly these attributes."""
     opening = f"On the {item.position} is a " if "Position" in attributes else "A "
     size = f"{item.size} " if "Size" in attributes else ""
     colour = f"{item.colour} " if "Color" in attributes else ""
@@ -81,7 +82,7 @@ def describe(item: ObjectRecord, attributes: Sequence[str]) -> str:
 
 
 def describe_pair(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> str:
-    """The sentence about two objects, in the paper's order of preference."""
+    """Return the sentence about two objects, in the paper's order."""
     key = next(name for name in ORDER if name in attributes)
     first, second = sorted(items, key=lambda item: ORDER[key].index(getattr(item, FIELD[key])))
     second_sentence = describe(second, attributes)
@@ -89,7 +90,7 @@ def describe_pair(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> s
 
 
 def _generator(seed: int, task: Task, scene: SceneRecord) -> np.random.Generator:
-    # A digest and not hash(): Python salts the hash of a string anew in every process.
+    # A digest and not hash(), which differs between processes for strings.
     name = int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "big")
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, name, scene.seed, scene.index))))
 
@@ -99,10 +100,12 @@ def _with_other(item: ObjectRecord, attribute: str, value: str) -> ObjectRecord:
 
 
 def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:
-    """The task's example for this scene.
+    """Return the task's example for a scene.
 
-    Raises ValueError where the objects of a pair or binding task share one of its attributes: swapping the other
-    attribute, or this one, would then give a false sentence that is true.
+    Raises
+    ------
+    ValueError
+        If the objects share an attribute of a pair or binding task: the false sentence would then be true.
     """
     for name in task.attributes if task.kind != "recognition" else ():
         shared = {getattr(item, FIELD[name]) for item in scene.objects}
@@ -132,9 +135,12 @@ def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:
 def make_examples(
     tasks: Iterable[Task], scenes: Sequence[SceneRecord], seed: int, per_task: int | None = None
 ) -> Iterator[tuple[Task, SceneRecord, Example]]:
-    """For each task the examples of the first `per_task` scenes it can use (all, if None).
+    """Yield each task's examples for its first `per_task` usable scenes (all if None).
 
-    Raises ValueError when a task finds fewer usable scenes than asked for.
+    Raises
+    ------
+    ValueError
+        If a task has fewer usable scenes than that, or none.
     """
     for task in tasks:
         chosen = [scene for scene in scenes if is_usable(task, scene)][:per_task]

@@ -1,4 +1,4 @@
-"""Captions of the mini models' training images: one grammar for all three models."""
+"""Captions of the mini models' training images. All three models use the same grammar."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -20,7 +20,7 @@ FASHION = (
     "bag",
     "ankle boot",
 )
-# The first form of each list is the prompt of the demo's data sets; the others keep a model from learning one sentence by heart.
+# The first form of each list is the prompt of the demo's data sets; the others keep a model from memorising one sentence.
 FASHION_FORMS = ("a photo of a {name}.", "a photo of the {name}.", "{a_name}", "a picture of {a_name}.", "{name}")
 DIGIT_FORMS = (
     'a photo of the number: "{name}".',
@@ -33,25 +33,25 @@ POSITIONS = ("left", "right")
 
 
 def class_caption(form: str, name: str) -> str:
-    """One caption of a class; `{a_name}` in the form is the name behind its indefinite article."""
+    """Return a caption of a class; `{a_name}` in the form is the name with its indefinite article."""
     return form.format(name=name, a_name=f"an {name}" if name[0] in "aeiou" else f"a {name}")
 
 
 def describe(obj: dict[str, str], attributes: set[str]) -> str:
-    """One object in the words of the binding tasks (paper, appendix on attribute binding), without a full stop."""
+    """Describe one object as the binding tasks do (paper, appendix on attribute binding), without a full stop."""
     start = f"On the {obj['position']} is a " if "position" in attributes else "A "
     words = [obj[name] for name in ("size", "colour") if name in attributes]
     return start + " ".join([*words, obj["shape"] if "shape" in attributes else "object"])
 
 
 def choose_attributes(mix: DataMix, rng: np.random.Generator) -> set[str]:
-    """Which attributes a caption mentions: one, two or more."""
+    """Sample the attributes that a caption mentions: one to four."""
     number = rng.choice([1, 2, 3, 4], p=mix.attributes)
     return set(rng.choice(["shape", "colour", "size", "position"], number, replace=False, p=mix.words))
 
 
 def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mix: DataMix, rng: np.random.Generator) -> str:
-    """One caption of a two-object scene: one object or both, in either order, with any of their attributes."""
+    """Sample a caption of a two-object scene: one object or both, in either order, with some of their attributes."""
     first, second = objects if rng.random() < 0.5 else objects[::-1]
     attributes = choose_attributes(mix, rng)
     if rng.random() < mix.one_object:
@@ -61,7 +61,7 @@ def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mix: DataMix, 
 
 
 def corpus() -> Iterator[str]:
-    """Every word and form that a caption can hold, for fitting the tokenizers; held-out pairs stay out."""
+    """Yield captions with every word and form, for fitting the tokenizers; none has a held-out pair."""
     for form, name in product(FASHION_FORMS, FASHION):
         yield class_caption(form, name)
     for form, digit in product(DIGIT_FORMS, range(10)):

@@ -1,4 +1,4 @@
-"""The mini models' training set: real digits, real fashion photographs, rendered scenes; identical for all three models."""
+"""The training set of all three mini models: digits, fashion photographs and rendered scenes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from diffzero.data.sources.digits import encode_digit, test_rows
 from diffzero.training.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
 from diffzero.training.recipe import SIZE, DataMix
 
-EMPTY_CAPTIONS = 0.1  # share of captions left empty, so that samples can be drawn with classifier-free guidance
+EMPTY_CAPTIONS = 0.1  # share of empty captions, for classifier-free guidance in sampling
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """All training images and, per image, what its captions may say."""
+    """All training images with the facts that their captions are made from."""
 
     pixels: NDArray[np.uint8]  # [image, SIZE, SIZE, 3]
     facts: list  # (forms, name) of a class, or the two objects of a scene
@@ -26,7 +26,10 @@ class TrainingSet:
     mix: DataMix
 
     def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.uint8], list[str]]:
-        """Images [size, SIZE, SIZE, 3] and captions of one training step: addressed by (seed, step), so a run can stop anywhere."""
+        """Return the images [size, SIZE, SIZE, 3] and captions of one training step.
+
+        They are a function of (seed, step), so that an interrupted training can resume anywhere.
+        """
         rng = np.random.Generator(np.random.Philox(key=[seed, step]))
         shares = self.mix.domains
         domains = rng.choice(list(shares), size, p=list(shares.values()))
@@ -34,7 +37,7 @@ class TrainingSet:
         return self.pixels[rows], [self.caption(row, rng) for row in rows]
 
     def caption(self, row: int, rng: np.random.Generator) -> str:
-        """One caption of image `row`; empty for a tenth of them."""
+        """Sample a caption of image `row`; a tenth of them are empty."""
         if rng.random() < EMPTY_CAPTIONS:
             return ""
         fact = self.facts[row]
@@ -45,20 +48,20 @@ class TrainingSet:
 
 
 def scene_objects(row: pd.Series) -> tuple[dict[str, str], dict[str, str]]:
-    """The two objects of one row of a scene table as captions need them."""
+    """Return the two objects of a row of a scene table, each with position, shape, colour and size."""
     names = ("shape", "colour", "size")
     left, right = ({"position": side} | {name: row[f"{side}_{name}"] for name in names} for side in ("left", "right"))
     return left, right
 
 
 def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> TrainingSet:
-    """The training set from the shipped fashion Parquet, the rendered scenes and scikit-learn's digits less the test rows."""
+    """Load the training set: scikit-learn's digits without the test rows, the fashion images, and rendered scenes."""
     digits = load_digits()
     rows = np.setdiff1d(np.arange(len(digits.target)), test_rows())
     fashion_table, scene_table = pd.read_parquet(fashion), pd.concat([pd.read_parquet(path) for path in scenes])
     if scene_table["held_out"].any():
         raise ValueError(
-            f"{scenes}: holds scenes with held-out pairs, which a mini model must never see. Render them with `snakemake train_mini`."
+            f"{scenes}: found scenes with held-out pairs, expected none. Render them with `snakemake train_mini`."
         )
     sources = {
         "digits": (

@@ -1,6 +1,7 @@
-"""One training loop for all mini models: resumable, and a function of the seed and the number of steps alone.
+"""The training loop of all mini models.
 
-The weights are the same on one kind of processor and one build of torch, cut off on the way or not.
+It is resumable: the weights are a function of data, seed and number of steps, for one type of processor and one build of PyTorch, whether
+or not the training was interrupted.
 """
 
 import json
@@ -24,29 +25,29 @@ LOG = logging.getLogger(__name__)
 
 EMA_DECAY = 0.998
 WARM_UP = 200  # steps
-SAVE_EVERY = 500  # steps; a training that is cut off leaves a model that loads, and goes on from there
+SAVE_EVERY = 500  # steps; an interrupted training resumes from the last save
 
 
 def learning_rate(step: int, decay_steps: int) -> float:
-    """Share of the peak rate: a linear warm-up, then half a cosine down to 2 %."""
+    """Return the learning rate relative to its peak: linear warm-up, then cosine decay to 2 % in `decay_steps` steps."""
     if step < WARM_UP:
         return (step + 1) / WARM_UP
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / decay_steps))
 
 
 class Training:
-    """All that a step changes: weights, their moving average, the optimizer's moments and the learning curve so far."""
+    """The state of a training: weights, their moving average, the optimizer's moments and the learning curve."""
 
     def __init__(self, module: torch.nn.Module, config: TrainConfig, folder: Path) -> None:
         self.module, self.done, self.curve = module, 0, []
         self.average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=0.01, betas=(0.9, 0.99))
         self.config = config
-        # Named by what decides each step: a training with another rate, batch or seed never goes on from this one, a longer one does.
+        # The name holds seed, batch size and decay steps: a longer training resumes from this state, one with other settings does not.
         self.path = folder / f"state-{config.seed}-{config.batch_size}-{config.lr_decay_steps}.safetensors"
 
     def save(self) -> None:
-        """Write the state; a training that is cut off goes on from here, to the same weights."""
+        """Write the state to its file."""
         moments = self.optimizer.state_dict()["state"]
         tensors = {f"weights.{name}": value for name, value in self.module.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
@@ -56,13 +57,15 @@ class Training:
         write_atomically(self.path, safetensors.torch.save(tensors, metadata))
 
     def load(self) -> None:
-        """Go on from the state that `save` left, if there is one and it is not beyond the training's end."""
+        """Load the saved state, if there is one and it is not beyond the last step."""
         if not self.path.is_file():
             return
         with safetensors.safe_open(self.path, "pt") as stream:
             metadata, tensors = stream.metadata(), {name: stream.get_tensor(name) for name in stream.offset_keys()}
         if int(metadata["done"]) > self.config.steps:
-            LOG.warning("%s: is at step %s, beyond %d; starting anew.", self.path, metadata["done"], self.config.steps)
+            LOG.warning(
+                "%s: is at step %s, beyond %d; starting from scratch.", self.path, metadata["done"], self.config.steps
+            )
             return
         self.done, self.curve = int(metadata["done"]), json.loads(metadata["curve"])
         parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "moments": {}}
@@ -85,10 +88,22 @@ def train_loop(
     save: Callable[[torch.nn.Module], None],
     log: Path,
 ) -> torch.nn.Module:
-    """The moving average of `module`'s weights after `config.steps` steps of AdamW on `loss(step)`.
+    """Train `module` with AdamW and return the moving average of its weights.
 
-    `save` gets the average every SAVE_EVERY steps and at the end, and `log` the learning curve: step, loss, seconds, one
-    JSON line each. Cut off and called again, it goes on from the last save and ends with the same weights.
+    An interrupted training resumes from the last save and ends with the same weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The networks to train.
+    loss : callable
+        The loss of a step, by its number.
+    config : TrainConfig
+        Hyperparameters.
+    save : callable
+        Called with the average every SAVE_EVERY steps and at the end.
+    log : Path
+        File of the learning curve, one JSON line with step, loss and seconds per save.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     training = Training(module, config, log.parent)

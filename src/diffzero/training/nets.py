@@ -1,4 +1,4 @@
-"""The mini models before training: the classes and folder layouts of Stable Diffusion v1 and DeepFloyd IF-I, a few channels wide."""
+"""The untrained mini models: Stable Diffusion v1, DeepFloyd IF-I and CLIP with a few channels."""
 
 import json
 import math
@@ -10,21 +10,21 @@ from diffusers import AutoencoderKL, DDPMScheduler, PNDMScheduler, UNet2DConditi
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
-TOKENS = 24  # the longest caption has 20; prompts are padded to this length
-WIDTH = 128  # of both text encoders
+TOKENS = 24  # length of padded prompts; the longest caption has 20
+WIDTH = 128  # hidden size of both text encoders
 LATENT_CHANNELS = 8
 SD_PIXELS = 32
-IF_PIXELS = 24  # IF sees 64 pixels where Stable Diffusion sees 512: here too the pixel model gets the smaller image
+IF_PIXELS = 24  # smaller than Stable Diffusion's, as in the large models (64 and 512)
 
 
 def clip_tokenizer(corpus: Iterable[str]) -> CLIPTokenizer:
-    """CLIP's byte-level BPE with merges fitted to `corpus`: each of its words is one token, any other word still has bytes."""
+    """Fit CLIP's byte-level BPE to `corpus`: each of its words becomes one token; other words are spelt in bytes."""
     alphabet, texts = sorted(pre_tokenizers.ByteLevel.alphabet()), [text.lower() for text in corpus]
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    # Merges that are equally frequent go by the numbers of their parts. Left alone, the trainer numbers a word's last letters by chance.
+    # Equally frequent merges are ordered by the numbers of their parts, and the trainer numbers last letters in random order: fix it.
     words = {word for text in texts for word, _ in bpe.pre_tokenizer.pre_tokenize_str(text)}
     ends = dict.fromkeys(word[-1] + "</w>" for word in sorted(words))
     trainer = trainers.BpeTrainer(
@@ -41,10 +41,10 @@ def clip_tokenizer(corpus: Iterable[str]) -> CLIPTokenizer:
 
 
 def t5_tokenizer(corpus: Iterable[str]) -> T5Tokenizer:
-    """T5's unigram tokenizer over the words of `corpus`, with single characters as the costly way to spell any other word.
+    """Return T5's unigram tokenizer with the words of `corpus`; other words are spelt in characters.
 
-    A digit is always a character: as a word it would be one token in `the digit 7` and another in `the number: "7"`, each
-    learned from its own share of the captions.
+    A digit is always a character. As a word it would be one token in `the digit 7` and another in `the number: "7"`, and the model would
+    learn each from a part of the captions.
     """
     words = Counter(word for text in corpus for word in re.findall(r"[a-z-]+", text.lower()))
     total = sum(words.values())
@@ -55,7 +55,7 @@ def t5_tokenizer(corpus: Iterable[str]) -> T5Tokenizer:
 
 
 def clip_text_model(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """A two-layer CLIP text encoder for Stable Diffusion's place."""
+    """Return a two-layer CLIP text encoder."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -73,7 +73,7 @@ def clip_text_model(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def t5_encoder(tokenizer: T5Tokenizer) -> T5EncoderModel:
-    """A two-layer T5 v1.1 encoder for IF's place."""
+    """Return a two-layer T5 v1.1 encoder."""
     return T5EncoderModel(
         T5Config(
             vocab_size=len(tokenizer),
@@ -90,7 +90,7 @@ def t5_encoder(tokenizer: T5Tokenizer) -> T5EncoderModel:
 
 
 def autoencoder() -> AutoencoderKL:
-    """A VAE from 32 x 32 pixels to 8 x 8 x 8 latents (Stable Diffusion: 512 x 512 to 64 x 64 x 4)."""
+    """Return a VAE from 32 x 32 pixels to 8 x 8 x 8 latents (Stable Diffusion: 512 x 512 to 64 x 64 x 4)."""
     return AutoencoderKL(
         block_out_channels=(32, 48, 64),
         down_block_types=("DownEncoderBlock2D",) * 3,
@@ -103,7 +103,7 @@ def autoencoder() -> AutoencoderKL:
 
 
 def sd_unet() -> UNet2DConditionModel:
-    """Stable Diffusion's U-Net in small: cross-attention above, a plain block at the lowest resolution."""
+    """Return a small U-Net of Stable Diffusion: cross-attention, and no attention at the lowest resolution."""
     return UNet2DConditionModel(
         sample_size=SD_PIXELS // 4,
         in_channels=LATENT_CHANNELS,
@@ -119,7 +119,7 @@ def sd_unet() -> UNet2DConditionModel:
 
 
 def if_unet() -> UNet2DConditionModel:
-    """IF's pixel U-Net in small: ResNet down- and upsampling, added-key attention, pooled text, variance beside eps in the output."""
+    """Return a small U-Net of IF: ResNet down- and upsampling, added-key attention, pooled text, and variance in the output."""
     return UNet2DConditionModel(
         sample_size=IF_PIXELS,
         in_channels=3,
@@ -144,7 +144,7 @@ def if_unet() -> UNet2DConditionModel:
 
 
 def sd_scheduler() -> PNDMScheduler:
-    """The scheduler configuration of Stable Diffusion v1.4."""
+    """Return a scheduler with the configuration of Stable Diffusion v1.4."""
     return PNDMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -156,7 +156,7 @@ def sd_scheduler() -> PNDMScheduler:
 
 
 def if_scheduler() -> DDPMScheduler:
-    """The scheduler configuration of IF-I: cosine schedule, learned variance, dynamic thresholding while sampling."""
+    """Return a scheduler with the configuration of IF-I: cosine schedule, learned variance, dynamic thresholding while sampling."""
     return DDPMScheduler(
         beta_schedule="squaredcos_cap_v2",
         variance_type="learned_range",
@@ -172,7 +172,7 @@ CLIP_CONFIG = {
         "vision_cfg": {"image_size": SD_PIXELS, "layers": 4, "width": WIDTH, "head_width": 32, "patch_size": 4},
         "text_cfg": {"context_length": TOKENS, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 3},
     },
-    # CLIP's own statistics, so that the preprocessing differs from ViT-L/14's in the size alone.
+    # OpenAI's statistics, so that the preprocessing differs from ViT-L/14's only in size.
     "preprocess_cfg": {
         "mean": [0.48145466, 0.4578275, 0.40821073],
         "std": [0.26862954, 0.26130258, 0.27577711],

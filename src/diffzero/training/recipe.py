@@ -6,7 +6,7 @@ and shorter captions. Without the second stage the diffusion models know an obje
 
 from dataclasses import dataclass
 
-SIZE = 32  # pixels of the training images; each model takes its own size from these
+SIZE = 32  # side of the training images in pixels; each model resizes them to its own
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Training of the mini models: what each one's loss is, and what is saved."""
+"""The losses of the mini models, and saving them in the folder layouts of the large models."""
 
 import json
 from collections.abc import Callable
@@ -19,17 +19,17 @@ from diffzero.training.data import SIZE, TrainingSet
 from diffzero.training.loop import train_loop
 from diffzero.training.recipe import TrainConfig
 
-KL_WEIGHT = 1e-6  # of the VAE, per element: as in Rombach et al. 2022, Section 3.1
+KL_WEIGHT = 1e-6  # weight of the VAE's KL term per element, as in Rombach et al. 2022, Section 3.1
 
 
 def to_tensor(pixels: NDArray[np.uint8], size: int = SIZE) -> Tensor:
-    """Pixels [image, height, width, 3] uint8 as [image, 3, size, size] in [-1, 1], fp32."""
+    """Convert pixels [image, height, width, 3] uint8 to [image, 3, size, size] float32 in [-1, 1]."""
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x if size == SIZE else F.interpolate(x, size, mode="bicubic", antialias=True).clamp(-1, 1)
 
 
 def train_vae(data: TrainingSet, out: Path, config: TrainConfig) -> None:
-    """Write mini-sd's VAE to `out`, with the scaling factor that gives its latents unit variance."""
+    """Train mini-sd's VAE and save it in `out`, with the scaling factor that gives its latents unit variance."""
     torch.manual_seed(config.seed)
     vae = mini.autoencoder()
 
@@ -51,7 +51,7 @@ def train_vae(data: TrainingSet, out: Path, config: TrainConfig) -> None:
 
 
 def add_noise(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """x_t, eps and timesteps of one training step, addressed by (seed, step)."""
+    """Return x_t, eps and timesteps of one training step; the noise is a function of (seed, step)."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     eps = torch.randn(x.shape, generator=generator)
     timestep = torch.randint(len(scheduler.alphas_cumprod), (len(x),), generator=generator)
@@ -60,23 +60,24 @@ def add_noise(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tupl
 
 
 def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: float) -> Tensor:
-    """Weight [image] of an eps error: Salimans & Ho 2022's max(SNR, 1) on the error of x, which is max(1, 1 / SNR) on that of eps.
+    """Return the weight [image] of an eps error: max(1, 1 / SNR), at most `largest`.
 
-    A cosine schedule spends its last third at an SNR so low that the plain eps loss ignores it, and it is there that a small
-    picture's class is decided by the text. At most `largest`, as the schedule ends at an SNR of 2e-9.
+    It equals the truncated SNR weight max(SNR, 1) of an error in x (Salimans & Ho 2022). In the last third of a cosine schedule the SNR
+    is so low that the plain eps loss ignores it, but there the text decides the class of a small image. The bound is needed because
+    the schedule ends at an SNR of 2e-9.
     """
     alpha_bar = scheduler.alphas_cumprod.double()[timestep]
     return ((1 - alpha_bar) / alpha_bar).clamp(1, largest).float()
 
 
 def tokenize(tokenizer: Callable, captions: list[str]) -> dict[str, Tensor]:
-    """Token ids and mask [caption, TOKENS]; lower-case, as both pipelines do with prompts."""
+    """Return token ids and mask [caption, TOKENS] of the lower-cased captions; both pipelines lower-case prompts."""
     lower = [caption.lower() for caption in captions]
     return tokenizer(lower, padding="max_length", max_length=mini.TOKENS, truncation=False, return_tensors="pt")
 
 
 def load_networks(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.Module) -> torch.nn.ModuleDict:
-    """The U-Net and its text encoder in fp32, with the weights of the folder `start` if there is one."""
+    """Return the U-Net and its text encoder in float32, with the weights of the folder `start` if given."""
     parts = {"unet": unet, "text_encoder": encoder}
     for name, part in parts.items() if start else ():
         part.load_state_dict(type(part).from_pretrained(start / name).state_dict())
@@ -84,9 +85,9 @@ def load_networks(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.M
 
 
 def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None, vae_folder: Path | None) -> None:
-    """Write mini-sd, a StableDiffusionPipeline folder, to `out`: U-Net and text encoder trained together on eps.
+    """Train mini-sd and save it in `out` as a StableDiffusionPipeline; U-Net and text encoder are trained together on eps.
 
-    `start` holds the model of an earlier course to go on from, VAE included; a first course takes that of `vae_folder`.
+    Weights, including the VAE's, start from the earlier stage in `start`; without it, the VAE is that of `vae_folder`.
     """
     torch.manual_seed(config.seed)
     vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_folder, torch_dtype=torch.float32)
@@ -122,9 +123,9 @@ def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
 
 
 def train_if(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None) -> None:
-    """Write mini-if, an IFPipeline folder, to `out`: U-Net and text encoder trained together on eps.
+    """Train mini-if and save it in `out` as an IFPipeline; U-Net and text encoder are trained together on eps.
 
-    The variance half of the output keeps its zero weights: halfway between the two variances of Nichol & Dhariwal 2021.
+    The weights of the output's variance half stay zero, which means halfway between the two variances of Nichol & Dhariwal 2021.
     """
     torch.manual_seed(config.seed)
     tokenizer, scheduler = mini.t5_tokenizer(corpus()), mini.if_scheduler()
@@ -148,7 +149,7 @@ def train_if(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
 
 
 def save_fp16(pipeline: StableDiffusionPipeline | IFPipeline, out: Path) -> None:
-    """Save a pipeline folder in fp16 and give its modules their fp32 weights back, which half precision would otherwise round for good."""
+    """Save a pipeline in fp16, then restore the fp32 weights of its modules, with which the training continues."""
     modules = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
     weights = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
     pipeline.to(dtype=torch.float16)
@@ -159,7 +160,7 @@ def save_fp16(pipeline: StableDiffusionPipeline | IFPipeline, out: Path) -> None
 
 
 def train_clip(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None) -> None:
-    """Write mini-clip, an open_clip `local-dir:` folder, to `out`: open_clip's own model, tokenizer and loss."""
+    """Train mini-clip with open_clip's model, tokenizer and loss, and save it in `out` as an open_clip `local-dir:` folder."""
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / "open_clip_config.json").write_text(json.dumps(mini.CLIP_CONFIG, indent=2))
