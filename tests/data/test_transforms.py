@@ -292,9 +292,11 @@ def test_shrinking_averages_what_it_drops():
 def test_via_loses_the_detail_that_a_small_image_cannot_hold():
     data = file(Image.fromarray(picture(100, 80)))
     small = crop_image(data, "small", 16)
-    assert np.array_equal(crop_image(data, "via", 48, via=16), crop_image(file(Image.fromarray(small)), "small", 48))
-    assert not np.array_equal(crop_image(data, "via", 48, via=16), crop_image(data, "direct", 48))
-    assert np.array_equal(crop_image(data, "via", 16, via=16), small)
+    assert np.array_equal(
+        crop_image(data, "via", 48, downsample_to=16), crop_image(file(Image.fromarray(small)), "small", 48)
+    )
+    assert not np.array_equal(crop_image(data, "via", 48, downsample_to=16), crop_image(data, "direct", 48))
+    assert np.array_equal(crop_image(data, "via", 16, downsample_to=16), small)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -307,7 +309,7 @@ def test_a_truncated_file_is_refused_by_name(kind):
 
 @pytest.mark.parametrize("data", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"<html>404</html>", bytes(1000)])
 def test_what_is_no_image_is_refused_by_name(data):
-    with pytest.raises(ImageError, match="image cat: cannot be decoded .* Expected a whole PNG, JPEG or WebP"):
+    with pytest.raises(ImageError, match="image cat: cannot be decoded .* Expected a complete PNG, JPEG or WebP"):
         crop_image(data, "cat", 8)
 
 

@@ -1,4 +1,8 @@
-"""Decode image files to upright 8-bit RGB."""
+"""Decode image files to upright 8-bit RGB.
+
+Pillow's own conversion of deep images is not used: it clips 16-bit greys at 255, which gives a white image, ignores what a deep TIFF
+says about white and bits, and compares a PNG's transparent grey with levels of another depth.
+"""
 
 import io
 
@@ -6,84 +10,92 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-# The largest photograph of the thirteen data sets has 42 million. Twice Pillow's own threshold for a warning, where it refuses by itself.
+# Twice the size from which Pillow warns, where it raises an error itself. The largest photograph of the thirteen data sets has 42 million.
 MAX_PIXELS = 178_956_970
-
-
-# Not all that Pillow knows: EPS, for one, would be handed to Ghostscript, an interpreter of programs.
+# Not all formats that Pillow knows: it passes EPS to Ghostscript, which executes programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# TIFF tags.
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 
 
 class ImageError(ValueError):
-    """An image that cannot be decoded or cropped; the message names it."""
+    """An image cannot be decoded; the message names it."""
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """The picture in `data` as upright RGB: EXIF rotation applied, transparency laid on white, any other mode converted.
+    """Decode an image to upright RGB: EXIF rotation is applied, transparency becomes white, other modes are converted.
 
-    Of an animation the first frame. Colour profiles are not applied. Raises ImageError, naming `name`, for anything that Pillow
-    cannot decode to the last pixel, for more than MAX_PIXELS, and for pixels without a defined white.
+    Of an animation, the first frame is used. Colour profiles are not applied.
+
+    Parameters
+    ----------
+    data : bytes
+        A file in one of FORMATS.
+    name : str
+        Name of the image, for the message.
+
+    Raises
+    ------
+    ImageError
+        Pillow cannot decode every pixel, there are more than MAX_PIXELS, or it is not defined which value is white.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-        _scale_key(image)
+        _scale_transparent_grey(image)
         image.load()
-        return _rgb(_eight_bits(image))
-    except Exception as error:  # Pillow's plugins raise whatever their parsers stumble over
+        return _to_rgb(_to_eight_bits(image))
+    except Exception as error:  # Pillow's plugins raise many kinds of errors for broken files
         raise ImageError(
-            f"image {name}: cannot be decoded ({error}). Expected a whole PNG, JPEG or WebP file."
+            f"image {name}: cannot be decoded ({error}). Expected a complete PNG, JPEG or WebP file."
         ) from error
 
 
-def _scale_key(image: Image.Image) -> None:
-    """A PNG's colour key is in the file's own levels, and Pillow leaves it so where it stretches 4 or 16 greys to 256. Before loading.
+def _scale_transparent_grey(image: Image.Image) -> None:
+    """Scale a PNG's transparent grey as Pillow scales its pixels: 4 or 16 greys become 256. Must be called before the pixels are loaded.
 
-    Raises ValueError for a key among 16-bit colours, of which Pillow keeps the upper halves: neighbours of the key would vanish with it.
+    Raises ValueError for a transparent colour among 16-bit colours: Pillow keeps the upper bytes only, so that similar colours would
+    become transparent, too.
     """
-    raw = image.tile[0][3] if image.format == "PNG" and image.tile and "transparency" in image.info else ""
-    if raw in ("L;2", "L;4"):
-        image.info["transparency"] *= 255 // (2 ** int(raw[-1]) - 1)
-    if raw == "RGB;16B":
+    tiles = getattr(image, "tile", None)
+    raw_mode = tiles[0][3] if image.format == "PNG" and tiles and "transparency" in image.info else ""
+    if raw_mode in ("L;2", "L;4"):
+        image.info["transparency"] *= 255 // (2 ** int(raw_mode[-1]) - 1)
+    if raw_mode == "RGB;16B":
         raise ValueError(
-            "a transparent colour among 16-bit colours; save it with an alpha channel, or with 8 bits a channel"
+            "a transparent colour among 16-bit colours; save it with an alpha channel, or with 8 bits per channel"
         )
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB, transparency laid on white."""
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image upright, a grey one of more than 8 bits as 8. Pillow's own conversion clips at 255 and gives white.
-
-    Raises ValueError for float and 32-bit pixels, whose white is nowhere defined: a picture must not silently become black.
-    """
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return the image upright, with deep greys scaled to 8 bits. Raises ValueError for float and 32-bit pixels."""
     upright = ImageOps.exif_transpose(image)
-    # Of a deep PGM Pillow makes 65535 white, whatever the file's maximum.
+    # Pillow scales a deep PGM so that 65535 is white, whatever the file's maximum is.
     if image.mode == "I" and image.format == "PPM":
         return scale_grey(np.asarray(upright), 65535)
     if image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed"
-        raise ValueError(f"{kind} pixels have no defined white; save it with 8 or 16 bits a channel")
+        raise ValueError(f"{kind} pixels have no defined white; save it with 8 or 16 bits per channel")
     if not image.mode.startswith("I;16"):
         return upright
-    # Pillow heeds neither tag at this depth: 262 is 0 where 0 is white, 258 is the number of bits.
     tags = getattr(image, "tag_v2", {})
-    values, white = np.asarray(upright).astype(np.int64), 2 ** tags.get(258, (16,))[0] - 1
-    grey = scale_grey(white - values if tags.get(262) == 0 else values, white)
+    values, white = np.asarray(upright).astype(np.int64), 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
+    grey = scale_grey(white - values if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else values, white)
     if "transparency" not in image.info:
         return grey
-    # A colour key is one of 65536 levels: among 256, its neighbours would vanish with it.
+    # The transparent grey is one of 65536 levels. Among 256 levels, similar greys would become transparent, too.
     opaque = np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)
     return Image.merge("LA", (grey, Image.fromarray(opaque)))
 
 
-def scale_grey(values: NDArray, white: int) -> Image.Image:
-    """Grey levels 0..`white` as 8 bits: scaled so that white becomes 255, and rounded."""
+def scale_grey(values: NDArray[np.integer], white: int) -> Image.Image:
+    """Return grey levels from 0 to `white` as 8 bits: scaled so that white becomes 255, and rounded."""
     return Image.fromarray((values / (white / 255)).round().clip(0, 255).astype(np.uint8))

@@ -1,12 +1,27 @@
-"""Class prompts and the items of a classification."""
+"""Class prompts, and the items of a classification."""
+
+from typing import TypedDict
 
 import pandas as pd
 
 from diffzero.data.selection import CUES
 
 
-def class_prompts(template: str, classnames: list[str]) -> dict:
-    """Unique prompts, the prompt of each class, and which labels share one (ImageNet has "missile" twice)."""
+class ClassPrompts(TypedDict):
+    """The prompts of a data set, as prompts.json holds them."""
+
+    prompts: list[str]
+    """The unique prompts."""
+    classnames: list[str]
+    """Name of each class."""
+    class_prompt: list[int]
+    """Index in `prompts` of the prompt of each class."""
+    duplicates: list[list[int]]
+    """Labels that share a prompt: two classes of ImageNet are called "missile"."""
+
+
+def class_prompts(template: str, classnames: list[str]) -> ClassPrompts:
+    """Return the prompts of all classes. Raises ValueError if there are fewer than two different ones."""
     texts = [template.format(name) for name in classnames]
     prompts = list(dict.fromkeys(texts))
     class_prompt = [prompts.index(text) for text in texts]
@@ -21,8 +36,22 @@ def class_prompts(template: str, classnames: list[str]) -> dict:
     }
 
 
-def classification_items(table: pd.DataFrame, prompts: dict) -> pd.DataFrame:
-    """One item an image among all unique prompts, with its CUES; a prompt that two classes share answers with the lower label."""
+def classification_items(table: pd.DataFrame, prompts: ClassPrompts) -> pd.DataFrame:
+    """Return one item per image, with all unique prompts as candidates.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns `image`, `label`, and CUES for cue-conflict images.
+    prompts : ClassPrompts
+        The prompts of the data set.
+
+    Returns
+    -------
+    DataFrame
+        Columns `item`, `task` ("classify") and `image` (str), `label` (int64), `candidates` (list of indices of prompts), `classes`
+        (list with the label of each candidate: the lowest of those that share the prompt), and CUES.
+    """
     class_prompt = prompts["class_prompt"]
     candidates = list(range(len(prompts["prompts"])))
     classes = [class_prompt.index(prompt) for prompt in candidates]

@@ -1,4 +1,4 @@
-"""The stages before scoring: test images, prompts and items. Each returns what its rule writes."""
+"""Choose the test images of a run."""
 
 import hashlib
 import logging
@@ -16,26 +16,41 @@ CUES = ["shape_label", "texture_label"]
 
 
 def select_images(table: pd.DataFrame, count: int, seed: int, stratified: bool = False) -> pd.DataFrame:
-    """`count` rows (all, where there are fewer) in an order that the seed and the image names decide, whatever the table's order.
+    """Select images in an order that depends on the seed and the image names, not on the order of the table.
 
-    The first rows of a larger selection are the smaller selection, so that more images extend a run. `stratified`: the first rows
-    also keep the classes' shares, each class (column label) within one image of its own.
+    A smaller selection is the beginning of a larger one, so that more images extend a run.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns `image` and `label`.
+    count : int
+        Number of rows to select; all rows if there are fewer.
+    seed : int
+        Seed of the order.
+    stratified : bool
+        Whether every beginning of the selection keeps the shares of the classes, each within one image.
+
+    Returns
+    -------
+    DataFrame
+        The selected rows, numbered from 0.
     """
     rank = [hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in table["image"]]
     order = sorted(range(len(table)), key=rank.__getitem__)
     shuffled = table.iloc[order].reset_index(drop=True)
     if stratified:
         classes = shuffled.groupby("label")["label"]
-        # The k-th of n images of a class belongs at the share (k + 1/2) / n of the whole; equal shares stay in shuffled order.
-        share = (classes.cumcount() + 0.5) / classes.transform("size")
-        shuffled = shuffled.loc[share.sort_values(kind="stable").index]
+        # The k-th of n images of a class belongs at the position (k + 1/2) / n; equal positions keep the shuffled order.
+        position = (classes.cumcount() + 0.5) / classes.transform("size")
+        shuffled = shuffled.loc[position.sort_values(kind="stable").index]
     return shuffled.iloc[:count].reset_index(drop=True)
 
 
 def add_cue_labels(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
-    """The table, for cue-conflict images with the labels of shape and texture (CUES) that their file names tell.
+    """Add the labels of shape and texture (CUES, int64) that the file names of cue-conflict images state.
 
-    Raises ValueError for a name without them, and where the shape's class is not the image's label.
+    Other data sets are returned unchanged. Raises ValueError for a file name without them, and for an image whose shape is not its class.
     """
     if not dataset.cue_pattern:
         return table
@@ -50,34 +65,55 @@ def add_cue_labels(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
             )
         rows.append([names.index(name) for name in found])
     labelled = table.join(pd.DataFrame(rows, columns=CUES, index=table.index, dtype="int64"))
-    differs = labelled["shape_label"] != labelled["texture_label"]
-    return labelled[differs].reset_index(drop=True) if dataset.exclude_non_conflict else labelled
+    is_conflict = labelled["shape_label"] != labelled["texture_label"]
+    return labelled[is_conflict].reset_index(drop=True) if dataset.exclude_non_conflict else labelled
 
 
 def load_test_images(dataset: Dataset, count: int, seed: int, root: Path, stratified: bool = False) -> pd.DataFrame:
-    """The run's test images: columns image, label, bytes, source, digest, and CUES where the data set has them.
+    """Load the test images of a run.
 
-    Raises ImageError for one that cannot be decoded.
+    Parameters
+    ----------
+    dataset : Dataset
+        The data set.
+    count, seed, stratified
+        See `select_images`.
+    root : Path
+        Root of the repository.
+
+    Returns
+    -------
+    DataFrame
+        The table of `load_images` with the column `digest` (SHA-256 of `bytes`, str), and CUES for cue-conflict images.
+
+    Raises
+    ------
+    ImageError
+        An image cannot be decoded.
+    SourceError, OSError, ValueError
+        See `load_images`.
     """
-    chosen = load_images(
-        dataset, root, lambda table: select_images(add_cue_labels(table, dataset), count, seed, stratified)
-    )
+
+    def choose(table: pd.DataFrame) -> pd.DataFrame:
+        return select_images(add_cue_labels(table, dataset), count, seed, stratified)
+
+    chosen = load_images(dataset, root, choose)
     for name, data in zip(chosen["image"], chosen["bytes"], strict=True):
         decode_image(data, name)
     return chosen.assign(digest=[hashlib.sha256(data).hexdigest() for data in chosen["bytes"]])
 
 
-def selection_record(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict:
-    """The choice in writing: where from, by which seed, and each image's name, label and SHA-256, in the run's order.
+def selection_record(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict[str, object]:
+    """Return the record of a selection: its source and seed, and name, label and SHA-256 of each image in the run's order.
 
-    Another source names and encodes the same pictures differently, so two runs made the same choice when these records are equal.
+    Two runs with equal records chose the same images. Another source may name and encode the same images differently.
     """
-    facts = list(zip(chosen["image"], chosen["label"].tolist(), chosen["digest"], strict=True))
+    images = zip(chosen["image"], chosen["label"].tolist(), chosen["digest"], strict=True)
     return {
         "source": chosen["source"].iloc[0] if len(chosen) else None,
         "seed": seed,
         "stratified": stratified,
         "count": len(chosen),
         "sha256": hashlib.sha256("\n".join(chosen["digest"]).encode()).hexdigest(),
-        "images": [{"image": image, "label": label, "sha256": digest} for image, label, digest in facts],
+        "images": [{"image": image, "label": label, "sha256": digest} for image, label, digest in images],
     }

@@ -1,7 +1,8 @@
-"""Where a model's weights are, checked before anything is computed with them."""
+"""Locate the weights of a model: in a local folder, or in the first of its repositories that has them."""
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from diffzero.config import Clip, Diffusion, Model, Supervised
@@ -23,92 +24,121 @@ from diffzero.models.checkpoint import (
 from diffzero.models.registry import network_folders, weight_folders
 
 LOG = logging.getLogger(__name__)
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+ALL_WEIGHTS = "weights"
 
 
 def list_repositories(model: Model) -> list[HubRepo]:
     """Return the repositories of a model in the order in which they are tried."""
-    if not model.hub:
-        return []
-    return [HubRepo(place.hub, place.revision, "model") for place in (model, *model.mirrors)]
+    places = [(model.hub, model.revision), *((mirror.hub, mirror.revision) for mirror in model.mirrors)]
+    return [HubRepo(hub, revision, "model") for hub, revision in places if hub and revision]
 
 
 def require_safetensors(model: Model, names: Iterable[str], repo: HubRepo) -> None:
-    """Raise CheckpointError for a repository of these files that lacks safetensors weights of a part: before anything is downloaded."""
+    """Refuse a repository that lacks safetensors weights, before anything is downloaded.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    names : iterable of str
+        Files of the repository.
+    repo : HubRepo
+        The repository, for the message.
+
+    Raises
+    ------
+    CheckpointError
+        Names what is missing and, if there are pickled weights instead, how to convert them.
+    """
     names = list(names)
-    lacking = _lacking(model, names)
-    if not lacking:
+    missing = _find_missing(model, names)
+    if not missing:
         return
-    pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-    everything = lacking in ("weights", " or ".join(network_folders()))
-    mine = pickled if everything else [name for name in pickled if name.startswith(f"{lacking}/")]
-    found = (
-        f"only pickled weights ({mine[0]})"
-        if mine
-        else f"no {lacking}"
-        if lacking not in weight_folders()
-        else f"no safetensors in {lacking}"
-    )
-    expected = "safetensors; pickles can run any code" if mine else "it there, beside safetensors of every part"
-    how = ""
-    if mine and isinstance(model, Diffusion):
+    pickles = [name for name in names if name.endswith(PICKLE_SUFFIXES)]
+    if missing in weight_folders():
+        pickles = [name for name in pickles if name.startswith(f"{missing}/")]
+    if pickles:
+        found, expected = f"only pickled weights ({pickles[0]})", "safetensors; loading a pickle can execute any code"
+    else:
+        found = f"no safetensors in {missing}" if missing in weight_folders() else f"no {missing}"
+        expected = "it there, and safetensors of every part"
+    advice = _conversion_advice(model, repo, pickles[0]) if pickles else ""
+    raise CheckpointError(f"{repo}: found {found}, expected {expected}.{advice}")
+
+
+def _conversion_advice(model: Model, repo: HubRepo, pickle: str) -> str:
+    if isinstance(model, Diffusion):
         command = checkpoint.conversion_command(repo.repo_id, repo.revision)
-        how = f" If you trust them, convert them and set `path` to the new folder: {command}"
-    elif mine:
-        name = (OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)[0]
-        how = f" Download {mine[0]}, save it as {name} and set `path` to its folder."
-    raise CheckpointError(f"{repo}: found {found}, expected {expected}.{how}")
+        return f" If you trust them, convert them and set `path` to the new folder: {command}"
+    name = (OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)[0]
+    return f" Download {pickle}, save it as {name} and set `path` to its folder."
 
 
-def _lacking(model: Model, names: list[str]) -> str:
-    """What a repository with these files lacks to be loaded: a file, or the folder of a part; empty for nothing."""
+def _find_missing(model: Model, names: list[str]) -> str:
+    """Return the file or the part that a repository with these files lacks; an empty string if it lacks nothing."""
     needed = [name for name in names if is_needed(model, name)]
-    weights = {name.rpartition("/")[0] for name in needed if name.endswith(".safetensors")}
+    with_weights = {name.rpartition("/")[0] for name in needed if name.endswith(".safetensors")}
     if not isinstance(model, Diffusion):
-        return "" if weights else "weights"
-    if not weights & set(network_folders()):
+        return "" if with_weights else ALL_WEIGHTS
+    if not with_weights & set(network_folders()):
         return " or ".join(network_folders())
     if MODEL_INDEX not in needed:
         return MODEL_INDEX
-    parts = {name.rpartition("/")[0] for name in names}
-    return next((part for part in weight_folders() if part in parts - weights), "")
+    present = {name.rpartition("/")[0] for name in names}
+    return next((part for part in weight_folders() if part in present - with_weights), "")
 
 
 def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None = None) -> Path:
-    """The checkpoint folder of a model: its local path, else the first of its repositories that gives it, downloaded.
+    """Return the folder of a model's checkpoint; it is downloaded from the first repository that has it, unless it is local.
 
-    Raises CheckpointError, which says why each repository did not, or DiskFullError.
+    Parameters
+    ----------
+    model : Model
+        The model.
+    root : Path
+        Root of the repository, to which a local path is relative.
+    retry_policy : RetryPolicy, optional
+        When to give up on a server.
+
+    Raises
+    ------
+    CheckpointError
+        No repository has the weights; the message says why for each.
+    DiskFullError
+        The disk is too small. No further repository is tried, because its files have the same size.
     """
     if model.local:
         return root / model.local
     failures: list[str] = []
-    wanted = lambda name: is_needed(model, name)  # noqa: E731
+    wanted = partial(is_needed, model)
     for repo in list_repositories(model):
         try:
             require_safetensors(model, repo.file_sizes(wanted, retry_policy), repo)
             return repo.download_files(wanted, retry_policy)
         except DiskFullError:
-            raise  # another repository's files are no smaller
+            raise
         except (DownloadError, CheckpointError) as error:
             LOG.warning("%s: %s", model.title, error)
             failures.append(f"{len(failures) + 1}. {error}")
     raise CheckpointError(
-        f"{model.title}: no source gave the weights. Tried: {' '.join(failures)} Or download them by hand and set `path` in its YAML."
+        f"{model.title}: no repository has the weights. Tried: {' '.join(failures)} Or download them by hand and set `path` in its YAML."
     )
 
 
 def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
-    """Folder, family, digest and the digest of each file of a model's checkpoint, for the jobs that use it.
+    """Locate a checkpoint and return its record for other jobs: `folder`, `family`, `digest`, and the digests of its `files`.
 
     Raises CheckpointError or DownloadError.
     """
     folder = locate_checkpoint(model, root)
     family = require_complete(model, folder)
-    files = file_digests(folder, list_files(folder, lambda name: is_needed(model, name)))
+    files = file_digests(folder, list_files(folder, partial(is_needed, model)))
     return {"folder": str(folder), "family": family, "digest": combine_digests(files), "files": files}
 
 
 def require_complete(model: Model, folder: Path) -> str:
-    """The family of the checkpoint in `folder`. Raises CheckpointError where it could not be loaded."""
+    """Return the family of the checkpoint in `folder`. Raises CheckpointError if it cannot be loaded."""
     if isinstance(model, Diffusion):
         return adapter_class(folder).__name__
     checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
