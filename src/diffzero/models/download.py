@@ -56,7 +56,7 @@ def require_safetensors(model: Model, names: Iterable[str], repo: HubRepo) -> No
     if not missing:
         return
     pickles = [name for name in names if name.endswith(PICKLE_SUFFIXES)]
-    if missing in weight_folders():
+    if missing not in (ALL_WEIGHTS, " or ".join(network_folders())):
         pickles = [name for name in pickles if name.startswith(f"{missing}/")]
     if pickles:
         found, expected = f"only pickled weights ({pickles[0]})", "safetensors; loading a pickle can execute any code"
