@@ -1,4 +1,4 @@
-"""Draws: a function of their noise_key and of nothing else."""
+"""A draw is a function of its noise key alone."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from diffzero.diffusion.draws import sample_draw, sample_time
 
 NOISE_KEY = (7, "digits", "digit-0003", 12)
 SHAPE = (8, 8, 8)
-# Stored when NOISE_VERSION was 1. If these change, every stored score belongs to another draw: bump the version.
+# Stored with NOISE_VERSION 1. If these change, stored scores belong to other draws: increase the version.
 EPS_SHA256 = "9ae4a2acc1cc8c78f09db96b5e5604cd70378b9d1e3482d8e8fcaddc20f762c6"
 T_HEX = "0x1.f847dd8913714p-1"
 
@@ -50,7 +50,7 @@ def test_different_noise_keys_have_different_draws():
     noise_keys = [
         (*a, p) for *a, p in product((0, 1), ("a", "b"), ("1", "2", "12"), (0, 1, 2), (None, "", "a 1", "a 2"))
     ]
-    # Parts whose bytes would run together without separators.
+    # Parts that would be the same bytes without separators.
     noise_keys += [
         (0, "a1", "", 0, None),
         (0, "", "a1", 0, None),
@@ -90,7 +90,7 @@ def test_noise_is_standard_normal_and_uncorrelated_between_neighbouring_keys():
     )
     assert stats.kstest(rows.ravel(), "norm").pvalue > 0.01
     correlation = np.corrcoef(rows)[np.triu_indices(len(rows), 1)]
-    # 406 correlations with a standard deviation of 1/64: the largest of them is about 3 deviations out
+    # 406 correlations with a standard deviation of 1/64: the largest is expected at about 3 standard deviations
     assert np.abs(correlation).max() < 4.5 / 64
     assert abs(correlation.std() * 64 - 1) < 0.2
 

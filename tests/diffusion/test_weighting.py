@@ -16,12 +16,12 @@ IF = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
 both = pytest.mark.parametrize("config", [SD, IF], ids=["sd", "if"])
 
 
-def made(config: dict) -> VPSchedule:
+def make_schedule(config: dict) -> VPSchedule:
     return VPSchedule(np.cumprod(1 - schedule.betas(config)), "epsilon")
 
 
 def test_heuristic_is_1_at_0_and_falls_exponentially():
-    noise = made(SD)
+    noise = make_schedule(SD)
     for decay in (0.0, 6.0, 7.0):
         weight = Heuristic(decay=decay).weight(np.array([0.0, 0.25, 0.5, 1.0]), noise)
         assert weight[0] == 1.0
@@ -33,7 +33,7 @@ def test_heuristic_is_1_at_0_and_falls_exponentially():
 @both
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
 def test_simple_on_the_x_error_is_the_eps_error(config, prediction_type):
-    noise, t = made(config), np.array([0.0, 0.01, 0.3, 0.7, 0.95])
+    noise, t = make_schedule(config), np.array([0.0, 0.01, 0.3, 0.7, 0.95])
     generator = torch.Generator().manual_seed(0)
     x, eps, output = (torch.randn(5, 3, 8, 8, generator=generator, dtype=torch.float64) for _ in range(3))
     alpha, sigma = (torch.from_numpy(level(t)).view(-1, 1, 1, 1) for level in (noise.alpha, noise.sigma))
@@ -46,8 +46,8 @@ def test_simple_on_the_x_error_is_the_eps_error(config, prediction_type):
 
 @both
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
-def test_a_perfect_network_gives_x_back(config, prediction_type):
-    noise, t = made(config), np.linspace(0, 0.98, 50)
+def test_a_perfect_network_reproduces_x(config, prediction_type):
+    noise, t = make_schedule(config), np.linspace(0, 0.98, 50)
     generator = torch.Generator().manual_seed(1)
     x, eps = (torch.randn(50, 3, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
     alpha, sigma = (torch.from_numpy(level(t)).view(-1, 1, 1, 1) for level in (noise.alpha, noise.sigma))
@@ -56,25 +56,25 @@ def test_a_perfect_network_gives_x_back(config, prediction_type):
     torch.testing.assert_close(x_hat, x, rtol=1e-9, atol=1e-9)
 
 
-def test_an_unknown_prediction_type_is_named():
+def test_an_unknown_prediction_type_is_named_in_the_error():
     with pytest.raises(ValueError, match="'edm', expected epsilon, v_prediction, sample or flow"):
         predict_x0("edm", *torch.ones(4, 1))
 
 
 @both
-def test_vdm_is_positive_and_adds_up_to_the_fall_of_the_snr(config):
-    noise, t = made(config), (np.arange(1000) + 0.5) / 1000
+def test_vdm_is_positive_and_integrates_to_the_decrease_of_the_snr(config):
+    noise, t = make_schedule(config), (np.arange(1000) + 0.5) / 1000
     weight = VDM().weight(t, noise)
     assert (weight > 0).all()
     snr = noise.snr(t)
-    # Trapezoids over |SNR'| between two times give the SNR's fall between them.
+    # The integral of |SNR'| between two times is the decrease of the SNR between them.
     assert np.trapezoid(weight[60:940], t[60:940]) == pytest.approx(snr[60] - snr[939], rel=3e-3)
 
 
 @pytest.mark.parametrize("kind", WEIGHTINGS)
 def test_every_weighting_is_finite_and_positive_at_both_ends(kind):
     for config in (SD, IF):
-        weight = WEIGHTINGS[kind]().weight(np.array([0.0, 0.5, 1.0]), made(config))
+        weight = WEIGHTINGS[kind]().weight(np.array([0.0, 0.5, 1.0]), make_schedule(config))
         assert weight.dtype == np.float64 and np.isfinite(weight).all() and (weight > 0).all()
 
 
@@ -91,7 +91,7 @@ def test_a_weighting_is_restored_from_its_plain_values(kind):
 
 
 def test_the_weight_functions_of_all_kinds_use_the_parameters_of_the_own_weighting():
-    noise, t = made(SD), np.array([0.1, 0.9])
+    noise, t = make_schedule(SD), np.array([0.1, 0.9])
     functions = make_weight_fns(Heuristic(decay=3.0), noise)
     assert list(functions) == list(WEIGHTINGS)
     np.testing.assert_array_equal(functions["heuristic"](t), Heuristic(decay=3.0).weight(t, noise))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import toy
 from diffzero.pruning import paired_ttest
 from diffzero.pruning.paired_ttest import PairedTests
-from diffzero.pruning.policies import Full, Policy, TTest
+from diffzero.pruning.policies import POLICIES, Full, Policy, StatelessPolicy, TTest, parse_policy
 from diffzero.pruning.race import Outcome, Race
 from literal import adaptive_stages, algorithm_1
 from stages_of import fixed_stages
@@ -18,7 +19,7 @@ KINDS = ("separated", "close", "ties", "constant", "equal", "heavy", "counts")
 
 
 def raw_scores(kind: str, draws: int, classes: int, rng: np.random.Generator) -> np.ndarray:
-    """Random raw scores [draw, class], fp32. Classes share the noise of a draw, as the scores of a real model do."""
+    """Return random raw scores [draw, class], float32. Classes share the noise of a draw, as with a real model."""
     shared = rng.gamma(4.0, 20.0, (draws, 1))
     own = rng.standard_normal((draws, classes))
     match kind:
@@ -40,7 +41,7 @@ def raw_scores(kind: str, draws: int, classes: int, rng: np.random.Generator) ->
 
 
 def weights(kind: str, draws: int, classes: int, rng: np.random.Generator) -> Floats:
-    """Weights [draw, 1], or [draw, class] as for unshared noise; powers of 2 where differences must stay constant."""
+    """Return weights [draw, 1], or [draw, class] as with unshared noise; powers of 2 where differences must stay constant."""
     if kind == "constant":
         return np.full((draws, 1), 0.25)
     if kind == "counts":
@@ -49,7 +50,7 @@ def weights(kind: str, draws: int, classes: int, rng: np.random.Generator) -> Fl
 
 
 def reader(scores: np.ndarray, weight: Floats) -> Callable[[int, int, np.ndarray], Floats]:
-    """Weighted scores [draw, column] of some draws and columns."""
+    """Return the function that returns the weighted scores [draw, column] of some draws and columns."""
     weighted = scores.astype(np.float64) * weight
     return lambda first, last, columns: weighted[first:last].take(columns, axis=1)
 
@@ -64,7 +65,7 @@ def run(policy: Policy, scores: np.ndarray, weight: Floats) -> tuple[Race, list[
 
 
 def t_statistic(tests: PairedTests, n: int) -> Floats:
-    """Student's paired t [class] against the best class, from the running sums; NaN where all differences are zero."""
+    """Return Student's paired t [class] against the best class, from the running sums; NaN where all differences are zero."""
     mean = tests.shift + tests.total / n
     squares = np.maximum(tests.squares - tests.total**2 / n, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -72,7 +73,7 @@ def t_statistic(tests: PairedTests, n: int) -> Floats:
 
 
 def cases(count: int, draws: Callable[[np.random.Generator], int]):
-    """`count` random matrices of every kind in turn: kind, scores, weights."""
+    """Yield (kind, scores, weights) of `count` random matrices, the kinds in turn."""
     for index in range(count):
         rng = np.random.default_rng([15233, index])
         kind, classes, n = KINDS[index % len(KINDS)], int(rng.integers(2, 13)), draws(rng)
@@ -131,7 +132,7 @@ def test_the_running_t_statistic_equals_scipys_after_every_draw():
         if index % 2:
             weighted += 1e6  # digits that cancel
         tests = PairedTests(2, draws, 2e-3)
-        tests.bound = np.full(draws + 1, 1e30)  # nothing is ever dropped
+        tests.bound = np.full(draws + 1, 1e30)  # no class is dropped
         for n in range(2, draws + 1):
             tests.decide(lambda first, last, weighted=weighted: weighted[first:last], 0 if n == 2 else n - 1, n)
             others = np.arange(classes) != tests.best
@@ -167,7 +168,7 @@ def test_permuting_classes_permutes_the_result(kind):
         race, _ = run(TTest(min_scores=20, max_scores=60), scores, weight)
         other, _ = run(TTest(min_scores=20, max_scores=60), scores[:, order], weight)
         if race.outcome().tied:
-            continue  # ties go to the lowest label, which a permutation moves
+            continue  # a tie goes to the lowest label, which a permutation changes
         assert order[other.outcome().winner] == race.outcome().winner
         assert (other.outcome().draws, other.outcome().calls) == (race.outcome().draws, race.outcome().calls)
         assert other.eliminated_at.tolist() == race.eliminated_at[order].tolist()
@@ -228,6 +229,32 @@ def test_a_race_refuses_missing_scores_and_names_one_that_is_not_finite():
         race.step(20)
 
 
+@pytest.mark.parametrize("max_draws", [10, 20, 33, 60, 100])
+def test_a_race_that_ends_early_has_the_result_of_a_shorter_policy(max_draws):
+    for kind, scores, weight in cases(21, lambda rng: 60):
+        for longer, shorter in (
+            (TTest(min_scores=20, max_scores=60), TTest(min_scores=min(20, max_draws), max_scores=min(60, max_draws))),
+            (fixed_stages((5, 60), (2, 1)), fixed_stages((5, min(60, max_draws)), (2, 1))),
+            (Full(max_scores=60), Full(max_scores=min(60, max_draws))),
+        ):
+            race = Race(longer, scores.shape[1], reader(scores, weight), max_draws)
+            while not race.finished:
+                race.step(race.next_draws[1])
+            found, expected = race.outcome(), run(shorter, scores, weight)[0].outcome()
+            assert (found.winner, found.calls, found.draws) == (expected.winner, expected.calls, expected.draws), kind
+
+
+def test_every_policy_is_in_the_registry_and_raced_by_the_tests_of_the_engine():
+    subclasses = {*Policy.__subclasses__(), *StatelessPolicy.__subclasses__()} - {StatelessPolicy}
+    assert set(POLICIES.values()) == subclasses == set(map(type, toy.POLICIES))
+
+
+@pytest.mark.parametrize("policy", toy.POLICIES, ids=lambda policy: policy.slug)
+def test_a_policy_is_restored_from_its_plain_values(policy):
+    for values in (policy.model_dump(), policy.model_dump(mode="json")):
+        assert parse_policy(values) == policy
+
+
 def test_different_settings_have_different_slugs():
     policies = [
         Full(max_scores=20),
@@ -243,7 +270,7 @@ def test_different_settings_have_different_slugs():
 
 def test_the_printed_cutoff_drops_a_tied_class_often_and_the_papers_cutoff_rarely():
     def false_drops(cutoff_pval: float) -> float:
-        """Share of races between two equally good classes that end with one of them dropped."""
+        """Return the share of races between two equally good classes in which one is dropped."""
         dropped = 0
         for index in range(400):
             rng = np.random.default_rng([2303, index])

@@ -17,7 +17,7 @@ def toy(tmp_path_factory):
 
 
 def assert_replays(toy, problem, recording, policy) -> pd.DataFrame:
-    """Replaying `policy` from the scores of `recording` equals a live run of `policy`."""
+    """Assert that a replay of `policy` on the scores of `recording` equals a live run of `policy`; return its table."""
     frame, live = score(toy, problem, recording)[0].to_frame(), score(toy, problem, policy)[0].outcomes
     table = replay_items(item_table(problem), frame.sample(frac=1, random_state=2), policy, weight)
     for row in table.itertuples():
@@ -59,7 +59,7 @@ def test_pruned_scores_replay_a_policy_that_needs_no_more(toy, policy):
 
 
 @pytest.mark.parametrize("lengths", [[], [1], [3, 1, 4, 4], [1] * 9], ids=str)
-def test_a_weight_that_is_asked_for_weight_runs_is_that_of_every_score(lengths):
+def test_weights_evaluated_once_per_run_of_equal_t_are_those_of_every_score(lengths):
     t = np.repeat(np.random.default_rng(0).random(len(lengths)), lengths)
     evaluated = []
     np.testing.assert_array_equal(weight_runs(lambda t: evaluated.append(len(t)) or weight(t), t), weight(t))
@@ -83,7 +83,7 @@ def test_an_image_without_scores_is_named_in_the_error(toy):
         replay_items(item_table(problem), frame[frame["image"] != "picture 2"], Full(max_scores=3), weight)
 
 
-def test_classes_that_share_a_prompt_answer_with_the_lowest_label(toy):
+def test_the_prediction_of_classes_that_share_a_prompt_is_the_lowest_label(toy):
     names = ["bird", "missile", "cat", "missile", "dog", "bird"]
     prompts = class_prompts("{}", names)
     problem = classification(8, len(prompts["prompts"]))
