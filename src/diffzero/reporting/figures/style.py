@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from diffzero.utils.io import write_atomically
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
-STYLE = {
+# matplotlib's stubs type the keys as literals, which a dictionary of its own cannot be.
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "font.size": 9,
