@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from diffzero.analysis.rows import iter_rows
 from diffzero.analysis.statistics import clustered_wilson_interval
 from diffzero.binding.scene_table import column_name
 from diffzero.binding.scenes import POSITIONS
@@ -40,7 +41,7 @@ def list_binding_decisions(predictions: pd.DataFrame, items: pd.DataFrame, promp
     """
     binding = predictions[predictions["task"].isin(BINDING_ATTRIBUTES)].merge(items[["item", "candidates"]], on="item")
     rows = []
-    for row in binding.itertuples():
+    for row in iter_rows(binding):
         attribute = BINDING_ATTRIBUTES[row.task][0]
         values = [_attribute_value(prompts[number], attribute) for number in row.candidates]
         true, false, chosen = values[row.label], values[1 - row.label], values[row.prediction]
@@ -100,11 +101,11 @@ def larger_object_choices(decisions: pd.DataFrame, scenes: pd.DataFrame) -> pd.D
     compared = decisions[usable]
     wins = [
         row.chosen == sizes.at[row.image, column_name(larger[row.image], COMPARED_ATTRIBUTES[row.attribute])]
-        for row in compared.itertuples()
+        for row in iter_rows(compared)
     ]
     compared = compared.assign(wins=pd.Series(wins, compared.index, dtype=bool))
     rows = [
-        _share_row((model, COMPARED_ATTRIBUTES[attribute]), group, "wins")
+        _share_row((model, COMPARED_ATTRIBUTES[str(attribute)]), group, "wins")
         for (model, attribute), group in compared.groupby(["model", "attribute"], sort=False)
     ]
     return pd.DataFrame(rows, columns=LARGER_COLUMNS)

@@ -32,6 +32,14 @@ class DatasetFiles(TypedDict):
     images: str
 
 
+class Prompts(TypedDict):
+    """The content of a prompts file."""
+
+    prompts: list[str]
+    classnames: list[str]
+    duplicates: list[list[int]]  # groups of labels with the same prompt
+
+
 class EfficiencySource(TypedDict):
     """The full scores behind one Figure 2."""
 
@@ -127,8 +135,8 @@ class ReportInputs:
         """Load a result table of this run that was written before."""
         return pd.read_csv(self.run_dir / "tables" / f"{name}.csv")
 
-    def load_prompts(self, dataset: str) -> dict[str, list[str]]:
-        """Load the prompts file of a data set: prompts, classnames and duplicates."""
+    def load_prompts(self, dataset: str) -> Prompts:
+        """Load the prompts file of a data set."""
         return read_json(Path(self.datasets[dataset]["prompts"]))
 
     @cached_property

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.typing import NAType
 
 from diffzero.utils.io import write_atomically, write_json
 
@@ -72,7 +73,7 @@ def format_pvalue(value: float) -> str:
     return NOT_APPLICABLE if math.isnan(value) else "< 0.0001" if value < 1e-4 else f"{value:.2g}"
 
 
-def format_difference_flag(value: object) -> str:
+def format_difference_flag(value: bool | NAType) -> str:
     """Format whether a cell differs from the paper: yes, no, or NOT_APPLICABLE where the paper has no such cell."""
     return NOT_APPLICABLE if pd.isna(value) else "yes" if value else "no"
 

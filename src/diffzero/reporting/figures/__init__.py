@@ -13,7 +13,7 @@ All figures of a run are made in one process by `write_figures(inputs, keys)`.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ class FigureKind:
         return result
 
 
-_ONE = "model and dataset"
+_ONE: Final = "model and dataset"
 _PREDICTIONS = ("classification", "binding", "lewis")
 FIGURES: dict[str, FigureKind] = {
     kind.kind: kind

@@ -28,7 +28,7 @@ KIND_TITLES = {"recognition": "Recognition", "pair": "Pair: both objects", "bind
 def _plot_tasks(axes: Axes, cells: pd.DataFrame, tasks: Sequence[str], models: Sequence[str]) -> None:
     """Plot one row per task with a mark and an interval for each model, the first task on top."""
     for index, (model, offset) in enumerate(zip(models, series_offsets(len(models)), strict=True)):
-        part = cells[cells["model"] == model].set_index("task").reindex(tasks)
+        part = cells[cells["model"] == model].set_index("task").reindex(list(tasks))
         accuracy, rows = 100 * part["accuracy"].to_numpy(), np.arange(len(tasks)) + offset
         reach = error_bars(part, "accuracy")
         axes.errorbar(accuracy, rows, xerr=reach, label=model, elinewidth=1.1, **marker_style(index))

@@ -1,8 +1,12 @@
 """Denoiser calls per item."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -17,8 +21,9 @@ def _plot_histogram(axes: Axes, group: pd.DataFrame) -> None:
     correct = group["correct"].astype(bool)
     parts = [group.loc[correct, "calls"].astype(float), group.loc[~correct, "calls"].astype(float)]
     colours = [COLOURS[0], COLOURS[5]]
-    _, _, bars = axes.hist(parts, bins=16, stacked=True, color=colours, edgecolor="white", linewidth=0.5)
-    for patch in bars[1]:
+    *_, bars = axes.hist(parts, bins=16, stacked=True, color=colours, edgecolor="white", linewidth=0.5)
+    _, wrong = cast(Sequence[BarContainer], bars)
+    for patch in wrong:
         patch.set_hatch("////")
     axes.axvline(group["calls"].mean(), color="black", linestyle="--", linewidth=1)
     axes.set_xlim(left=0)

@@ -42,9 +42,9 @@ def draw_efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
         line = curves[curves["variant"] == variant].sort_values("calls_per_class")
         if line.empty:
             continue
-        band = [100 * line["low"], 100 * line["high"]]
-        axes.fill_between(line["calls_per_class"], *band, color=COLOURS[index], alpha=0.15, linewidth=0)
-        axes.plot(line["calls_per_class"], 100 * line["accuracy"], label=variant, **series_style(index))
+        calls, low, high = line["calls_per_class"], 100 * line["low"], 100 * line["high"]
+        axes.fill_between(calls, low, high, color=COLOURS[index], alpha=0.15, linewidth=0)
+        axes.plot(calls, 100 * line["accuracy"], label=variant, **series_style(index))
     axes.set_xscale("log")
     use_plain_log_ticks(axes)
     axes.set_xlabel("Denoiser calls per class and image (log scale)")

@@ -55,9 +55,9 @@ def _plot_points(axes: Axes, table: pd.DataFrame, families: list[str]) -> None:
         mark = {**marker_style(index), "label": family}
         axes.plot(points["calls_per_class"], 100 * points["accuracy"], markerfacecolor="none", **mark)
     chosen = table[table["efficient"]]
-    style = {"linestyle": "none", "color": GREY, "elinewidth": 0.8, "zorder": 1}
-    middle = 100 * chosen["accuracy"].to_numpy()
-    axes.errorbar(chosen["calls_per_class"], middle, yerr=error_bars(chosen, "accuracy"), **style)
+    calls, middle = chosen["calls_per_class"], 100 * chosen["accuracy"].to_numpy()
+    reach = error_bars(chosen, "accuracy")
+    axes.errorbar(calls, middle, yerr=reach, linestyle="none", color=GREY, elinewidth=0.8, zorder=1)
     axes.set_xscale("log")
     use_plain_log_ticks(axes)
 

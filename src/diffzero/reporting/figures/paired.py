@@ -4,6 +4,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from diffzero.analysis.rows import iter_rows
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import COLOURS, STYLE, new_figure
 from diffzero.reporting.inputs import ReportInputs
@@ -22,13 +23,13 @@ def draw_paired_comparison(table: pd.DataFrame) -> Figure:
     """
     figure = new_figure(7.0, 0.26 * len(table) + 1.5)
     axes = figure.subplots()
-    for row, pair in enumerate(table.itertuples()):
+    for row, pair in enumerate(iter_rows(table)):
         value, low, high = 100 * pair.difference, 100 * pair.low, 100 * pair.high
         fill = COLOURS[0] if pair.pvalue_holm < LEVEL else "white"
         axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=1.4)
         axes.plot(value, row, "o", color=COLOURS[0], markerfacecolor=fill, markersize=6)
     axes.axvline(0, color="black", linewidth=0.9, linestyle="--", zorder=1)
-    names = [f"{pair.dataset}: {pair.model_a} − {pair.model_b} (n = {pair.n})" for pair in table.itertuples()]
+    names = [f"{pair.dataset}: {pair.model_a} − {pair.model_b} (n = {pair.n})" for pair in iter_rows(table)]
     axes.set_yticks(range(len(table)), names)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)

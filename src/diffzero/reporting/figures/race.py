@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -45,7 +46,7 @@ def _label_lines(axes: Axes, ends: Floats, labels: Sequence[str], last: float) -
     """
     low, high = axes.get_ylim()
     heights = spread_labels([(height - low) / (high - low) for height in ends[:, 1]], 0.055)
-    leader = {"color": GREY, "linewidth": 0.7, "linestyle": ":"}
+    leader: dict[str, Any] = {"color": GREY, "linewidth": 0.7, "linestyle": ":"}
     for (draw, height), label, label_height in zip(ends, labels, heights, strict=True):
         axes.plot([draw, last], [height, height], zorder=1, **leader)
         axes.annotate(
@@ -77,9 +78,10 @@ def _plot_named(axes: Axes, draws: Floats, means: Floats, named: Sequence[int]) 
     """Plot the classes with a name; the first one, the best, is thick."""
     lines = []
     for rank, index in enumerate(named):
-        weight = {"linewidth": 1.2, "markersize": 4} if rank else {"linewidth": 3.0, "markersize": 7, "zorder": 3}
-        marks = {"markevery": (0.02 * rank, 0.2)}  # fractions of the figure's diagonal along the line
-        lines += axes.plot(draws, means[:, index], **series_style(rank), **weight, **marks)
+        style = series_style(rank) | {"linewidth": 1.2, "markersize": 4}
+        style |= {} if rank else {"linewidth": 3.0, "markersize": 7, "zorder": 3}
+        style |= {"markevery": (0.02 * rank, 0.2)}  # fractions of the figure's diagonal along the line
+        lines += axes.plot(draws, means[:, index], **style)
     return lines
 
 
@@ -98,7 +100,8 @@ def draw_race(means: Floats, names: Sequence[str], eliminated_at: Floats, draws:
     draws
         Number of draws behind each row of `means` [draw].
     """
-    axes = new_figure(7.2, 4.0).subplots()
+    figure = new_figure(7.2, 4.0)
+    axes = figure.subplots()
     taken, survives = np.asarray(draws, dtype=np.float64), np.isnan(eliminated_at)
     last = [int(np.flatnonzero(~np.isnan(column))[-1]) for column in means.T]
     ends = np.array([(taken[row], means[row, index]) for index, row in enumerate(last)])  # [class, (draw, mean)]
@@ -120,4 +123,4 @@ def draw_race(means: Floats, names: Sequence[str], eliminated_at: Floats, draws:
     axes.set_xlabel("Draws (log scale; cross: class eliminated, after the draws in brackets)")
     axes.set_ylabel("Mean weighted score (squared error)")
     axes.set_title(f"Best (thick line): {_shorten(names[ranking[0]], 60)}", loc="left")
-    return axes.get_figure(root=True)
+    return figure

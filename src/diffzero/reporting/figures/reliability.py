@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from diffzero.analysis.rows import iter_rows
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import STYLE, error_bars, marker_style, new_figure
 from diffzero.reporting.inputs import ReportInputs
@@ -20,7 +21,7 @@ def draw_reliability(bins: pd.DataFrame, table: pd.DataFrame, title: str) -> Fig
         From `diffzero.analysis.calibration.calibrate`, of one model and data set.
     """
     figure = new_figure(7.0, 3.9)
-    for index, (axes, row) in enumerate(zip(figure.subplots(1, 2, sharey=True), table.itertuples(), strict=True)):
+    for index, (axes, row) in enumerate(zip(figure.subplots(1, 2, sharey=True), iter_rows(table), strict=True)):
         _plot_bins(axes, bins[bins["confidence_kind"] == row.confidence], index)
         axes.set_title(f"{row.confidence}\nECE {row.ece:.3f} on {row.n} images", loc="left", fontsize=9)
     figure.axes[0].set_ylabel("Accuracy (%)")
@@ -33,7 +34,7 @@ def _plot_bins(axes: Axes, bins: pd.DataFrame, index: int) -> None:
     axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", zorder=1)
     middle, reach = 100 * bins["accuracy"].to_numpy(), error_bars(bins, "accuracy")
     axes.errorbar(100 * bins["confidence"], middle, yerr=reach, elinewidth=1.1, **marker_style(index))
-    for point in bins.itertuples():
+    for point in iter_rows(bins):
         place = (100 * point.confidence, 100 * point.accuracy)
         axes.annotate(f"{point.n}", place, xytext=(-6, -4), textcoords="offset points", ha="right", fontsize=7)
     axes.set(xlim=(-3, 103), ylim=(-3, 103), xlabel="Confidence (%)")

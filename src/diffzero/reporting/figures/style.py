@@ -85,7 +85,7 @@ def show_picture(axes: Axes, picture: Picture) -> None:
     set_frame(axes, GREY, 0)
 
 
-def _plain(value: float, _position: int) -> str:
+def _plain(value: float, _position: float) -> str:
     return f"{value:g}"
 
 
@@ -175,7 +175,8 @@ def save_figure(figure: Figure, stem: Path) -> None:
 
     The same figure gives the same bytes: no date, no random ids.
     """
-    for suffix, options in {".svg": {"metadata": {"Date": None}}, ".png": {"dpi": 150}}.items():
+    formats: dict[str, dict[str, Any]] = {".svg": {"metadata": {"Date": None}}, ".png": {"dpi": 150}}
+    for suffix, options in formats.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix[1:], **options)
         write_atomically(stem.with_name(stem.name + suffix), buffer.getvalue())

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from diffzero.analysis.rows import iter_rows
 from diffzero.analysis.statistics import bootstrap_interval, mcnemar_pvalue
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
@@ -71,7 +72,7 @@ def build_ablations(
     outcomes = dict(iter(predictions.groupby(keys)))
     reported = paper[paper["quantity"] == "accuracy"].set_index(["model", "dataset", "setting"])["value"] / 100
     rows = []
-    for entry in requested.itertuples():
+    for entry in iter_rows(requested):
         variant, plain = outcomes.get((entry.model, entry.variant)), outcomes.get((entry.model, entry.dataset))
         value = float(reported.get((entry.model, entry.dataset, entry.setting), np.nan))
         name = (entry.study, entry.model, entry.dataset, entry.setting)
@@ -79,8 +80,7 @@ def build_ablations(
             rows.append((*name, *[np.nan] * 3, 0, *[np.nan] * 6, value, pd.NA))
             continue
         cell = cells.loc[entry.model, entry.variant]
-        comparable = plain is not None and entry.variant != entry.dataset
-        difference = _compare(variant, plain) if comparable else (np.nan,) * 4
+        difference = _compare(variant, plain) if plain is not None and entry.variant != entry.dataset else (np.nan,) * 4
         n, calls = int(cell["n"]), variant["calls"].sum(min_count=1)
         differs = differs_from_paper(cell["accuracy"], n, value, count_paper_images(entry.dataset, test_sizes))
         result = (cell["accuracy"], cell["low"], cell["high"], n, cell["calls"], calls)

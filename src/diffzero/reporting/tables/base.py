@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.typing import NAType
 
 from diffzero.analysis.statistics import (
     clustered_wilson_interval,
@@ -87,7 +88,7 @@ def count_paper_images(dataset: str, test_sizes: TestSizes | None) -> int:
     return min(PAPER_IMAGES, (test_sizes or {}).get(dataset) or PAPER_IMAGES)
 
 
-def differs_from_paper(accuracy: float, n: int, paper: float, paper_n: int = PAPER_IMAGES) -> object:
+def differs_from_paper(accuracy: float, n: int, paper: float, paper_n: int = PAPER_IMAGES) -> bool | NAType:
     """Return whether the 95 % interval of the difference to the paper's accuracy excludes 0; NA where either is missing."""
     if not n or np.isnan(paper):
         return pd.NA

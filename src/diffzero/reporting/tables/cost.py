@@ -1,6 +1,6 @@
 """The cost of the scores: calls, time, devices and memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,7 +40,7 @@ def build_cost(costs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _format_row(cell: Mapping[str, Any]) -> list[str]:
+def _format_row(cell: pd.Series) -> list[str]:
     sizes = cell["batch_sizes"]
     if sizes and cell["calls_at_once"] < min(map(int, sizes.split(", "))):
         sizes += f" ({cell['calls_at_once']} at once)"
@@ -61,12 +61,13 @@ def _format_row(cell: Mapping[str, Any]) -> list[str]:
 
 def format_cost(table: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
     """Format the result of `build_cost`, with a last row of the sums (for memory, the maximum)."""
-    rows = [_format_row(cell.to_dict()) for _, cell in table.iterrows()]
+    rows = [_format_row(cell) for _, cell in table.iterrows()]
     if len(table):
-        total = table[list(COST_SUMS)].sum(min_count=1).to_dict()
+        total: dict[str, Any] = dict.fromkeys(("dataset", "devices", "dtypes", "batch_sizes"), "")
+        total |= {name: table[name].sum(min_count=1) for name in COST_SUMS}
         total["calls_per_second"] = total["calls"] / total["seconds"]
-        total |= table[["peak_memory_mb", "peak_gpu_memory_mb"]].max().to_dict()
-        rows.append(_format_row({**dict.fromkeys(table.columns, ""), "model": "**all**", **total}))
+        total |= {name: table[name].max() for name in ("peak_memory_mb", "peak_gpu_memory_mb")}
+        rows.append(_format_row(pd.Series({"model": "**all**", **total})))
     note = (
         "Sums over the cost files beside the score shards: calls and network seconds of every score in them, including scores that an "
         "earlier run computed. A score that several scorings share (the same model, prompt, image and draw) counts in each. "

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from diffzero.analysis.rows import iter_rows
 from diffzero.analysis.statistics import VarianceComponents, variance_components
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import MISSING, Layout, TableResult, format_interval, format_number
@@ -42,7 +43,7 @@ def build_seed_variance(predictions: pd.DataFrame, paper: pd.DataFrame) -> pd.Da
     """
     reported = paper[paper["where"] == "appendix C"].set_index("model")["value"] / 100
     rows = []
-    for cell in summarise_cells(predictions, ["model", "dataset"]).itertuples():
+    for cell in iter_rows(summarise_cells(predictions, ["model", "dataset"])):
         group = predictions[(predictions["model"] == cell.model) & (predictions["dataset"] == cell.dataset)]
         correct = group.pivot(index="item", columns="seed", values="correct").dropna().astype(float)
         components = variance_components(correct.to_numpy())

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from diffzero.analysis.load import load_costs, match_reported_models
+from diffzero.analysis.rows import iter_rows
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
     MISSING,
@@ -105,13 +106,12 @@ def build_table1(
     levels = {name: list(names[name].unique()) for name in ("dataset", "model")}
     cells = fill_missing_cells(summarise_cells(predictions, keys), levels).rename(columns={"calls": "calls_per_image"})
     cells["kind"] = cells["model"].map(names.drop_duplicates("model").set_index("model")["kind"])
-    ties = predictions.groupby(keys, as_index=False)["tied"].sum().astype({"tied": "int64"})
-    ties = ties.rename(columns={"tied": "exact_ties"})
+    ties = predictions.groupby(keys)["tied"].sum().astype("int64").rename("exact_ties").reset_index()
     cells = cells.merge(ties, how="left", on=keys).merge(sum_costs(costs), how="left", on=keys)
     cells["paper"] = _reported_accuracy(cells, paper)
     differs = [
         differs_from_paper(cell.accuracy, cell.n, cell.paper, count_paper_images(cell.dataset, test_sizes))
-        for cell in cells.itertuples()
+        for cell in iter_rows(cells)
     ]
     cells["differs_from_paper"] = pd.array(differs, dtype="boolean")
     return cells[list(COLUMNS)]
@@ -144,7 +144,7 @@ def _reported_rows(dataset: str, table: pd.DataFrame, paper: pd.DataFrame | None
     rows = paper[(paper["dataset"] == dataset) & ~paper["model"].isin(table["model"])]
     blank = [MISSING, "0", *[NOT_APPLICABLE] * (len(HEADER) - 6)]
     return [
-        [dataset, f"{row.model} (reported)", *blank, f"{row.accuracy:.1f}", NOT_APPLICABLE] for row in rows.itertuples()
+        [dataset, f"{row.model} (reported)", *blank, f"{row.accuracy:.1f}", NOT_APPLICABLE] for row in iter_rows(rows)
     ]
 
 
@@ -177,7 +177,7 @@ def format_table1(table: pd.DataFrame, notes: Sequence[str] = (), paper: pd.Data
     """
     rows = []
     for dataset, cells in table.groupby("dataset", sort=False):
-        rows += [_format_row(cell) for _, cell in cells.iterrows()] + _reported_rows(dataset, table, paper)
+        rows += [_format_row(cell) for _, cell in cells.iterrows()] + _reported_rows(str(dataset), table, paper)
     empty = (NOT_APPLICABLE, MISSING)
     keep = [k for k, head in enumerate(HEADER) if head not in OPTIONAL or any(row[k] not in empty for row in rows)]
     header, rows = [HEADER[k] for k in keep], [[row[k] for k in keep] for row in rows]

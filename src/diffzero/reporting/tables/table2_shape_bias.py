@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from diffzero.analysis.rows import iter_rows
 from diffzero.analysis.statistics import wilson_interval
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
@@ -111,8 +112,9 @@ def build_table2(predictions: pd.DataFrame, paper: pd.DataFrame, requested: pd.D
     cells = list_requested(keys, requested, selected).merge(cells, how="left", on=keys)
     cells = cells.fillna({"n": 0, "conflict_n": 0}).astype({"n": "int64", "conflict_n": "int64"})
     cells["paper"] = cells["model"].map(paper.set_index("model")["shape_accuracy"] / 100)
-    values = cells[["shape_accuracy", "n", "paper"]].itertuples(index=False)
-    differs = [differs_from_paper(*cell, PAPER_CUE_IMAGES) for cell in values]
+    differs = [
+        differs_from_paper(cell.shape_accuracy, cell.n, cell.paper, PAPER_CUE_IMAGES) for cell in iter_rows(cells)
+    ]
     return cells.assign(differs_from_paper=pd.array(differs, dtype="boolean"))[list(COLUMNS)]
 
 

@@ -157,7 +157,7 @@ def _split_rows(table: pd.DataFrame) -> list[list[str]]:
         by_kind = cells["accuracy"].groupby(kinds[cells.index]).mean()
         means = [by_kind.get(kind, np.nan) for kind in ("recognition", "pair", "binding")]
         texts = [MISSING if pd.isna(mean) else format_percent(mean) for mean in [*means, cells["accuracy"].mean()]]
-        rows.append([model, split, *texts, str(cells["n"].sum())])
+        rows.append([str(model), str(split), *texts, str(cells["n"].sum())])
     return rows
 
 
