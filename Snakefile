@@ -6,21 +6,25 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.utils import min_version
+
+min_version("9.27")
+
 ROOT = Path(workflow.basedir)
-# The one place that makes src/ importable: here for the rules, in the environment for every script, also on cluster nodes,
-# whose jobs read this file again.
+# The only place that makes src/ importable: here for the rules, in the environment for every script. Jobs on cluster nodes read
+# this file again.
 sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
-from diffzero.utils.frozen_model import PATH_NAME
-from diffzero.workflow import cost
-from diffzero.config import ConfigError, load_run
 from diffzero.binding.lewis import LEWIS
+from diffzero.config import ConfigError, load_run
+from diffzero.utils.frozen_model import PATH_NAME
+from diffzero.workflow import cost, snakemake_internals
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
 from diffzero.workflow.targets import TargetSet, command_line
 
-# A file given with --configfile stands alone: merged into the paper's, it would inherit what it leaves out.
+# A file given with --configfile replaces the paper's. Merged into it, it would inherit the keys that it leaves out.
 if "models" not in config:
 
     configfile: "config/config.yaml"
@@ -32,6 +36,7 @@ except ConfigError as error:
     sys.exit(f"diffzero: {error}")
 
 RUN, RESULTS = EXPERIMENT.run, EXPERIMENT.run_dir
+snakemake_internals.check_version(workflow)
 
 
 wildcard_constraints:
@@ -49,40 +54,34 @@ include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/score.smk"
-include: "rules/replay.smk"
 include: "rules/baselines.smk"
-include: "rules/binding.smk"
+include: "rules/images.smk"
 
 
-TARGETS = TargetSet(EXPERIMENT, is_partial_report_requested, this_command())
+# What tables, figures and the report show: everything that the run requests, or what exists of it.
+TARGETS = TargetSet(EXPERIMENT, asks_for_existing_results, this_command())
 
 
-include: "rules/tables.smk"
-include: "rules/cue_conflict.smk"
-include: "rules/binding_results.smk"
-include: "rules/studies.smk"
-include: "rules/figures.smk"
-include: "rules/replayed.smk"
-include: "rules/report.smk"
+include: "rules/results_common.smk"
+include: "rules/results.smk"
 include: "rules/train.smk"
 include: "rules/plan.smk"
-include: "rules/check.smk"
 
 
-# Not in the jobs on cluster nodes: Snakemake starts those with --no-hooks.
+# Snakemake starts the jobs on cluster nodes with --no-hooks.
 onstart:
     guard_slurm()
 
 
 onsuccess:
-    if not only_asked():
+    if makes_results():
         sys.stderr.write(TARGETS.missing_summary())
-        print(cost.closing_message(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables", success=True))
+        print(closing_message(success=True))
 
 
 onerror:
-    if not only_asked():
-        print(cost.closing_message(Path(RESULTS) / "scores", sys.argv, f"{RESULTS}/tables", success=False))
+    if makes_results():
+        print(closing_message(success=False))
 
 
 rule all:
@@ -94,7 +93,7 @@ rule all:
         f"{RESULTS}/report.html",
 
 
-# All that needs a GPU for long, and the rule to split very large runs by: `scores --batch scores=1/3`.
+# Everything that needs a GPU for long. To split a very large run: `scores --batch scores=1/3`.
 rule scores:
     input:
         [shard for scoring in EXPERIMENT.scorings.values() for shard in EXPERIMENT.score_files(scoring)],

@@ -1,75 +1,84 @@
-# Weights, and what is computed from them once per model and data set: text embeddings and latents.
+# Checkpoints, and what they encode once per data set: prompts and images.
+from diffzero.models.checkpoint import file_stamps
 
 
-rule weights:
+rule retrieve_weights:
     output:
-        f"{RESULTS}/weights/{{model}}.json",
+        checkpoint_record(),
     log:
-        f"{RESULTS}/logs/weights/{{model}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/weights/{{model}}.tsv"
-    # On the machine where Snakemake runs: it may have to download.
-    localrule: True
+        log_of("weights/{model}"),
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=more_memory(4000),
-        runtime=more_minutes(240),
+        **needs(runtime=240),
     params:
         model=lambda wildcards: EXPERIMENT.model_or_baseline(wildcards.model).model_dump(mode="json"),
-        # Not an input: weights that are not there shall be told by the script, and a copy may bring an old time with it.
+        # Not an input: the script reports missing weights, and copied files may keep old timestamps.
         files=lambda wildcards: file_stamps(EXPERIMENT.model_or_baseline(wildcards.model), ROOT),
     message:
-        "Weights of {wildcards.model}: find, check, digest"
+        "Find, download and check the weights of {wildcards.model}"
     script:
-        "../workflow/scripts/weights.py"
+        "../workflow/scripts/retrieve_weights.py"
 
 
-rule text:
+rule encode_prompts:
     input:
-        weights=f"{RESULTS}/weights/{{model}}.json",
-        prompts=f"{RESULTS}/data/{{dataset}}/prompts.json",
+        weights=checkpoint_record(),
+        prompts=result("data/{dataset}/prompts.json"),
     output:
-        f"{RESULTS}/inputs/{{model}}/{{dataset}}/text.safetensors",
+        text=encoded()["text"],
     log:
-        f"{RESULTS}/logs/text/{{model}}/{{dataset}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/text/{{model}}/{{dataset}}.tsv"
+        log_of("text/{model}/{dataset}"),
     conda:
         "../envs/torch.yaml"
     threads: RUN.threads
     resources:
-        mem_mb=encoder_memory,
-        runtime=text_minutes,
-        gpu=0 if RUN.device == "cpu" else 1,
+        **needs_gpu(mem_mb=encoder_memory, runtime=encoder_minutes(latents=False)),
     params:
         device=RUN.device,
     message:
-        "Text embeddings of {wildcards.dataset} for {wildcards.model}"
+        "Encode the prompts of {wildcards.dataset} with {wildcards.model}"
     script:
-        "../workflow/scripts/text.py"
+        "../workflow/scripts/encode.py"
 
 
-rule latents:
+rule encode_images:
     input:
-        weights=f"{RESULTS}/weights/{{model}}.json",
+        weights=checkpoint_record(),
         crops=crops_of,
     output:
-        f"{RESULTS}/inputs/{{model}}/{{dataset}}/x.npy",
+        x=encoded()["x"],
     log:
-        f"{RESULTS}/logs/latents/{{model}}/{{dataset}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/latents/{{model}}/{{dataset}}.tsv"
+        log_of("latents/{model}/{dataset}"),
     conda:
         "../envs/torch.yaml"
     threads: RUN.threads
     resources:
-        mem_mb=more_memory(8000),
-        runtime=latent_minutes,
-        gpu=0 if RUN.device == "cpu" else 1,
+        **needs_gpu(runtime=encoder_minutes(text=False)),
     params:
         device=RUN.device,
     message:
-        "Latents of {wildcards.dataset} for {wildcards.model}"
+        "Encode the images of {wildcards.dataset} with {wildcards.model}"
     script:
-        "../workflow/scripts/latents.py"
+        "../workflow/scripts/encode.py"
+
+
+# Data sets so small that loading the encoders takes longer than using them: one job per model.
+if SMALL:
+
+    use rule encode_prompts as encode_small_datasets with:
+        input:
+            weights=checkpoint_record(),
+            prompts=[prepared(name)["prompts"] for name in SMALL],
+            crops=lambda wildcards: [result(f"crops/{name}/{EXPERIMENT.model(wildcards.model).resolution}.npy") for name in SMALL],
+        output:
+            text=[encoded(dataset=name)["text"] for name in SMALL],
+            x=[encoded(dataset=name)["x"] for name in SMALL],
+        log:
+            log_of("encoded/{model}"),
+        resources:
+            **needs_gpu(mem_mb=encoder_memory, runtime=encoder_minutes(SMALL)),
+        message:
+            f"Encode the prompts and images of {', '.join(SMALL)} with {{wildcards.model}}"
+
+    ruleorder: encode_small_datasets > encode_prompts > encode_images

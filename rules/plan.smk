@@ -1,21 +1,39 @@
-# What the run will cost: `snakemake --cores 1 plan`. Without an output, so that it is made anew from the latest measurements.
+# Questions about a run: its cost (`snakemake --cores 1 plan`), and whether weights and data are available (`snakemake --cores 1 check`).
+# Neither rule has an output, so both answer anew every time.
+localrules:
+    plan,
+    check,
 
 
 rule plan:
     log:
-        f"{RESULTS}/logs/plan.log",
-    localrule: True
+        log_of("plan"),
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=more_memory(4000),
-        runtime=more_minutes(10),
+        **needs(),
     params:
         run=RUN.model_dump(mode="json"),
         root=str(ROOT),
-        # Without the cluster's profile, the longest that anybody gives.
-        walltime=lambda wildcards: longest_minutes("score"),
+        # Without the cluster's profile, MAX_MINUTES.
+        walltime=lambda wildcards: max_minutes("score"),
     message:
-        "Plan of {RESULTS}"
+        f"Plan the cost of {RESULTS}"
     script:
         "../workflow/scripts/plan.py"
+
+
+rule check:
+    log:
+        log_of("check"),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        **needs(mem_mb=2000),
+    params:
+        run=RUN.model_dump(mode="json"),
+        root=str(ROOT),
+    message:
+        f"Check that the weights and data of {RESULTS} are available"
+    script:
+        "../workflow/scripts/check.py"

@@ -1,44 +1,67 @@
-# What rules ask for: minutes and memory of a job, by what it does (diffzero.workflow.resources) and by what the site allows.
+# Run time and memory that jobs request, from what they do (diffzero.workflow.resources) and from the limits of the site.
+# They are stated here and not under `default-resources` of a workflow profile: that key replaces the whole block of
+# slurm/config.yaml, with its partition and time limit.
 import functools
 
 from diffzero.cluster.slurm import guard, queue
 from diffzero.workflow import resources as job_resources
-
-
-def on_slurm():
-    """Whether this Snakemake submits to SLURM (not: runs inside one of its jobs, nor plans without an executor)."""
-    return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+from diffzero.workflow import snakemake_internals
 
 
 @functools.cache
-def longest_minutes(rule_name):
-    """What a job may ask for: the profile's walltime_cap (among default-resources) or, if less, its partition's own limit."""
-    everywhere = workflow.resource_settings.default_resources or {}
-    own = workflow.resource_settings.overwrite_resources.get(rule_name, {})
-    site = {name: block[name].raw for block in (everywhere, own) for name in ("walltime_cap", "slurm_partition") if name in block.keys()}
-    partition = queue.partition_time_limit(site["slurm_partition"].strip("\"'")) if on_slurm() and "slurm_partition" in site else None
-    return min(site.get("walltime_cap", job_resources.MAX_MINUTES), partition or job_resources.MAX_MINUTES)
+def max_minutes(rule_name):
+    """Return the time limit of a job: the profile's walltime_cap or the limit of its partition, whichever is shorter."""
+    site = snakemake_internals.profile_resources(workflow, rule_name)
+    partition = site.get("slurm_partition") if snakemake_internals.runs_on_slurm(workflow) else None
+    limit = queue.partition_minutes(partition.strip("\"'")) if partition else None
+    return min(site.get("walltime_cap", job_resources.MAX_MINUTES), limit or job_resources.MAX_MINUTES)
 
 
 def guard_slurm():
-    """Before anything is submitted: settings that hang are refused, jobs that outlived their Snakemake are waited for."""
-    if on_slurm():
+    """Before anything is submitted, refuse settings that hang and wait for jobs that outlived their Snakemake."""
+    if snakemake_internals.runs_on_slurm(workflow):
         guard.guard(workflow)
+
+
+def needs(mem_mb=4000, runtime=10):
+    """Return the resources of a job on the CPU; every further attempt requests as much again."""
+    return {
+        "mem_mb": lambda wildcards, attempt: mem_mb * attempt,
+        "runtime": lambda wildcards, attempt, rulename: min(runtime * attempt, max_minutes(rulename)),
+    }
+
+
+def needs_gpu(mem_mb=8000, runtime=60):
+    """Return the resources of a job on the run's device. Both numbers may be functions of the wildcards, as in a rule."""
+    request = needs(mem_mb, runtime)
+    request |= {name: value for name, value in (("mem_mb", mem_mb), ("runtime", runtime)) if callable(value)}
+    return request | {"gpu": 0 if RUN.device == "cpu" else 1}
+
+
+def per_model(base, model):
+    """Return the name of a rule that exists once per model; it gets the resources that the profile sets for `base`."""
+    return snakemake_internals.inherit_profile_resources(workflow, f"{base}_{model}", base)
 
 
 def score_minutes(wildcards, attempt, rulename):
     calls = EXPERIMENT.expected_calls_per_shard(scoring_of(wildcards))
-    return job_resources.score_minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, longest_minutes(rulename))
+    return job_resources.score_minutes(calls, EXPERIMENT.model(wildcards.model), RUN.device, attempt, max_minutes(rulename))
 
 
-def latent_minutes(wildcards, attempt, rulename):
-    gflops = job_resources.encoding_gflops(EXPERIMENT, wildcards.model, wildcards.dataset)[0]
-    return job_resources.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+def encoder_minutes(datasets=None, latents=True, text=True):
+    """Return the minutes function of a job that encodes these data sets, or the one that its wildcards name."""
+
+    def minutes(wildcards, attempt, rulename):
+        each = [job_resources.encoding_gflops(EXPERIMENT, wildcards.model, name) for name in datasets or [wildcards.dataset]]
+        gflops = sum(latents * images + text * prompts for images, prompts in each)
+        return job_resources.encoder_minutes(gflops, RUN.device, attempt, max_minutes(rulename))
+
+    return minutes
 
 
-def text_minutes(wildcards, attempt, rulename):
-    gflops = job_resources.encoding_gflops(EXPERIMENT, wildcards.model, wildcards.dataset)[1]
-    return job_resources.encoder_minutes(gflops, RUN.device, attempt, longest_minutes(rulename))
+def model_memory(model):
+    """Return the memory function of a job that loads the denoiser of this model."""
+    return lambda wildcards, attempt: job_resources.denoiser_memory(EXPERIMENT.model(model), attempt)
 
 
 def denoiser_memory(wildcards, attempt):
@@ -47,12 +70,3 @@ def denoiser_memory(wildcards, attempt):
 
 def encoder_memory(wildcards, attempt):
     return job_resources.encoder_memory(EXPERIMENT.model(wildcards.model), attempt)
-
-
-def more_memory(megabytes):
-    """The same again with every attempt: a job that was killed for memory gets more."""
-    return lambda wildcards, attempt: megabytes * attempt
-
-
-def more_minutes(minutes):
-    return lambda wildcards, attempt, rulename: min(minutes * attempt, longest_minutes(rulename))

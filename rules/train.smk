@@ -1,5 +1,5 @@
-# The mini models, from data to weights: `snakemake --cores all train_mini`. They ship in resources/models; this makes them anew.
-# Outside RESULTS: they belong to no run.
+# Train the mini models from data to weights: `snakemake --cores all train_mini`. resources/models ships the weights.
+# The results are outside RESULTS, because they belong to no run.
 
 from dataclasses import asdict
 
@@ -13,18 +13,15 @@ rule train_mini:
         expand(f"{MINI}/{{name}}/training.jsonl", name=["mini-sd", "mini-if", "mini-clip"]),
 
 
-rule mini_scenes:
+rule render_training_scenes:
     output:
         f"{MINI}/scenes-{{shard}}.parquet",
     log:
         f"{MINI}/logs/scenes-{{shard}}.log",
-    benchmark:
-        f"{MINI}/benchmarks/scenes-{{shard}}.tsv"
     conda:
         "../envs/scenes.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **needs(mem_mb=2000, runtime=60),
     params:
         first=lambda wildcards: int(wildcards.shard) * SCENES_PER_SHARD,
         scenes=SCENES_PER_SHARD,
@@ -32,10 +29,10 @@ rule mini_scenes:
     message:
         "Render the mini models' training scenes, shard {wildcards.shard}"
     script:
-        "../workflow/scripts/mini_scenes.py"
+        "../workflow/scripts/render_training_scenes.py"
 
 
-rule mini_train:
+rule train_model:
     input:
         fashion="resources/data/fashion-train.parquet",
         scenes=expand(f"{MINI}/scenes-{{shard}}.parquet", shard=range(SCENE_SHARDS)),
@@ -45,8 +42,6 @@ rule mini_train:
         f"{MINI}/{{name}}/training.jsonl",
     log:
         f"{MINI}/logs/{{name}}.log",
-    benchmark:
-        f"{MINI}/benchmarks/{{name}}.tsv"
     wildcard_constraints:
         name="|".join(TRAINING_STAGES),
     conda:
@@ -54,11 +49,10 @@ rule mini_train:
     # One thread: the shipped weights were trained with one, and sums in another order give other last bits.
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **needs(runtime=240),
     params:
         config=lambda wildcards: asdict(TRAINING_STAGES[wildcards.name]),
     message:
         "Train {wildcards.name}"
     script:
-        "../workflow/scripts/mini_train.py"
+        "../workflow/scripts/train_model.py"

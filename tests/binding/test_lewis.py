@@ -319,7 +319,7 @@ def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
     planned = snakemake(copy, "-n", config=config)
     rules = set(re.findall(r"^(\w+) +\d+$", planned.stdout + planned.stderr, flags=re.MULTILINE))
     assert planned.returncode == 0, planned.stderr[-3000:]
-    assert {"lewis", "binding_items", "table3_lewis"} <= rules
+    assert {"read_lewis_scenes", "prepare_scenes", "make_tables"} <= rules
     assert not {"render", "scene_sheet", "controlled", "table3"} & rules
     done = snakemake(copy, "results/tiny/tables/table3-lewis.csv", config=config)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -30,15 +30,15 @@ def test_a_run_with_the_unchanged_profile_gives_the_results_of_a_local_run(clust
     run = work.start(*QUICK, more=SAMPLES)
     ended(cluster, work, run, "none", 0, 0, 0)
     log, known = work.log(), cluster.run("scontrol", "show", "job", "-o").splitlines()
-    for rule, count in (("score", 2), ("samples", 1)):
+    for rule, count in (("score", 2), ("generate_images", 1)):
         asked = [job for job in known if f"Comment=rule_{rule}_" in job and "JobState=COMPLETED" in job]
         assert len(asked) >= count and all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in asked)
     assert (work.root / SAMPLES).stat().st_size > 0
     # Downloads run on this machine, everything else in jobs.
     assert submissions(log) == 8
-    for name in ("weights", "dataset"):
+    for name in ("retrieve_weights", "prepare_dataset"):
         assert f"rule_{name}/" not in log
-    assert not list((work.root / "logs" / "slurm").glob("rule_weights*"))
+    assert not list((work.root / "logs" / "slurm").glob("rule_retrieve_weights*"))
 
 
 @pytest.mark.parametrize("state", ["FAILED", "TIMEOUT"], ids=["told before", "at the limit"])

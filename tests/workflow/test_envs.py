@@ -1,4 +1,4 @@
-"""Environments, rules and scripts: pins agree with the lock file, every rule can be watched, every script is thin."""
+"""Environments, rules and scripts: pins agree with the lock file, every rule has a log, every script is short."""
 
 import ast
 import json
@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from snakemake.rules import Rule
+
+from parsed_workflow import all_rules, script_of
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
 PIN = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^]]*])?==([^\s;\\]+)")
-NEEDED = ("message", "log", "benchmark", "conda", "resources")
 
 
 def normal(name: str) -> str:
@@ -29,27 +31,11 @@ def pins(lines) -> dict[str, str]:
     return {normal(match[1]): match[2] for match in found if match}
 
 
-def rules() -> dict[str, set[str]]:
-    """The directives of every rule, by file and name."""
-    found = {}
-    for path in sorted((ROOT / "rules").glob("*.smk")):
-        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
-            name = re.match(r"rule (\w+):", block)[1]
-            found[f"{path.name}:{name}"] = set(re.findall(r"^ {4}(\w+):", block, flags=re.MULTILINE))
-    return found
-
-
 def environments() -> dict[str, set[Path]]:
-    """The scripts of the rules by the environment that they run in."""
+    """Return the scripts of the rules by the environment that they run in."""
     found: dict[str, set[Path]] = {path.stem: set() for path in (ROOT / "envs").glob("*.yaml")}
-    for path in (ROOT / "rules").glob("*.smk"):
-        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
-            env, script = (
-                re.search(r'"\.\./envs/(\w+)\.yaml"', block),
-                re.search(r'"\.\./(workflow/scripts/\w+\.py)"', block),
-            )
-            if env and script:
-                found[env[1]].add(ROOT / script[1])
+    for rule in working_rules().values():
+        found[Path(str(rule.conda_env)).stem].add(script_of(rule))
     return found
 
 
@@ -71,9 +57,9 @@ def installed(env: str) -> set[str]:
     return found
 
 
-def working_rules() -> list[str]:
-    """Rules that make something; the others only name targets."""
-    return [name for name, directives in rules().items() if "output" in directives]
+def working_rules() -> dict[str, Rule]:
+    """Return the rules that run a script; the others only name targets."""
+    return {name: rule for name, rule in all_rules().items() if rule.script}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
@@ -126,7 +112,9 @@ def test_every_script_imports_with_what_its_environment_holds(env):
     missing = [name for name, owners in modules if not {normal(owner) for owner in owners} & held]
     scripts = {}
     for path in sorted(environments()[env]):
-        nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        nodes = [
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         scripts[path.name] = "\n".join(map(ast.unparse, nodes))
     assert scripts
     command = [sys.executable, "-c", WITHOUT]
@@ -136,28 +124,23 @@ def test_every_script_imports_with_what_its_environment_holds(env):
     assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("rule", working_rules())
-def test_every_rule_says_what_it_does_where_it_logs_and_what_it_needs(rule):
-    assert not set(NEEDED) - rules()[rule]
+@pytest.mark.parametrize("name", sorted(working_rules()))
+def test_every_rule_has_a_message_a_log_an_environment_and_resources(name):
+    rule = working_rules()[name]
+    assert rule.message and len(rule.log) == 1 and rule.conda_env
+    assert {"mem_mb", "runtime"} <= set(rule.resources)
 
 
-def test_rules_without_output_only_name_targets_or_report():
-    without = {name: directives for name, directives in rules().items() if "output" not in directives}
-    # Plan and check look anew whenever they are asked, so nothing may say that they are already there.
-    for name in ("plan.smk:plan", "check.smk:check"):
-        assert without.pop(name) >= {"message", "log", "conda", "resources", "script"}
-    assert all(directives <= {"input", "message"} for directives in without.values())
+def test_rules_without_script_only_name_targets():
+    assert {name for name, rule in working_rules().items() if not rule.output} == {"plan", "check"}
+    without = [rule for rule in all_rules().values() if not rule.script]
+    assert {rule.name for rule in without} == {"all", "scores", "tables", "figures", "report", "train_mini"}
+    assert not [rule.name for rule in without if rule.output or rule.log]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "scripts").glob("*.py")), ids=lambda path: path.stem)
-def test_every_script_is_thin_logs_first_and_belongs_to_a_rule(path):
+def test_every_script_is_short_logs_first_and_belongs_to_a_rule(path):
     text = path.read_text()
     assert len(text.splitlines()) < 60
     assert "configure_logging(snakemake.log[0])" in text
-    assert any(f"workflow/scripts/{path.name}" in other.read_text() for other in (ROOT / "rules").glob("*.smk"))
-
-
-def test_every_script_of_a_rule_and_every_environment_exists():
-    for path in (ROOT / "rules").glob("*.smk"):
-        for relative in re.findall(r'"(\.\./[^"]+)"', path.read_text()):
-            assert (path.parent / relative).is_file(), f"{path.name}: {relative}"
+    assert path in {script_of(rule) for rule in working_rules().values()}

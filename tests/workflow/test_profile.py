@@ -1,48 +1,53 @@
-"""The cluster profile against the workflow that Snakemake itself reads: every rule that wants a GPU goes where there are some."""
+"""The cluster profile against the rules that Snakemake reads: every rule that needs a GPU goes to a partition with GPUs."""
 
-from pathlib import Path
+import re
 
 import pytest
 import yaml
-from snakemake.api import SnakemakeApi
 from snakemake.iocontainers import Wildcards
-from snakemake.resources import Resources
-from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.rules import Rule
 
-ROOT = Path(__file__).parents[2]
-CAPS = {"denoise": 7, "samples": 8}  # minutes
+from parsed_workflow import ROOT, all_rules, parse_workflow, script_of
+
+CAPS = {"encode_images": 7, "score": 8}  # minutes
+PER_MODEL = re.compile(r"(run_baseline|generate_images)_.+")
 PROFILE = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text())
 
 
-@pytest.fixture(scope="module")
-def rules():
-    """The workflow's rules by name."""
-    config = ConfigSettings(configfiles=[ROOT / "config" / "config.yaml"])
-    caps = {name: Resources.from_mapping({"walltime_cap": minutes}) for name, minutes in CAPS.items()}
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
-            ResourceSettings(overwrite_resources=caps),
-            config_settings=config,
-            snakefile=ROOT / "Snakefile",
-            workdir=ROOT,
-        )
-        yield {rule.name: rule for rule in workflow._workflow.rules}
+def base_name(rule: str) -> str:
+    """Return the name in the profile of a rule, which may exist once per model."""
+    match = PER_MODEL.fullmatch(rule)
+    return match[1] if match else rule
 
 
-def test_exactly_the_rules_that_want_a_gpu_go_to_the_partition_that_has_some(rules):
-    wanting = {name for name, rule in rules.items() if "gpu" in rule.resources}
-    assert wanting and wanting == set(PROFILE["set-resources"])
-    assert wanting == {name for name, rule in rules.items() if "device" in dict(rule.params.items())}
+def device_rules() -> dict[str, Rule]:
+    return {name: rule for name, rule in all_rules().items() if "device" in dict(rule.params.items())}
+
+
+def test_exactly_the_rules_that_need_a_gpu_go_to_the_partition_with_gpus():
+    needing = {base_name(name) for name, rule in all_rules().items() if "gpu" in rule.resources}
+    assert needing and needing == set(PROFILE["set-resources"])
+    assert needing == set(map(base_name, device_rules()))
     partitions = {block["slurm_partition"] for block in PROFILE["set-resources"].values()}
     assert PROFILE["default-resources"]["slurm_partition"] not in partitions
 
 
-def test_every_script_that_gets_a_device_takes_one_of_its_own(rules):
-    for rule in (rule for rule in rules.values() if "device" in dict(rule.params.items())):
-        assert "reserve_gpu(" in (ROOT / "rules" / rule.script).read_text(), rule.name
+def test_every_script_that_gets_a_device_reserves_a_gpu():
+    for name, rule in device_rules().items():
+        assert "reserve_gpu(" in script_of(rule).read_text(), name
 
 
-def test_a_rules_time_is_cut_to_its_own_limit(rules):
+def test_the_run_time_of_a_rule_is_cut_to_its_own_limit():
+    rules = {rule.name: rule for rule in parse_workflow("config.yaml", CAPS).rules}
+    race = "shared-ttest-20-2000-0.002-heuristic-7"
+    wildcards = {"model": "stable-diffusion-v1-4", "dataset": "mnist", "seed": "0", "race": race}
     for name, minutes in CAPS.items():
-        wildcards = Wildcards(fromdict={"model": "stable-diffusion-v1-4", "dataset": "mnist"})
-        assert rules[name].expand_resources(wildcards, [], attempt=3)["runtime"] == minutes
+        assert rules[name].expand_resources(Wildcards(fromdict=wildcards), [], attempt=3)["runtime"] == minutes
+
+
+@pytest.mark.parametrize("base", ["run_baseline", "generate_images"])
+def test_a_rule_per_model_gets_the_resources_that_the_profile_sets_for_all_of_them(base):
+    rules = {rule.name: rule for rule in parse_workflow("demo.yaml", {base: 7}).rules}
+    mine = [rule for name, rule in rules.items() if base_name(name) == base]
+    assert mine and all(rule.resources["walltime_cap"].raw == 7 for rule in mine)
+    assert all(rule.expand_resources(Wildcards(), [], attempt=3)["runtime"] == 7 for rule in mine)

@@ -1,4 +1,4 @@
-"""One shard of scores."""
+"""Compute one shard of scores."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ torch.set_num_threads(snakemake.threads)
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 inputs = ShardInputs(
     images=Path(source.images),
-    items=Path(source.decisions),
+    items=Path(source.item_table),
     prompts=read_prompts(Path(source.prompts)),
     crops=Path(source.crops),
     x=Path(source.x),

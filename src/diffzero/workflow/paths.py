@@ -27,6 +27,18 @@ class RunPaths:
         """Return the path of the selected test images of a data set."""
         return f"{self.run_dir}/data/{dataset}/images.parquet"
 
+    def prompts(self, dataset: str) -> str:
+        """Return the path of the prompts of a data set."""
+        return f"{self.run_dir}/data/{dataset}/prompts.json"
+
+    def items(self, dataset: str) -> str:
+        """Return the path of the items of a data set."""
+        return f"{self.run_dir}/data/{dataset}/items.parquet"
+
+    def weights(self, model: str) -> str:
+        """Return the path of the record of a model's checkpoint."""
+        return f"{self.run_dir}/weights/{model}.json"
+
     def rendered_scenes(self, count: int) -> list[str]:
         """Return the paths of the `count` files of rendered scenes."""
         return [f"{self.run_dir}/data/{SCENES}/rendered/{k}-of-{count}.parquet" for k in range(1, count + 1)]

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from diffzero.binding.lewis import LEWIS
+from diffzero.reporting.figures import FigureKey
 from diffzero.reporting.table_format import FORMATS
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES, ablation_name
@@ -206,34 +207,40 @@ class TargetSet:
         ]
 
     @cached_property
-    def _model_figures(self) -> dict[str, Result]:
-        """Figures 2, 3 and 6 by the stem of their files; each needs its own evaluations of the model."""
+    def _model_figures(self) -> dict[FigureKey, Result]:
+        """Figures 2, 3 and 6; each needs its own evaluations of the model."""
         results = {}
         for e in self.run.figure2_efficiency:
             scorings = self.experiment.figure2_scorings(e.model, e.dataset)
             shards = tuple(file for scoring in scorings for file in self.experiment.score_files(scoring))
-            stem = f"efficiency-{e.model}-{e.dataset}"
-            results[stem] = Result(f"Figure 2 of {e.model} on {e.dataset}", self.paths.figure(stem, "svg"), shards)
+            key = FigureKey("efficiency", e.model, e.dataset)
+            results[key] = Result(f"Figure 2 of {e.model} on {e.dataset}", self.paths.figure(key.stem, "svg"), shards)
         pictures = [("denoised", 3, e.model, e.dataset) for e in self.run.figure3_denoised]
         pictures += [("samples", 6, e.model, e.dataset) for e in self.run.figure6_samples]
         for kind, number, model, dataset in pictures:
             file = self.paths.pictures(kind, model, dataset)
-            results[f"{kind}-{model}-{dataset}"] = Result(f"Figure {number} of {model} on {dataset}", file)
+            results[FigureKey(kind, model, dataset)] = Result(f"Figure {number} of {model} on {dataset}", file)
         return results
+
+    def figure_keys(self) -> list[FigureKey]:
+        """Return the figures, in the order of their creation."""
+        keys = [key for key, result in self._model_figures.items() if self._is_included(result)]
+        keys += [FigureKey(kind, s.model, s.dataset) for kind in REPLAYED for s in self.full_scorings()]
+        classification = self.sources("classification")
+        confusions = {(s["model"], s["dataset"]): None for s in classification if s["kind"] == "diffusion"}
+        keys += [FigureKey("confusion", model, dataset) for model, dataset in confusions]
+        available = {s["dataset"] for s in classification}
+        keys += [FigureKey("shapes", dataset=name) for name in self.cue_conflict_datasets() if name in available]
+        if self.sources("binding"):
+            keys += map(FigureKey, ("scenes", "binding", "controlled", "breakdown"))
+        sources = self.sources("classification", "binding", "lewis")
+        if any(s["kind"] == "diffusion" for s in sources):
+            keys.append(FigureKey("calls"))
+        return keys + [FigureKey("paired")] if len(sources) > 1 else keys
 
     def figure_stems(self) -> list[str]:
         """Return the figures by the stem of their files."""
-        stems = [stem for stem, result in self._model_figures.items() if self._is_included(result)]
-        stems += [f"{kind}-{s.model}-{s.dataset}" for kind in REPLAYED for s in self.full_scorings()]
-        classification = self.sources("classification")
-        confusions = {(s["model"], s["dataset"]): None for s in classification if s["kind"] == "diffusion"}
-        stems += [f"confusion-{model}-{dataset}" for model, dataset in confusions]
-        available = {s["dataset"] for s in classification}
-        stems += [f"shapes-{name}" for name in self.cue_conflict_datasets() if name in available]
-        stems += ["scenes", "binding", "controlled", "breakdown"] if self.sources("binding") else []
-        sources = self.sources("classification", "binding", "lewis")
-        stems += ["calls"] if any(s["kind"] == "diffusion" for s in sources) else []
-        return stems + (["paired"] if len(sources) > 1 else [])
+        return [key.stem for key in self.figure_keys()]
 
     def figure_files(self) -> list[str]:
         """Return the files of the figures, each as SVG and PNG."""

@@ -1,0 +1,62 @@
+"""Read and change private state of Snakemake. Nothing else in diffzero does.
+
+Snakemake keeps its settings in attributes that it may rename between minor versions; `check_version` says so before anything fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+TESTED = "9.27"
+
+
+def check_version(workflow: Workflow) -> None:
+    """Warn on the terminal about a minor version of Snakemake that diffzero is not tested with."""
+    found = metadata.version("snakemake")
+    if is_main_process(workflow) and found.split(".")[:2] != TESTED.split("."):
+        print(
+            f"diffzero: found Snakemake {found}, tested with {TESTED}. If the run fails in the Snakefile or rules/, install the tested "
+            f"version: pip install 'snakemake=={TESTED}.*'",
+            file=sys.stderr,
+        )
+
+
+def requested_targets(workflow: Workflow) -> set[str]:
+    """Return the targets on the command line; empty before the rules are read, in a job's own process, and for the default target."""
+    return set(getattr(workflow.dag_settings, "targets", None) or [])
+
+
+def is_main_process(workflow: Workflow) -> bool:
+    """Return whether this process schedules jobs, as opposed to running one of them."""
+    return bool(workflow.is_main_process)
+
+
+def config_overrides(workflow: Workflow) -> Sequence[str]:
+    """Return the KEY=VALUE entries given with --config."""
+    return workflow.config_settings.config_args or []
+
+
+def runs_on_slurm(workflow: Workflow) -> bool:
+    """Return whether this Snakemake submits to SLURM. False inside its jobs, and without an executor."""
+    return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+
+
+def profile_resources(workflow: Workflow, rule: str) -> dict[str, int | str]:
+    """Return the resources that the profile or command line sets for a rule: its own, else the defaults."""
+    settings = workflow.resource_settings
+    blocks = (settings._parsed_default_resources, settings._parsed_overwrite_resources.get(rule, {}))
+    return {name: block[name].raw for block in blocks for name in block}
+
+
+def inherit_profile_resources(workflow: Workflow, rule: str, base: str) -> str:
+    """Let a rule that is about to be defined have the profile's resources for `base`, unless the profile names it. Return its name."""
+    overwrites = workflow.resource_settings._parsed_overwrite_resources
+    if base in overwrites:
+        overwrites.setdefault(rule, overwrites[base])
+    return rule

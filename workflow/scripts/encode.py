@@ -1,0 +1,37 @@
+"""Encode the prompts and the images of data sets with one model: text embeddings, and latents or pixels as x."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diffzero import models
+from diffzero.cluster.gpu_lock import reserve_gpu
+from diffzero.models.checkpoint import CheckpointRecord
+from diffzero.scoring.inputs import dump_text
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.io import write_atomically, write_npy_rows
+from diffzero.utils.logging import configure_logging
+
+configure_logging(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
+source, output = snakemake.input, snakemake.output
+# Each of these is one file, a list of files, or absent.
+prompts, text, crops, x = (
+    [found] if isinstance(found := files.get(name, []), str) else found
+    for files, name in ((source, "prompts"), (output, "text"), (source, "crops"), (output, "x"))
+)
+record = CheckpointRecord.read(Path(source.weights))
+adapter = record.adapter()
+parts = [*(adapter.text_folders() if text else ()), *(adapter.LATENT_ENCODERS if x else ())]
+checkpoint = record.verified_path(parts)
+
+with reserve_gpu(snakemake.params.device) as name:
+    device = models.pick_device(name)
+    for prompts_file, text_file in zip(map(Path, prompts), map(Path, text), strict=True):
+        sentences = read_prompts(prompts_file)
+        embeddings = adapter.encode_text(checkpoint, sentences, device)
+        write_atomically(text_file, dump_text(embeddings, sentences))
+    for crops_file, x_file in zip(crops, map(Path, x), strict=True):
+        images = np.load(crops_file, mmap_mode="r")
+        write_npy_rows(adapter.iter_latents(checkpoint, images, device), len(images), x_file)

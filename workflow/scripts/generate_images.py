@@ -1,0 +1,57 @@
+"""Make the images of Figures 3 and 6 with one model: denoised test images, and samples from class prompts."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.numpy import save
+
+from diffzero import models
+from diffzero.cluster.gpu_lock import reserve_gpu
+from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
+from diffzero.models.checkpoint import CheckpointRecord
+from diffzero.models.sampling import SamplingSettings, sample
+from diffzero.reporting.figures.samples import MAX_PROMPTS
+from diffzero.scoring.denoise_figure import denoise_images
+from diffzero.scoring.inputs import load_text
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.io import write_atomically
+from diffzero.utils.logging import configure_logging
+
+configure_logging(snakemake.log[0])
+source, output, params = snakemake.input, snakemake.output, snakemake.params
+record = CheckpointRecord.read(Path(source.weights))
+dtype = getattr(torch, params.dtype)
+
+
+def write_denoised(device: str) -> None:
+    """Write the predictions of x for a few images under right and wrong prompts."""
+    adapter = record.adapter()
+    checkpoint = record.verified_path([*adapter.scoring_folders(), *adapter.LATENT_ENCODERS])
+    denoiser = models.load(checkpoint, params.dtype, device)
+    weight = make_weight_fn(parse_weighting(params.weighting), denoiser.schedule)
+    files = zip(output.denoised, source.item_table, source.prompts, source.crops, source.x, source.text, strict=True)
+    for entry, (path, items, prompts, crops, x, text) in zip(params.denoised, files, strict=True):
+        embeddings = load_text(Path(text), read_prompts(Path(prompts)))
+        items = pd.read_parquet(items).head(entry["n_images"])
+        noise_key = (params.seed, entry["dataset"])
+        images = denoise_images(denoiser, items, np.load(crops), np.load(x), embeddings, weight, noise_key, entry["t"])
+        write_atomically(Path(path), save(images))
+
+
+def write_samples(device: str) -> None:
+    """Write samples from the first class prompts."""
+    checkpoint = record.verified_path()
+    for entry, path, prompts in zip(params.samples, output.samples, source.sample_prompts, strict=True):
+        prompts = read_prompts(Path(prompts))[:MAX_PROMPTS]
+        sizes = (entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution)
+        images = sample(checkpoint, prompts, SamplingSettings(*sizes), dtype, models.pick_device(device))
+        write_atomically(Path(path), save({"pictures": np.ascontiguousarray(images)}))
+
+
+with reserve_gpu(params.device) as device:
+    if params.denoised:
+        write_denoised(device)
+    if params.samples:
+        write_samples(device)

@@ -1,0 +1,51 @@
+"""Run one baseline on every data set of the run, in each of its input settings."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from pydantic import TypeAdapter
+
+from diffzero import models
+from diffzero.cluster.gpu_lock import reserve_gpu
+from diffzero.config import Baseline, Clip
+from diffzero.scoring.problem import read_prompts
+from diffzero.utils.io import read_json, write_parquet
+from diffzero.utils.logging import configure_logging
+
+configure_logging(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
+source = snakemake.input
+settings = TypeAdapter(Baseline).validate_python(snakemake.params.baseline)
+checkpoint = Path(read_json(Path(source.weights))["folder"])
+
+
+def classify(
+    images: pd.DataFrame, items: pd.DataFrame, prompts: Path, dataset: str, downsample_to: int | None
+) -> pd.DataFrame:
+    """Return the baseline's predictions on one data set in one input setting."""
+    order = list(images["image"])
+    if isinstance(settings, Clip):
+        from diffzero.baselines import clip
+
+        similarity = clip.image_text_similarities(
+            settings, checkpoint, images, read_prompts(prompts), downsample_to, device
+        )
+        return clip.clip_predictions(items, order, similarity)
+    from diffzero.baselines import supervised
+
+    outputs = supervised.class_outputs(settings.classes[dataset], read_json(prompts)["classnames"])
+    probabilities = supervised.predict_probabilities(checkpoint, images, downsample_to, device)
+    return supervised.supervised_predictions(items, order, supervised.class_probabilities(probabilities, outputs))
+
+
+with reserve_gpu(snakemake.params.device) as name:
+    device = models.pick_device(name)
+    for images, items, prompts, output in zip(
+        source.images, source.item_table, source.prompts, snakemake.output, strict=True
+    ):
+        path = Path(output)
+        setting = path.stem.removeprefix("via-")  # the input setting is part of the path
+        size = None if setting == "none" else int(setting)
+        table = classify(pd.read_parquet(images), pd.read_parquet(items), Path(prompts), path.parent.name, size)
+        write_parquet(table, path)
