@@ -1,4 +1,4 @@
-"""Lewis et al.'s images: a folder in their layout becomes scenes like ours, and what it does not tell is never asked."""
+"""Images of Lewis et al.: a folder in their format becomes scenes, and tasks use only attributes that it contains."""
 
 import csv
 import hashlib
@@ -40,7 +40,7 @@ OBJECTS = [
 
 
 def picture(objects: tuple[str, str], seed: int) -> bytes:
-    """A PNG of 48 x 36 pixels with two coloured patches and some noise: no two are alike."""
+    """Return a PNG of 48 x 36 pixels with two coloured patches and noise, different for every call."""
     image = Image.fromarray(np.random.default_rng(seed).integers(90, 110, (36, 48, 3), dtype=np.uint8))
     for text, left in zip(objects, (6, 28), strict=True):
         box = (left, 10, left + 14, 24)
@@ -52,7 +52,7 @@ def picture(objects: tuple[str, str], seed: int) -> bytes:
 
 
 def negatives(one: str, other: str) -> list[str]:
-    """Four false labels: both swaps, and two that share nothing with the object."""
+    """Return four false labels: both swaps, and two that share no attribute with the object."""
     (colour, shape), (other_colour, other_shape) = one.split(), other.split()
     third = next(name for name in ("cube", "sphere", "cylinder") if name not in (shape, other_shape))
     free = [name for name in COLOUR_RGB if name not in (colour, other_colour)]
@@ -60,7 +60,7 @@ def negatives(one: str, other: str) -> list[str]:
 
 
 def labelled(objects: list[tuple[str, str]]) -> list[list[str]]:
-    """The rows of a CSV in which both objects of every picture are named."""
+    """Return the rows of a CSV that label both objects of every image."""
     rows = []
     for k, (one, other) in enumerate(objects):
         name = f"CLEVR_new_{k:06d}.png"
@@ -69,7 +69,7 @@ def labelled(objects: list[tuple[str, str]]) -> list[list[str]]:
 
 
 def publish(folder: Path, rows: list[list[str]], objects: list[tuple[str, str]] = OBJECTS, split: str = "gen") -> Path:
-    """The folder in Lewis et al.'s layout, with a picture for each couple of objects."""
+    """Write a folder in the format of Lewis et al. with one image per pair of objects."""
     pictures = folder / "two_object" / "images" / split
     pictures.mkdir(parents=True, exist_ok=True)
     for k, couple in enumerate(objects):
@@ -85,14 +85,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def said(table: pd.DataFrame) -> dict[str, set[str]]:
-    """The two objects of each picture in the table's words."""
+    """Return the two objects of each image in the words of the table."""
     return {
         row["file"].split("/")[1]: {f"{row[f'{side}_colour']} {row[f'{side}_shape']}" for side in ("left", "right")}
         for row in table.to_dict("records")
     }
 
 
-def test_two_labels_of_a_picture_are_its_two_objects_and_the_picture_is_the_files(folder):
+def test_two_labels_of_an_image_give_its_two_objects_and_the_image_is_unchanged(folder):
     table = load(folder, "gen", 100, 0)
     assert said(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
     for row in table.itertuples():
@@ -100,7 +100,7 @@ def test_two_labels_of_a_picture_are_its_two_objects_and_the_picture_is_the_file
     assert set(table[table["held_out"]]["file"]) == {"gen/CLEVR_new_000000.png", "gen/CLEVR_new_000005.png"}
 
 
-def test_the_table_is_read_like_one_of_rendered_scenes_with_its_gaps(folder, tmp_path):
+def test_the_table_reads_like_one_of_rendered_scenes_with_missing_attributes(folder, tmp_path):
     load(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
     table = build_scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN_ATTRIBUTES)
     assert table["image"].is_unique and list(table["digest"]) == [hashlib.sha256(b).hexdigest() for b in table["bytes"]]
@@ -111,7 +111,7 @@ def test_the_table_is_read_like_one_of_rendered_scenes_with_its_gaps(folder, tmp
         scenes_from_frame(table)
 
 
-def test_the_order_is_that_of_seed_and_names_whatever_the_csvs(folder):
+def test_the_order_depends_on_seed_and_names_not_on_the_csv(folder):
     whole = load(folder, "gen", 100, 0)
     for seed in range(3):
         rows = labelled(OBJECTS)
@@ -120,14 +120,14 @@ def test_the_order_is_that_of_seed_and_names_whatever_the_csvs(folder):
     pd.testing.assert_frame_equal(load(folder, "gen", 4, 0), whole.iloc[:4])
     orders = {tuple(load(folder, "gen", 100, seed)["file"]) for seed in range(5)}
     assert len(orders) > 1
-    # The number is the picture's own, in another order and in another split, too.
+    # The number belongs to the image and does not depend on order or split.
     publish(folder, labelled(OBJECTS), split="val")
     numbers = load(folder, "val", 3, 4)
     known = dict(zip(whole["file"].str.removeprefix("gen/"), whole["scene"], strict=True))
     assert [known[name] for name in numbers["file"].str.removeprefix("val/")] == list(numbers["scene"])
 
 
-def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder):
+def test_only_five_tasks_have_items_and_their_sentences_are_correct(folder):
     table = build_scene_images({"gen.csv": load(folder, "gen", 100, 0)}, UNKNOWN_ATTRIBUTES)
     prompts, items = build_binding_items(table, None, 0, UNKNOWN_ATTRIBUTES)
     scenes = dict(zip(table["image"], scenes_from_frame(table, UNKNOWN_ATTRIBUTES), strict=True))
@@ -139,7 +139,7 @@ def test_only_five_tasks_have_items_and_all_their_sentences_say_the_truth(folder
     assert 0 < items["label"].mean() < 1
 
 
-def test_a_picture_of_two_cubes_is_asked_for_what_can_be_told(folder):
+def test_an_image_of_two_cubes_is_used_by_the_applicable_tasks(folder):
     objects = [*OBJECTS, ("green cube", "red cube"), ("gray sphere", "gray cube")]
     table = build_scene_images(
         {"gen.csv": load(publish(folder, labelled(objects), objects), "gen", 100, 0)}, UNKNOWN_ATTRIBUTES
@@ -153,11 +153,11 @@ def test_a_picture_of_two_cubes_is_asked_for_what_can_be_told(folder):
 
 
 def lone(rows: list[list[str]], *pictures: int) -> list[list[str]]:
-    """The rows without the second label of these pictures."""
+    """Return the rows without the second label of these images."""
     return [row for k, row in enumerate(rows) if not (k % 2 and k // 2 in pictures)]
 
 
-def test_a_lone_label_tells_the_other_object_through_the_false_ones(folder, caplog):
+def test_the_other_object_of_a_single_label_is_inferred_from_the_false_labels(folder, caplog):
     caplog.set_level(logging.INFO)
     table = load(publish(folder, lone(labelled(OBJECTS), 1, 3)), "gen", 100, 0)
     assert said(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
@@ -166,19 +166,19 @@ def test_a_lone_label_tells_the_other_object_through_the_false_ones(folder, capl
     )
 
 
-def test_a_lone_label_that_fits_several_objects_leaves_its_picture_out_and_counts_it(folder, caplog):
+def test_an_image_whose_single_label_fits_several_objects_is_left_out_and_counted(folder, caplog):
     rows = lone(labelled(OBJECTS), 1, 3)
-    rows[2][4] = "purple cube"  # of CLEVR_new_000001: another colour that the gray cube might get from its neighbour
+    rows[2][4] = "purple cube"  # of CLEVR_new_000001: another colour that fits the gray cube
     table = load(publish(folder, rows), "gen", 100, 0)
     assert "CLEVR_new_000001.png" not in said(table) and len(table) == 5
     assert "left out (one unknown): 1" in caplog.text
 
 
 @pytest.mark.parametrize("known", ["contradict", "none"])
-def test_nothing_is_inferred_unless_pictures_with_both_labels_bear_it_out(folder, known):
+def test_nothing_is_inferred_unless_images_with_both_labels_confirm_the_rule(folder, known):
     rows = lone(labelled(OBJECTS), 1)
     if known == "contradict":
-        # The false labels of picture 0 now point at an object that its other label denies.
+        # The false labels of image 0 now contradict its other label.
         rows[0][2:4] = ["green cube", "red cylinder"]
         assert "CLEVR_new_000001.png" not in said(load(publish(folder, rows), "gen", 100, 0))
     else:
@@ -187,7 +187,7 @@ def test_nothing_is_inferred_unless_pictures_with_both_labels_bear_it_out(folder
 
 
 @pytest.mark.parametrize("missing", ["two_object", "two_object/gen.csv", "two_object/images/gen"])
-def test_a_missing_folder_or_file_is_named_with_where_to_get_it(folder, missing):
+def test_the_error_names_a_missing_folder_or_file_and_its_source(folder, missing):
     (folder / missing).rename(folder / "away")
     with pytest.raises(LewisError, match=rf"{missing}: does not exist; expected.*binding\.lewis\.path") as error:
         load(folder, "gen", 100, 0)
@@ -207,14 +207,14 @@ def test_a_missing_folder_or_file_is_named_with_where_to_get_it(folder, missing)
         ("file_name", "CLEVR_new_000000.png", r"gen\.csv:4: found a third object in CLEVR_new_000000\.png, .* line 2"),
     ],
 )
-def test_a_wrong_row_is_named_by_file_line_and_value(folder, column, value, words):
+def test_the_error_names_file_line_and_value_of_a_wrong_row(folder, column, value, words):
     rows = labelled(OBJECTS)
     rows[2][["file_name", "pos", "neg_0", "neg_1", "neg_2", "neg_3"].index(column)] = value
     with pytest.raises(LewisError, match=words):
         load(publish(folder, rows), "gen", 100, 0)
 
 
-def test_a_missing_column_a_short_row_and_a_broken_picture_are_named(folder):
+def test_the_error_names_a_missing_column_a_short_row_or_a_broken_image(folder):
     labels = folder / "two_object" / "gen.csv"
     whole = labels.read_text()
     labels.write_text(whole.replace("neg_3", "negative_3"))
@@ -223,7 +223,9 @@ def test_a_missing_column_a_short_row_and_a_broken_picture_are_named(folder):
     labels.write_text(whole + "CLEVR_new_000000.png,red cube\n")
     with pytest.raises(LewisError, match=r"gen\.csv:14, column 'neg_0': found None"):
         load(folder, "gen", 100, 0)
-    labels.write_text("\ufeff" + whole, encoding="utf-8")  # a spreadsheet's mark at the start is no part of a name
+    labels.write_text(
+        "\ufeff" + whole, encoding="utf-8"
+    )  # a byte-order mark at the start is not part of the column name
     assert len(load(folder, "gen", 100, 0)) == 6
     (folder / "two_object" / "images" / "gen" / "CLEVR_new_000003.png").write_bytes(picture(OBJECTS[3], 3)[:90])
     with pytest.raises(ImageError, match=r"image gen/CLEVR_new_000003\.png"):
@@ -243,7 +245,7 @@ def experiment(folder: Path | str, root: Path = ROOT, **changes) -> Experiment:
     return Experiment(load_run(run | changes, root), root)
 
 
-def test_both_sets_of_scenes_are_scored_and_published_apart(tmp_path):
+def test_both_sets_of_scenes_are_scored_and_reported_separately(tmp_path):
     both = experiment(
         "lewis", attribute_binding={"examples_per_task": 2, "baselines": ["mini-clip"]}, results=str(tmp_path)
     )
@@ -276,7 +278,7 @@ def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
         experiment("x", tmp_path, datasets=["digits", "lewis"])
 
 
-def test_check_says_whether_the_images_are_there_and_where_they_are_to_be_had(folder, tmp_path):
+def test_check_reports_whether_the_images_are_available_and_their_source(folder, tmp_path):
     need = {need.name: need for need in check(experiment(folder))}["lewis"]
     files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
     assert (need.state, need.bytes) == (THERE, sum(file.stat().st_size for file in files))
@@ -285,7 +287,7 @@ def test_check_says_whether_the_images_are_there_and_where_they_are_to_be_had(fo
     assert "gone/two_object: does not exist" in need.reasons[0]
 
 
-def test_table_of_these_images_has_the_tasks_that_can_be_asked_and_no_splits():
+def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
     rows = {"model": "mini-sd", "dataset": "lewis", "seed": 0, "kind": "diffusion", "calls": 40.0, "undecided": False}
     frames = [
         pd.DataFrame(
@@ -331,7 +333,7 @@ def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
     assert len(list((copy / "results" / "tiny" / "scores" / "mini-sd" / "lewis").rglob("*-of-2.parquet"))) == 2
 
 
-def test_the_workflow_says_what_is_wrong_with_the_folder(copy, tmp_path):
+def test_the_workflow_reports_errors_of_the_folder(copy, tmp_path):
     config = {
         "name": "gone",
         "models": ["mini-sd"],

@@ -1,4 +1,4 @@
-"""Rendering: what is drawn is what the metadata says, and the same bytes wherever it is drawn."""
+"""Rendering agrees with the metadata and gives the same bytes in every shard and process."""
 
 import io
 from dataclasses import replace
@@ -28,7 +28,7 @@ CLEVR_RGB = {
 
 
 def depth(scene: Scene, keep: tuple[int, ...], resolution: int = 64) -> np.ndarray:
-    """Distance seen by one ray a pixel, with only the kept objects on the floor; the same rays for any `keep`."""
+    """Return the distance along one ray per pixel, with only the objects of `keep` on the floor; rays do not depend on `keep`."""
     world = mitsuba_scene(replace(scene, objects=tuple(scene.objects[k] for k in keep)), resolution, 1)
     world["integrator"] = {"type": "aov", "aovs": "depth:depth"}
     world["sensor"]["sampler"] = {"type": "independent", "sample_count": 1}
@@ -40,7 +40,7 @@ def box(scene: Scene, k: int) -> np.ndarray:
     return bounding_boxes(item.shape, item.size, np.array([[item.x, item.y]]), np.array([item.rotation]), scene.view)[0]
 
 
-def test_nothing_hides_the_objects_and_the_boxes_hold_what_is_rendered():
+def test_objects_are_not_occluded_and_bounding_boxes_contain_them():
     for index in range(12):
         scene = sample_scene(5, index)
         floor, both = depth(scene, ()), depth(scene, (0, 1))
@@ -52,12 +52,12 @@ def test_nothing_hides_the_objects_and_the_boxes_hold_what_is_rendered():
             x0, y0, x1, y1 = box(scene, k) * 64
             assert x0 - 1 < columns.min() and columns.max() < x1 + 1
             assert y0 - 1 < rows.min() and rows.max() < y1 + 1
-            # The box is not merely large enough: it is tight to within two pixels of 64.
+            # The box is also tight, within two of 64 pixels.
             assert columns.max() + 1 - columns.min() > x1 - x0 - 3
             assert rows.max() + 1 - rows.min() > y1 - y0 - 3
 
 
-def test_each_object_shows_its_own_colour_where_the_metadata_puts_it():
+def test_each_object_has_its_colour_at_the_position_in_the_metadata():
     for index in range(16):
         scene = sample_scene(7, index)
         picture = render(scene, 32, 16).astype(float)
@@ -82,7 +82,7 @@ def test_more_samples_change_little():
     assert difference.mean() < 3
 
 
-def test_shards_do_not_move_scenes_and_the_table_gives_them_back():
+def test_scenes_do_not_depend_on_shards_and_survive_the_table():
     whole = render_scenes(2, range(4), 16, 4)
     parts = pd.concat([render_scenes(2, [3, 2], 16, 4), render_scenes(2, [0, 1], 16, 4)])
     pd.testing.assert_frame_equal(whole, parts.sort_values("scene").reset_index(drop=True))
@@ -101,7 +101,7 @@ def test_no_scenes_are_refused():
 
 @pytest.mark.parametrize("resolution", [24, 32, 64])
 def test_a_scene_is_the_same_on_a_machine_with_more_cores(resolution):
-    """drjit's thread pool stands for the cores: Mitsuba cuts a picture into at least as many blocks as it has threads."""
+    """The size of drjit's thread pool simulates the number of cores: Mitsuba renders at least as many blocks as it has threads."""
     scene, threads = sample_scene(0, 3), drjit.thread_count()
     try:
         pictures = []

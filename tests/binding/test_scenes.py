@@ -1,4 +1,4 @@
-"""Scenes: the metadata keeps its promises, wherever and by whomever a scene is sampled."""
+"""The metadata of scenes satisfies its constraints and does not depend on shard or process."""
 
 from itertools import combinations
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_every_pair_size_and_material_is_drawn_about_equally_often():
         assert len(share) == 2 and share.between(0.42, 0.58).all()
 
 
-def test_held_out_is_balanced_and_leaves_every_word_seen():
+def test_held_out_pairs_are_balanced_and_every_word_is_in_seen_pairs():
     assert len(HELD_OUT) == 6 and len({colour for _, colour in HELD_OUT}) == 6
     assert sorted(shape for shape, _ in HELD_OUT) == ["cube"] * 2 + ["cylinder"] * 2 + ["sphere"] * 2
     assert {shape for shape, _ in SEEN_PAIRS} == set(scenes.SHAPES)
@@ -88,7 +88,7 @@ def test_one_held_out_object_makes_the_scene_held_out():
     assert 0 < sum(expected) < 100
 
 
-def test_sizes_can_be_told_apart_at_32_pixels():
+def test_sizes_are_distinguishable_at_32_pixels():
     widths = {"small": [], "large": []}
     for index in range(60):
         scene = sample_scene(6, index)
@@ -99,7 +99,7 @@ def test_sizes_can_be_told_apart_at_32_pixels():
 
 
 def rendered(examples: int) -> int:
-    """Scenes that a run with so many examples a task renders."""
+    """Return the number of scenes that a run with this number of examples per task renders."""
     run = {
         "name": "r",
         "models": ["mini-sd"],
@@ -154,7 +154,7 @@ def test_negative_addresses_are_refused():
         sample_scene(0, -1)
 
 
-def test_no_room_is_said(monkeypatch):
+def test_the_error_reports_scenes_without_space_for_both_objects(monkeypatch):
     monkeypatch.setattr(scenes, "MIN_GAP", 2.0)
     with pytest.raises(ValueError, match="scene 4 of seed 0: found no placement"):
         sample_scene(0, 4)

@@ -1,4 +1,4 @@
-"""The twenty tasks: a reader of plain English, sharing no code with the prompts, decides which sentences are true."""
+"""The sentences of the twenty tasks are true or false as intended, according to a parser that shares no code with them."""
 
 import re
 import subprocess
@@ -199,7 +199,7 @@ def test_another_process_makes_the_same_choices():
     assert fresh.stdout.decode().strip() == str(here), fresh.stderr.decode()
 
 
-def test_examples_are_as_many_as_asked_for_each_task_whatever_the_other_tasks_are():
+def test_every_task_has_the_configured_number_of_examples_independent_of_other_tasks():
     drawn = [sample_scene(0, index) for index in range(60)]
     made = list(make_examples(TASKS, drawn, 0, per_task=15))
     assert Counter(task.name for task, _, _ in made) == dict.fromkeys(TABLE_3, 15)

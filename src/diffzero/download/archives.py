@@ -46,7 +46,7 @@ class ArchiveError(ValueError):
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may hold at most."""
+    """Limits on the content of an archive."""
 
     members: int = 2_000_000
     member_bytes: int = 1 << 30

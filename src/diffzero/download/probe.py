@@ -20,14 +20,14 @@ NO_RETRY = RetryPolicy(timeout=10, max_attempts=1)
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether files are on this machine, and their size in bytes, on disk or to be downloaded; None if a server does not state it."""
+    """Location of files (on this machine or not) and their size in bytes; None if a server does not state it."""
 
     is_local: bool
     size: int | None
 
 
 class RemoteProbe:
-    """Ask servers for the sizes of files. A server that cannot be reached is asked only once."""
+    """Ask servers for the sizes of files. A server that cannot be reached gets only one request."""
 
     def __init__(self) -> None:
         self._unreachable: set[str] = set()

@@ -100,7 +100,7 @@ class ImageState:
 
     @property
     def finished(self) -> bool:
-        """Whether every race of the image has ended."""
+        """Return whether every race of the image has ended."""
         return all(race.finished for race in self.races)
 
     def outcomes(self) -> dict[str, Outcome]:

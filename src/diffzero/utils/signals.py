@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class StopRequest:
-    """Whether the job was asked to stop.
+    """State of a request to stop the job.
 
     While `deferred` is set, the job polls `requested` and ends by itself; otherwise SIGTERM ends it at once.
     """
