@@ -18,7 +18,7 @@ os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
 from diffzero.binding.lewis import LEWIS
 from diffzero.config import ConfigError, load_run
-from diffzero.utils.frozen_model import PATH_NAME
+from diffzero.utils.fields import DATASET_NAME, MODEL_NAME, SLUG
 from diffzero.workflow import cost, snakemake_internals
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
@@ -40,13 +40,13 @@ snakemake_internals.check_version(workflow)
 
 
 wildcard_constraints:
-    model=r"[A-Za-z0-9._-]+",
-    dataset=r"[A-Za-z0-9_-]+",
+    model=MODEL_NAME,
+    dataset=DATASET_NAME,
     seed=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
-    race=PATH_NAME,
-    weighting=PATH_NAME,
+    race=SLUG,
+    weighting=SLUG,
 
 
 include: "rules/common.smk"

@@ -147,7 +147,7 @@ def test_a_named_architecture_takes_its_weights_from_the_folder_and_its_pictures
 def test_the_shipped_clip_is_built_with_quick_gelu():
     """On the meta device: the architecture of the paper's baseline, with the activation of its weights."""
     settings = load_model("clip-vit-l-14", Path(__file__).parents[2])
-    config = open_clip.get_model_config(settings.named)
+    config = open_clip.get_model_config(settings.open_clip_name)
     assert config["quick_gelu"] and not open_clip.get_model_config("ViT-L-14").get("quick_gelu")
     with torch.device("meta"):
         model = open_clip.CLIP(**config)

@@ -31,9 +31,9 @@ def load(clip: Clip, folder: Path, device: torch.device) -> tuple[Any, Callable[
 
     weights, config_path = single_weights_file(folder, OPEN_CLIP_WEIGHTS), folder / "open_clip_config.json"
     config = json.loads(config_path.read_text()) if config_path.is_file() else {}
-    if clip.named is not None:
-        _require_fitting_activation(clip.named, config, folder)
-    source = clip.named or f"local-dir:{folder}"
+    if clip.open_clip_name is not None:
+        _require_fitting_activation(clip.open_clip_name, config, folder)
+    source = clip.open_clip_name or f"local-dir:{folder}"
     # The statistics that the images were normalised with are in the configuration; open_clip's default is OpenAI's.
     preprocess = {
         key: config["preprocess_cfg"][key] for key in ("mean", "std") if key in config.get("preprocess_cfg", {})

@@ -1,40 +1,42 @@
-"""The configuration: typed, closed, frozen. `python -m diffzero.config` rewrites its schema and its documentation."""
+"""The configuration: typed blocks that refuse unknown keys and cannot change after loading.
+
+`python -m diffzero.config` writes the schema and the documentation of all keys.
+"""
 
 from diffzero.config.base import ConfigError
 from diffzero.config.documentation import json_schema, markdown
 from diffzero.config.loading import load_block, load_dataset, load_model, load_run
 from diffzero.config.models import Baseline, Clip, Diffusion, Mirror, Model, Supervised
-from diffzero.config.run import (
+from diffzero.config.run import CostEstimate, Run
+from diffzero.config.studies import (
     Ablation,
     AttributeBinding,
-    CostEstimate,
     Figure2Efficiency,
     Figure3Denoised,
     Figure6Samples,
     FullScoring,
     Lewis,
-    Run,
 )
 from diffzero.data.dataset import Dataset
 
 __all__ = [
-    "Baseline",
+    "Ablation",
     "AttributeBinding",
+    "Baseline",
     "Clip",
     "ConfigError",
+    "CostEstimate",
     "Dataset",
-    "Figure3Denoised",
     "Diffusion",
     "Figure2Efficiency",
+    "Figure3Denoised",
+    "Figure6Samples",
+    "FullScoring",
     "Lewis",
     "Mirror",
     "Model",
-    "CostEstimate",
     "Run",
-    "Figure6Samples",
     "Supervised",
-    "FullScoring",
-    "Ablation",
     "json_schema",
     "load_block",
     "load_dataset",

@@ -1,4 +1,4 @@
-"""Rewrite config/schema.json and docs/configuration.md from the classes: `python -m diffzero.config`, from the root."""
+"""Write config/schema.json and docs/configuration.md: `python -m diffzero.config`, in the root of the repository."""
 
 import json
 from pathlib import Path

@@ -134,9 +134,9 @@ def file_stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
     Snakemake repeats what depends on the model when this list changes. For a repository the list is empty: its commit identifies
     the files.
     """
-    if not model.local:
+    if not model.local_dir:
         return []
-    folder = root / model.local
+    folder = root / model.local_dir
     stats = [(name, (folder / name).stat()) for name in list_files(folder, lambda name: is_needed(model, name))]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 

@@ -108,8 +108,8 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
     DiskFullError
         The disk is too small. No further repository is tried, because its files have the same size.
     """
-    if model.local:
-        return root / model.local
+    if model.local_dir:
+        return root / model.local_dir
     failures: list[str] = []
     wanted = partial(is_needed, model)
     for repo in list_repositories(model):
@@ -142,7 +142,9 @@ def require_complete(model: Model, folder: Path) -> str:
     if isinstance(model, Diffusion):
         return adapter_class(folder).__name__
     checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
-    config = "config.json" if isinstance(model, Supervised) else None if model.named else "open_clip_config.json"
+    config = (
+        "config.json" if isinstance(model, Supervised) else None if model.open_clip_name else "open_clip_config.json"
+    )
     if config and not (folder / config).is_file():
         raise CheckpointError(f"{folder}: found no {config}, expected it beside the weights.")
     return "open_clip" if isinstance(model, Clip) else "timm"

@@ -4,11 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+# Names in paths. They are values of Snakemake's wildcards, whose constraints the Snakefile takes from here.
+MODEL_NAME, DATASET_NAME, SLUG = r"[A-Za-z0-9._-]+", r"[A-Za-z0-9_-]+", r"[A-Za-z0-9._+-]+"
 RUN_NAME, COMMIT, REPOSITORY = r"^[a-z0-9-]+$", r"^[0-9a-f]{40}$", r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$"
 DEVICE = r"^(auto|cpu|cuda(:[0-9]+)?)$"
 DIGEST, ADDRESS = r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$", r"^https?://[^\s]+$"
 # How an error message describes each pattern.
 PATTERN_MEANINGS = {
+    MODEL_NAME: "letters, digits and . _ -",
+    DATASET_NAME: "letters, digits and _ -",
+    SLUG: "letters, digits and . _ + -",
     RUN_NAME: "lower-case letters, digits and hyphens",
     COMMIT: "the 40 hexadecimal digits of a commit (a branch or a tag may move)",
     REPOSITORY: "owner/name",

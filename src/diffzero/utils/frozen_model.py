@@ -8,8 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-# Names that become part of a path, and so the value of a wildcard of Snakemake.
-PATH_NAME = r"[A-Za-z0-9._+-]+"
+from diffzero.utils.fields import PATTERN_MEANINGS, SLUG
 
 
 class FrozenModel(BaseModel):
@@ -56,9 +55,9 @@ class KindModel(FrozenModel):
 
     @model_validator(mode="after")
     def _check_slug(self) -> Self:
-        if not re.fullmatch(PATH_NAME, self.slug):
+        if not re.fullmatch(SLUG, self.slug):
             raise ValueError(
-                f"'{self.slug}' becomes part of paths, where only letters, digits and . _ + - are allowed. "
+                f"'{self.slug}' becomes part of paths, where only {PATTERN_MEANINGS[SLUG]} are allowed. "
                 f"Rename the kind or override `slug` in {type(self).__module__}."
             )
         return self

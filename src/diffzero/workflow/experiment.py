@@ -10,12 +10,12 @@ from diffzero.binding.tasks import tasks_without
 from diffzero.config import (
     Ablation,
     AttributeBinding,
-    Baseline,
     Clip,
     ConfigError,
     Dataset,
     Diffusion,
     Run,
+    Supervised,
     load_dataset,
     load_model,
 )
@@ -52,7 +52,7 @@ class Experiment:
 
     # Settings of models and data sets
 
-    def model_or_baseline(self, name: str) -> Diffusion | Baseline:
+    def model_or_baseline(self, name: str) -> Diffusion | Clip | Supervised:
         """Return the settings of a model of any kind."""
         return _load_model(name, self.root)
 
@@ -63,7 +63,7 @@ class Experiment:
             raise ConfigError(f"found the {settings.kind} model '{name}', expected a diffusion model.")
         return settings
 
-    def baseline(self, name: str) -> Baseline:
+    def baseline(self, name: str) -> Clip | Supervised:
         """Return the settings of a baseline."""
         settings = self.model_or_baseline(name)
         if isinstance(settings, Diffusion):

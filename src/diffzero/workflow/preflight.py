@@ -58,13 +58,13 @@ def _state(found: Availability) -> str:
 def of_model(kind: str, name: str, model: Model, root: Path, probe: RemoteProbe) -> Need:
     """Whether a model's weights are there."""
     licence = model.licence + (" (gated)" if model.gated else "")
-    if model.local:
-        folder = root / model.local
+    if model.local_dir:
+        folder = root / model.local_dir
         try:
             download.require_complete(model, folder)
         except CheckpointError as error:
-            return Need(kind, name, MISSING, None, licence, model.local, (str(error),))
-        return Need(kind, name, THERE, path_size(folder), licence, model.local)
+            return Need(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
+        return Need(kind, name, THERE, path_size(folder), licence, model.local_dir)
     reasons, wanted = [], lambda file: download.is_needed(model, file)
     for repo in download.list_repositories(model):
         try:
