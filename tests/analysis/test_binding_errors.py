@@ -1,4 +1,4 @@
-"""How binding fails, from real scenes and sentences: a model with a known failure shows it."""
+"""Binding errors on real scenes and sentences: the tables show the known error of each artificial model."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def data() -> dict:
 
 
 def answers(data: dict, prefers) -> pd.DataFrame:
-    """Predictions of a model that takes the sentence `prefers(first, second, scene)` says."""
+    """Return the predictions of a model that chooses the sentence with the index `prefers(first, second, scene, label)`."""
     scenes, items = data["scenes"].set_index("image"), data["items"]
     rows = []
     for item in items.itertuples():
@@ -53,7 +53,7 @@ def test_a_model_that_prefers_cubes_is_right_on_one_side_of_each_pair(data) -> N
     assert shapes["n"].sum() == wanted > 0 and shapes["low"].le(shapes["accuracy"]).all()
 
 
-def test_a_model_that_names_the_larger_objects_colour_is_found_out(data) -> None:
+def test_a_model_that_prefers_the_larger_objects_colour_has_share_one(data) -> None:
     def larger(first: str, second: str, scene: pd.Series, label: int) -> int:
         colour = scene["left_colour"] if scene["left_size"] == "large" else scene["right_colour"]
         return int(colour in second)
@@ -62,19 +62,19 @@ def test_a_model_that_names_the_larger_objects_colour_is_found_out(data) -> None
     assert shares.set_index("attribute").loc["colour", "share"] == 1
 
 
-def test_a_model_that_binds_names_the_larger_object_half_of_the_time(data) -> None:
+def test_a_model_that_binds_chooses_the_larger_object_half_of_the_time(data) -> None:
     table, shares = binding_errors.summarise_binding_errors(answers(data, lambda a, b, scene, label: label), **data)
     assert (table["accuracy"] == 1).all()
     assert shares["share"].between(0.2, 0.8).all() and (shares["n"] >= 10).all()
 
 
-def test_several_decisions_about_a_scene_and_several_seeds_are_no_independent_ones(data) -> None:
+def test_decisions_on_one_scene_and_seeds_of_one_item_are_not_independent(data) -> None:
     once = answers(data, lambda a, b, scene, label: int(scene["index"] % 2)).assign(seed=0)
     shapes, larger = binding_errors.summarise_binding_errors(once, **data)
     again = binding_errors.summarise_binding_errors(pd.concat([once, once.assign(seed=1)]), **data)
     pd.testing.assert_frame_equal(shapes, again[0])
     pd.testing.assert_frame_equal(larger, again[1])
-    # Wrong or right by scene: the interval is that of scenes, wider than that of as many decisions.
+    # Correctness depends on the scene only, so the interval is wider than that of independent decisions.
     by_scene = once.assign(correct=lambda table: table["image"].str[-1].isin(list("02468")))
     cell = binding_errors.shape_confusions(
         binding_errors.list_binding_decisions(by_scene, data["items"], data["prompts"])
@@ -83,7 +83,7 @@ def test_several_decisions_about_a_scene_and_several_seeds_are_no_independent_on
     assert cell["high"] - cell["low"] > 1.2 * (plain[1] - plain[0])
 
 
-def test_decisions_read_the_values_that_the_sentences_name(data) -> None:
+def test_decisions_contain_the_attribute_values_of_the_sentences(data) -> None:
     found = binding_errors.list_binding_decisions(
         answers(data, lambda a, b, scene, label: 1 - label), data["items"], data["prompts"]
     )

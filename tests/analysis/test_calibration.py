@@ -1,4 +1,4 @@
-"""Confidences against statsmodels, by recovery of known parameters, and ECE by hand."""
+"""Confidences against statsmodels and known parameters, and the calibration error computed by hand."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from diffzero.pruning.policies import Full, TTest
 from stages_of import fixed_stages
 
 
-def test_platt_is_statsmodels_logistic_regression_on_platts_targets() -> None:
+def test_platt_scaling_equals_statsmodels_logistic_regression_on_platts_targets() -> None:
     rng = np.random.default_rng(0)
     calls = rng.integers(200, 2000, 500).astype(float)
     correct = rng.random(500) < expit(3 - calls / 400)
@@ -23,7 +23,7 @@ def test_platt_is_statsmodels_logistic_regression_on_platts_targets() -> None:
     assert found.slope == pytest.approx(-1 / 400, rel=0.25) and found.beta == pytest.approx(3, rel=0.25)
 
 
-def test_platt_is_finite_where_nothing_was_wrong_or_calls_decide() -> None:
+def test_platt_scaling_is_finite_without_errors_and_for_separable_calls() -> None:
     always = calibration.fit_platt(np.array([20.0, 40.0, 60.0]), np.ones(3, dtype=bool))
     assert always.confidence(np.array([20.0, 60.0])) == pytest.approx([0.8, 0.8], abs=1e-3)
     split = calibration.fit_platt(np.array([10.0, 20.0, 30.0, 40.0]), np.array([True, True, False, False]))
@@ -32,7 +32,7 @@ def test_platt_is_finite_where_nothing_was_wrong_or_calls_decide() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.02, 1.0, 300.0])
-def test_the_temperature_is_found_again_whatever_the_unit_of_the_scores(temperature: float) -> None:
+def test_temperature_is_recovered_in_any_unit_of_the_scores(temperature: float) -> None:
     rng = np.random.default_rng(1)
     means = 5 * temperature * rng.random((20_000, 6))
     chance = softmax(-means / temperature, axis=1)
@@ -53,7 +53,7 @@ def test_ece_by_hand() -> None:
 
 
 def hard_and_easy(images: int = 80) -> ScoreArray:
-    """Half the images easy, half hard: their races take few and many calls, and are right and wrong."""
+    """Return scores of which half the images are easy (few calls, correct) and half are hard (many calls, often wrong)."""
     rng = np.random.default_rng(3)
     easy, label = np.arange(images) % 4 < 2, rng.integers(0, 3, images)
     scores = rng.normal(10, 1, (images, 40, 3))
@@ -61,7 +61,7 @@ def hard_and_easy(images: int = 80) -> ScoreArray:
     return ScoreArray([str(k) for k in range(images)], scores.astype(np.float32), rng.random((images, 40)), label)
 
 
-def test_few_calls_make_a_confident_prediction() -> None:
+def test_few_calls_mean_high_confidence() -> None:
     flat = {("m", "d"): (hard_and_easy(), np.ones_like)}
     table, bins = calibration.calibrate(flat, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002))
     assert table["confidence"].tolist() == [calibration.SOFTMAX, calibration.CALLS]
@@ -74,7 +74,7 @@ def test_few_calls_make_a_confident_prediction() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "least", "most"),
-    # Of 40 draws of three classes: all; what the t-test leaves; three classes to 10 and two to 40; three to 40.
+    # Calls with 40 draws of three classes: all; as the t-test decides; three classes for 10 draws and two for 30; three for 40.
     [
         (Full(max_scores=500), 120, 120),
         (TTest(min_scores=10, max_scores=500), 30, 120),
@@ -82,7 +82,7 @@ def test_few_calls_make_a_confident_prediction() -> None:
         (fixed_stages((50, 90), (2, 1)), 120, 120),
     ],
 )
-def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
+def test_a_race_ends_with_the_last_scored_draw_and_the_lowest_mean_wins(policy, least: int, most: int) -> None:
     data = hard_and_easy(8)
     calls, right = calibration.replay_races(data, policy, np.ones_like)
     assert least <= calls.min() and calls.max() <= most
@@ -90,7 +90,7 @@ def test_a_race_is_cut_off_where_the_scores_end_and_the_lowest_mean_wins(policy,
         assert right.tolist() == data.correct_under(np.ones_like).tolist()
 
 
-def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
+def test_two_images_suffice_to_fit_on_one_and_evaluate_on_the_other() -> None:
     data = hard_and_easy(2)
     table, _ = calibration.calibrate(
         {("m", "d"): (data, np.ones_like)}, TTest(min_scores=10, max_scores=2000, cutoff_pval=0.002)
@@ -99,6 +99,6 @@ def test_two_images_are_enough_to_fit_one_and_judge_the_other() -> None:
     assert len(learned_weighting.learned_correct(data)) == len(learned_weighting.combined_correct([data, data])) == 2
 
 
-def test_without_unpruned_scores_there_is_no_row() -> None:
+def test_no_full_scores_give_empty_tables() -> None:
     table, bins = calibration.calibrate({}, TTest())
     assert table.empty and bins.empty and "ece" in table

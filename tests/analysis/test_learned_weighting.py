@@ -1,4 +1,4 @@
-"""Learned weights: known ones are found again, against statsmodels, and no image is judged by its own label."""
+"""Learned weights: recovery of known weights, comparison with statsmodels, and cross-fitting."""
 
 import warnings
 
@@ -16,7 +16,7 @@ TRUE = np.where(np.arange(20) < 12, 2.0 - np.arange(20) / 8, 0.0)
 
 
 def problem(images: int, weights: np.ndarray, classes: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Bucket errors [image, class, bucket] and labels drawn from the very model that is fitted."""
+    """Return bucket errors [image, class, bucket] and labels drawn from the model that is fitted."""
     rng = np.random.default_rng(seed)
     errors = rng.normal(3, 1, (images, classes, len(weights)))
     chance = softmax(-errors @ weights, axis=1)
@@ -24,14 +24,14 @@ def problem(images: int, weights: np.ndarray, classes: int = 5, seed: int = 0) -
     return errors, label
 
 
-def test_known_weights_are_found_again() -> None:
+def test_known_weights_are_recovered() -> None:
     errors, label = problem(20_000, TRUE)
     found = learned_weighting.fit_weights(errors, label)
     assert np.abs(found - TRUE).max() < 0.12
     assert np.corrcoef(found, TRUE)[0, 1] > 0.995
 
 
-def test_the_fit_is_statsmodels_conditional_logit() -> None:
+def test_fit_equals_statsmodels_conditional_logit() -> None:
     errors, label = problem(300, TRUE[:6])
     choice = (np.arange(5) == label[:, None]).ravel().astype(int)
     with warnings.catch_warnings():
@@ -41,7 +41,7 @@ def test_the_fit_is_statsmodels_conditional_logit() -> None:
     assert learned_weighting.fit_weights(errors, label) == pytest.approx(reference.params, abs=0.01)
 
 
-def test_perfectly_told_apart_classes_give_finite_weights_and_unknown_labels_are_left_out() -> None:
+def test_separable_classes_give_finite_weights_and_unknown_labels_are_left_out() -> None:
     errors = np.tile(np.arange(3.0)[None, :, None], (30, 1, 4))
     found = learned_weighting.fit_weights(errors, np.zeros(30, dtype=int))
     assert np.isfinite(found).all() and (found > 0).all()
@@ -50,14 +50,14 @@ def test_perfectly_told_apart_classes_give_finite_weights_and_unknown_labels_are
     assert learned_weighting.fit_weights(*more) == pytest.approx(learned_weighting.fit_weights(errors, label))
 
 
-def test_a_bucket_that_says_nothing_gets_no_weight() -> None:
+def test_a_bucket_without_information_has_weight_zero() -> None:
     errors, label = problem(200, TRUE[:4])
     errors[:, :, 2] = 7.0
     assert learned_weighting.fit_weights(errors, label)[2] == 0
 
 
 @pytest.mark.parametrize(("t", "expected"), [(0.0, 0), (0.05, 1), (0.0499, 0), (0.949, 18), (0.95, 19), (1.0, 19)])
-def test_buckets_are_the_papers(t: float, expected: int) -> None:
+def test_bucket_edges_are_those_of_the_paper(t: float, expected: int) -> None:
     assert learned_weighting.bucket_index(np.array([t]))[0] == expected
     assert learned_weighting.make_bucket_weight_fn(np.arange(20.0))(np.array([t]))[0] == expected
 
@@ -69,18 +69,18 @@ def test_bucket_errors_are_means_by_bucket() -> None:
     assert errors[0, :, 0].tolist() == [2, 4] and errors[0, :, 19].tolist() == [5, 7] and errors[0, :, 1:19].sum() == 0
 
 
-def test_every_image_is_in_one_fold_and_never_judged_by_its_own_label() -> None:
+def test_every_image_is_in_one_fold_and_is_not_evaluated_with_its_own_label() -> None:
     assert sorted(np.concatenate(learned_weighting.split_folds(7)).tolist()) == list(range(7))
     errors, label = problem(400, TRUE[:6])
     plain = learned_weighting.cross_fitted_correct(errors, label)
     assert plain.mean() > 0.5
     rng = np.random.default_rng(1)
-    # Labels without any relation to the errors cannot be predicted, however many weights there are.
+    # Labels that do not depend on the errors cannot be predicted with any number of weights.
     noise = rng.integers(0, 5, 400)
     assert learned_weighting.cross_fitted_correct(errors, noise).mean() < 0.3
 
 
-def test_folds_of_a_stratified_selection_of_two_classes_hold_both() -> None:
+def test_folds_of_a_stratified_selection_contain_both_classes() -> None:
     table = pd.DataFrame({"image": [f"image {k}" for k in range(200)], "label": [0] * 100 + [1] * 100})
     label = select_images(table, 40, 0, stratified=True)["label"].to_numpy()
     assert (label[::2] == label[0]).all(), "the selection alternates"
@@ -88,7 +88,7 @@ def test_folds_of_a_stratified_selection_of_two_classes_hold_both() -> None:
         assert 5 <= label[fold].sum() <= 15 and (np.diff(fold) > 0).all()
 
 
-def test_two_models_together_beat_each_where_each_sees_a_part() -> None:
+def test_two_models_with_independent_errors_are_better_combined() -> None:
     rng = np.random.default_rng(2)
     label, t = rng.integers(0, 4, 400), np.tile((np.arange(40) + 0.5) / 40, (400, 1))
     data = []

@@ -1,4 +1,4 @@
-"""Paired tests, bootstrap and spreads against scipy and statsmodels; what 95 % means, by simulation."""
+"""Paired tests, bootstrap and variance components against scipy and statsmodels; simulated coverage of 95 % intervals."""
 
 import math
 import time
@@ -26,7 +26,7 @@ def outcomes(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_mcnemar_is_statsmodels_exact_test(seed: int) -> None:
+def test_mcnemar_equals_statsmodels_exact_test(seed: int) -> None:
     a, b = outcomes(seed)
     table = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
     assert mcnemar_pvalue(a, b) == pytest.approx(reference_mcnemar(table, exact=True).pvalue, rel=1e-12)
@@ -48,14 +48,14 @@ def test_bootstrap_agrees_with_scipys_percentile_bootstrap() -> None:
     assert bootstrap_interval(gap) == (mean, low, high)
 
 
-def test_resampling_whole_clusters_widens_the_interval_of_items_that_stand_or_fall_together() -> None:
+def test_resampling_clusters_widens_the_interval_of_dependent_items() -> None:
     values = np.repeat([1.0, 0.0] * 20, 10)
     alone, together = bootstrap_interval(values), bootstrap_interval(values, np.repeat(np.arange(40), 10))
     assert together[2] - together[1] == pytest.approx(math.sqrt(10) * (alone[2] - alone[1]), rel=0.15)
     assert all(map(math.isnan, bootstrap_interval([])))
 
 
-def test_sign_flips_of_single_items_are_mcnemars_test() -> None:
+def test_sign_flips_of_single_items_equal_mcnemars_test() -> None:
     a, b = outcomes(3)
     flipped = sign_flip_pvalue(a.astype(float) - b.astype(float), np.arange(len(a)))
     assert flipped == pytest.approx(mcnemar_pvalue(a, b), rel=1e-12)
@@ -74,14 +74,14 @@ def test_sign_flips_agree_with_scipys_permutation_test_on_clusters() -> None:
             assert sign_flip_pvalue(differences, clusters) == pytest.approx(reference.pvalue, rel=1e-9)
 
 
-def test_sign_flips_of_a_thousand_scenes_reach_any_level_and_take_no_time() -> None:
+def test_sign_flips_of_a_thousand_scenes_are_precise_and_fast() -> None:
     rng = np.random.default_rng(0)
     clusters = rng.integers(0, 1500, 20_000)
     gap = rng.choice([-1.0, 0.0, 1.0], 20_000, p=[0.22, 0.53, 0.25])
     start = time.process_time()
     pvalue = sign_flip_pvalue(gap, clusters)
     assert time.process_time() - start < 5 and pvalue < 1e-8
-    # So many scenes make the total nearly normal.
+    # With this many scenes the total is nearly normal.
     totals = np.bincount(clusters, weights=gap)
     normal = 2 * stats.norm.sf((totals.sum() - 1) / math.sqrt((totals**2).sum()))
     assert pvalue == pytest.approx(normal, rel=0.3)
@@ -90,7 +90,7 @@ def test_sign_flips_of_a_thousand_scenes_reach_any_level_and_take_no_time() -> N
         sign_flip_pvalue(rng.normal(size=9), np.arange(9))
 
 
-def test_spread_finds_the_parts_that_were_put_in() -> None:
+def test_variance_components_recover_known_parts() -> None:
     rng = np.random.default_rng(0)
     chance = rng.beta(2, 1, size=20_000)  # an image's chance to be right: between images
     right = rng.random((20_000, 3)) < chance[:, None]
@@ -99,7 +99,7 @@ def test_spread_finds_the_parts_that_were_put_in() -> None:
     assert found.sd_images == pytest.approx(chance.std() / math.sqrt(20_000), rel=0.03)
 
 
-def test_spread_over_seeds_and_subsets_is_what_repetition_gives() -> None:
+def test_variance_over_seeds_and_splits_equals_that_of_repetitions() -> None:
     rng = np.random.default_rng(0)
     seeds, subsets = [], []
     chance = rng.choice([0.2, 0.95], size=400)
@@ -113,7 +113,7 @@ def test_spread_over_seeds_and_subsets_is_what_repetition_gives() -> None:
     assert np.sqrt(np.mean(np.square(subsets))) == pytest.approx(both, rel=0.08)
 
 
-def test_one_seed_cannot_tell_noise_from_sampling() -> None:
+def test_one_seed_does_not_separate_noise_from_images() -> None:
     found = variance_components(np.ones((10, 1)))
     assert (
         math.isnan(found.sd_noise)
@@ -125,15 +125,15 @@ def test_one_seed_cannot_tell_noise_from_sampling() -> None:
 
 
 def coverage(interval, truth: np.ndarray) -> float:
-    """The share of simulated data sets k whose interval(k) holds truth[k]."""
+    """Return the share of simulated data sets k for which interval(k) contains truth[k]."""
     low, high = np.array([interval(k)[-2:] for k in range(len(truth))]).T
     return float(((low <= truth) & (truth <= high)).mean())
 
 
 @pytest.mark.parametrize("n", [30, 100, 1000, 4096])
-def test_wilsons_95_percent_cover_95_percent(n: int) -> None:
+def test_wilson_interval_covers_95_percent(n: int) -> None:
     rng = np.random.default_rng(n)
-    # Rates all over the range: at a single rate the coverage of any interval of counts jumps with n.
+    # Many rates, because at a single rate the coverage of any interval of counts jumps with n.
     truth = rng.uniform(0.05, 0.95, SIMULATIONS)
     right = rng.binomial(n, truth)
     assert 0.93 <= coverage(lambda k: statistics.wilson_interval(int(right[k]), n), truth) <= 0.97
@@ -152,7 +152,7 @@ def test_students_interval_covers_95_percent() -> None:
     assert 0.93 <= coverage(lambda k: statistics.mean_difference_interval(values[k]), np.ones(SIMULATIONS)) <= 0.97
 
 
-def test_clustered_decisions_of_one_each_are_wilsons_but_for_students_factor() -> None:
+def test_clusters_of_one_decision_give_wilsons_interval_up_to_students_factor() -> None:
     right = np.arange(40) < 30
     share, low, high = clustered_wilson_interval(right, np.arange(40))
     assert share == 0.75
@@ -178,7 +178,7 @@ def test_clustered_wilson_covers_95_percent_where_plain_wilson_does_not(clusters
 
 
 @pytest.mark.parametrize("shared", [0.02, 1 / 3, 0.8])
-def test_the_interval_of_several_seeds_covers_95_percent_however_much_an_image_decides(shared: float) -> None:
+def test_the_interval_of_several_seeds_covers_95_percent_at_any_correlation(shared: float) -> None:
     rng = np.random.default_rng(7)
     images, size = 60, 1 / shared - 1  # a beta of this size gives the seeds of an image this correlation
     truth = rng.uniform(0.2, 0.8, SIMULATIONS)
@@ -199,7 +199,7 @@ def test_the_bootstrap_of_a_paired_difference_covers_95_percent(n: int, repeats:
     assert 0.93 <= coverage(lambda k: bootstrap_interval(gap[k], clusters, seed=k), p - q) <= 0.97
 
 
-def test_the_tests_reject_a_true_hypothesis_no_more_often_than_they_say() -> None:
+def test_levels_hold_under_a_true_null_hypothesis() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.random((2, 4000, 50)) < 0.6
     rejected = np.mean([mcnemar_pvalue(a[k], b[k]) < 0.05 for k in range(4000)])

@@ -1,4 +1,4 @@
-"""Replays of unpruned scores: matrices, frontier, sensitivity, and where in t the decision is made."""
+"""Replays of full scores: score arrays, frontier, sensitivity, Figure 2 and the profile over timesteps."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ CLASSES, DRAWS, IMAGES = 4, 24, 6
 
 
 def stored(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Items and unpruned scores as the workflow stores them: the true class is better at t > 0.5 alone."""
+    """Return items and full scores as the workflow stores them; the true class is better only at t > 0.5."""
     rng = np.random.default_rng(seed)
     label, rows = rng.integers(0, CLASSES, IMAGES), []
     for image in range(IMAGES):
@@ -35,7 +35,7 @@ def flat(t: np.ndarray) -> np.ndarray:
     return np.ones_like(t)
 
 
-def test_matrices_decide_as_the_replay_of_a_race_without_pruning() -> None:
+def test_score_array_predicts_as_the_replay_without_pruning() -> None:
     items, scores = stored()
     shuffled = scores.sample(frac=1, random_state=0)
     data, late = build_score_array(items, shuffled), lambda t: np.exp(-7 * t)
@@ -45,7 +45,7 @@ def test_matrices_decide_as_the_replay_of_a_race_without_pruning() -> None:
     assert data.scores.shape == (IMAGES, DRAWS, CLASSES) and data.take(np.array([2])).images == ["i2"]
 
 
-def test_matrices_refuse_scores_with_a_hole_and_know_labels_without_a_prompt() -> None:
+def test_score_array_refuses_incomplete_scores_and_marks_labels_without_a_prompt() -> None:
     items, scores = stored()
     with pytest.raises(NotCoveredError, match="i3 lacks draw 5 of class 2"):
         build_score_array(items, scores[~((scores["image"] == "i3") & (scores["draw"] == 5) & (scores["prompt"] == 2))])
@@ -55,7 +55,7 @@ def test_matrices_refuse_scores_with_a_hole_and_know_labels_without_a_prompt() -
     assert (build_score_array(shared, scores).label == UNKNOWN_LABEL).all()
 
 
-def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
+def test_no_point_beats_an_efficient_one_with_fewer_calls() -> None:
     items, scores = stored()
     table = sweeps.replay_frontier(
         items,
@@ -74,7 +74,7 @@ def test_nothing_beats_a_point_of_the_frontier_for_fewer_calls() -> None:
     assert full["calls_per_class"].max() == DRAWS
 
 
-def test_sensitivity_holds_the_runs_own_policy_and_costs_less_with_a_laxer_cutoff() -> None:
+def test_sensitivity_contains_the_runs_policy_and_a_higher_cutoff_costs_less() -> None:
     items, scores = stored()
     own = TTest(min_scores=5, max_scores=2000, cutoff_pval=0.002)
     table = sweeps.replay_sensitivity(items, scores, own, 7.0, lambda rate: lambda t: np.exp(-rate * t))
@@ -97,14 +97,14 @@ def test_a_run_without_t_test_is_swept_with_the_same_numbers() -> None:
     "policy",
     [TTest(min_scores=5), Full(), fixed_stages((5, 20), (2, 1))],
 )
-def test_the_efficiency_curves_of_a_run_of_any_policy_show_what_pruning_saves(policy: Policy) -> None:
+def test_efficiency_curves_show_the_savings_from_pruning_for_any_policy(policy: Policy) -> None:
     items, scores = stored()
     table = sweeps.efficiency_curves(items, scores, scores, TTest.of_run(policy), flat)
     last = table.groupby("variant")["calls_per_class"].max()
     assert last["shared + pruning"] < last["shared"] == last["unshared"] == DRAWS
 
 
-def test_the_decision_is_found_where_it_was_put() -> None:
+def test_the_profile_finds_the_timesteps_that_decide() -> None:
     items, scores = stored()
     table = timestep_profile(build_score_array(items, scores), flat)
     early, late = table[table["t"] < 0.5], table[table["t"] > 0.5]

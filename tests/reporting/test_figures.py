@@ -1,4 +1,4 @@
-"""Figures: files come out whole and the same each time, and what a reader needs is in them."""
+"""Figures: files are complete and reproducible, and contain the labels that readers need."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -181,7 +181,7 @@ WANTED = {
 
 
 @pytest.mark.parametrize("draw", WANTED, ids=lambda draw: draw.__name__)
-def test_files_are_whole_labelled_and_the_same_again(draw: Callable[[], Figure], tmp_path: Path) -> None:
+def test_files_are_complete_labelled_and_reproducible(draw: Callable[[], Figure], tmp_path: Path) -> None:
     for folder in ("first", "second"):
         save_figure(draw(), tmp_path / folder / "figure.v1")
     for name in ("figure.v1.svg", "figure.v1.png"):
@@ -224,12 +224,12 @@ def test_race_of_a_single_draw_can_be_drawn(tmp_path: Path) -> None:
     assert "Best (thick line): b" in (tmp_path / "race.svg").read_text()
 
 
-def test_binding_draws_the_split_it_is_asked_for() -> None:
+def test_binding_refuses_a_split_without_decisions() -> None:
     with pytest.raises(ValueError, match="found no decision on the split 'unseen'"):
         draw_binding(pd.DataFrame({"split": ["seen"], "n": [5], "task": ["Shape"], "model": ["m"]}), "unseen")
 
 
-def test_efficiency_refuses_a_variant_it_does_not_know() -> None:
+def test_efficiency_refuses_an_unknown_variant() -> None:
     with pytest.raises(ValueError, match="found variant 'pruned'"):
         draw_efficiency(pd.DataFrame({"variant": ["pruned"]}), "mini-sd", "digits")
 
@@ -244,7 +244,7 @@ def test_a_wrong_order_of_class_names_shows_in_the_confusion_matrix() -> None:
     assert permuted_accuracy(np.array([[0, 9, 1], [8, 2, 0], [0, 0, 10]])) == pytest.approx(27 / 30)
 
 
-def test_paired_differences_are_filled_where_they_are_sure() -> None:
+def test_significant_paired_differences_are_filled() -> None:
     marks = [line for line in paired().axes[0].get_lines() if line.get_marker() == "o"]
     assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True, False]
 
@@ -256,7 +256,7 @@ def test_a_split_without_a_decision_leaves_its_panel_empty() -> None:
     assert titles == ["seen combinations (10 scenes)", "held-out combinations (0 scenes)"]
 
 
-def test_a_breakdown_without_a_decision_says_so() -> None:
+def test_binding_errors_without_a_decision_show_a_message() -> None:
     empty = pd.DataFrame(columns=["model", "true", "false", "accuracy", "low", "high", "n"])
     figure = draw_binding_errors(empty, pd.DataFrame(columns=["model", "attribute", "share", "low", "high", "n"]))
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no such decision in this run"] * 2

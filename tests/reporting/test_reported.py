@@ -1,4 +1,4 @@
-"""Numbers that others reported: in the tables, marked as such, never in a column of measured ones."""
+"""Reported numbers are marked in the tables and are never in a column of measured ones."""
 
 import math
 from pathlib import Path
@@ -43,7 +43,7 @@ def reported_rows(layouts: list[Layout], measured: str) -> dict[str, list[str]]:
     return rows
 
 
-def test_table_1_shows_imagen_beside_what_was_measured():
+def test_table_1_shows_imagen_beside_measured_rows():
     paper = match_reported_models(pd.read_csv(PAPER / "table1.csv"))
     table = build_table1(predictions("clip-vit-l-14", "mnist"), NONE, paper)
     rows = reported_rows(format_table1(table, paper=paper), "Accuracy (%)")
@@ -53,7 +53,7 @@ def test_table_1_shows_imagen_beside_what_was_measured():
     assert len({len(row) for row in format_table1(table, paper=paper)[0].rows}) == 1
 
 
-def test_a_run_on_other_data_sets_shows_nothing_of_the_paper():
+def test_a_run_on_other_data_sets_shows_no_reported_number():
     paper = match_reported_models(pd.read_csv(PAPER / "table1.csv"))
     (layout,) = format_table1(build_table1(predictions("mini-clip", "digits"), NONE, paper), paper=paper)
     assert "Paper (%)" not in layout.header and len(layout.rows) == 1
@@ -65,12 +65,12 @@ def test_table_2_shows_vit_22b_as_reported_by_others():
     table = build_table2(predictions("resnet50", "cue-conflict", **cues), paper)
     rows = reported_rows(format_table2(table, paper), "Shape accuracy (%)")
     assert "vit-22b (reported; reported by others; weights not public)" in rows and "imagen (reported)" in rows
-    # The paper's ResNet is top-5: another number than our row, and never set beside it as the same.
+    # The paper's ResNet is top-5, so it is not compared with our top-1 row.
     assert "resnet50-supervised (reported; top-5 accuracy; supervised)" in rows
     assert table.set_index("model")["paper"].isna().all()
 
 
-def test_the_other_tables_mark_them_too():
+def test_other_tables_mark_reported_rows():
     paper = pd.read_csv(PAPER / "table4.csv")
     assert len(reported_rows(format_table4(build_table4({}, {}, paper), paper, []), "Accuracy (%)")) == 2
     ablations = pd.read_csv(PAPER / "ablations.csv")
@@ -82,7 +82,7 @@ def test_the_other_tables_mark_them_too():
     assert "imagen (reported)" in reported_rows(format_calibration(empty, ablations, []), "ECE")
 
 
-def test_top_5_stands_in_a_note_with_its_interval():
+def test_top_5_accuracy_is_in_a_note_with_its_interval():
     both = pd.concat([predictions("resnet50", "imagenet", top5=[True, True]), predictions("clip", "imagenet")])
     assert top5_notes(both) == [
         "resnet50 on imagenet: top-5 accuracy 100.0 [34.2, 100.0] % of 2 images. Its row above, like all others, is top-1."

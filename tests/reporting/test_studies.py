@@ -1,4 +1,4 @@
-"""Tables beyond 1 and 3, from literal predictions and synthetic scores with rows worked out by hand."""
+"""Tables other than 1 and 3, from literal predictions and synthetic scores, with rows computed by hand."""
 
 import math
 from pathlib import Path
@@ -36,7 +36,7 @@ ABLATIONS = pd.DataFrame(
 
 
 def cue_conflict() -> pd.DataFrame:
-    """Eight images: three shape decisions, two texture decisions, two of neither, one whose cues agree."""
+    """Return predictions of eight images: three for shape, two for texture, two for neither, one with equal cues."""
     rows = {"prediction": [0, 0, 0, 1, 1, 2, 2, 3], "shape_label": [0] * 7 + [3], "texture_label": [1] * 7 + [3]}
     return predictions("mini-sd", "0" * 8, dataset="cue-conflict", **rows)
 
@@ -74,7 +74,7 @@ def test_a_variant_is_compared_with_the_plain_data_set_on_the_same_images() -> N
     assert "Missing (–): sd on digits, template 1." in text and "Not there yet: x." in text
 
 
-def test_spread_of_several_seeds_has_both_parts_and_of_one_has_none() -> None:
+def test_seed_variance_has_both_parts_for_several_seeds_and_none_for_one() -> None:
     seeds = pd.concat([predictions("mini-sd", marks, seed=k) for k, marks in enumerate(("1101", "1001", "1011"))])
     table = build_seed_variance(pd.concat([seeds, baseline("mini-clip", "1100")]), ABLATIONS).set_index("model")
     assert table.loc["mini-sd", "seeds"] == 3
@@ -87,7 +87,7 @@ def test_spread_of_several_seeds_has_both_parts_and_of_one_has_none() -> None:
     assert table.loc["mini-sd", "calls"] == 300 and "| 3 | 300 |" in text and "| 1 | n/a |" in text
 
 
-def test_pairs_by_hand_and_holm_over_the_table() -> None:
+def test_paired_comparison_by_hand_with_holm_over_the_table() -> None:
     frames = [predictions("a", "1111111100"), predictions("b", "1000000010"), predictions("c", "1111111100")]
     table = build_paired_comparison(pd.concat([f.assign(image=f["item"]) for f in frames]), 0).set_index(
         ["model_a", "model_b"]
@@ -99,7 +99,7 @@ def test_pairs_by_hand_and_holm_over_the_table() -> None:
     assert table.loc[("a", "c"), "pvalue"] == 1 and table.loc[("a", "c"), ["low", "high"]].tolist() == [0, 0]
 
 
-def test_pairs_are_compared_at_the_runs_first_seed_whatever_its_number() -> None:
+def test_pairs_are_compared_at_the_given_seed() -> None:
     frames = [predictions("a", "1111", seed=5), predictions("a", "0000", seed=1), predictions("b", "1111", seed=5)]
     table = build_paired_comparison(pd.concat([f.assign(image=f["item"]) for f in frames]), 5)
     assert (table["n"][0], table["difference"][0]) == (4, 0)
@@ -111,7 +111,7 @@ def test_a_variant_is_compared_at_its_own_seed() -> None:
     wanted = pd.DataFrame([("reduced", "sd", "digits", "x", "digits-reduced-32")], columns=list(ABLATION_COLUMNS))
     row = build_ablations(pd.concat([*plain, reduced]), wanted, ABLATIONS).iloc[0]
     assert (row["difference"], row["pvalue"], row["calls"]) == (pytest.approx(-0.1), 1, 550)
-    # Other noise is no comparison: without the plain data set's scores at that seed there is none.
+    # Scores at another seed have other noise, so there is no difference without the plain data set at this seed.
     assert math.isnan(build_ablations(pd.concat([plain[1], reduced]), wanted, ABLATIONS)["difference"][0])
 
 
@@ -121,7 +121,7 @@ def test_items_that_share_an_image_are_resampled_together() -> None:
     table = build_paired_comparison(
         pd.concat([predictions(name, row, "scenes", **image) for name, row in marks.items()]), 0
     )
-    # Two of four images differ: no test over four images can be sure, however many items they hold.
+    # Two of four images differ: no test over four images is significant, whatever the number of items.
     assert table["pvalue"][0] > 0.3 and table["high"][0] - table["low"][0] > 0.7
 
 
@@ -137,12 +137,12 @@ def test_controlled_comparison_keeps_kinds_and_splits_apart() -> None:
     assert cells.loc[("recognition", "held-out", "mini-sd"), "accuracy"] == 0
     assert cells.loc[("binding", "seen", "mini-sd"), ["accuracy", "n", "images"]].tolist() == [0.5, 6, 6]
     assert cells.loc[("binding", "held-out", "mini-if"), "n"] == 0
-    # Six of six images at chance one half, either direction.
+    # Six of six images at chance one half, two-sided.
     assert cells.loc[("recognition", "seen", "mini-sd"), "pvalue"] == pytest.approx(2 / 64)
     assert "| recognition | seen | mini-if | – | 0 | 0 | – | – |" in to_markdown(format_controlled(table))
 
 
-def test_seeds_of_a_decision_are_not_more_decisions() -> None:
+def test_seeds_of_a_decision_count_once() -> None:
     columns = {"task": "Color", "image": [f"scene-{k}" for k in range(8)], "held_out": False}
     once = predictions("mini-sd", "11111100", **columns)
     rows = [
@@ -154,7 +154,7 @@ def test_seeds_of_a_decision_are_not_more_decisions() -> None:
 
 
 def synthetic(images: int = 60) -> ScoreArray:
-    """Three classes, 40 draws; the true class has the lower error, at high t alone."""
+    """Return scores of three classes and 40 draws; the true class has the lower error only at high t."""
     rng = np.random.default_rng(0)
     t, label = rng.random((images, 40)), rng.integers(0, 3, images)
     scores = rng.normal(10, 1, (images, 40, 3))
@@ -162,7 +162,7 @@ def synthetic(images: int = 60) -> ScoreArray:
     return ScoreArray([str(k) for k in range(images)], (scores - lead).astype(np.float32), t, label)
 
 
-def test_table4_differs_by_the_weighting_alone_and_costs_every_draw_of_every_class() -> None:
+def test_table4_rows_share_scores_and_cost_every_draw_of_every_class() -> None:
     key, flat, late = ("mini-sd", "digits"), lambda t: np.ones_like(t), lambda t: (t > 0.8).astype(float)
     weights = {key: {"vdm": flat, "simple": lambda t: (t < 0.5).astype(float), "heuristic": late}}
     table = build_table4({key: synthetic()}, weights, PAPER4).set_index("weighting")
@@ -173,14 +173,14 @@ def test_table4_differs_by_the_weighting_alone_and_costs_every_draw_of_every_cla
     assert "| learned | imagen (reported) | caltech101 | – | 0 | n/a | n/a | 70.2 |" in text
 
 
-def test_table4_sets_the_papers_numbers_beside_caltech101_alone() -> None:
+def test_table4_compares_the_paper_on_caltech101_only() -> None:
     flat = {name: (lambda t: np.ones_like(t)) for name in ("vdm", "simple", "heuristic")}
     keys = [("imagen", "caltech101"), ("imagen", "digits")]
     table = build_table4({key: synthetic() for key in keys}, dict.fromkeys(keys, flat), PAPER4)
     assert table.groupby("dataset")["paper"].count().to_dict() == {"caltech101": 4, "digits": 0}
 
 
-def test_transfer_and_combination_name_what_they_join() -> None:
+def test_transfer_and_combination_rows_and_calls() -> None:
     data = {("a", "x"): synthetic(), ("a", "y"): synthetic(40), ("b", "x"): synthetic()}
     flat = {key: (lambda t: np.ones_like(t)) for key in data}
     moved = build_transfer(data, flat)
@@ -188,14 +188,14 @@ def test_transfer_and_combination_name_what_they_join() -> None:
     joined = build_combined(data, flat)
     assert list(joined[joined["dataset"] == "x"]["models"]) == ["a", "a", "b", "b", "a + b"]
     assert list(joined["n"].unique()) == [60, 40]
-    # 60 or 40 images x 40 draws x 3 classes; a row that joins or moves cost both sides.
+    # 60 or 40 images x 40 draws x 3 classes; a row with two data sets or models costs the calls of both.
     assert list(moved[moved["model"] == "a"]["calls"]) == [7200, 7200, 12000, 4800, 12000, 4800]
     assert list(joined[joined["dataset"] == "x"]["calls"]) == [7200, 7200, 7200, 7200, 14400]
     texts = [*format_transfer(moved, []), *format_combined(joined, ABLATIONS, [])]
     assert "| 60 | 7,200 |" in to_markdown(texts[:1]) and "| 60 | 14,400 |" in to_markdown(texts[1:])
 
 
-def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
+def test_tables_without_full_scores_name_the_key_to_configure() -> None:
     empty = build_table4({}, {}, PAPER4), build_transfer({}, {}), build_combined({}, {})
     texts = [
         to_markdown(format_table4(empty[0], PAPER4, [])),
@@ -206,7 +206,7 @@ def test_tables_without_unpruned_scores_say_what_to_configure() -> None:
 
 
 def cost_file(root: Path, model: str, shard: str, **facts: object) -> str:
-    """A cost file as a scoring job writes it, of 100 calls in 10 seconds on a CPU but for `facts`."""
+    """Write a cost file as a scoring job does: 100 calls in 10 seconds on a CPU, except for `facts`."""
     cost = {
         "images": 5,
         "calls": 100,
@@ -228,7 +228,7 @@ def cost_file(root: Path, model: str, shard: str, **facts: object) -> str:
     return str(path)
 
 
-def test_costs_are_sums_with_what_they_were_taken_on_and_a_cpu_has_no_gpu_hours(tmp_path: Path) -> None:
+def test_costs_are_sums_with_devices_and_a_cpu_has_no_gpu_hours(tmp_path: Path) -> None:
     gpu = {"device": "NVIDIA H100 80GB HBM3", "dtype": "float16", "batch_size": 512, "calls_at_once": 128}
     files = [
         cost_file(tmp_path, "a", "1-of-2"),

@@ -1,4 +1,4 @@
-"""Tables from a handful of literal predictions, with rows worked out by hand."""
+"""Tables 1 and 3 and the table formats, from literal predictions with rows computed by hand."""
 
 import math
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_table1_row_by_hand() -> None:
     assert clip["accuracy"] == 1 and math.isnan(clip["calls_per_image"]) and math.isnan(clip["seconds"])
 
 
-def test_seeds_of_one_image_are_not_more_images() -> None:
+def test_seeds_of_an_image_count_once() -> None:
     both = pd.concat([predictions("mini-sd", "1100", seed=0), predictions("mini-sd", "1111", seed=1)])
     row = build_table1(both, COSTS).iloc[0]
     assert (row["n"], row["accuracy"]) == (4, 0.75)
@@ -70,7 +70,7 @@ def test_seeds_of_one_image_are_not_more_images() -> None:
     assert row["low"] <= THREE_OF_FOUR[0] and row["high"] >= THREE_OF_FOUR[1], "no narrower than one seed"
 
 
-def test_seeds_that_redraw_an_images_luck_narrow_the_interval() -> None:
+def test_independent_seeds_narrow_the_interval() -> None:
     rng = np.random.default_rng(0)
     marks = ["".join(rng.choice(["0", "1"], 200)) for _ in range(4)]
     widths = [
@@ -81,7 +81,7 @@ def test_seeds_that_redraw_an_images_luck_narrow_the_interval() -> None:
         )
     ]
     assert widths[1] == pytest.approx(widths[0] / 2, rel=0.1), (
-        "nothing but luck: four seeds are worth four times as many"
+        "independent seeds: four are worth four times as many images"
     )
 
 
@@ -93,7 +93,7 @@ def test_paper_is_compared_within_both_errors(reported: float, differs: bool) ->
     assert bool(row["differs_from_paper"]) is differs
 
 
-def test_the_paper_had_no_more_images_than_the_test_set() -> None:
+def test_the_papers_n_is_at_most_the_test_set() -> None:
     # 33.3 % against 36.1 %: with 4096 images of the paper the difference would exceed both errors, with 1880 of DTD it does not.
     paper = pd.DataFrame({"model": ["sd"], "dataset": ["dtd"], "accuracy": [36.1]})
     found = predictions("sd", "100" * 626 + "00", dataset="dtd")
@@ -104,14 +104,14 @@ def test_the_paper_had_no_more_images_than_the_test_set() -> None:
     assert marks == [True, True, False]
 
 
-def test_ambiguous_paper_cell_is_refused_only_where_it_matters() -> None:
+def test_ambiguous_paper_cell_is_refused_only_if_the_run_has_it() -> None:
     paper = pd.DataFrame({"model": ["clip"] * 2, "dataset": ["pets"] * 2, "accuracy": [76.0, 89.9]})
     assert build_table1(predictions("mini-sd", "11"), COSTS, paper)["paper"].isna().all()
     with pytest.raises(ValueError, match="'clip' on 'pets'"):
         build_table1(baseline("clip", "11", dataset="pets"), COSTS, paper)
 
 
-def test_missing_run_is_a_dash_and_is_listed() -> None:
+def test_missing_result_is_a_dash_and_is_listed() -> None:
     frames = [predictions("mini-sd", "11"), predictions("mini-if", "11"), predictions("mini-sd", "10", "fashion")]
     table = build_table1(pd.concat(frames), COSTS)
     absent = table[table["n"] == 0].iloc[0]
@@ -121,7 +121,7 @@ def test_missing_run_is_a_dash_and_is_listed() -> None:
     assert "Missing (–): mini-if on fashion." in markdown
 
 
-def test_table1_markdown_reads_as_meant() -> None:
+def test_table1_as_markdown() -> None:
     frames = pd.concat([predictions("mini-sd", "1101"), baseline("mini-clip", "1111")])
     markdown = to_markdown(format_table1(build_table1(frames, COSTS), ["Trained on this domain."]))
     assert "| digits | mini-sd | 75.0 [30.1, 95.4] | 4 | 25.0 | 100 | 3.5 | 25.0 |" in markdown
@@ -130,7 +130,7 @@ def test_table1_markdown_reads_as_meant() -> None:
     assert "Paper" not in markdown and markdown.endswith("\n\nTrained on this domain.\n")
 
 
-def test_an_item_met_twice_and_an_absent_column_are_named() -> None:
+def test_repeated_items_and_absent_columns_raise() -> None:
     twice = pd.concat([predictions("mini-sd", "11")] * 2)
     with pytest.raises(ValueError, match="'item': 'item-0'"):
         build_table1(twice, COSTS)
@@ -139,7 +139,7 @@ def test_an_item_met_twice_and_an_absent_column_are_named() -> None:
 
 
 def scenes() -> pd.DataFrame:
-    """20 scenes; Color 20 right, Shape|Color 17 right (seen 10 of 10), and no Shape,Color at all."""
+    """Return predictions of 20 scenes: Color 20 correct, Shape|Color 17 correct (seen 10 of 10), Shape,Color missing."""
     held_out = [False] * 10 + [True] * 10
     tasks = {"Shape|Color": "1" * 17 + "000", "Color": "1" * 20}
     return pd.concat([predictions("mini-if", marks, task=task, held_out=held_out) for task, marks in tasks.items()])
@@ -151,7 +151,7 @@ def test_table3_rows_by_hand() -> None:
     assert list(table["split"])[:3] == ["all", "seen", "held-out"]
     cells = table.set_index(["task", "split"])
     whole = cells.loc[("Shape|Color", "all")]
-    # 17 or more, or 3 or fewer, of 20 fair throws: 2 (1 + 20 + 190 + 1140) / 2^20
+    # 17 or more, or 3 or fewer, of 20 fair coins: 2 (1 + 20 + 190 + 1140) / 2^20
     assert whole["pvalue"] == pytest.approx(2 * 1351 / 2**20)
     assert (whole["accuracy"], whole["n"], whole["calls_per_item"], whole["reached_max_scores"]) == (
         0.85,
@@ -166,7 +166,7 @@ def test_table3_rows_by_hand() -> None:
     assert not cells.loc[("Shape,Color", "all"), "significant"]
 
 
-def test_table3_of_a_run_without_a_binding_result_yet_is_all_missing() -> None:
+def test_table3_of_a_run_without_binding_results_is_all_missing() -> None:
     table = build_table3(load.load_predictions([]), PAPER3, pd.DataFrame({"model": ["mini-sd"]}))
     assert len(table) == 9 and (table["n"] == 0).all() and not table["significant"].any()
     markdown = to_markdown(format_table3(table))
@@ -174,7 +174,7 @@ def test_table3_of_a_run_without_a_binding_result_yet_is_all_missing() -> None:
     assert build_table3(load.load_predictions([]), PAPER3).empty
 
 
-def test_holm_demands_more_than_a_single_test() -> None:
+def test_holm_is_stricter_than_a_single_test() -> None:
     # 11 of 12: p = 26 / 4096 = 0.0063; twice that, with another task in the family, is above 0.01.
     marks = {"Color": "1" * 11 + "0", "Shape|Color": "10" * 6}
     frame = pd.concat([predictions("mini-if", row, task=task, held_out=False) for task, row in marks.items()])
@@ -182,7 +182,7 @@ def test_holm_demands_more_than_a_single_test() -> None:
     assert cell["significant"] and not cell["significant_holm"]
 
 
-def test_holm_of_table3_is_over_all_its_models() -> None:
+def test_holm_of_table3_covers_all_models() -> None:
     # 13 of 14: p = 30 / 16384 = 0.0018; five times that, with four tests of other models, is below 0.01, ten times that is not.
     sure = predictions("mini-if", "1" * 13 + "0", task="Color", held_out=False)
     others = [predictions(f"model-{k}", "10" * 7, task="Color", held_out=False) for k in range(9)]
@@ -226,12 +226,12 @@ def test_task_order_is_the_papers() -> None:
     assert list(build_table3(pd.concat(frames), reported)["task"].unique()) == names
 
 
-def test_task_that_the_paper_lacks_is_named() -> None:
+def test_unknown_task_raises_with_its_name() -> None:
     with pytest.raises(ValueError, match="'Size,Position'"):
         build_table3(predictions("mini-if", "1", task="Size,Position", held_out=False), PAPER3)
 
 
-def test_what_the_run_asks_for_is_shown_whether_it_is_there_or_not() -> None:
+def test_requested_results_are_shown_even_if_missing() -> None:
     wanted = pd.DataFrame({"model": ["mini-if"], "dataset": ["fashion"], "kind": ["diffusion"]})
     table = build_table1(predictions("mini-sd", "11"), COSTS, requested=wanted)
     assert list(table["dataset"].unique()) == ["fashion", "digits"]
@@ -247,13 +247,13 @@ def test_a_difference_beyond_both_errors_is_marked() -> None:
     assert "| 5.0 | yes |" in markdown and "does not contain 0" in markdown
 
 
-def test_undecided_races_are_counted() -> None:
+def test_items_that_reached_max_scores_are_counted() -> None:
     table = build_table3(scenes(), PAPER3)
     assert table[table["split"] == "all"]["n_reached_max_scores"].sum() == 2
     assert "| Items that reached max_scores | 2 of 40 |" in to_markdown(format_table3(table))
 
 
-def test_exact_ties_are_counted_and_noted_where_there_are_any() -> None:
+def test_exact_ties_are_counted_and_noted() -> None:
     ties = predictions("mini-sd", "1101", tied=[False, True, True, False])
     frames = pd.concat(
         [ties, predictions("mini-sd", "1101", seed=1, tied=[True, False, False, False]), baseline("clip", "11")]
@@ -264,7 +264,7 @@ def test_exact_ties_are_counted_and_noted_where_there_are_any() -> None:
     assert "Exact ties" not in to_markdown(format_table1(build_table1(baseline("clip", "11"), COSTS)))
 
 
-def test_latex_escapes_what_latex_would_read() -> None:
+def test_latex_special_characters_are_escaped() -> None:
     latex = to_latex(format_table3(build_table3(scenes(), PAPER3)))
     assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ $\cdot$ 105 & 20 & 66 & 65 & 52 \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
@@ -290,8 +290,8 @@ def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
     assert all(path.read_text() for path in paths)
 
 
-def test_tables_of_a_run_without_any_prediction_yet_are_all_missing_or_empty() -> None:
-    """A run of which unpruned scores or pictures alone are there."""
+def test_tables_without_predictions_are_missing_or_empty() -> None:
+    """A run can have full scores or pictures but no predictions."""
     nothing, wanted = (
         load.load_predictions([]),
         pd.DataFrame({"model": ["sd"], "dataset": ["dtd"], "kind": ["diffusion"]}),
