@@ -51,8 +51,7 @@ def configure_logging(path: str) -> None:
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         print(redact(f"\ndiffzero: {kind.__name__}: {error}\n(details: {path})\n"), file=sys.stderr)
-        with suppress(OSError):
-            file.stream.write(redact("".join(traceback.format_exception(kind, error, trace))))
-            file.stream.flush()
+        with suppress(OSError), Path(path).open("a", encoding="utf-8", errors="backslashreplace") as log_file:
+            log_file.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
     sys.excepthook = report
