@@ -1,4 +1,4 @@
-"""Cue-Conflict: labels from file names, what is counted, what model-vs-human is given, and real images through the whole chain."""
+"""Cue-Conflict: labels from file names, counts, the export for model-vs-human, and a workflow run on real images."""
 
 import csv
 import math
@@ -26,14 +26,14 @@ PAPER = pd.DataFrame({"model": ["m"], "shape_accuracy": [72.5], "note": [math.na
 
 
 def sample(**changes: object) -> Dataset:
-    """The shipped data set on the sixteen images that the tests carry."""
+    """Return the shipped data set with the sixteen images in tests/files as its source."""
     dataset = load_dataset("cue_conflict", ROOT)
     folder = dataset.all_sources[0].model_copy(update={"path": str(SAMPLE)})
     return dataset.model_copy(update={"sources": [], "source": folder, "test_size": None, **changes})
 
 
 def whole_set() -> pd.DataFrame:
-    """Names and labels as in the real set: 1,280 images, five for each pair of a shape and a texture."""
+    """Return names and labels as in the published set: 1,280 images, five per pair of shape and texture."""
     rows = []
     for label, shape in enumerate(NAMES):
         for number, texture in enumerate(NAMES * 5):
@@ -42,7 +42,7 @@ def whole_set() -> pd.DataFrame:
     return table.assign(image=[f"{row.image[:-4]}.png" for row in table.itertuples()])
 
 
-def test_the_sample_is_sixteen_images_one_a_class_with_licence_and_origin():
+def test_the_sample_has_one_image_per_class_with_licence_and_origin():
     files = sorted(SAMPLE.rglob("*.png"))
     assert [path.parent.name for path in files] == NAMES
     assert all(Image.open(path).size == (224, 224) for path in files)
@@ -50,7 +50,7 @@ def test_the_sample_is_sixteen_images_one_a_class_with_licence_and_origin():
     assert all(word in (SAMPLE / "README.md").read_text() for word in ("Geirhos", "texture-vs-shape", "CC BY 4.0"))
 
 
-def test_shape_and_texture_come_from_the_file_name_two_digits_and_all():
+def test_shape_and_texture_are_read_from_the_file_name():
     found = load_test_images(sample(), 100, 0, ROOT).set_index("image")
     cues = {name: (NAMES[row.shape_label], NAMES[row.texture_label]) for name, row in found.iterrows()}
     assert len(cues) == 16 and (found["shape_label"] == found["label"]).all()
@@ -59,7 +59,7 @@ def test_shape_and_texture_come_from_the_file_name_two_digits_and_all():
     assert cues["dog/dog3-dog1.png"] == ("dog", "dog")
 
 
-def test_all_images_are_1280_and_those_with_a_conflict_1200():
+def test_1200_of_1280_images_have_a_conflict():
     table = whole_set()
     assert len(table) == 1280
     every, conflicts = add_cue_labels(table, sample()), add_cue_labels(table, sample(exclude_non_conflict=True))
@@ -78,7 +78,7 @@ def test_a_name_without_its_two_cues_is_refused(name):
 
 
 def decisions(model: str = "m", seed: int = 0) -> pd.DataFrame:
-    """On the whole set: the shape for half of the textures, the texture for a quarter, airplane for the rest."""
+    """Return predictions for the whole set: the shape for half of the textures, the texture for a quarter, airplane for the rest."""
     table = add_cue_labels(whole_set(), sample())
     kind = table["texture_label"] % 4
     prediction = table["shape_label"].where(kind < 2, table["texture_label"].where(kind == 2, 0))
@@ -105,11 +105,11 @@ def test_table_2_counts_all_images_the_conflicts_and_the_decisions_for_either_cu
     assert row["shape_accuracy"] == pytest.approx(right / 1280)
     assert row["conflict_accuracy"] == pytest.approx(shape / 1200)
     assert row["shape_bias"] == pytest.approx(shape / (shape + texture))
-    # Half of the textures; of the others the texture's own class, and airplane where that is the shape.
+    # Half of the textures, and images whose texture or the class airplane is the shape.
     assert 0.5 < row["shape_accuracy"] < 0.6 and row["shape_bias"] > 0.6 and row["paper"] == 0.725
 
 
-def test_leaving_out_what_has_no_conflict_moves_the_accuracy_and_not_the_bias():
+def test_excluding_images_without_conflict_changes_the_accuracy_but_not_the_bias():
     rows = decisions()
     every = build_table2(rows, PAPER).iloc[0]
     conflicts = build_table2(rows[rows["shape_label"] != rows["texture_label"]], PAPER).iloc[0]
@@ -129,16 +129,16 @@ def test_categories_add_up_to_table_2():
     row = build_table2(decisions(), PAPER).iloc[0]
     assert (total["accuracy"], total["bias"]) == pytest.approx((row["shape_accuracy"], row["shape_bias"]))
     seeds = shape_bias_by_category(pd.concat([decisions(seed=0), decisions(seed=1)]), NAMES)
-    # Student's factor, which one seed's interval does without, is all that differs.
+    # Only the factor of Student's t differs, which the interval of one seed does not have.
     pd.testing.assert_frame_equal(seeds, shape_bias_by_category(decisions(), NAMES), rtol=0.01)
 
 
 def texture_category(imagename: str) -> str:
-    """As model-vs-human reads it from a name: the last word after the hyphen, without its number."""
+    """Return the texture as model-vs-human reads it from a name: the last word after the hyphen, without its number."""
     return "".join(letter for letter in imagename.split("_")[-1].split(".")[0].split("-")[-1] if not letter.isdigit())
 
 
-def test_model_vs_human_gets_its_columns_and_can_count_the_bias_from_them():
+def test_the_export_for_model_vs_human_has_its_columns_and_gives_the_same_bias():
     rows = decisions()
     table = to_model_vs_human(rows, NAMES, 1)
     assert list(table.columns) == [
@@ -160,7 +160,7 @@ def test_model_vs_human_gets_its_columns_and_can_count_the_bias_from_them():
     assert table["imagename"][0] == "airplane1-airplane1.png" and set(table["rt"]) == {"NaN"}
 
 
-def test_items_carry_both_labels_to_the_predictions():
+def test_items_have_the_labels_of_both_cues():
     table = add_cue_labels(pd.DataFrame({"image": ["bear/bear1-cat2.png"], "label": [1]}), sample())
     item = classification_items(table, class_prompts("a photo of a {}.", NAMES)).iloc[0]
     assert (item["shape_label"], item["texture_label"]) == (1, NAMES.index("cat"))
@@ -172,7 +172,7 @@ CONFIG = {
 }  # fmt: skip
 
 
-def test_every_model_and_seed_has_its_export_and_a_figure_is_made(tmp_path: Path):
+def test_every_model_and_seed_has_an_export_and_there_is_a_figure(tmp_path: Path):
     changes = {
         "baselines": ["mini-clip"],
         "datasets": ["cue_conflict", "digits"],
@@ -193,7 +193,7 @@ def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
         target = copy / "resources" / "cue-conflict" / path.relative_to(SAMPLE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    settings = copy / "config" / "datasets" / "cue_conflict.yaml"  # a sample of 16 is no whole test set
+    settings = copy / "config" / "datasets" / "cue_conflict.yaml"  # the sample of 16 is smaller than the test set
     settings.write_text(settings.read_text().replace("test_size: 1280\n", ""))
     run, export = copy / "results" / "cues", "tables/model-vs-human/cue_conflict/cue-conflict_mini-sd_session_1.csv"
     targets = [f"results/cues/{name}" for name in ("tables/table2.csv", "figures/shapes-cue_conflict.svg", export)]

@@ -1,4 +1,4 @@
-"""The data sets as their authors publish them: every layout from small files in the true format, through a local server."""
+"""Archive formats: small files in the original formats of the data sets, from a local server."""
 
 import gzip
 import hashlib
@@ -39,7 +39,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def load(server: DataServer, name: str, *files: bytes, count: int = 100) -> pd.DataFrame:
-    """The images of a shipped data set from its authors' archive, whose files are these instead."""
+    """Load a shipped data set from its archive source with `files` in place of the published ones."""
     dataset = load_dataset(name, ROOT)
     archive = next(source for source in dataset.all_sources if isinstance(source, Archive))
     downloads = []
@@ -87,9 +87,7 @@ def lines(names: list[str]) -> bytes:
         ("cifar100", "cifar-100-binary", "test.bin", "fine_label_names.txt", b"\x07"),
     ],
 )
-def test_cifar_is_a_label_and_three_planes_and_cifar100s_second_label_is_the_fine_one(
-    server, name, folder, file, meta, coarse
-):
+def test_cifar_records_are_read_and_cifar100_uses_the_fine_label(server, name, folder, file, meta, coarse):
     images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     labels = [9, 0, 4]
     records = b"".join(
@@ -115,7 +113,7 @@ def idx(array: np.ndarray) -> bytes:
     return struct.pack(f">I{array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
 
 
-def test_mnist_is_idx_big_endian_and_grey(server):
+def test_mnist_is_read_from_big_endian_idx(server):
     images = RANDOM.integers(0, 256, (4, 28, 28), dtype=np.uint8)
     labels = np.array([7, 2, 1, 0], np.uint8)
     found = load(server, "mnist", gzip.compress(idx(images)), gzip.compress(idx(labels)))
@@ -127,13 +125,13 @@ def test_mnist_is_idx_big_endian_and_grey(server):
         load(server, "mnist", gzip.compress(idx(labels)), gzip.compress(idx(images)))
 
 
-def test_a_broken_file_is_named_with_its_layout(server):
+def test_a_broken_file_is_named_with_its_format(server):
     whole = gzip.compress(idx(np.zeros((4, 28, 28), np.uint8)))
     with pytest.raises(ValueError, match="t10k-images-idx3-ubyte.gz.*cannot be read as idx"):
         load(server, "mnist", whole[:-20], whole)
 
 
-def test_stl10_is_stored_by_columns_and_counts_from_one(server):
+def test_stl10_is_read_by_columns_with_labels_from_one(server):
     images = RANDOM.integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
     names = load_dataset("stl10", ROOT).classnames
     members = {
@@ -145,15 +143,15 @@ def test_stl10_is_stored_by_columns_and_counts_from_one(server):
     assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
 
 
-def test_the_class_names_of_stl10_are_those_whose_digest_is_known():
-    """The md5 of class_names.txt that a public record of the archive gives: the label order is proven."""
+def test_the_class_names_of_stl10_have_the_published_digest():
+    """The MD5 of class_names.txt in a public record of the archive proves the order of the labels."""
     names = "\n".join(load_dataset("stl10", ROOT).classnames)
     assert "6de44d022411c4d5cda4673b7f147c3f" in {
         hashlib.md5(text.encode()).hexdigest() for text in (names, names + "\n")
     }
 
 
-def test_svhns_ten_is_a_zero(server, tmp_path):
+def test_label_10_of_svhn_is_the_digit_0(server, tmp_path):
     images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     savemat(tmp_path / "test.mat", {"X": images.transpose(1, 2, 3, 0), "y": np.array([[10], [1], [9]], np.uint8)})
     found = load(server, "svhn", (tmp_path / "test.mat").read_bytes())
@@ -161,7 +159,7 @@ def test_svhns_ten_is_a_zero(server, tmp_path):
     assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
 
 
-def test_dtd_takes_the_images_that_its_first_test_list_names(server):
+def test_dtd_uses_the_images_of_its_first_test_list(server):
     listed = ["banded/banded_0002.jpg", "zigzagged/zigzagged_0119.jpg"]
     members = {f"dtd/images/{name}": jpeg(k) for k, name in enumerate([*listed, "banded/banded_0004.jpg"])}
     members |= {"dtd/labels/test1.txt": lines(listed), "dtd/labels/test10.txt": b"banded/banded_0004.jpg\n"}
@@ -172,7 +170,7 @@ def test_dtd_takes_the_images_that_its_first_test_list_names(server):
         load(server, "dtd", tar({"dtd/labels/test1.txt": lines(listed), "dtd/images/x.jpg": b""}))
 
 
-def test_food101s_list_has_no_endings_and_its_labels_go_by_folder(server):
+def test_food101_labels_are_folders_and_its_list_has_no_suffixes(server):
     listed = ["cheese_plate/1", "cheesecake/2", "apple_pie/1"]
     members = {f"food-101/images/{name}.jpg": jpeg(k) for k, name in enumerate([*listed, "waffles/9"])}
     found = load(
@@ -201,7 +199,7 @@ def test_pets_class_ids_count_from_one_and_must_agree_with_the_names(server):
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
-def test_an_archive_of_class_folders_names_its_images_as_the_folder_does(server, kind, tmp_path):
+def test_an_archive_of_class_folders_has_the_image_names_of_the_folder(server, kind, tmp_path):
     dataset = load_dataset("cue_conflict", ROOT)
     sample = ROOT / "tests/files/cue-conflict"
     members = {
@@ -238,13 +236,13 @@ def test_wrong_bytes_are_not_used(server):
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
-def test_a_pixmap_keeps_every_pixel(shape):
+def test_encode_pnm_keeps_every_pixel(shape):
     pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8)
     found = np.asarray(Image.open(io.BytesIO(encode_pnm(pixels))))
     assert np.array_equal(found, pixels)
 
 
-def test_a_small_gzip_file_is_unpacked_no_further_than_its_header_says(tmp_path):
+def test_a_gzip_file_is_decompressed_only_as_far_as_its_header_states(tmp_path):
     with gzip.open(tmp_path / "bomb.gz", "wb") as file:
         file.write(idx(np.zeros((1, 4, 4), np.uint8)))
         for _ in range(64):

@@ -1,4 +1,4 @@
-"""The reference pictures: every mode and container that photographs come in, and the crops that they give."""
+"""Digests of the crops of reference pictures in every colour mode and file format."""
 
 import hashlib
 import json
@@ -25,8 +25,8 @@ def test_every_reference_picture_has_its_digests():
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_crops_of_the_reference_pictures_are_the_stored_ones(name):
-    """A new Pillow that fails here decodes or resizes otherwise: bump scoring's version with it."""
+def test_crops_of_the_reference_pictures_have_the_stored_digests(name):
+    """If a new Pillow fails here, it decodes or resizes differently: raise SCORING_VERSION with it."""
     data = (PICTURES / name).read_bytes()
     found = {
         setting: hashlib.sha256(crop_image(data, name, *sizes).tobytes()).hexdigest()[:16]
@@ -48,7 +48,7 @@ def test_depth_and_container_do_not_change_the_reference_crops():
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8),
     st.floats(0.2, 1),
 )
-def test_a_damaged_file_is_a_picture_or_a_named_error(name, changes, kept):
+def test_a_damaged_file_is_decoded_or_named(name, changes, kept):
     data = bytearray((PICTURES / name).read_bytes())
     for place, value in changes:
         data[int(place * (len(data) - 1))] = value

@@ -1,4 +1,4 @@
-"""The stages before scoring: which images, which prompts, which decisions, and what a wrong source is told."""
+"""Selection of images, prompts and items, and errors of wrong sources."""
 
 import hashlib
 
@@ -34,7 +34,7 @@ def dataset(**source) -> Dataset:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Nine pictures, three a class, in a folder of folders."""
+    """Return a folder with three images in each of three class folders."""
     for k in range(9):
         path = tmp_path / "animals" / NAMES[k % 3] / f"{k}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ PARQUET = {"kind": "parquet", "path": "animals.parquet", "image": "photo", "labe
 FOLDER = {"kind": "folder", "path": "animals"}
 
 
-def test_selection_depends_on_names_and_seed_not_on_the_tables_order():
+def test_the_selection_depends_on_names_and_seed_but_not_on_the_order_of_the_table():
     table = pd.DataFrame({"image": [f"image {k}" for k in range(50)], "label": range(50)})
     chosen = select_images(table, 12, 3)
     for order in range(3):
@@ -63,7 +63,7 @@ def test_selection_depends_on_names_and_seed_not_on_the_tables_order():
     assert list(chosen["label"]) != sorted(chosen["label"])
 
 
-def test_a_smaller_selection_is_the_start_of_a_larger_one():
+def test_a_smaller_selection_is_the_beginning_of_a_larger_one():
     table = pd.DataFrame({"image": [f"image {k}" for k in range(50)]})
     whole = select_images(table, 1000, 0)["image"].tolist()
     assert sorted(whole) == sorted(table["image"])
@@ -71,7 +71,7 @@ def test_a_smaller_selection_is_the_start_of_a_larger_one():
 
 
 def test_the_selection_is_the_same_on_every_machine():
-    """Stored: a hash of seed and name decides, no generator's state."""
+    """The selection is stored, because it depends on a hash of seed and name and not on a random generator."""
     table = pd.DataFrame({"image": [f"test-{k:06d}" for k in range(10000)], "label": 0})
     chosen = select_images(table, 4096, 0)["image"]
     assert list(chosen[:4]) == FIRST and len(chosen) == 4096
@@ -80,7 +80,7 @@ def test_the_selection_is_the_same_on_every_machine():
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 80))
-def test_a_stratified_selection_keeps_the_classes_shares_at_every_length(labels, count):
+def test_a_stratified_selection_keeps_the_shares_of_the_classes_at_every_length(labels, count):
     table = pd.DataFrame({"image": [f"image {k}" for k in range(len(labels))], "label": labels})
     chosen = select_images(table, count, 0, stratified=True)
     pd.testing.assert_frame_equal(
@@ -91,11 +91,11 @@ def test_a_stratified_selection_keeps_the_classes_shares_at_every_length(labels,
     assert sorted(whole["image"]) == sorted(table["image"])
     share = len(chosen) / len(labels)
     for label, size in table["label"].value_counts().items():
-        # Within one image of the share, and another where several classes are due at once.
+        # One image of rounding, and one more if several classes are due at the same position.
         assert abs((chosen["label"] == label).sum() - share * size) <= 1 + table["label"].nunique() / 2
 
 
-def test_the_choice_is_written_down_with_ids_and_digests(folder):
+def test_the_record_of_a_selection_has_names_labels_and_digests(folder):
     chosen = load_test_images(dataset(**FOLDER), 4, 0, folder)
     record = selection_record(chosen, 0, False)
     assert record["source"] == "animals" and (record["seed"], record["stratified"], record["count"]) == (0, False, 4)
@@ -106,7 +106,7 @@ def test_the_choice_is_written_down_with_ids_and_digests(folder):
 
 
 @pytest.mark.parametrize(("source", "where"), [(FOLDER, "folder"), (PARQUET, "parquet")])
-def test_folder_and_parquet_give_their_images_with_labels_and_digests(source, where, request):
+def test_folder_and_parquet_return_images_with_labels_and_digests(source, where, request):
     table = load_test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
     assert len(table) == 9 and table["image"].is_unique
     number = {picture(k): k for k in range(9)}
@@ -125,7 +125,7 @@ def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
             load_test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
 
 
-def test_sub_folders_match_as_class_names_do_and_others_are_told(folder, caplog):
+def test_sub_folders_are_matched_like_class_names_and_others_are_logged(folder, caplog):
     before = load_test_images(dataset(**FOLDER), 100, 0, folder)
     (folder / "animals" / NAMES[0]).rename(folder / "animals" / f"{NAMES[0].upper()}_")
     (folder / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
@@ -179,7 +179,7 @@ def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
 
 
 @pytest.mark.parametrize("labels", [["owl", "eagle"], [0, None], [0, 1.5]])
-def test_a_label_that_is_no_class_is_named(tmp_path, labels):
+def test_a_label_outside_the_classes_is_named(tmp_path, labels):
     pd.DataFrame({"photo": [picture(0), picture(1)], "class": labels}).to_parquet(tmp_path / "animals.parquet")
     with pytest.raises(ValueError, match="Animals: found label (eagle|nan|None|1.5), expected"):
         load_test_images(dataset(**PARQUET), 5, 0, tmp_path)
@@ -290,11 +290,11 @@ def test_binding_items_name_the_right_scenes_and_sentences():
         assert row.classes == [0, 1]
 
 
-def test_the_true_sentence_stands_on_either_side_whatever_the_task():
+def test_the_true_sentence_is_on_either_side_in_every_task():
     _, items = build_binding_items(scenes(60), 20, 0)
     assert 0.4 < items["label"].mean() < 0.6
     assert all(0 < share < 1 for share in items.groupby("task")["label"].mean())
-    # The side says nothing about the scene either: no image has its truth on one side in every task.
+    # The side does not depend on the scene: no image has its true sentence on the same side in every task.
     assert items.groupby("image")["label"].mean().between(0.05, 0.95).mean() > 0.9
 
 
@@ -314,7 +314,7 @@ def test_too_few_usable_scenes_are_counted():
         build_binding_items(scenes(5), 6, 0)
 
 
-def test_crops_are_in_the_tables_order():
+def test_crops_are_in_the_order_of_the_table():
     table = pd.DataFrame(
         {"image": list("abc"), "bytes": [encode_png(np.full((9, 12), 60 * k, np.uint8)) for k in range(3)]}
     )

@@ -1,4 +1,4 @@
-"""The shipped data sets' facts: label order, prompts, sources. Wrong ones give near-chance accuracy without any error."""
+"""Label order, prompts and sources of the shipped data sets. Wrong ones give chance accuracy without an error."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ FACTS = {
     "pets": (3669, "a photo of a {}, a type of pet."),
     "food101": (25250, "a photo of {}, a type of food."),
 }
-# (label, key, class name) where OpenAI's list, or another source, has another order
+# (label, source class name, class name) for which OpenAI's list or another source has another order
 ORDER = {
     "eurosat": [
         (0, "AnnualCrop", "annual crop land"),
@@ -46,7 +46,7 @@ ORDER = {
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_template_and_size_are_the_papers(name):
+def test_template_and_size_are_those_of_the_paper(name):
     dataset = load_dataset(name, ROOT)
     if name == "svhn":
         assert dataset.paper_prompt_template is None and dataset.test_size == 26032
@@ -56,13 +56,13 @@ def test_template_and_size_are_the_papers(name):
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_names_stand_in_the_order_of_the_labels(name):
+def test_names_are_in_the_order_of_the_labels(name):
     dataset = load_dataset(name, ROOT)
     for label, key, classname in ORDER[name]:
         assert (dataset.source_classnames[label], dataset.classnames[label]) == (key, classname)
 
 
-def test_svhns_other_prompts_are_of_the_same_images():
+def test_both_svhn_data_sets_have_the_same_images():
     words, digits = load_dataset("svhn", ROOT), load_dataset("svhn_digits", ROOT)
     assert digits.all_sources == words.all_sources and digits.test_size == words.test_size
     assert digits.classnames == words.source_classnames and digits.paper_prompt_template is None
@@ -83,11 +83,11 @@ def test_pets_are_in_the_order_of_their_class_ids_not_cats_first():
 
 
 @pytest.mark.parametrize("name", [*PAPER, "cue_conflict"])
-def test_every_source_of_the_network_is_pinned(name):
+def test_every_remote_source_is_pinned(name):
     dataset = load_dataset(name, ROOT)
     assert dataset.licence and any(isinstance(source, Hub | Webdataset | Archive) for source in dataset.all_sources)
     for source in dataset.all_sources:
-        if isinstance(source, Archive) and name != "cue_conflict":  # whose release has no published digest
+        if isinstance(source, Archive) and name != "cue_conflict":  # its release has no published digest
             assert all(file.digest for file in source.files)
 
 

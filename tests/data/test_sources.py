@@ -1,6 +1,6 @@
-"""The shipped data sets from the hub, through its own library: small files in the true format, from a local server.
+"""The shipped data sets from the hub: small files in the original formats from a local server.
 
-The hub's address is read when its library is imported, so one process of its own loads everything, and the tests look at what it got.
+The hub's library reads its address when it is imported. Therefore a separate process loads all data sets, and the tests check the results.
 """
 
 import io
@@ -40,7 +40,7 @@ for name, settings in json.loads(Path(sys.argv[1]).read_text()).items():
     except (OSError, ValueError) as error:
         Path(f"{out}.txt").write_text(f"{type(error).__name__}: {error}")
 """
-# The orders in which sources are known to keep their classes.
+# The class orders of known sources.
 FOOD_WDS = ("cheese plate", "cheesecake")  # 16 and 17 of torchvision's order
 EUROSAT_OPENAI = [
     "forest",
@@ -53,7 +53,7 @@ EUROSAT_OPENAI = [
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """A colour by which a class can be told: pictures in these files show nothing else."""
+    """Return the colour of a class; the images in these files have one colour each."""
     return number % 256, 7 * number % 256, 255 - number % 256
 
 
@@ -66,7 +66,7 @@ def picture(number: int, kind: str = "PNG") -> bytes:
 
 
 def parquet(image: str, label: str, rows: list[tuple[int, int]], names: list[str] | None, **columns: list) -> bytes:
-    """A Parquet file as the `datasets` library writes it: the picture a struct, class names in its metadata. rows: picture, label."""
+    """Return a Parquet file as the library `datasets` writes it: images as structs, class names in the metadata. `rows`: image, label."""
     cells = [{"bytes": picture(number), "path": None} for number, _ in rows]
     table = pa.table({image: cells, label: pa.array([k for _, k in rows], pa.int64()), **columns})
     if names is not None:
@@ -80,7 +80,7 @@ def parquet(image: str, label: str, rows: list[tuple[int, int]], names: list[str
 def shards(
     names: list[str] | None, *parts: list[tuple[int, int]], kind: str = "webp", split: str = "test"
 ) -> dict[str, bytes]:
-    """A repository of tar shards as CLIP_benchmark writes them. parts: a shard each of (picture, label)."""
+    """Return a repository of tar shards as CLIP_benchmark writes them. `parts`: per shard a list of (image, label)."""
     files, number = {f"{split}/nshards.txt": str(len(parts)).encode()}, 0
     if names is not None:
         files["classnames.txt"] = "\n".join(names).encode()
@@ -102,14 +102,14 @@ def shards(
 
 
 def by_class(found: pd.DataFrame, dataset: Dataset) -> dict[str, int]:
-    """Which picture number each class name's image shows."""
+    """Return the number of the image that each class name has."""
     known = {colour(number): number for number in range(256)}
     rows = [(row, np.asarray(decode_image(row.bytes, row.image))[4, 4].tolist()) for row in found.itertuples()]
     return {dataset.classnames[row.label]: known[tuple(shown)] for row, shown in rows}
 
 
 def only(name: str, kind: type) -> dict:
-    """A shipped data set with its sources of one kind alone; here, a few images are the whole test set."""
+    """Return a shipped data set with only its sources of one kind and without its test size."""
     dataset = load_dataset(name, ROOT)
     return dataset.model_copy(
         update={"source": None, "sources": [s for s in dataset.all_sources if isinstance(s, kind)], "test_size": None}
@@ -117,7 +117,7 @@ def only(name: str, kind: type) -> dict:
 
 
 def whole(name: str, **changes: object) -> dict:
-    """A shipped data set; here, a few images are the whole test set."""
+    """Return a shipped data set without its test size."""
     return {**load_dataset(name, ROOT).model_dump(mode="json"), "test_size": None, **changes}
 
 
@@ -126,12 +126,12 @@ def repository(name: str, kind: type) -> str:
 
 
 def serve(server: DataServer) -> dict[str, dict]:
-    """The files of the server, and what is to be loaded: name -> settings of a data set."""
+    """Return the files of the server, and the data sets to load: name -> settings."""
     repositories, asked = server.repositories, {}
     food = load_dataset("food101", ROOT).classnames
     other = [*food[:16], *FOOD_WDS, *food[18:]]
     keys = [name.replace(" ", "_") for name in food]
-    # Picture k shows the food that classnames[k] names; in the tar shards 16 and 17 bear each other's label.
+    # Image k shows the class classnames[k]; the tar shards swap the labels 16 and 17.
     rows = [(k, k) for k in (3, 16, 17, 100)]
     repositories[repository("food101", Hub)] = {
         "data/train-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], keys),
@@ -204,7 +204,7 @@ def serve(server: DataServer) -> dict[str, dict]:
         "data/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], ["house", *names[:9]])
     }
     repositories[repository("stl10", Webdataset)] = shards(names, [(4, 4)], kind="png")
-    asked["stl10"] = whole("stl10")  # the first source has a class that is none of ours
+    asked["stl10"] = whole("stl10")  # the first source has an unknown class
     repositories["owner/broken"] = shards(names, [(0, 0)], [(1, 1)])
     broken = {"kind": "webdataset", "repo": "owner/broken", "revision": "0" * 40}
     asked["digest"] = whole("stl10", sources=[], source={**broken, "digests": {"test/1.tar": f"sha256:{'0' * 64}"}})
@@ -217,7 +217,7 @@ def serve(server: DataServer) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory) -> Path:
-    """The folder of what was loaded: name.parquet, or name.txt with the error; and log.txt."""
+    """Load all data sets and return the folder with NAME.parquet, or NAME.txt with the error, and log.txt."""
     folder = tmp_path_factory.mktemp("loaded")
     with DataServer() as server:
         write_atomically(folder / "asked.json", json.dumps(serve(server)).encode())
@@ -242,7 +242,7 @@ def table(loaded: Path, name: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("name", ["food-hub", "food-shards"])
-def test_food101_labels_go_by_name_though_its_sources_swap_two(loaded, name):
+def test_food101_labels_are_matched_by_name_although_its_sources_swap_two(loaded, name):
     dataset = load_dataset("food101", ROOT)
     expected = {dataset.classnames[k]: k for k in (3, 16, 17, 100)}
     assert by_class(table(loaded, name), dataset) == expected
@@ -250,12 +250,12 @@ def test_food101_labels_go_by_name_though_its_sources_swap_two(loaded, name):
 
 
 @pytest.mark.parametrize("name", ["eurosat-hub", "eurosat-shards", "caltech101"])
-def test_classes_in_another_order_are_put_right(loaded, name):
+def test_classes_in_another_order_are_mapped_to_ours(loaded, name):
     dataset = load_dataset(name.split("-")[0], ROOT)
     assert by_class(table(loaded, name), dataset) == {n: k for k, n in enumerate(dataset.classnames)}
 
 
-def test_pets_in_title_case_and_cats_first_are_put_right(loaded):
+def test_pets_in_title_case_with_cats_first_are_mapped_to_ours(loaded):
     dataset = load_dataset("pets", ROOT)
     found = table(loaded, "pets")
     assert len(found) == 37 and found["label"].nunique() == 37
@@ -266,17 +266,17 @@ def test_pets_in_title_case_and_cats_first_are_put_right(loaded):
     assert len(dataset.classnames) == 37
 
 
-def test_cifar100_takes_fine_labels_and_survives_the_misspelt_crab(loaded):
+def test_cifar100_uses_fine_labels_and_accepts_a_misspelt_name(loaded):
     dataset = load_dataset("cifar100", ROOT)
     assert by_class(table(loaded, "cifar100"), dataset) == {"apple": 0, "crab": 26, "worm": 99}
 
 
-def test_svhn_takes_the_cropped_digits_of_the_test_split(loaded):
+def test_svhn_uses_the_cropped_digits_of_the_test_split(loaded):
     assert by_class(table(loaded, "svhn"), load_dataset("svhn", ROOT)) == {"zero": 0, "nine": 9}
     assert "in cropped_digits, full_numbers, expected one folder. Write `subset`" in (loaded / "mixed.txt").read_text()
 
 
-def test_imagenets_equal_names_keep_their_own_labels(loaded):
+def test_equal_class_names_of_imagenet_keep_their_labels(loaded):
     assert sorted(table(loaded, "imagenet")["label"]) == [0, 657, 744, 999]
 
 
@@ -289,17 +289,17 @@ def test_the_next_source_is_tried_and_the_log_says_why(loaded):
     assert "its test set is documented to have 1" in log
 
 
-def test_a_part_of_the_test_set_is_not_taken_for_the_whole(loaded):
+def test_a_part_of_the_test_set_is_refused(loaded):
     message = (loaded / "part.txt").read_text()
     assert "SourceError" in message and "found 2 images in" in message and "expected the 3 of its test set" in message
 
 
-def test_a_source_with_a_class_that_is_none_of_ours_is_not_taken(loaded):
+def test_a_source_with_an_unknown_class_is_refused(loaded):
     assert by_class(table(loaded, "stl10"), load_dataset("stl10", ROOT)) == {"deer": 4}
     assert "found a class 'house' in the source" in (loaded / "log.txt").read_text()
 
 
-def test_when_every_source_fails_each_reason_is_told(loaded):
+def test_if_every_source_fails_each_reason_is_named(loaded):
     message = (loaded / "nothing.txt").read_text()
     assert message.startswith("SourceError: ") and "none of its 2 sources" in message and "kind: folder" in message
     assert all(source.repo in message for source in load_dataset("cars", ROOT).all_sources)
@@ -311,7 +311,7 @@ def test_a_wrong_digest_a_missing_shard_and_a_label_beyond_the_names_are_named(l
     assert "found label 10, expected 0..9" in (loaded / "beyond.txt").read_text()
 
 
-def test_images_and_digests_are_those_of_the_files(loaded, tmp_path):
+def test_images_and_digests_equal_those_of_the_files(loaded, tmp_path):
     for row in table(loaded, "camelyon").itertuples():
         (tmp_path / "x").write_bytes(row.bytes)
         assert row.digest == sha256_of(tmp_path / "x") and row.image.startswith("s000000")

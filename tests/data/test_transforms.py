@@ -1,4 +1,4 @@
-"""Images: upright RGB whatever the file, cropped before resized, the same bytes as when the digests were stored."""
+"""Decoding, cropping and resizing of images."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 
 
 def file(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    """The bytes of an image file."""
+    """Return an image as the bytes of a file."""
     stream = io.BytesIO()
     image.save(stream, format=kind, **options)
     return stream.getvalue()
@@ -33,12 +33,12 @@ def decoded(data: bytes) -> np.ndarray:
 
 
 def picture(width: int, height: int) -> np.ndarray:
-    """A smooth picture with fine detail, in integers alone, so that no build of numpy can move it."""
+    """Return a smooth image with fine detail, from integer arithmetic only, so that it is the same with every build of NumPy."""
     y, x = np.mgrid[:height, :width]
     return np.stack([(x * 7 + y * 3) % 256, (x * y) % 256, ((x // 3 + y // 2) % 2) * 200], axis=-1).astype(np.uint8)
 
 
-def test_rgb_comes_through_untouched():
+def test_rgb_is_unchanged():
     pixels = picture(9, 6)
     for kind in ("PNG", "BMP", "TIFF", "PPM"):
         assert np.array_equal(decoded(file(Image.fromarray(pixels), kind)), pixels)
@@ -51,25 +51,25 @@ def test_grey_and_black_and_white_become_three_equal_channels():
     assert np.array_equal(bits, np.repeat(np.where(grey > 100, 255, 0)[..., None], 3, axis=2))
 
 
-def test_a_palette_gives_its_colours_and_transparency_is_laid_on_white():
+def test_a_palette_is_converted_and_transparency_becomes_white():
     palette = Image.new("P", (3, 1))
     palette.putpalette([*RED, *GREEN, 0, 0, 255])
     palette.putdata([0, 1, 2])
     assert decoded(file(palette)).tolist() == [[list(RED), list(GREEN), [0, 0, 255]]]
     assert decoded(file(palette, transparency=1)).tolist() == [[list(RED), list(WHITE), [0, 0, 255]]]
     assert decoded(file(palette, "GIF", transparency=1)).tolist() == [[list(RED), list(WHITE), [0, 0, 255]]]
-    # half of green's opacity, one byte an entry
+    # half of the opacity of green; one byte per entry
     assert decoded(file(palette, transparency=bytes([255, 128, 0])))[0, 1].tolist() == [127, 191, 127]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_rgba_is_laid_on_white(kind):
+def test_transparent_rgba_becomes_white(kind):
     pixels = np.array([[[*RED, 255], [*RED, 0], [0, 0, 0, 51]]], dtype=np.uint8)
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     assert decoded(file(Image.fromarray(pixels), kind, **options)).tolist() == [[list(RED), list(WHITE), [204] * 3]]
 
 
-def test_grey_with_alpha_and_colour_keys_are_laid_on_white():
+def test_transparent_greys_and_transparent_colours_become_white():
     both = Image.merge("LA", (Image.new("L", (2, 1), 100), Image.fromarray(np.array([[255, 0]], dtype=np.uint8))))
     assert decoded(file(both)).tolist() == [[[100] * 3, [255] * 3]]
     keyed = Image.fromarray(np.array([[RED, GREEN]], dtype=np.uint8))
@@ -78,7 +78,7 @@ def test_grey_with_alpha_and_colour_keys_are_laid_on_white():
     assert decoded(file(grey, transparency=9)).tolist() == [[[7] * 3, [255] * 3]]
 
 
-def test_cmyk_becomes_the_ink_on_white_paper():
+def test_cmyk_is_converted_as_ink_on_white_paper():
     inks = np.zeros((8, 8, 4), dtype=np.uint8)
     inks[:, :4, 1:3] = 255  # magenta and yellow: red
     pixels = decoded(file(Image.fromarray(inks, "CMYK"), "TIFF"))
@@ -88,14 +88,14 @@ def test_cmyk_becomes_the_ink_on_white_paper():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bits_keep_their_greys(kind):
+def test_16_bit_greys_are_scaled(kind):
     image = Image.fromarray(np.array([[0, 256, 32768, 65535]], dtype=np.uint16))
     assert image.mode == "I;16"
     assert decoded(file(image, kind))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
 def tiff(values: np.ndarray, order: str, bits: int, photometric: int = 1, format: int = 1) -> bytes:
-    """A grey TIFF written by hand: Pillow writes but the commonest kinds. `photometric` 0: white is zero."""
+    """Return a grey TIFF of a kind that Pillow cannot write. `photometric` 0: white is zero."""
     data, (height, width) = values.astype(values.dtype.newbyteorder(order)).tobytes(), values.shape
     tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, height)]
     tags += [(279, len(data)), (339, format)]
@@ -105,17 +105,17 @@ def tiff(values: np.ndarray, order: str, bits: int, photometric: int = 1, format
 
 
 @pytest.mark.parametrize("order", "<>")
-def test_16_bit_tiffs_of_either_byte_order_are_right(order):
+def test_16_bit_tiffs_are_scaled_in_either_byte_order(order):
     values = np.array([[0, 256, 32768, 65535]], dtype=np.uint16)
     assert decoded(tiff(values, order, 16))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
-def test_zero_as_white_is_heeded_at_any_depth():
+def test_white_is_zero_is_respected_at_any_depth():
     assert decoded(tiff(np.array([[0, 255]], np.uint8), "<", 8, photometric=0))[0, :, 0].tolist() == [255, 0]
     assert decoded(tiff(np.array([[0, 65535]], np.uint16), "<", 16, photometric=0))[0, :, 0].tolist() == [255, 0]
 
 
-def test_twelve_bits_are_scaled_by_their_own_white():
+def test_12_bit_greys_are_scaled_by_their_own_white():
     packed = np.frombuffer(bytes([0x00, 0x0F, 0xFF, 0x80, 0x00, 0x00]), np.uint8)  # 000 FFF 800 000
     data = tiff(packed[None], "<", 12)
     head, tags = data[: 8 + len(packed)], data[8 + len(packed) :]
@@ -124,18 +124,18 @@ def test_twelve_bits_are_scaled_by_their_own_white():
 
 
 @pytest.mark.parametrize("maximum", [65535, 4095])
-def test_deep_portable_grey_maps_are_right(maximum):
+def test_deep_pgm_files_are_scaled(maximum):
     values = np.array([0, maximum // 2, maximum], ">u2").tobytes()
     assert decoded(b"P5 3 1 %d\n" % maximum + values)[0, :, 0].tolist() in ([0, 127, 255], [0, 128, 255])
 
 
-def test_a_colour_key_of_16_bits_takes_only_its_own_grey():
+def test_a_transparent_16_bit_grey_does_not_affect_similar_greys():
     grey = Image.fromarray(np.array([[1000, 1001, 65535]], dtype=np.uint16))
     assert decoded(file(grey, transparency=1000)).tolist() == [[[255] * 3, [4] * 3, [255] * 3]]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_a_colour_key_is_one_of_the_files_own_greys(bits):
+def test_a_transparent_grey_is_one_of_the_levels_of_the_file(bits):
     levels = 2**bits
     row = np.array([0, levels - 1, 1, levels - 1], dtype=np.uint8)
     packed = np.packbits(((row[:, None] >> np.arange(bits)[::-1]) & 1).astype(np.uint8).ravel()).tobytes()
@@ -147,14 +147,14 @@ def test_a_colour_key_is_one_of_the_files_own_greys(bits):
 
 
 @pytest.mark.parametrize("key", [(0, 0, 0), (257, 257, 257)])
-def test_a_colour_key_among_16_bit_colours_is_named(key):
+def test_a_transparent_colour_among_16_bit_colours_is_refused(key):
     data = png_file(1, 1, 16, 2, b"\0" + struct.pack(">HHH", 1, 1, 1), struct.pack(">HHH", *key))
     with pytest.raises(ImageError, match="a transparent colour among 16-bit colours"):
         decode_image(data, "picture")
 
 
 def png_file(width: int, height: int, bits: int, colour: int, rows: bytes, key: bytes | None = None) -> bytes:
-    """A PNG of these filtered rows, with a colour key where given."""
+    """Return a PNG with these filtered rows, and with a transparent colour if `key` is given."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -165,12 +165,12 @@ def png_file(width: int, height: int, bits: int, colour: int, rows: bytes, key: 
 
 
 def png16(pixels: np.ndarray, colour: int) -> bytes:
-    """A 16-bit PNG, which Pillow reads and does not write. `colour`: 2 RGB, 4 grey and alpha, 6 RGBA."""
+    """Return a 16-bit PNG, which Pillow cannot write. `colour`: 2 RGB, 4 grey and alpha, 6 RGBA."""
     height, width = pixels.shape[:2]
     return png_file(width, height, 16, colour, b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels))
 
 
-def test_16_bit_colours_and_alphas_are_right():
+def test_16_bit_colours_and_alpha_are_scaled():
     rgb = picture(9, 6).astype(np.uint16) * 257
     assert np.array_equal(decoded(png16(rgb, 2)), picture(9, 6))
     white, black, half = [65535, 65535], [0, 65535], [0, 32896]
@@ -180,13 +180,13 @@ def test_16_bit_colours_and_alphas_are_right():
 
 @pytest.mark.parametrize(("dtype", "format"), [(np.float32, 3), (np.int32, 2), (np.uint32, 1), (np.int16, 2)])
 @pytest.mark.parametrize("scale", [1, 255, 65535])
-def test_pixels_without_a_defined_white_are_refused_not_guessed(dtype, format, scale):
+def test_pixels_without_a_defined_white_are_refused(dtype, format, scale):
     values = np.array([[0, 0.5 * scale, min(scale, 32767 if dtype is np.int16 else scale)]]).astype(dtype)
     with pytest.raises(ImageError, match="image dark: cannot be decoded .*no defined white"):
         decode_image(tiff(values, "<", 8 * values.itemsize, format=format), "dark")
 
 
-def test_lab_colours_are_right():
+def test_lab_colours_are_converted():
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     image = ImageCms.profileToProfile(Image.new("RGB", (4, 4), RED), srgb, lab, outputMode="LAB")
     assert np.abs(decoded(file(image, "TIFF"))[0, 0].astype(int) - RED).max() <= 6
@@ -199,8 +199,8 @@ def test_an_animation_gives_its_first_frame():
         assert (decoded(data) == RED).all()
 
 
-def test_a_huge_image_is_refused_before_it_is_unpacked():
-    # 60 kB that claim three thousand million pixels
+def test_a_huge_image_is_refused_before_it_is_decompressed():
+    # 60 kB that declare three thousand million pixels
     rows = zlib.compress(bytes(60_000_000), 9)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -212,7 +212,7 @@ def test_a_huge_image_is_refused_before_it_is_unpacked():
         decode_image(data, "bomb")
 
 
-def test_an_image_above_our_own_limit_is_refused_where_pillow_has_none(monkeypatch):
+def test_an_image_above_our_limit_is_refused_even_if_pillow_has_no_limit(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     monkeypatch.setattr("diffzero.data.decode.MAX_PIXELS", 50)
     with pytest.raises(ImageError, match=r"image large: cannot be decoded \(9 x 6 pixels, more than 50\)"):
@@ -223,7 +223,7 @@ def test_an_image_above_our_own_limit_is_refused_where_pillow_has_none(monkeypat
 def test_exif_rotation_is_applied(orientation):
     upright = np.zeros((24, 16, 3), dtype=np.uint8)
     upright[:8, :8], upright[16:, 8:] = RED, (0, 0, 255)  # top left, bottom right
-    # How a camera stores it, by the standard: what the first row and the first column of the file are in the scene.
+    # By the EXIF standard: the sides of the scene that are the first row and the first column of the file.
     stored = {
         1: upright,  # top, left
         2: upright[:, ::-1],  # top, right
@@ -241,7 +241,7 @@ def test_exif_rotation_is_applied(orientation):
 
 
 @pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1)])
-def test_one_pixel_wide_gives_that_central_pixel(size):
+def test_an_image_of_one_pixel_width_becomes_its_central_pixel(size):
     pixels = picture(*size)
     middle = pixels[(size[1] - 1) // 2, (size[0] - 1) // 2]
     assert (crop_image(file(Image.fromarray(pixels)), "thin", 8) == middle).all()
@@ -262,34 +262,34 @@ def test_crop_is_the_largest_central_square(width, height):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
-def test_any_size_in_gives_the_asked_size_out(width, height, size):
+def test_an_image_of_any_size_gets_the_requested_size(width, height, size):
     pixels = crop_image(file(Image.fromarray(picture(width, height))), "any", size)
     assert pixels.shape == (size, size, 3) and pixels.dtype == np.uint8
 
 
-def test_a_square_of_the_right_size_is_left_alone():
+def test_a_square_of_the_requested_size_is_unchanged():
     pixels = picture(24, 24)
     assert np.array_equal(crop_image(file(Image.fromarray(pixels)), "same", 24), pixels)
 
 
-def test_crop_then_resize_is_not_resize_then_crop():
+def test_images_are_cropped_before_they_are_resized():
     image = Image.fromarray(picture(90, 60))
     ours = crop_image(file(image), "wide", 32)
-    # As torchvision's Resize(32) and CenterCrop(32) would: shortest side first.
+    # torchvision's Resize(32) and CenterCrop(32) resize first.
     other = np.asarray(image.resize((48, 32), Image.Resampling.BICUBIC).crop((8, 0, 40, 32)))
     assert np.abs(ours.astype(int) - other).max() > 8
-    # The order is the paper's: all that lies outside the central square has no say.
+    # In the order of the paper, pixels outside the central square have no influence.
     masked = picture(90, 60)
     masked[:, :15], masked[:, 75:] = 0, 255
     assert np.array_equal(crop_image(file(Image.fromarray(masked)), "masked", 32), ours)
 
 
-def test_shrinking_averages_what_it_drops():
+def test_shrinking_averages_the_pixels():
     board = ((np.indices((64, 64)).sum(axis=0) % 2) * 255).astype(np.uint8)
     assert np.abs(crop_image(file(Image.fromarray(board)), "board", 8).astype(int) - 127).max() <= 1
 
 
-def test_via_loses_the_detail_that_a_small_image_cannot_hold():
+def test_downsample_to_removes_detail():
     data = file(Image.fromarray(picture(100, 80)))
     small = crop_image(data, "small", 16)
     assert np.array_equal(
@@ -300,7 +300,7 @@ def test_via_loses_the_detail_that_a_small_image_cannot_hold():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_a_truncated_file_is_refused_by_name(kind):
+def test_a_truncated_file_is_named(kind):
     data = file(Image.fromarray(picture(40, 30)), kind)
     for part in (0.1, 0.5, 0.9):
         with pytest.raises(ImageError, match="image n01440764/7.jpg: cannot be decoded"):
@@ -308,7 +308,7 @@ def test_a_truncated_file_is_refused_by_name(kind):
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"<html>404</html>", bytes(1000)])
-def test_what_is_no_image_is_refused_by_name(data):
+def test_a_file_that_is_not_an_image_is_named(data):
     with pytest.raises(ImageError, match="image cat: cannot be decoded .* Expected a complete PNG, JPEG or WebP"):
         crop_image(data, "cat", 8)
 
@@ -328,13 +328,13 @@ def test_png_keeps_every_pixel(shape):
         (200, 150, 64, 32, "2f37f29d42fcd13614287f183d357fccb072e33a9ea46620e42569c4955d67b5"),
     ],
 )
-def test_pixels_are_those_of_the_pinned_pillow(width, height, size, via, sha256):
-    """Stored with Pillow 13.0.0. A Pillow that moves them moves every score: bump scoring's version with it."""
+def test_pixels_equal_those_of_the_pinned_pillow(width, height, size, via, sha256):
+    """The digests were stored with Pillow 13.0.0. If a new Pillow changes them, raise SCORING_VERSION with it."""
     pixels = crop_image(file(Image.fromarray(picture(width, height))), "reference", size, via)
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == sha256
 
 
-def test_all_crops_are_in_memory_once():
+def test_all_crops_are_in_memory_only_once():
     table = pd.DataFrame({"image": ["a"] * 40, "bytes": [encode_png(picture(64, 64))] * 40})
     tracemalloc.start()
     found = crop_images(table, 128)
@@ -343,6 +343,6 @@ def test_all_crops_are_in_memory_once():
     assert np.array_equal(found[39], crop_image(encode_png(picture(64, 64)), "a", 128)) and peak < 1.3 * found.nbytes
 
 
-def test_a_picture_that_is_a_program_is_not_run():
+def test_an_eps_image_is_not_executed():
     with pytest.raises(ImageError, match="cannot identify image file"):
         crop_image(file(Image.new("RGB", (8, 8)), "EPS"), "a", 8)

@@ -1,4 +1,4 @@
-"""Downloads against a real HTTP server that speaks the hub's paths and misbehaves."""
+"""Downloads from a local HTTP server with the paths of the hub and injected faults."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def get(name: str = LARGE, retry_policy: RetryPolicy = QUICK) -> Path:
     return REPO.download_file(name, retry_policy)
 
 
-def test_a_file_lies_in_the_hubs_own_cache_and_is_asked_for_once(hub, monkeypatch):
+def test_a_file_is_in_the_hubs_own_cache_and_is_requested_once(hub, monkeypatch):
     path = get()
     assert path.read_bytes() == BIG and path.is_relative_to(constants.HF_HUB_CACHE)
     assert path.parts[-4:] == ("snapshots", REVISION, "unet", "model.safetensors")
@@ -55,7 +55,7 @@ def test_a_file_lies_in_the_hubs_own_cache_and_is_asked_for_once(hub, monkeypatc
     assert get(SMALL).read_bytes() == b'{"a": 1}'
 
 
-def test_names_are_asked_for_once_page_after_page(hub):
+def test_the_list_of_files_is_requested_once_page_by_page(hub):
     names = REPO.file_sizes()
     assert list(names) == sorted([SMALL, LARGE, "notes.txt"])
     asked = len(hub.seen)
@@ -63,7 +63,7 @@ def test_names_are_asked_for_once_page_after_page(hub):
 
 
 @pytest.mark.parametrize("cuts", [[1_000_000], [1_000_000, 1_234_567], [0, 700_001, 10, 1]])
-def test_a_cut_connection_goes_on_where_it_ended_and_no_byte_comes_twice(hub, cuts):
+def test_a_cut_transfer_resumes_and_no_byte_is_sent_twice(hub, cuts):
     hub.faults["model.safetensors"] = [Fault(cut=cut) for cut in cuts]
     assert get(retry_policy=RetryPolicy(timeout=1, max_attempts=6, pause=0.01)).read_bytes() == BIG
     assert hub.sent("model.safetensors") == len(BIG)
@@ -71,7 +71,7 @@ def test_a_cut_connection_goes_on_where_it_ended_and_no_byte_comes_twice(hub, cu
     assert starts == [f"bytes={start}-" if start else None for start in [sum(cuts[: k + 1]) for k in range(len(cuts))]]
 
 
-def test_a_killed_process_leaves_what_it_had_to_the_next_one(hub):
+def test_the_next_process_resumes_the_transfer_of_a_killed_one(hub):
     hub.faults["model.safetensors"] = [Fault(cut=500_000)] + [Fault(status=503)] * 9
     with pytest.raises(TransientDownloadError, match="HTTP 503; given up after 4 attempts in a row"):
         get()
@@ -79,13 +79,13 @@ def test_a_killed_process_leaves_what_it_had_to_the_next_one(hub):
     assert get().read_bytes() == BIG and hub.sent("model.safetensors") == len(BIG)
 
 
-def test_a_server_without_ranges_starts_anew_and_the_file_is_right(hub):
+def test_a_server_without_ranges_sends_the_file_from_the_start(hub):
     hub.faults["model.safetensors"] = [Fault(cut=900_000), Fault(no_ranges=True)]
     assert get().read_bytes() == BIG
     assert hub.sent("model.safetensors") == len(BIG) + 900_000
 
 
-def test_a_stalled_transfer_times_out_and_goes_on(hub, caplog):
+def test_a_stalled_transfer_times_out_and_resumes(hub, caplog):
     hub.faults["model.safetensors"] = [Fault(stall=400_000)]
     with caplog.at_level(logging.WARNING):
         assert get().read_bytes() == BIG
@@ -93,7 +93,7 @@ def test_a_stalled_transfer_times_out_and_goes_on(hub, caplog):
     assert hub.sent("model.safetensors") == len(BIG)
 
 
-def test_a_creeping_transfer_is_given_up_for_another_connection(hub, caplog):
+def test_a_slow_transfer_is_replaced_by_a_new_connection(hub, caplog):
     hub.faults["model.safetensors"] = [Fault(drip=0.02)]
     with caplog.at_level(logging.WARNING):
         assert get().read_bytes() == BIG
@@ -108,15 +108,15 @@ def test_pauses_double_and_attempts_are_bounded(hub, monkeypatch):
         get(retry_policy=RetryPolicy(max_attempts=4, pause=2))
     assert (
         pauses == [2, 4, 8] and len(hub.requests_for("model.safetensors")) == 8
-    )  # each: the hub's redirect, then the store
+    )  # per attempt: the redirect of the hub, then the storage server
 
 
-def test_a_server_that_is_away_for_a_moment_is_asked_again(hub):
+def test_a_request_to_a_server_that_is_briefly_unavailable_is_repeated(hub):
     hub.faults["model_index.json"] = [Fault(status=503)]
     assert get(SMALL).is_file()
 
 
-def test_nothing_listens_there(hub, monkeypatch):
+def test_a_server_that_does_not_exist_is_named(hub, monkeypatch):
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
     )
@@ -127,7 +127,7 @@ def test_nothing_listens_there(hub, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [BIG[:-1] + b"x", BIG[:-1]], ids=["other bytes", "too short"])
-def test_wrong_bytes_are_kept_aside_and_never_used(hub, wrong):
+def test_wrong_bytes_are_moved_aside_and_never_used(hub, wrong):
     hub.faults["model.safetensors"] = [Fault(body=wrong)] * 9
     with pytest.raises(DownloadError) as error:
         get()
@@ -147,13 +147,13 @@ def test_wrong_bytes_are_kept_aside_and_never_used(hub, wrong):
     assert get().read_bytes() == BIG
 
 
-def test_a_small_file_is_compared_too(hub):
+def test_the_digest_of_a_small_file_is_compared(hub):
     hub.faults["model_index.json"] = [Fault(body=b'{"a": 2}')]
     with pytest.raises(HashMismatchError, match="found git:"):
         get(SMALL)
 
 
-def test_404_names_the_repository_commit_and_file(hub):
+def test_http_404_names_the_repository_the_commit_and_the_file(hub):
     with pytest.raises(RemoteFileNotFoundError, match=rf"{hub.url}/{NAME} at 0123456789ab, gone.json: HTTP 404"):
         get("gone.json")
     with pytest.raises(RemoteFileNotFoundError, match=f"{hub.url}/datasets/no/body at 0123456789ab: HTTP 404"):
@@ -162,7 +162,7 @@ def test_404_names_the_repository_commit_and_file(hub):
 
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize(("status", "code"), [(401, "GatedRepo"), (403, "GatedRepo"), (401, None), (403, None)])
-def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_the_token(
+def test_the_error_of_a_gated_repository_names_licence_page_and_variable_but_not_the_token(
     hub, monkeypatch, caplog, capsys, token, status, code
 ):
     if token:
@@ -187,7 +187,7 @@ def test_a_gated_repository_names_its_licence_page_and_the_variable_and_never_th
         assert any(seen.authorization == f"Bearer {TOKEN}" for seen in hub.seen)
 
 
-def test_a_script_log_strikes_the_token_out_even_where_a_library_would_log_it(tmp_path):
+def test_the_log_of_a_script_redacts_the_token_even_in_messages_of_libraries(tmp_path):
     code = (
         "import logging, os; from diffzero.utils.logging import configure_logging\n"
         "configure_logging('x.log'); logging.getLogger().setLevel(10)\n"
@@ -202,14 +202,14 @@ def test_a_script_log_strikes_the_token_out_even_where_a_library_would_log_it(tm
     assert "sent ***" in done.stderr and "ValueError: ***" in done.stderr and log.count("***") >= 3
 
 
-def test_the_token_goes_to_the_hub_and_not_to_the_store_behind_it(hub, monkeypatch):
+def test_the_token_is_sent_to_the_hub_and_not_to_the_storage_server(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     get()
     by_host = {seen.host: {s.authorization for s in hub.seen if s.host == seen.host} for seen in hub.seen}
     assert by_host == {"127.0.0.1": {f"Bearer {TOKEN}"}, "localhost": {None}}
 
 
-def test_the_signature_of_an_address_is_not_shown(hub, caplog):
+def test_the_signature_of_a_url_is_not_logged(hub, caplog):
     hub.faults["model.safetensors"] = [Fault(cut=10)]
     with caplog.at_level(logging.WARNING):
         get()
@@ -217,7 +217,7 @@ def test_the_signature_of_an_address_is_not_shown(hub, caplog):
     assert redact_url("https://me:pass@host:8/a/b?Signature=s") == "https://host:8/a/b"
 
 
-def test_offline_uses_what_is_there_and_names_all_that_is_not(hub, monkeypatch):
+def test_offline_cached_files_are_used_and_all_missing_files_are_named(hub, monkeypatch):
     get(SMALL)
     REPO.file_sizes()
     asked = len(hub.seen)
@@ -235,7 +235,7 @@ def test_offline_uses_what_is_there_and_names_all_that_is_not(hub, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["offline", "no network"])
-def test_what_another_program_left_in_the_cache_is_used_without_a_network(hub, monkeypatch, how):
+def test_without_a_network_files_that_another_program_cached_are_used(hub, monkeypatch, how):
     folder = REPO.download_files(lambda name: True)
     shutil.rmtree(cache_dir())
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -245,7 +245,7 @@ def test_what_another_program_left_in_the_cache_is_used_without_a_network(hub, m
         HubRepo("other/repo", REVISION, "dataset").file_sizes(retry_policy=QUICK)
 
 
-def test_hub_files_gives_the_folder(hub):
+def test_download_files_returns_the_folder_of_the_wanted_files(hub):
     folder = REPO.download_files(lambda name: not name.endswith(".txt"))
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == [SMALL, LARGE]
     with pytest.raises(RemoteFileNotFoundError, match="none of the wanted files among 3"):
@@ -268,7 +268,7 @@ def test_a_plain_file_is_resumed_verified_and_kept(hub, kind):
     assert download_url(url, "images.zip", digest_of(BIG, kind)) == path and len(hub.seen) == asked
 
 
-def test_a_plain_file_whose_digest_nobody_published_is_used_and_its_digest_logged(hub, caplog):
+def test_a_plain_file_without_a_known_digest_is_used_and_its_digest_is_logged(hub, caplog):
     hub.plain["a.zip"] = hub.plain["b/a.zip"] = b"whatever"
     one, other = (
         download_url(f"{hub.url}/plain/{where}a.zip", "a.zip", None, retry_policy=QUICK) for where in ("", "b/")
@@ -277,7 +277,7 @@ def test_a_plain_file_whose_digest_nobody_published_is_used_and_its_digest_logge
     assert f"no digest is known; found {digest_of(b'whatever')}" in caplog.text
 
 
-def test_a_plain_file_with_a_wrong_digest_is_kept_aside(hub):
+def test_a_plain_file_with_a_wrong_digest_is_moved_aside(hub):
     hub.plain["images.zip"] = b"<html>Please log in.</html>"
     with pytest.raises(
         HashMismatchError, match=r"found sha256:\w+, expected sha256:.*kept as .*images.zip.wrong-digest-"
@@ -289,7 +289,7 @@ def test_a_plain_file_with_a_wrong_digest_is_kept_aside(hub):
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, RemoteFileNotFoundError), (403, AccessDeniedError)])
-def test_a_plain_file_that_cannot_be_had_says_where_to_put_it(hub, status, kind):
+def test_the_error_of_a_plain_file_says_where_to_put_a_manual_download(hub, status, kind):
     hub.faults["images.zip"], hub.plain["images.zip"] = [Fault(status=status)], b""
     with pytest.raises(
         kind, match=rf"plain/images.zip: HTTP {status}. Download images.zip by hand and put it at .*images.zip"
@@ -298,12 +298,12 @@ def test_a_plain_file_that_cannot_be_had_says_where_to_put_it(hub, status, kind)
 
 
 @pytest.mark.parametrize(("name", "digest"), [("../x", "md5:0"), ("x", "crc:0"), ("a/b", "sha256:0")])
-def test_a_name_or_digest_that_is_none_is_refused(name, digest):
+def test_an_invalid_name_or_digest_is_refused(name, digest):
     with pytest.raises(ValueError, match="expected a name without folder"):
         download_url("http://127.0.0.1:9/x", name, digest)
 
 
-def test_too_little_space_is_said_before_anything_is_fetched(hub, monkeypatch):
+def test_too_little_disk_space_is_reported_before_anything_is_downloaded(hub, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1_000_000)
     monkeypatch.setattr(http.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DiskFullError, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
@@ -313,14 +313,14 @@ def test_too_little_space_is_said_before_anything_is_fetched(hub, monkeypatch):
     assert hub.sent("model.safetensors") == 0
 
 
-def test_a_disk_that_fills_up_is_named_and_what_arrived_is_kept(hub, tmp_path):
-    """The writes themselves fail: on a small tmpfs where one can be mounted, else under a limit on file sizes."""
+def test_a_disk_that_fills_up_is_named_and_received_bytes_are_kept(hub, tmp_path):
+    """The writes fail on a small tmpfs or, if it cannot be mounted, under a limit on file sizes."""
     disk = tmp_path / "hub"
     disk.mkdir()
     mounted = (
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True).returncode == 0
     )
-    # In a process of its own: a limit on file sizes cannot be lifted again, and disk_usage is told a lie.
+    # A separate process, because a limit on file sizes cannot be removed. disk_usage is patched to report free space.
     code = f"""
 import resource, shutil, sys
 if not {mounted}: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
@@ -351,34 +351,34 @@ except DownloadError as error:
     assert len(kept) == 1 and 1_500_000 < kept[0] <= 2 << 20
 
 
-def test_a_hub_that_answers_with_another_commit_is_not_believed(hub, monkeypatch):
+def test_an_answer_with_another_commit_is_refused(hub, monkeypatch):
     monkeypatch.setattr("hub_server.REVISION", "f" * 40)
     with pytest.raises(DownloadError):
         get(SMALL)
 
 
-def test_listing_that_is_kept_is_json_with_sizes(hub):
+def test_the_cached_list_of_files_is_json_with_sizes(hub):
     sizes = REPO.file_sizes()
     (path,) = cache_dir().rglob("*.json")
     assert json.loads(path.read_text()) == sizes == {SMALL: 8, "notes.txt": 5, LARGE: len(BIG)}
 
 
-def test_the_fake_hub_counts(hub):
+def test_the_fake_hub_counts_sent_bytes(hub):
     assert isinstance(hub, FakeHub) and hub.sent(LARGE) == 0
 
 
-# Partly cached
+# Incomplete caches
 
 
 def without_listing(monkeypatch, how: str) -> None:
-    """As another program leaves the cache: files, but not our list of them; and nobody to ask."""
+    """Remove the cached list of files and the connection to the hub, as if another program had filled the cache."""
     shutil.rmtree(cache_dir())
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
 
 
 @pytest.mark.parametrize("how", ["offline", "no network"])
-def test_a_split_of_which_a_part_is_cached_is_not_taken_for_the_whole(hub, monkeypatch, how):
+def test_a_partly_cached_split_is_refused(hub, monkeypatch, how):
     parts = [f"data/test-{k:05d}-of-00003.parquet" for k in range(3)]
     hub.repositories["datasets", NAME] = dict.fromkeys([*parts, "data/train-00000-of-00002.parquet"], BIG)
     DATA.download_files(lambda name: name != parts[1])
@@ -389,7 +389,7 @@ def test_a_split_of_which_a_part_is_cached_is_not_taken_for_the_whole(hub, monke
         DATA.file_sizes(retry_policy=QUICK)
 
 
-def test_sharded_weights_of_which_a_part_is_cached_are_not_taken_for_the_whole(hub, monkeypatch):
+def test_partly_cached_sharded_weights_are_refused(hub, monkeypatch):
     parts = [f"unet/model-{k:05d}-of-00002.safetensors" for k in (1, 2)]
     index = json.dumps({"weight_map": {"a": "model.safetensors", "b": "other.safetensors"}}).encode()
     files = dict.fromkeys([*parts, "vae/model.safetensors", "vae/other.safetensors"], BIG)
@@ -401,7 +401,7 @@ def test_sharded_weights_of_which_a_part_is_cached_are_not_taken_for_the_whole(h
         REPO.download_files(lambda name: True)
 
 
-def test_a_cached_file_of_another_size_than_listed_is_completed(hub, caplog):
+def test_a_cached_file_that_is_shorter_than_listed_is_completed(hub, caplog):
     path = REPO.download_files(lambda name: True) / LARGE
     blob = path.resolve()
     blob.write_bytes(BIG[:1_000_000])
@@ -411,13 +411,13 @@ def test_a_cached_file_of_another_size_than_listed_is_completed(hub, caplog):
     assert hub.sent("model.safetensors") - before == len(BIG) - 1_000_000 and "completing it" in caplog.text
 
 
-# Servers that are no hub
+# Servers that are not a hub
 
 
 @pytest.mark.parametrize(
     "body", [b"<html>", b'{"error": "no"}', b"[1, 2]", b'[{"type": "file", "path": "a"}]', b"null"]
 )
-def test_a_list_of_files_that_is_none_is_named_at_once(hub, body):
+def test_an_invalid_list_of_files_is_refused_without_retries(hub, body):
     hub.faults[f"{NAME}/tree"] = [Fault(body=body)]
     with pytest.raises(
         DownloadError, match=r"owner/weights at 0123456789ab: its list of files cannot be read"
@@ -426,7 +426,7 @@ def test_a_list_of_files_that_is_none_is_named_at_once(hub, body):
     assert not isinstance(error.value, TransientDownloadError) and len(hub.seen) == 1
 
 
-def test_a_list_of_files_without_an_end_is_given_up(hub, monkeypatch):
+def test_an_endless_list_of_files_is_refused(hub, monkeypatch):
     monkeypatch.setattr(hub_module, "MAX_PAGES", 5)
     hub.endless = True
     with pytest.raises(DownloadError, match="no end after 5 pages"):
@@ -434,7 +434,7 @@ def test_a_list_of_files_without_an_end_is_given_up(hub, monkeypatch):
     hub.endless = False
 
 
-def test_a_body_longer_than_announced_does_not_fill_the_disk(hub):
+def test_a_body_that_is_longer_than_announced_does_not_fill_the_disk(hub):
     hub.faults["model.safetensors"] = [Fault(endless=True)]
     with pytest.raises(DownloadError, match=rf"{LARGE}: found more than {len(BIG)} bytes") as error:
         get()
@@ -443,7 +443,7 @@ def test_a_body_longer_than_announced_does_not_fill_the_disk(hub):
 
 
 @pytest.mark.parametrize("where", ["listing", "file", "plain"])
-def test_a_busy_server_is_left_the_time_it_asks_for_within_bounds(hub, monkeypatch, where):
+def test_retry_after_is_respected_within_bounds(hub, monkeypatch, where):
     pauses = []
     monkeypatch.setattr(http.time, "sleep", pauses.append)
     hub.plain["a.zip"] = b"a"
@@ -459,7 +459,7 @@ def test_a_busy_server_is_left_the_time_it_asks_for_within_bounds(hub, monkeypat
 
 
 @pytest.mark.parametrize("status", [410, 451])
-def test_every_refusal_names_what_was_asked_for(hub, status):
+def test_every_http_error_names_what_was_requested(hub, status):
     hub.plain["a.zip"] = b"a"
     hub.faults[f"{NAME}/tree"] = [Fault(status=status)]
     hub.faults["a.zip"] = [Fault(status=status)]
@@ -473,7 +473,7 @@ def test_every_refusal_names_what_was_asked_for(hub, status):
         download_url(f"{hub.url}/plain/a.zip", "a.zip", None, retry_policy=QUICK)
 
 
-def test_offline_a_broken_plain_file_is_named_and_nobody_is_asked(hub, monkeypatch):
+def test_offline_a_broken_plain_file_is_named_without_a_request(hub, monkeypatch):
     hub.plain["images.zip"] = BIG
     url, digest = f"{hub.url}/plain/images.zip", digest_of(BIG)
     path = download_url(url, "images.zip", digest, retry_policy=QUICK)

@@ -1,4 +1,4 @@
-"""Weights from a hub that misbehaves, mirrors in their order, and nothing that would have to be unpickled."""
+"""Checkpoints from a hub with injected faults: mirrors, missing files, refused pickles."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def list_files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def served(fake_hub, tiny_sd):
-    """A repository as the real ones are: other precisions, formats and extras beside what is used."""
+    """Return a hub with a repository that has other precisions, formats and extras beside the needed files."""
     files = list_files(tiny_sd)
     extras = ["unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors"]
     extras += [
@@ -60,7 +60,7 @@ def served(fake_hub, tiny_sd):
     return fake_hub
 
 
-def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny_sd):
+def test_only_the_files_that_a_model_is_loaded_from_are_downloaded_once(served, tiny_sd):
     folder = locate_checkpoint(diffusion(), Path(), QUICK)
     assert set(list_files(folder)) == set(list_files(tiny_sd))
     load(folder, "float32", "cpu")
@@ -72,7 +72,7 @@ def test_a_model_is_downloaded_once_and_only_what_it_is_loaded_from(served, tiny
     assert set(found["files"]) == set(list_files(tiny_sd)) and found["digest"] == checkpoint_digest(tiny_sd)
 
 
-def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_of_it(served, tmp_path):
+def test_a_folder_with_the_complete_repository_has_the_digest_of_the_downloaded_files(served, tmp_path):
     for name, data in served.repositories["models", "owner/sd"].items():
         (tmp_path / "whole" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "whole" / name).write_bytes(data)
@@ -81,7 +81,7 @@ def test_a_whole_repository_in_a_folder_is_the_same_model_as_what_is_downloaded_
 
 
 @pytest.mark.parametrize("status", [404, 401, 403])
-def test_mirrors_are_tried_in_their_order_and_the_first_good_one_is_taken(served, status, caplog):
+def test_mirrors_are_tried_in_order_until_one_works(served, status, caplog):
     served.repositories["models", "mirror/sd"] = served.repositories.pop(("models", "owner/sd"))
     served.faults["owner/sd/tree"] = [Fault(status=status, code="GatedRepo" if status != 404 else "RepoNotFound")]
     gone = {"hub": "gone/sd", "revision": REVISION}
@@ -92,7 +92,7 @@ def test_mirrors_are_tried_in_their_order_and_the_first_good_one_is_taken(served
     assert "owner/sd" in caplog.text and "gone/sd" in caplog.text
 
 
-def test_when_none_gives_them_every_source_and_its_reason_is_named(served):
+def test_if_every_repository_fails_each_reason_is_named(served):
     served.repositories.clear()
     served.faults["mirror/sd/tree"] = [Fault(status=403, code="GatedRepo")]
     with pytest.raises(CheckpointError) as error:
@@ -102,21 +102,21 @@ def test_when_none_gives_them_every_source_and_its_reason_is_named(served):
     assert "HF_TOKEN" in text and "set `path`" in text and f"Accept the licence on {served.url}/mirror/sd" in text
 
 
-def test_a_full_disk_is_no_reason_to_try_a_mirror(served, monkeypatch):
+def test_no_mirror_is_tried_after_a_full_disk(served, monkeypatch):
     monkeypatch.setattr("diffzero.download.http.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
     with pytest.raises(DiskFullError, match="needs .* found 10 B free"):
         locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK)
     assert not [seen for seen in served.seen if "mirror" in seen.path]
 
 
-def test_a_broken_transfer_of_one_file_of_a_model_goes_on(served, tiny_sd):
+def test_a_broken_transfer_of_one_file_of_a_model_resumes(served, tiny_sd):
     size = (tiny_sd / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
     served.faults["unet/diffusion_pytorch_model.safetensors"] = [Fault(cut=size // 3)]
     locate_checkpoint(diffusion(), Path(), QUICK)
     assert served.sent("unet/diffusion_pytorch_model.safetensors") == size
 
 
-def test_offline_names_all_files_that_are_lacking_at_once(served, monkeypatch):
+def test_offline_all_missing_files_are_named_at_once(served, monkeypatch):
     folder = locate_checkpoint(diffusion(), Path(), QUICK)
     for name in ("unet/config.json", "vae/diffusion_pytorch_model.safetensors"):
         (folder / name).unlink()
@@ -144,7 +144,7 @@ def test_a_repository_of_pickles_is_refused_before_anything_is_downloaded(served
     assert not [seen for seen in served.seen if "/resolve/" in seen.path]
 
 
-def test_a_repository_that_lacks_a_part_as_safetensors_is_passed_over_for_its_mirror(served, caplog):
+def test_a_repository_without_safetensors_of_a_part_is_skipped_for_its_mirror(served, caplog):
     files = served.repositories["models", "owner/sd"]
     served.repositories["models", "mirror/sd"] = dict(files)
     del files["text_encoder/model.safetensors"]
@@ -162,7 +162,7 @@ def test_a_repository_that_lacks_a_part_as_safetensors_is_passed_over_for_its_mi
     assert not [seen for seen in served.seen if "owner/sd/resolve" in seen.path]
 
 
-def test_a_repository_without_a_model_index_is_passed_over_for_its_mirror(served, caplog):
+def test_a_repository_without_a_model_index_is_skipped_for_its_mirror(served, caplog):
     files = served.repositories["models", "owner/sd"]
     served.repositories["models", "mirror/sd"] = dict(files)
     del files["model_index.json"]
@@ -180,7 +180,7 @@ def test_a_baseline_of_pickles_is_refused_before_anything_is_downloaded(served, 
 
 
 class Bomb:
-    """Unpickling it leaves a mark."""
+    """Unpickling this object creates a folder."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -205,14 +205,14 @@ def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_pa
     assert download.checkpoint.single_weights_file(bomb, OPEN_CLIP_WEIGHTS).name == "open_clip_model.safetensors"
 
 
-def test_a_folder_without_anything_is_named(tmp_path):
+def test_a_missing_or_empty_folder_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         download.checkpoint.single_weights_file(tmp_path / "gone", TIMM_WEIGHTS)
     with pytest.raises(CheckpointError, match="found no weights, expected model.safetensors"):
         download.checkpoint.single_weights_file(tmp_path, TIMM_WEIGHTS)
 
 
-def test_no_loading_of_a_diffusion_model_unpickles(tiny_sd, monkeypatch):
+def test_loading_a_diffusion_model_does_not_unpickle(tiny_sd, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("unpickled")
 
@@ -222,7 +222,7 @@ def test_no_loading_of_a_diffusion_model_unpickles(tiny_sd, monkeypatch):
     denoiser.decode(torch.randn(1, denoiser.unet.config.in_channels, 8, 8))
 
 
-def test_what_is_needed_of_the_real_repositories():
+def test_the_needed_files_of_published_repositories_are_selected():
     sd, clip = diffusion(), Clip(kind="clip", title="C", licence="MIT", path="x")
     needed = ["model_index.json", "unet/diffusion_pytorch_model-00001-of-00002.safetensors", "tokenizer_2/merges.txt",
               "text_encoder/model.safetensors.index.json", "scheduler/scheduler_config.json", "tokenizer/spiece.model",
@@ -236,18 +236,18 @@ def test_what_is_needed_of_the_real_repositories():
     assert not is_needed(clip, "model.safetensors") and not is_needed(clip, "open_clip_pytorch_model.bin")
 
 
-def test_the_folder_of_a_model_by_its_path_costs_no_request(served, tiny_sd):
+def test_a_local_model_causes_no_request(served, tiny_sd):
     assert locate_checkpoint(diffusion(path=str(tiny_sd)), Path()) == tiny_sd and not served.seen
     assert json.loads((tiny_sd / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
 
 
-def test_another_size_or_time_of_a_local_file_is_another_list_of_stamps_and_an_unused_file_is_none(tiny_sd, tmp_path):
+def test_stamps_change_with_size_or_time_of_a_needed_file_only(tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "weights")
     model, path = diffusion(path=str(folder)), folder / "unet" / "diffusion_pytorch_model.safetensors"
     before = file_stamps(model, Path())
     (folder / "README.md").write_text("A model.")
     assert file_stamps(model, Path()) == before and len(before) == len(list_files(tiny_sd))
-    # An older file, as a copy with its old time is, counts as well as a newer one.
+    # A copy may keep its old time, so an older file counts as changed, too.
     os.utime(path, ns=(0, path.stat().st_mtime_ns - 1))
     assert file_stamps(model, Path()) != before
     assert file_stamps(diffusion(), Path()) == file_stamps(diffusion(path=str(tmp_path / "gone")), Path()) == []

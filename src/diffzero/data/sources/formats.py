@@ -30,7 +30,7 @@ def load_cifar(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     records = _split_records(data, 1 + has_coarse + 3072, paths[0])
     label_map = LabelMap(dataset, _lines(names))
     pixels = records[:, -3072:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # [image, row, column, channel]
-    return _make_test_set(pixels, [label_map.to_label(label) for label in records[:, -3073].tolist()])
+    return pixel_test_set(pixels, [label_map.to_label(label) for label in records[:, -3073].tolist()])
 
 
 @archive_format("idx", n_files=2)
@@ -38,7 +38,7 @@ def load_idx(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     """Read MNIST's format: a file of images and a file of labels."""
     pixels, labels = (read_idx(path, dimensions) for path, dimensions in zip(paths, (3, 1), strict=True))
     label_map = LabelMap(dataset)
-    return _make_test_set(pixels, [label_map.to_label(label) for label in labels.tolist()])
+    return pixel_test_set(pixels, [label_map.to_label(label) for label in labels.tolist()])
 
 
 @archive_format("stl10")
@@ -47,7 +47,7 @@ def load_stl10(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     data, labels, names = _read_members(paths[0], "test_X.bin", "test_y.bin", "class_names.txt")
     label_map = LabelMap(dataset, _lines(names))
     pixels = _split_records(data, 3 * 96 * 96, paths[0]).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
-    return _make_test_set(pixels, [label_map.to_label(label - 1) for label in labels])
+    return pixel_test_set(pixels, [label_map.to_label(label - 1) for label in labels])
 
 
 @archive_format("svhn")
@@ -58,7 +58,7 @@ def load_svhn(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     file = loadmat(paths[0], variable_names=["X", "y"])
     label_map = LabelMap(dataset)
     labels = [label_map.to_label(int(label) % 10) for label in file["y"].ravel()]
-    return _make_test_set(file["X"].transpose(3, 0, 1, 2), labels)
+    return pixel_test_set(file["X"].transpose(3, 0, 1, 2), labels)
 
 
 @archive_format("listed", has_listing=True)
@@ -125,7 +125,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)
 
 
-def _make_test_set(pixels: NDArray[np.uint8], labels: Sequence[int]) -> TestSet:
+def pixel_test_set(pixels: NDArray[np.uint8], labels: Sequence[int]) -> TestSet:
     """Return the test set of pixels [image, height, width(, 3)] in memory."""
     if len(pixels) != len(labels):
         raise ValueError(f"found {len(pixels)} images and {len(labels)} labels, expected equal numbers.")
