@@ -2,6 +2,8 @@
 
 from urllib.parse import urlsplit
 
+CHECK_COMMAND = "`snakemake --cores 1 check` lists everything that is missing."
+
 
 class DownloadError(OSError):
     """A file cannot be downloaded."""

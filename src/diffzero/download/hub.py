@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,9 @@ from huggingface_hub import constants, get_hf_file_metadata, get_session, get_to
 from huggingface_hub.file_download import HfFileMetadata, repo_folder_name
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, but not in its __all__
 
+from diffzero.download.cache_folder import sizes_in_folder
 from diffzero.download.errors import (
+    CHECK_COMMAND,
     AccessDeniedError,
     DownloadError,
     OfflineError,
@@ -33,12 +35,8 @@ from diffzero.download.http import RetryPolicy, require_space, retry, transfer, 
 from diffzero.utils.io import read_json, write_json
 
 LOG = logging.getLogger(__name__)
-CHECK_COMMAND = "`snakemake --cores 1 check` lists everything that is missing."
 NO_HUB = "Is HF_ENDPOINT a hub?"
 MAX_PAGES = 1000  # of a thousand files each
-# Files such as `test-00000-of-00003.parquet` are numbered from 0, `model-00001-of-00002.safetensors` from 1.
-NUMBERED_FILE = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[^/]+)")
-WEIGHTS_INDEX = ".safetensors.index.json"
 ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}")
 DIGEST_KINDS = {40: "git", 64: "sha256"}  # by the number of hexadecimal digits
 
@@ -282,30 +280,3 @@ def _link(blob: Path, pointer: Path) -> None:
     except OSError:
         shutil.copyfile(blob, new)
     new.replace(pointer)
-
-
-def sizes_in_folder(folder: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
-    """Return the sizes of the files in `folder`. Raises OfflineError if a file is missing that belongs to the wanted ones."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    if missing := missing_parts(filter(wanted, sizes), folder):
-        raise OfflineError(
-            f"{why}, and in the cache {folder} {len(missing)} files are missing: {', '.join(missing)}. {CHECK_COMMAND}"
-        )
-    return sizes
-
-
-def missing_parts(names: Iterable[str], folder: Path) -> list[str]:
-    """Return the files that belong to `names` but are not among them: other parts of a split or of sharded weights."""
-    present = set(names)
-    expected: set[str] = set()
-    for name in present:
-        if part := NUMBERED_FILE.fullmatch(name):
-            first, count = int(part["suffix"] == ".safetensors"), int(part["count"])
-            expected |= {
-                f"{part['stem']}-{k:05d}-of-{part['count']}{part['suffix']}" for k in range(first, first + count)
-            }
-        if name.endswith(WEIGHTS_INDEX) and "." not in PurePosixPath(name).name.removesuffix(WEIGHTS_INDEX):
-            files = set(read_json(folder / name)["weight_map"].values())
-            expected |= {(PurePosixPath(name).parent / file).as_posix() for file in files}
-    return sorted(expected - present)

@@ -8,10 +8,17 @@ from pathlib import Path
 from filelock import FileLock
 from huggingface_hub import get_session
 
-from diffzero.download.errors import AccessDeniedError, DownloadError, OfflineError, RemoteFileNotFoundError, redact_url
+from diffzero.download.errors import (
+    CHECK_COMMAND,
+    AccessDeniedError,
+    DownloadError,
+    OfflineError,
+    RemoteFileNotFoundError,
+    redact_url,
+)
 from diffzero.download.hashes import has_digest, require_digest
 from diffzero.download.http import RetryPolicy, transfer, wrap_errors
-from diffzero.download.hub import CHECK_COMMAND, cache_dir, is_offline
+from diffzero.download.hub import cache_dir, is_offline
 from diffzero.utils.io import sha256_of
 
 LOG = logging.getLogger(__name__)

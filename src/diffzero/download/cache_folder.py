@@ -1,0 +1,39 @@
+"""Lists of files from a folder of the hub's cache that another program has filled, perhaps with a part of a repository."""
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from diffzero.download.errors import CHECK_COMMAND, OfflineError
+from diffzero.utils.io import read_json
+
+# Files such as `test-00000-of-00003.parquet` are numbered from 0, `model-00001-of-00002.safetensors` from 1.
+NUMBERED_FILE = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[^/]+)")
+WEIGHTS_INDEX = ".safetensors.index.json"
+
+
+def sizes_in_folder(folder: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
+    """Return the sizes of the files in `folder`. Raises OfflineError if a file is missing that belongs to the wanted ones."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    if missing := missing_parts(filter(wanted, sizes), folder):
+        raise OfflineError(
+            f"{why}, and in the cache {folder} {len(missing)} files are missing: {', '.join(missing)}. {CHECK_COMMAND}"
+        )
+    return sizes
+
+
+def missing_parts(names: Iterable[str], folder: Path) -> list[str]:
+    """Return the files that belong to `names` but are not among them: other parts of a split or of sharded weights."""
+    present = set(names)
+    expected: set[str] = set()
+    for name in present:
+        if part := NUMBERED_FILE.fullmatch(name):
+            first, count = int(part["suffix"] == ".safetensors"), int(part["count"])
+            expected |= {
+                f"{part['stem']}-{k:05d}-of-{part['count']}{part['suffix']}" for k in range(first, first + count)
+            }
+        if name.endswith(WEIGHTS_INDEX) and "." not in PurePosixPath(name).name.removesuffix(WEIGHTS_INDEX):
+            files = set(read_json(folder / name)["weight_map"].values())
+            expected |= {(PurePosixPath(name).parent / file).as_posix() for file in files}
+    return sorted(expected - present)
