@@ -22,7 +22,7 @@ from diffzero.data.decode import ImageError
 from diffzero.reporting.table_format import to_markdown
 from diffzero.reporting.tables.table3_lewis import build_table3_lewis, format_table3_lewis
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.preflight import MISSING, THERE, check
+from diffzero.workflow.preflight import AVAILABLE, MISSING, check
 from diffzero.workflow.targets import TargetSet
 from sentences import is_true
 from workflow_copy import literal_accuracy_and_calls, snakemake
@@ -281,7 +281,7 @@ def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
 def test_check_reports_whether_the_images_are_available_and_their_source(folder, tmp_path):
     need = {need.name: need for need in check(experiment(folder))}["lewis"]
     files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
-    assert (need.state, need.bytes) == (THERE, sum(file.stat().st_size for file in files))
+    assert (need.state, need.bytes) == (AVAILABLE, sum(file.stat().st_size for file in files))
     need = {need.name: need for need in check(experiment(folder / "gone"))}["lewis"]
     assert need.state == MISSING and need.source.startswith("https://") and "not stated" in need.licence
     assert "gone/two_object: does not exist" in need.reasons[0]

@@ -21,7 +21,7 @@ from diffzero.download.probe import Availability, RemoteProbe
 from diffzero.download.url import download_url
 from diffzero.workflow import preflight
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.preflight import DOWNLOAD, MISSING, THERE, Missing, require, to_text
+from diffzero.workflow.preflight import AVAILABLE, DOWNLOAD, MISSING, MissingRequirementError, require, to_text
 from hub_server import REVISION, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,9 @@ def root(tmp_path, fake_hub) -> Path:
     return root
 
 
-def needs(root: Path, models: list[str], datasets: tuple[str, ...] = ("mine",), **more) -> dict[str, preflight.Need]:
+def needs(
+    root: Path, models: list[str], datasets: tuple[str, ...] = ("mine",), **more
+) -> dict[str, preflight.Requirement]:
     run = load_run({"name": "x", "models": models, "datasets": list(datasets), **more}, root)
     return {need.name: need for need in preflight.check(Experiment(run, root))}
 
@@ -90,8 +92,8 @@ def test_each_state_with_size_licence_and_place(root, fake_hub):
     )
     states = {name: need.state for name, need in found.items()}
     assert states == {
-        "local": THERE, "gone": MISSING, "open": DOWNLOAD, "gated": MISSING, "mirrored": DOWNLOAD, "pickled": MISSING,
-        "clip": DOWNLOAD, "mine": THERE, "nowhere": MISSING, "pets": DOWNLOAD,
+        "local": AVAILABLE, "gone": MISSING, "open": DOWNLOAD, "gated": MISSING, "mirrored": DOWNLOAD, "pickled": MISSING,
+        "clip": DOWNLOAD, "mine": AVAILABLE, "nowhere": MISSING, "pets": DOWNLOAD,
     }  # fmt: skip
     assert found["open"].bytes == len(BIG) + 2 and found["pets"].bytes == len(BIG) and found["mine"].bytes == 5
     assert found["gated"].licence == "OpenRAIL (gated)" and "HF_TOKEN" in found["gated"].reasons[0]
@@ -101,14 +103,16 @@ def test_each_state_with_size_licence_and_place(root, fake_hub):
     assert "4 are downloaded when the run needs them (8.0 MB; " in text and "4 are missing: the run would fail." in text
     assert re.search(r"^data set +pets +to download +2.0 MB +CC BY 4.0 +owner/pets at 0123456789ab, test$", text, re.M)
     assert not [seen for seen in fake_hub.seen if "/resolve/" in seen.path]  # nothing is downloaded
-    with pytest.raises(Missing, match="^gone, gated, pickled, nowhere: neither there nor to be had"):
+    with pytest.raises(
+        MissingRequirementError, match="^gone, gated, pickled, nowhere: not available and cannot be downloaded"
+    ):
         require(list(found.values()))
     require([need for need in found.values() if need.state != MISSING])
 
 
 def test_what_is_cached_is_there_also_offline_and_the_rest_is_named_at_once(root, fake_hub, monkeypatch):
     HubRepo("owner/open", REVISION, "model").download_files(lambda name: "fp16" not in name)
-    assert needs(root, ["open"])["open"].state == THERE
+    assert needs(root, ["open"])["open"].state == AVAILABLE
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     asked = len(fake_hub.seen)
     found = needs(root, ["open", "gated", "local"], ("pets", "mine"), baselines=["clip"])
@@ -156,7 +160,7 @@ def test_the_source_is_the_one_that_the_loader_takes_and_no_later_one_is_asked(r
     fake_hub.repositories["datasets", "owner/splits"] = {"data/notest-0.parquet": BIG, "data/latest.parquet": BIG}
     found = needs(root, ["local"], ("both", "other", "split"))
     assert found["both"].state == DOWNLOAD and found["both"].source == f"owner/pets at {REVISION[:12]}, test"
-    assert found["other"].state == THERE and not [seen for seen in fake_hub.seen if "never" in seen.path]
+    assert found["other"].state == AVAILABLE and not [seen for seen in fake_hub.seen if "never" in seen.path]
     # Files whose names merely hold the split's are none of it, for the loader neither.
     assert found["split"].state == MISSING
 
@@ -166,7 +170,7 @@ def test_images_that_were_selected_already_need_no_source(root):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"123")
     need = needs(root, ["local"], ("nowhere",))["nowhere"]
-    assert (need.state, need.bytes) == (THERE, 3) and "selected in" in need.source
+    assert (need.state, need.bytes) == (AVAILABLE, 3) and "selected in" in need.source
 
 
 @pytest.fixture(scope="module")
@@ -228,9 +232,10 @@ def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub
         HF_HUB_OFFLINE="1",
         HF_TOKEN="hf_NeverPrinted",
     )
-    assert done.returncode != 0 and "diffzero: Missing: open: neither there nor to be had" in done.stderr, done.stderr[
-        -3000:
-    ]
+    assert (
+        done.returncode != 0
+        and "diffzero: MissingRequirementError: open: not available and cannot be downloaded" in done.stderr
+    ), done.stderr[-3000:]
     assert "Missing: open" in done.stdout and "Traceback" not in done.stdout + done.stderr
     logs = "".join(path.read_text() for path in (copy / "results" / "x" / "logs").rglob("*.log"))
     assert "hf_NeverPrinted" not in done.stdout + done.stderr + logs

@@ -1,4 +1,4 @@
-"""What a run needs from outside, and whether it is there: asked before anything expensive starts, answered all at once."""
+"""Check that weights and data of a run are available or can be downloaded, before anything expensive starts."""
 
 import shutil
 from dataclasses import dataclass
@@ -15,102 +15,110 @@ from diffzero.models.checkpoint import CheckpointError
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
 
-THERE, DOWNLOAD, MISSING = "there", "to download", "missing"
+AVAILABLE, DOWNLOAD, MISSING = "there", "to download", "missing"
 
 
-class Missing(RuntimeError):
-    """Something that the run needs is not there and cannot be had."""
+class MissingRequirementError(RuntimeError):
+    """Weights or data of the run are not available and cannot be downloaded."""
 
 
 @dataclass(frozen=True)
-class Need:
-    """One thing from outside."""
+class Requirement:
+    """The weights of one model or the images of one data set."""
 
     kind: str
     name: str
     state: str
-    bytes: int | None  # on disk, or still to be fetched; None where nobody knows
+    bytes: int | None  # on disk, or still to be downloaded; None if unknown
     licence: str
     source: str
     reasons: tuple[str, ...] = ()  # why it is missing
 
 
-def check(experiment: Experiment) -> list[Need]:
-    """Every model, baseline and data set of the run, in the order of its configuration."""
+def check(experiment: Experiment) -> list[Requirement]:
+    """Check every model, baseline and data set of the run, in the order of its configuration."""
     run, probe = experiment.run, RemoteProbe()
     binding = run.attribute_binding if experiment.scene_datasets else None
     models = dict.fromkeys([*run.models, *((binding and binding.models) or [])])
     baselines = dict.fromkeys([*run.baselines, *((binding and binding.baselines) or [])])
-    needs = [of_model("model", name, experiment.model(name), experiment.root, probe) for name in models]
-    needs += [of_model("baseline", name, experiment.baseline(name), experiment.root, probe) for name in baselines]
-    needs += [of_dataset(name, experiment, probe) for name in run.datasets]
+    requirements = [check_model("model", name, experiment.model(name), experiment.root, probe) for name in models]
+    requirements += [
+        check_model("baseline", name, experiment.baseline(name), experiment.root, probe) for name in baselines
+    ]
+    requirements += [check_dataset(name, experiment, probe) for name in run.datasets]
     if experiment.renders_scenes:
-        needs.append(Need("data set", SCENES, THERE, 0, "MIT", "rendered by the run"))
+        requirements.append(Requirement("data set", SCENES, AVAILABLE, 0, "MIT", "rendered by the run"))
     if lewis.LEWIS in experiment.scene_datasets:
-        needs.append(of_lewis(binding.lewis, experiment))
-    return needs
+        requirements.append(check_lewis(binding.lewis, experiment))
+    return requirements
 
 
 def _state(found: Availability) -> str:
-    return THERE if found.is_local else DOWNLOAD
+    return AVAILABLE if found.is_local else DOWNLOAD
 
 
-def of_model(kind: str, name: str, model: Model, root: Path, probe: RemoteProbe) -> Need:
-    """Whether a model's weights are there."""
+def check_model(kind: str, name: str, model: Model, root: Path, probe: RemoteProbe) -> Requirement:
+    """Check the weights of a model."""
     licence = model.licence + (" (gated)" if model.gated else "")
     if model.local_dir:
         folder = root / model.local_dir
         try:
             download.require_complete(model, folder)
         except CheckpointError as error:
-            return Need(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
-        return Need(kind, name, THERE, path_size(folder), licence, model.local_dir)
+            return Requirement(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
+        return Requirement(kind, name, AVAILABLE, path_size(folder), licence, model.local_dir)
     reasons, wanted = [], lambda file: download.is_needed(model, file)
     for repo in download.list_repositories(model):
         try:
             download.require_safetensors(model, probe.file_sizes(repo, wanted), repo)
             found = probe.check_repo(repo, wanted)
-            return Need(kind, name, _state(found), found.size, licence, f"hub {repo.repo_id}@{repo.revision[:12]}")
+            return Requirement(
+                kind, name, _state(found), found.size, licence, f"hub {repo.repo_id}@{repo.revision[:12]}"
+            )
         except (DownloadError, CheckpointError) as error:
             reasons.append(str(error))
     more = f", {len(model.mirrors)} mirrors" if model.mirrors else ""
-    return Need(kind, name, MISSING, None, licence, f"hub {model.hub}@{model.revision[:12]}{more}", tuple(reasons))
+    return Requirement(
+        kind, name, MISSING, None, licence, f"hub {model.hub}@{model.revision[:12]}{more}", tuple(reasons)
+    )
 
 
-def of_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Need:
-    """Whether a data set's images are there: selected already, or at the first of its sources that has them."""
+def check_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Requirement:
+    """Check the images of a data set: selected already, or at the first source that has them."""
     dataset = experiment.dataset(name)
     prepared = experiment.root / experiment.run_dir / "data" / name / "images.parquet"
     if prepared.is_file():
-        return Need("data set", name, THERE, prepared.stat().st_size, dataset.licence, f"selected in {prepared.parent}")
+        return Requirement(
+            "data set", name, AVAILABLE, prepared.stat().st_size, dataset.licence, f"selected in {prepared.parent}"
+        )
     reasons = []
-    for source in dataset.all_sources:  # as the loader takes them: the first that gives its images
+    for source in dataset.all_sources:  # the loader, too, uses the first source that has the images
         licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
         try:
             found = source.check(probe, experiment.root)
-            return Need("data set", name, _state(found), found.size, licence, source.describe())
+            return Requirement("data set", name, _state(found), found.size, licence, source.describe())
         except (OSError, ValueError) as error:
             reasons.append(str(error))
     first = dataset.all_sources[0].describe()
-    return Need("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))
+    return Requirement("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))
 
 
-def of_lewis(settings: Lewis, experiment: Experiment) -> Need:
-    """Whether Lewis et al.'s images are there: made into scenes already, or in the folder that the user downloaded."""
+def check_lewis(settings: Lewis, experiment: Experiment) -> Requirement:
+    """Check the images of Lewis et al.: converted to scenes already, or in the folder that the user downloaded."""
     prepared = experiment.root / experiment.run_dir / "data" / lewis.LEWIS / "images.parquet"
     facts = ("data set", lewis.LEWIS)
     if prepared.is_file():
-        return Need(*facts, THERE, prepared.stat().st_size, lewis.LICENCE, f"selected in {prepared.parent}")
+        return Requirement(*facts, AVAILABLE, prepared.stat().st_size, lewis.LICENCE, f"selected in {prepared.parent}")
     try:
         labels = lewis.labels_path(experiment.root / settings.path, settings.split)
     except lewis.LewisError as error:
-        return Need(*facts, MISSING, None, lewis.LICENCE, lewis.DATA_URL, (str(error),))
+        return Requirement(*facts, MISSING, None, lewis.LICENCE, lewis.DATA_URL, (str(error),))
     size = path_size(labels) + path_size(labels.parent / "images" / settings.split)
-    return Need(*facts, THERE, size, lewis.LICENCE, settings.path)
+    return Requirement(*facts, AVAILABLE, size, lewis.LICENCE, settings.path)
 
 
-def to_text(needs: list[Need], run: str) -> str:
-    """The needs as a table of aligned columns, then why something is missing, and the space that downloads take."""
+def to_text(requirements: list[Requirement], run: str) -> str:
+    """Return a table of the requirements, the reasons why some are missing, and the size of the downloads."""
     head = ("", "name", "state", "size", "licence", "from")
     rows = [head] + [
         (
@@ -121,35 +129,35 @@ def to_text(needs: list[Need], run: str) -> str:
             _short(n.licence),
             _short(n.source, 72),
         )
-        for n in needs
+        for n in requirements
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [f"What the run '{run}' needs from outside", ""]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     together: dict[tuple[str, ...], list[str]] = {}
-    for need in needs:
-        if need.reasons:
-            together.setdefault(need.reasons, []).append(need.name)
+    for requirement in requirements:
+        if requirement.reasons:
+            together.setdefault(requirement.reasons, []).append(requirement.name)
     for reasons, names in together.items():
         lines += [
             "",
             f"Missing: {', '.join(names)}",
             *(f"  {number}. {text}" for number, text in enumerate(reasons, start=1)),
         ]
-    return "\n".join([*lines, "", _summary(needs)])
+    return "\n".join([*lines, "", _summary(requirements)])
 
 
 def _short(text: str, length: int = 44) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _summary(needs: list[Need]) -> str:
-    wanted = [need for need in needs if need.state == DOWNLOAD]
-    missing = sum(need.state == MISSING for need in needs)
-    parts = [f"{len(needs) - len(wanted) - missing} of {len(needs)} are there."]
+def _summary(requirements: list[Requirement]) -> str:
+    wanted = [requirement for requirement in requirements if requirement.state == DOWNLOAD]
+    missing = sum(requirement.state == MISSING for requirement in requirements)
+    parts = [f"{len(requirements) - len(wanted) - missing} of {len(requirements)} are there."]
     if wanted:
-        unknown = sum(need.bytes is None for need in wanted)
-        total = format_bytes(sum(need.bytes or 0 for need in wanted))
+        unknown = sum(requirement.bytes is None for requirement in wanted)
+        total = format_bytes(sum(requirement.bytes or 0 for requirement in wanted))
         more = f" and {unknown} of unknown size" if unknown else ""
         folder = next(
             path for path in (Path(constants.HF_HUB_CACHE), *Path(constants.HF_HUB_CACHE).parents) if path.exists()
@@ -160,11 +168,11 @@ def _summary(needs: list[Need]) -> str:
     return " ".join(parts)
 
 
-def require(needs: list[Need]) -> None:
-    """Raise Missing where the run would fail for want of something."""
-    names = [need.name for need in needs if need.state == MISSING]
+def require(requirements: list[Requirement]) -> None:
+    """Raise MissingRequirementError if weights or data are missing."""
+    names = [requirement.name for requirement in requirements if requirement.state == MISSING]
     if names:
-        raise Missing(
-            f"{', '.join(names)}: neither there nor to be had (reasons above). Put the files where `path` says, log in (HF_TOKEN), go "
-            "online (unset HF_HUB_OFFLINE), or take the names out of the configuration."
+        raise MissingRequirementError(
+            f"{', '.join(names)}: not available and cannot be downloaded (reasons above). Copy the files to `path`, log in "
+            "(HF_TOKEN), allow the network (unset HF_HUB_OFFLINE), or remove the names from the configuration."
         )
