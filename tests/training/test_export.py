@@ -58,7 +58,7 @@ def test_a_card_says_what_the_tables_say_and_what_was_missed(tables):
     assert "| digits | 95.0 % [88.8, 97.8], n = 100 | 85 % |" in card
     assert "| scenes, Shape recognition, seen combinations | 85.0 % [64.0, 94.8], n = 20 | 80 % |" in card
     assert "| scenes, all twenty tasks | 75.0 % [66.6, 81.9], n = 120 |  |" in card
-    assert "**Below what we want**: fashion." in card
+    assert "**Below target**: fashion." in card
     courses = [line for line in card.splitlines() if line.startswith("| 10,000 | 32 |")]
     assert len(courses) == 2 and all("| 5,000 |" in line and "10000: 0.0001" in line for line in courses)
     assert "45 % scenes" in courses[0] and "70 % scenes" in courses[1]

@@ -208,7 +208,7 @@ def domain(caption: str) -> str:
 
 
 def test_test_digits_are_never_trained_on(training_set):
-    trained = training_set.pixels[training_set.domains["digits"]]
+    trained = training_set.x[training_set.domains["digits"]]
     table = load_digit_table()
     assert len(trained) + len(table) == len(load_digits().target) == 1797
     seen = {picture.tobytes() for picture in trained}
@@ -221,10 +221,10 @@ def test_images_keep_their_captions(training_set):
     rows = training_set.domains["fashion"]
     for label, row in enumerate(rows):
         assert training_set.facts[row][1] == FASHION[label]
-        assert (training_set.pixels[row] == 20 * label).all()
+        assert (training_set.x[row] == 20 * label).all()
     all_rows = np.concatenate(list(training_set.domains.values()))
-    assert np.array_equal(np.sort(all_rows), np.arange(len(training_set.pixels)))
-    assert len(training_set.facts) == len(training_set.pixels)
+    assert np.array_equal(np.sort(all_rows), np.arange(len(training_set.x)))
+    assert len(training_set.facts) == len(training_set.x)
 
 
 def test_scenes_with_held_out_pairs_are_refused(tmp_path):

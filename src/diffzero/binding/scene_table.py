@@ -23,7 +23,7 @@ def column_name(position: str, field: str) -> str:
     return f"{position}_{field}"
 
 
-def cell_error(where: str, row: int, name: str, found: object, expected: object) -> SceneTableError:
+def cell_error(where: str, row: int | np.integer[Any], name: str, found: object, expected: object) -> SceneTableError:
     """Return the error for one cell of the scene table in the file `where`."""
     return SceneTableError(
         f"{where}: row {row}, column {name!r}: found {found}, expected {expected}. Correct the file, or delete it if this run rendered it, "
@@ -83,12 +83,12 @@ def scenes_from_frame(
     return [_record(row, unknown) for row in frame[needed].to_dict("records")]
 
 
-def _record(row: dict[str, Any], unknown: Collection[str]) -> SceneRecord:
-    left, right = (
-        ObjectRecord(
-            position=None if "position" in unknown else position,
-            **{name: None if name in unknown else row[column_name(position, field)] for field, name in FIELDS.items()},
-        )
-        for position in POSITIONS
-    )
+def _record(row: dict[Any, Any], unknown: Collection[str]) -> SceneRecord:
+    objects = []
+    for position in POSITIONS:
+        values: dict[str, Any] = {name: row[column_name(position, field)] for field, name in FIELDS.items()}
+        values["position"] = position
+        values |= {name: None for name in values if name in unknown}
+        objects.append(ObjectRecord(**values))
+    left, right = objects
     return SceneRecord(int(row["scene"]), int(row["seed"]), (left, right))

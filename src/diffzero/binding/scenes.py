@@ -73,6 +73,9 @@ class ObjectRecord:
 class SceneObject(ObjectRecord):
     """One object with its position on the floor: centre in world units, rotation about z in degrees."""
 
+    size: str
+    material: str
+    position: str
     x: float
     y: float
     rotation: float

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -96,7 +96,8 @@ def _generator(seed: int, task: Task, scene: SceneRecord) -> np.random.Generator
 
 
 def _with_other(item: ObjectRecord, attribute: str, value: str) -> ObjectRecord:
-    return replace(item, **{FIELD[attribute]: value})
+    changes: dict[str, Any] = {FIELD[attribute]: value}
+    return replace(item, **changes)
 
 
 def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,13 +21,13 @@ EMPTY_CAPTIONS = 0.1  # share of empty captions, for classifier-free guidance in
 class TrainingSet:
     """All training images with the facts that their captions are made from."""
 
-    pixels: NDArray[np.uint8]  # [image, SIZE, SIZE, 3]
-    facts: list  # (forms, name) of a class, or the two objects of a scene
+    x: Any  # pixels [image, SIZE, SIZE, 3] uint8, or latents [image, *x] as a tensor
+    facts: list[Any]  # (forms, name) of a class, or the two objects of a scene, per image
     domains: dict[str, NDArray[np.int64]]  # row numbers by domain
     mix: DataMix
 
-    def batch(self, seed: int, step: int, size: int) -> tuple[NDArray[np.uint8], list[str]]:
-        """Return the images [size, SIZE, SIZE, 3] and captions of one training step.
+    def batch(self, seed: int, step: int, size: int) -> tuple[Any, list[str]]:
+        """Return x [size, ...] and the captions of one training step.
 
         They are a function of (seed, step), so that an interrupted training can resume anywhere.
         """
@@ -34,7 +35,7 @@ class TrainingSet:
         shares = self.mix.domains
         domains = rng.choice(list(shares), size, p=list(shares.values()))
         rows = np.array([rng.choice(self.domains[domain]) for domain in domains])
-        return self.pixels[rows], [self.caption(row, rng) for row in rows]
+        return self.x[rows], [self.caption(row, rng) for row in rows]
 
     def caption(self, row: int, rng: np.random.Generator) -> str:
         """Sample a caption of image `row`; a tenth of them are empty."""
@@ -63,7 +64,7 @@ def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> Traini
         raise ValueError(
             f"{scenes}: found scenes with held-out pairs, expected none. Render them with `snakemake train_mini`."
         )
-    sources = {
+    sources: dict[str, tuple[list[bytes], list[Any]]] = {
         "digits": (
             [encode_digit(digits.images[i]) for i in rows],
             [(DIGIT_FORMS, str(digits.target[i])) for i in rows],
@@ -74,9 +75,11 @@ def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> Traini
         ),
         "scenes": (list(scene_table["image"]), [scene_objects(row) for _, row in scene_table.iterrows()]),
     }
-    pixels, facts, domains = [], [], {}
-    for domain, (pngs, what) in sources.items():
-        domains[domain] = np.arange(len(facts), len(facts) + len(what))
+    pixels: list[NDArray[np.uint8]] = []
+    facts: list[Any] = []
+    domains: dict[str, NDArray[np.int64]] = {}
+    for domain, (pngs, domain_facts) in sources.items():
+        domains[domain] = np.arange(len(facts), len(facts) + len(domain_facts))
         pixels += [transforms.crop_image(data, f"{domain} {i}", SIZE) for i, data in enumerate(pngs)]
-        facts += what
+        facts += domain_facts
     return TrainingSet(np.stack(pixels), facts, domains, mix)

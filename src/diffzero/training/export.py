@@ -1,4 +1,4 @@
-"""Puts trained mini models where the workflow finds them, and writes their cards from measured tables.
+"""Export of trained mini models to resources/models, and their cards with measured accuracies.
 
 snakemake --cores all --configfile config/demo.yaml -- train_mini
 python -m diffzero.training.export weights results/mini
@@ -47,18 +47,18 @@ def export_weights(trained: Path) -> None:
 
 
 def read_curve(name: str) -> pd.DataFrame:
-    """The learning curve: step, loss, seconds."""
+    """Return a stage's learning curve with the columns step, loss and seconds."""
     return pd.read_json(MODELS / "training" / f"{name}.jsonl", lines=True)
 
 
 def stages_of(name: str) -> list[str]:
-    """The courses that made a model, the first one first."""
+    """Return the training stages of a model, in order."""
     before = TRAINING_STAGES[name].init_from
     return [*(stages_of(before) if before else []), name]
 
 
 def stage_row(name: str) -> str:
-    """What one course of training was: steps, what its batches held, seconds and losses."""
+    """Return the table row of a training stage."""
     lines, config = read_curve(name), TRAINING_STAGES[name]
     mix = DATA_MIXES[config.data_mix]
     shown = lines.iloc[:: max(1, len(lines) // 8)]
@@ -73,14 +73,15 @@ def stage_row(name: str) -> str:
 
 
 def training_rows(name: str) -> list[str]:
-    """Data, captions, and a table of the courses."""
+    """Describe data and captions, and list the training stages in a table."""
     rows = [
-        f"Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs less the test images, and on "
-        f"{SCENE_SHARDS * SCENES_PER_SHARD:,} rendered two-object scenes without held-out pairs; captions: class templates and the binding "
-        f"tasks' sentences in several forms (`diffzero.training.captions`), {100 * EMPTY_CAPTIONS:.0f} % empty. AdamW, averaged weights, "
-        "on one thread of a machine busy with other work. `snakemake train_mini` repeats it, stage by stage:",
+        "Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs without the test images, and on "
+        f"{SCENE_SHARDS * SCENES_PER_SHARD:,} rendered two-object scenes without held-out pairs. Captions are class templates and "
+        f"sentences of the binding tasks in several forms (`diffzero.training.captions`); {100 * EMPTY_CAPTIONS:.0f} % are empty. "
+        "Optimiser: AdamW with averaged weights, on one thread of a machine with other load. `snakemake train_mini` repeats these stages:",
         "",
-        "| steps | images a step | rate | a batch holds | scenes: one object | scenes: one attribute | seconds | loss by step |",
+        "| steps | batch size | learning rate | domains | scene captions: one object | scene captions: one attribute | seconds "
+        "| loss (step: loss) |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *map(stage_row, stages_of(name)),
     ]
@@ -91,38 +92,35 @@ def training_rows(name: str) -> list[str]:
 
 
 def format_accuracy(right: int, n: int) -> str:
-    """Percent with its Wilson 95 % interval."""
+    """Format an accuracy in percent with its Wilson 95 % interval."""
     low, high = wilson_interval(right, n)
     return f"{100 * right / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {n}"
 
 
 def measured_accuracies(name: str, tables: Path) -> dict[str, tuple[int, int, float | None]]:
-    """Task -> right, n, and the accuracy wanted (None: none was set)."""
+    """Return the number of correct decisions, of decisions, and the target accuracy (or None) by task."""
     table1, table3 = pd.read_csv(tables / "table1.csv"), pd.read_csv(tables / "table3.csv")
-    found = {}
-    for row in table1[table1["model"] == name].itertuples():
-        found[row.dataset] = round(row.accuracy * row.n), int(row.n), ACCURACY_TARGETS[row.dataset]
+    found: dict[str, tuple[int, int, float | None]] = {}
+    for row in table1[table1["model"] == name].to_dict("records"):
+        found[row["dataset"]] = round(row["accuracy"] * row["n"]), int(row["n"]), ACCURACY_TARGETS[row["dataset"]]
     mine = table3[table3["model"] == name]
     for split in ("seen", "held-out"):
-        for row in mine[(mine["split"] == split) & mine["task"].isin(["Shape", "Color"])].itertuples():
-            wanted = RECOGNITION_TARGET if split == "seen" and name != "mini-clip" else None
-            found[f"scenes, {row.task} recognition, {split} combinations"] = (
-                round(row.accuracy * row.n),
-                int(row.n),
-                wanted,
-            )
+        target = RECOGNITION_TARGET if split == "seen" and name != "mini-clip" else None
+        for row in mine[(mine["split"] == split) & mine["task"].isin(["Shape", "Color"])].to_dict("records"):
+            task = f"scenes, {row['task']} recognition, {split} combinations"
+            found[task] = round(row["accuracy"] * row["n"]), int(row["n"]), target
     every = mine[mine["split"] == "all"]
     found["scenes, all twenty tasks"] = round((every["accuracy"] * every["n"]).sum()), int(every["n"].sum()), None
     return found
 
 
 def model_card(name: str, tables: Path) -> str:
-    """The model's card as Markdown."""
+    """Return a model's card as Markdown."""
     results = measured_accuracies(name, tables)
-    missed = [task for task, (right, n, wanted) in results.items() if wanted and right / n < wanted]
+    missed = [task for task, (right, n, target) in results.items() if target and right / n < target]
     rows = [
-        f"| {task} | {format_accuracy(right, n)} | {f'{100 * wanted:.0f} %' if wanted else ''} |"
-        for task, (right, n, wanted) in results.items()
+        f"| {task} | {format_accuracy(right, n)} | {f'{100 * target:.0f} %' if target else ''} |"
+        for task, (right, n, target) in results.items()
     ]
     return "\n".join(
         [
@@ -130,19 +128,19 @@ def model_card(name: str, tables: Path) -> str:
             "",
             f"{DESCRIPTIONS[name]} fp16 safetensors. MIT licence.",
             "",
-            "Made for the demo and the tests of diffzero. Trained on the demo's own domains, so its accuracy there is **not zero-shot**;"
+            "Made for the demo and the tests of diffzero. It was trained on the demo's domains, so its accuracy there is **not zero-shot**;"
             f" the {len(HELD_OUT)} held-out combinations of shape and colour (`diffzero.binding.scenes.HELD_OUT`) are in no training image"
             " or caption.",
             "",
             *training_rows(name),
             "",
-            "Accuracy on test images that no training saw, with its Wilson 95 % interval, measured by `config/minis.yaml`:",
+            "Accuracy on test images that were not trained on, with Wilson 95 % intervals, measured with `config/minis.yaml`:",
             "",
-            "| task | accuracy | wanted |",
+            "| task | accuracy | target |",
             "| --- | --- | --- |",
             *rows,
             "",
-            f"**Below what we want**: {'; '.join(missed)}." if missed else "All that we wanted is reached.",
+            f"**Below target**: {'; '.join(missed)}." if missed else "All targets are reached.",
             "",
             "Written by `python -m diffzero.training.export cards`.",
             "",
@@ -151,7 +149,7 @@ def model_card(name: str, tables: Path) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """`weights FOLDER` or `cards TABLES`."""
+    """Run the command `weights FOLDER` or `cards TABLES`."""
     match arguments:
         case ["weights", folder]:
             export_weights(Path(folder))

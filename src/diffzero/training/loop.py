@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -39,8 +40,9 @@ class Training:
     """The state of a training: weights, their moving average, the optimizer's moments and the learning curve."""
 
     def __init__(self, module: torch.nn.Module, config: TrainConfig, folder: Path) -> None:
-        self.module, self.done, self.curve = module, 0, []
-        self.average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+        self.module, self.done = module, 0
+        self.curve: list[dict[str, float]] = []
+        self.average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]  # PyTorch's function has no annotations
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=0.01, betas=(0.9, 0.99))
         self.config = config
         # The name holds seed, batch size and decay steps: a longer training resumes from this state, one with other settings does not.
@@ -85,7 +87,7 @@ def train_loop(
     module: torch.nn.Module,
     loss: Callable[[int], Tensor],
     config: TrainConfig,
-    save: Callable[[torch.nn.Module], None],
+    save: Callable[[Any], None],
     log: Path,
 ) -> torch.nn.Module:
     """Train `module` with AdamW and return the moving average of its weights.
@@ -109,13 +111,14 @@ def train_loop(
     training = Training(module, config, log.parent)
     training.load()
     before = training.curve[-1]["seconds"] if training.curve else 0.0
-    start, recent = time.monotonic(), []
+    start = time.monotonic()
+    recent: list[float] = []
     for step in range(training.done, config.steps):
         for group in training.optimizer.param_groups:
             group["lr"] = config.lr * learning_rate(step, config.lr_decay_steps)
         value = loss(step)
         training.optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]  # PyTorch's method has no annotations
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         training.optimizer.step()
         training.average.update_parameters(module)

@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from diffusers import AutoencoderKL, DDPMScheduler, PNDMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -166,7 +167,7 @@ def if_scheduler() -> DDPMScheduler:
     )
 
 
-CLIP_CONFIG = {
+CLIP_CONFIG: dict[str, dict[str, Any]] = {
     "model_cfg": {
         "embed_dim": WIDTH,
         "vision_cfg": {"image_size": SD_PIXELS, "layers": 4, "width": WIDTH, "head_width": 32, "patch_size": 4},

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -15,9 +16,9 @@ from torch import Tensor
 
 from diffzero.training import nets as mini
 from diffzero.training.captions import corpus
-from diffzero.training.data import SIZE, TrainingSet
+from diffzero.training.data import TrainingSet
 from diffzero.training.loop import train_loop
-from diffzero.training.recipe import TrainConfig
+from diffzero.training.recipe import SIZE, TrainConfig
 
 KL_WEIGHT = 1e-6  # weight of the VAE's KL term per element, as in Rombach et al. 2022, Section 3.1
 
@@ -70,17 +71,18 @@ def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: fl
     return ((1 - alpha_bar) / alpha_bar).clamp(1, largest).float()
 
 
-def tokenize(tokenizer: Callable, captions: list[str]) -> dict[str, Tensor]:
+def tokenize(tokenizer: Callable[..., dict[str, Tensor]], captions: list[str]) -> dict[str, Tensor]:
     """Return token ids and mask [caption, TOKENS] of the lower-cased captions; both pipelines lower-case prompts."""
     lower = [caption.lower() for caption in captions]
     return tokenizer(lower, padding="max_length", max_length=mini.TOKENS, truncation=False, return_tensors="pt")
 
 
-def load_networks(start: Path | None, unet: torch.nn.Module, encoder: torch.nn.Module) -> torch.nn.ModuleDict:
-    """Return the U-Net and its text encoder in float32, with the weights of the folder `start` if given."""
+def load_networks(start: Path | None, unet: Any, encoder: Any) -> Any:
+    """Return a ModuleDict of the U-Net and its text encoder in float32, with the weights of the folder `start` if given."""
     parts = {"unet": unet, "text_encoder": encoder}
-    for name, part in parts.items() if start else ():
-        part.load_state_dict(type(part).from_pretrained(start / name).state_dict())
+    if start is not None:
+        for name, part in parts.items():
+            part.load_state_dict(type(part).from_pretrained(start / name).state_dict())
     return torch.nn.ModuleDict(parts)
 
 
@@ -96,7 +98,7 @@ def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
     scheduler = mini.sd_scheduler()
     parts = load_networks(start, mini.sd_unet(), mini.clip_text_model(tokenizer))
     with torch.no_grad():
-        chunks = [vae.encode(to_tensor(chunk)).latent_dist.mean for chunk in np.array_split(data.pixels, 64)]
+        chunks = [vae.encode(to_tensor(chunk)).latent_dist.mean for chunk in np.array_split(data.x, 64)]
     latents = torch.cat(chunks) * vae.config.scaling_factor
     rows = TrainingSet(latents, data.facts, data.domains, data.mix)
 
