@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
-from workload import Workload
+from workload import Tensors, Workload
 
 from diffzero.diffusion.draws import sample_draw
 from diffzero.diffusion.schedule import VPSchedule, betas
-from diffzero.models.base import Denoiser, Tensors
+from diffzero.models.base import Denoiser
 
 # Li et al. 2023 for ten classes: 50 draws of all classes, then 500 draws in total of the best five.
 STAGES = ((50, 5), (500, 1))

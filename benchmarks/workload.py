@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from diffzero.data import transforms
 from diffzero.diffusion.weighting import Heuristic
-from diffzero.models.base import Denoiser, Tensors
+from diffzero.models.base import Denoiser
 from diffzero.pruning.policies import Policy, TTest
 from diffzero.pruning.race import Outcome
 from diffzero.scoring.problem import Item, Problem
 from diffzero.training.captions import FASHION
 
+Tensors = dict[str, torch.Tensor]  # inputs of a network by name, each [batch, ...]
 FASHION_TEST = Path("resources/data/fashion-test.parquet")
 SIZE = 32
 
