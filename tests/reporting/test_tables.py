@@ -9,7 +9,7 @@ import pytest
 
 from diffzero.analysis import load
 from diffzero.binding.tasks import TASKS
-from diffzero.reporting.table_format import to_latex, to_latex_text, to_markdown, write_table
+from diffzero.reporting.table_format import to_latex, to_markdown
 from diffzero.reporting.tables.ablations import ABLATION_COLUMNS, build_ablations, format_ablations
 from diffzero.reporting.tables.cost import build_cost, format_cost
 from diffzero.reporting.tables.paired_comparison import build_paired_comparison, format_paired_comparison
@@ -269,25 +269,6 @@ def test_latex_special_characters_are_escaped() -> None:
     assert r"Shape\textbar{}Color & \textbf{85.0 [64.0, 94.8]}$^\dagger$ $\cdot$ 105 & 20 & 66 & 65 & 52 \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert not [line for line in latex.splitlines() if "%" in line.replace(r"\%", "")]
-
-
-def test_a_command_in_a_note_can_be_copied_from_latex() -> None:
-    command = "snakemake --configfile=a_b.yaml --config 'm=[x, y]' -- r/p.parquet"
-    latex = to_latex_text(f"**1** – 5 % missing. `{command}`, see `full_scoring`.")
-    code = (
-        r"snakemake -{}-configfile=a\_b.yaml -{}-config \textquotesingle{}m=[x, y]\textquotesingle{} -{}- r/p.parquet"
-    )
-    assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{full\_scoring}}."
-    assert "`" not in latex
-
-
-def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:
-    table = build_table1(predictions("mini-sd", "110"), COSTS)
-    paths = [tmp_path / "tables" / f"table1.{kind}" for kind in ("csv", "md", "tex", "json")]
-    write_table(table, format_table1(table), map(str, paths))
-    line = paths[0].read_text().splitlines()[1]
-    assert line == "mini-sd,digits,0.666667,0.20766,0.938508,3,20,100,3.5,,0.333333,0,,,diffusion"
-    assert all(path.read_text() for path in paths)
 
 
 def test_tables_without_predictions_are_missing_or_empty() -> None:
