@@ -13,19 +13,22 @@ from diffzero.diffusion.weighting import WEIGHTINGS
 from diffzero.pruning.policies import POLICIES, Stage
 from diffzero.utils.frozen_model import FrozenModel
 
-_RUN = (
-    *(run.Run, *POLICIES.values(), Stage, *WEIGHTINGS.values(), studies.AttributeBinding, studies.Lewis),
-    *(
-        studies.Figure2Efficiency,
-        studies.FullScoring,
-        studies.Ablation,
-        studies.Figure3Denoised,
-        studies.Figure6Samples,
-    ),
+_RUN: tuple[type[FrozenModel], ...] = (
+    run.Run,
+    *POLICIES.values(),
+    Stage,
+    *WEIGHTINGS.values(),
+    studies.AttributeBinding,
+    studies.Lewis,
+    studies.Figure2Efficiency,
+    studies.FullScoring,
+    studies.Ablation,
+    studies.Figure3Denoised,
+    studies.Figure6Samples,
     run.CostEstimate,
 )
-_MODEL = (models.Diffusion, models.Mirror, models.Clip, models.Supervised)
-_DATASET = (Dataset, *SOURCES.values(), Download)
+_MODEL: tuple[type[FrozenModel], ...] = (models.Diffusion, models.Mirror, models.Clip, models.Supervised)
+_DATASET: tuple[type[FrozenModel], ...] = (Dataset, *SOURCES.values(), Download)
 _CHAPTERS: tuple[tuple[str, tuple[type[FrozenModel], ...]], ...] = (
     ("A run: config/config.yaml, config/demo.yaml", _RUN),
     ("A model: config/models/NAME.yaml", _MODEL),
@@ -43,8 +46,7 @@ _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusive
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a run; those of all blocks are under `$defs`."""
-    blocks = [(block, "validation") for block in BLOCKS]
-    _, schema = models_json_schema(blocks)
+    _, schema = models_json_schema([(block, "validation") for block in BLOCKS])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "diffzero",

@@ -11,7 +11,7 @@ from diffzero.config import Lewis, Model
 from diffzero.download.errors import DownloadError, format_bytes
 from diffzero.download.probe import Availability, RemoteProbe, path_size
 from diffzero.models import download
-from diffzero.models.checkpoint import CheckpointError
+from diffzero.models.checkpoint import CheckpointError, is_needed
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
 
@@ -48,7 +48,7 @@ def check(experiment: Experiment) -> list[Requirement]:
     requirements += [check_dataset(name, experiment, probe) for name in run.datasets]
     if experiment.renders_scenes:
         requirements.append(Requirement("data set", SCENES, AVAILABLE, 0, "MIT", "rendered by the run"))
-    if lewis.LEWIS in experiment.scene_datasets:
+    if binding and binding.lewis:
         requirements.append(check_lewis(binding.lewis, experiment))
     return requirements
 
@@ -67,7 +67,7 @@ def check_model(kind: str, name: str, model: Model, root: Path, probe: RemotePro
         except CheckpointError as error:
             return Requirement(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
         return Requirement(kind, name, AVAILABLE, path_size(folder), licence, model.local_dir)
-    reasons, wanted = [], lambda file: download.is_needed(model, file)
+    reasons, wanted = [], lambda file: is_needed(model, file)
     for repo in download.list_repositories(model):
         try:
             download.require_safetensors(model, probe.file_sizes(repo, wanted), repo)
@@ -79,7 +79,7 @@ def check_model(kind: str, name: str, model: Model, root: Path, probe: RemotePro
             reasons.append(str(error))
     more = f", {len(model.mirrors)} mirrors" if model.mirrors else ""
     return Requirement(
-        kind, name, MISSING, None, licence, f"hub {model.hub}@{model.revision[:12]}{more}", tuple(reasons)
+        kind, name, MISSING, None, licence, f"hub {model.hub}@{(model.revision or '')[:12]}{more}", tuple(reasons)
     )
 
 
