@@ -60,7 +60,7 @@ def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
         expected = torch.nn.functional.cosine_similarity(images[:, None], text[None], dim=-1)
     found = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
-    assert np.ptp(found) > 1e-3  # the images and prompts are told apart at all
+    assert np.ptp(found) > 1e-3  # images and prompts are distinguished
 
 
 def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):

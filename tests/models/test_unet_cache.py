@@ -34,7 +34,7 @@ BATCHES = {
 
 
 def flops(call: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, int]:
-    """What `call` comes back with, and the multiplications and additions that it took."""
+    """Return the result of `call` and its number of multiplications and additions."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         return call(), counter.get_total_flops()
 

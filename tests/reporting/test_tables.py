@@ -186,10 +186,10 @@ def test_holm_of_table3_covers_all_models() -> None:
     # 13 of 14: p = 30 / 16384 = 0.0018; five times that, with four tests of other models, is below 0.01, ten times that is not.
     sure = predictions("mini-if", "1" * 13 + "0", task="Color", held_out=False)
     others = [predictions(f"model-{k}", "10" * 7, task="Color", held_out=False) for k in range(9)]
-    for count, stands in ((4, True), (9, False)):
+    for count, is_significant in ((4, True), (9, False)):
         table = build_table3(pd.concat([sure, *others[:count]]), PAPER3).set_index(["task", "model", "split"])
         cell = table.loc[("Color", "mini-if", "all")]
-        assert cell["significant"] and bool(cell["significant_holm"]) is stands
+        assert cell["significant"] and bool(cell["significant_holm"]) is is_significant
 
 
 def test_table3_is_compared_with_the_papers_column_of_the_same_model() -> None:

@@ -88,7 +88,7 @@ def test_jobs_that_preemption_cancels_are_submitted_again(cluster, work):
     cluster.run("sbatch", "-p", "urgent", "-N", "2", "--gpus-per-node=1", "-o", "/dev/null", "--wrap", "sleep 2")
     wait_for(lambda: not set(killed) & set(jobs(cluster, "score", "RUNNING")), 60)
     ended(cluster, work, run, "pre-emption that cancels", 2, FLUSH * 2, 0)
-    assert submissions(work.log()) == 6, "both shards a second time"
+    assert submissions(work.log()) == 6, "both shards were submitted twice"
 
 
 def test_a_restarted_snakemake_waits_for_the_jobs_of_the_killed_one(cluster, work):

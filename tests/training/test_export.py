@@ -10,7 +10,7 @@ from diffzero.training import export
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with finished trainings of every course."""
+    """Return a folder with finished training runs of every stage."""
     monkeypatch.chdir(tmp_path)
     for name in export.TRAINING_STAGES:
         folder = tmp_path / "trained" / name
@@ -39,7 +39,7 @@ def tables(here: Path) -> Path:
 def test_weights_and_curves_are_copied_and_training_states_are_not(here):
     export.main(["weights", "trained"])
     shipped = sorted(str(path.relative_to(export.MODELS)) for path in export.MODELS.rglob("*") if path.is_file())
-    trained = [f"{name}{course}" for name in ("mini-clip", "mini-if", "mini-sd") for course in ("-broad", "")]
+    trained = [f"{name}{stage}" for name in ("mini-clip", "mini-if", "mini-sd") for stage in ("-broad", "")]
     curves = [f"training/{name}.jsonl" for name in (*trained, "vae")]
     assert shipped == [*(f"{name}/unet/weights.safetensors" for name in ("mini-clip", "mini-if", "mini-sd")), *curves]
     assert (export.MODELS / "mini-if" / "unet" / "weights.safetensors").read_bytes() == b"mini-if"
@@ -59,9 +59,9 @@ def test_a_card_says_what_the_tables_say_and_what_was_missed(tables):
     assert "| scenes, Shape recognition, seen combinations | 85.0 % [64.0, 94.8], n = 20 | 80 % |" in card
     assert "| scenes, all twenty tasks | 75.0 % [66.6, 81.9], n = 120 |  |" in card
     assert "**Below target**: fashion." in card
-    courses = [line for line in card.splitlines() if line.startswith("| 10,000 | 32 |")]
-    assert len(courses) == 2 and all("| 5,000 |" in line and "10000: 0.0001" in line for line in courses)
-    assert "45 % scenes" in courses[0] and "70 % scenes" in courses[1]
+    stages = [line for line in card.splitlines() if line.startswith("| 10,000 | 32 |")]
+    assert len(stages) == 2 and all("| 5,000 |" in line and "10000: 0.0001" in line for line in stages)
+    assert "45 % scenes" in stages[0] and "70 % scenes" in stages[1]
 
 
 def test_a_wrong_command_says_what_there_is(capsys):

@@ -278,7 +278,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(stop_before, tmp
 def test_a_training_stopped_before_its_horizon_is_the_beginning_of_the_longer_one(tmp_path, monkeypatch):
     short = train_line(tmp_path / "short", monkeypatch, steps=6)
     whole = train_line(tmp_path / "whole", monkeypatch)
-    longer = train_line(tmp_path / "short", monkeypatch)  # goes on from the shorter one's end
+    longer = train_line(tmp_path / "short", monkeypatch)  # continues where the shorter run ended
     assert not torch.equal(short.weight, whole.weight)
     assert torch.equal(longer.weight, whole.weight)
     # And back: a state beyond the end is not used.
@@ -301,9 +301,9 @@ def test_a_second_course_goes_on_from_the_first_ones_weights(training_set, tmp_p
     still = TrainConfig(1, 1, 4, 0.0)  # no learning: what comes out is what went in
     trainers.train_sd(training_set, tmp_path / "second", still, tmp_path / "first", None)
     for part in ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model"):
-        first, second = (load_file(tmp_path / course / f"{part}.safetensors") for course in ("first", "second"))
+        first, second = (load_file(tmp_path / stage / f"{part}.safetensors") for stage in ("first", "second"))
         assert all(torch.equal(first[name], second[name]) for name in first), part
-    folders = [tmp_path / course / "tokenizer" / "tokenizer.json" for course in ("first", "second")]
+    folders = [tmp_path / stage / "tokenizer" / "tokenizer.json" for stage in ("first", "second")]
     assert folders[0].read_bytes() == folders[1].read_bytes()
     fresh = mini.sd_unet().state_dict()
     trained = load_file(tmp_path / "first" / "unet" / "diffusion_pytorch_model.safetensors")

@@ -117,7 +117,7 @@ def raced(images: range, max_scores: int) -> pd.DataFrame:
     for image in images:
         rng = np.random.default_rng(image)
         means = np.concatenate([[0, rng.exponential(0.4)], 1 + rng.random(8)])
-        # A draw is the same whether or not the race goes on after it.
+        # A draw is the same whether or not the race continues after it.
         weighted = means + np.stack([np.random.default_rng([image, n]).normal(size=10) for n in range(max_scores)])
         race = Race(
             TTest(min_scores=20, max_scores=max_scores),

@@ -175,7 +175,7 @@ def test_images_that_were_selected_already_need_no_source(root):
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """A copy of the working tree with a supervised baseline of its own."""
+    """Return a copy of the working tree with an additional supervised baseline."""
     root = tmp_path_factory.mktemp("copy")
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():

@@ -1,4 +1,4 @@
-"""What tables and figures are made of when a run is unfinished, and the page that shows them."""
+"""Inputs of tables, figures and the report when a run is unfinished."""
 
 import re
 import shlex

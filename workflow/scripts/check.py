@@ -1,4 +1,4 @@
-"""What the run needs and whether it is there, on the terminal. Fails where the run would."""
+"""Print the requirements of the run and whether they are available; fail if the run would fail."""
 
 from pathlib import Path
 

@@ -56,7 +56,7 @@ BATCH, BATCHES = 256, 20  # placements tried before sampling fails
 class ObjectRecord:
     """One object of a scene table: its attributes, and its centre in the image as fractions of the frame.
 
-    None stands for an attribute that the source of the scene does not contain.
+    None means that the source of the scene does not contain the attribute.
     """
 
     shape: str

@@ -11,7 +11,7 @@ from diffzero.config.base import ConfigError
 
 DOCS = "docs/configuration.md"
 Keys = tuple[str | int, ...]  # the way to a value: keys of blocks and numbers of list entries
-# libyaml, where it is there: the ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
+# Use libyaml if it is available: the ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -33,7 +33,7 @@ class Dataset(FrozenModel):
     classnames: list[Text]
     """Names in the order of the labels, at least two. Equal names are scored once and share the score."""
     source_classnames: list[Text] = Field([])
-    """What sources call the classes (folders, column metadata), in the order of `classnames`; left out if they use the same names."""
+    """Names of the classes in the sources (folders, column metadata), in the order of `classnames`; default: `classnames`."""
     prompt_templates: Annotated[list[str], Field(min_length=1)]
     """Prompt templates, each with exactly one `{}` for the class name."""
     prompt_template: Annotated[int, Field(ge=0)] = 0

@@ -176,7 +176,7 @@ def _tar_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
                 _check_link(name, info.linkname, info.issym(), is_wanted(name))
             elif not (info.isreg() or info.isdir()):
                 raise ArchiveError(f"found member {name!r}, a device or pipe, expected only files and folders")
-            elif info.issparse() and is_wanted(name):  # a few bytes may stand for terabytes that no limit counts
+            elif info.issparse() and is_wanted(name):  # a few bytes may expand to terabytes that no limit counts
                 raise ArchiveError(f"found member {name!r}, a sparse file, expected a file with all its bytes")
             elif info.isreg() and is_wanted(name):
                 yield name, partial(_read, tar.extractfile(info), name, info.size, limits)

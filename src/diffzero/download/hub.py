@@ -191,7 +191,7 @@ class HubRepo:
         return self.snapshot_dir
 
     def download_file(self, name: str, retry_policy: RetryPolicy | None = None) -> Path:
-        """Return a file in the hub's cache. It is downloaded if it is not there, and resumed if a part of it is there.
+        """Return a file in the hub's cache. It is downloaded if it is missing, and resumed if a part of it exists.
 
         The file's digest is compared with the one that the hub states. A cached file causes no request.
 

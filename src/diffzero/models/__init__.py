@@ -19,7 +19,7 @@ __all__ = ["CheckpointError", "Denoiser", "adapter_class", "load", "pick_device"
 
 
 def pick_device(device: str) -> torch.device:
-    """Return the device with this name; "auto" stands for a GPU if there is one, else the CPU."""
+    """Return the device with this name; "auto" means a GPU if there is one, else the CPU."""
     import torch
 
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)

@@ -27,9 +27,9 @@ class PairedTests:
 
     Notes
     -----
-    Testing anew on all draws at every n would cost time quadratic in the number of draws, so three running sums per class are kept:
+    Testing all draws again at every n would cost time quadratic in the number of draws, so three running sums per class are kept:
     of the scores, of d and of d^2, where d is the difference to the best class minus `shift`, the mean difference when that class
-    became the best. Subtracting `shift` avoids cancellation. The sums are computed anew when another class becomes the best.
+    became the best. Subtracting `shift` avoids cancellation. The sums are recomputed when another class becomes the best.
     They grow in the order of the draws, whether one draw comes at a time or a thousand do: a replay has the bits of the live race.
     """
 

@@ -78,7 +78,7 @@ def replay_items(
     ----------
     items
         One row per item with the columns item, task, image, label, candidates (prompt numbers) and classes (the label that each
-        candidate stands for), and possibly others. Classes that share a prompt are one candidate, which has the lowest of their labels.
+        candidate represents), and possibly others. Classes that share a prompt are one candidate, which has the lowest of their labels.
     scores
         One row per score with the columns image, draw, prompt, t, score (float32), in any order.
     policy

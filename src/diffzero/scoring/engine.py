@@ -25,7 +25,7 @@ from diffzero.scoring.result import Progress, Result
 from diffzero.scoring.write_buffer import Evaluation, WriteBuffer
 from diffzero.typing import Ints, WeightFn
 
-# Part of every score's identity. Increase it when the same inputs give other scores and nothing else in the identity shows it.
+# Part of every score's identity. Increase it when the same inputs give other scores and the rest of the identity does not change.
 SCORING_VERSION = 1
 
 

@@ -1,4 +1,4 @@
-"""One scoring job: scores a shard, from its input files to its score table and its cost."""
+"""Score one shard, from its input files to its score table and its cost."""
 
 import os
 import resource

@@ -1,6 +1,6 @@
 """A lock per shard that survives dead owners, so that two workers do not pay for the same scores.
 
-Two workers meet when the jobs of a killed Snakemake go on while a new one submits the same shards, or when SLURM requeues a job of a node
+Two workers meet when jobs of a killed Snakemake continue while a new one submits the same shards, or when SLURM requeues a job of a node
 that it wrongly believes dead. Scores would be correct either way, but computed twice.
 
 filelock.SoftFileLease is not used: it replaces a dead owner's file with renameat2(RENAME_EXCHANGE) only, which NFS does not support, and

@@ -1,1 +1,1 @@
-"""What the Snakemake rules ask about a run."""
+"""Functions behind the Snakemake rules: experiment, paths, targets, resources, plan and checks."""

@@ -102,7 +102,7 @@ class Experiment:
 
     @property
     def renders_scenes(self) -> bool:
-        """Whether the run has the attribute-binding tasks on rendered scenes."""
+        """Return whether the run has the attribute-binding tasks on rendered scenes."""
         return bool(self.run.attribute_binding and self.run.attribute_binding.examples_per_task)
 
     @property

@@ -98,7 +98,9 @@ def _unmeasured(estimates: Sequence[Estimate]) -> list[str]:
     guessed = [e for e in estimates if e.expected.source == NO_PILOT]
     if not guessed:
         return []
-    lines = ['Some calls are a guess from the floor. A pilot measures them: see docs/cluster.md, "Plan".']
+    lines = [
+        'Some numbers of calls are estimates from the minimum. A pilot measures them: see docs/cluster.md, "Estimate the cost".'
+    ]
     if binding := [e for e in guessed if e.dataset in (SCENES, LEWIS)]:
         low, mean, high = (sum(getattr(e, name) for e in binding) for name in ("floor", "calls", "most"))
         hours = sum(e.most / e.calls_per_s for e in binding) / 3600

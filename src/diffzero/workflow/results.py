@@ -34,7 +34,7 @@ class AblationRow(TypedDict):
 
 
 class ReportFacts(TypedDict):
-    """What the report says about the run."""
+    """Facts about the run that the report shows."""
 
     run: str
     seeds: list[int]
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def is_available(self) -> bool:
-        """Whether the result exists or can be made without scoring."""
+        """Return whether the result exists or can be made without scoring."""
         return Path(self.file).is_file() or bool(self.shards) and all(Path(path).is_file() for path in self.shards)
 
     @property

@@ -56,7 +56,7 @@ class TargetSet:
 
     @cached_property
     def existing_only(self) -> bool:
-        """Whether results that would need scoring are left out. Evaluated late: targets are known once all rules are read."""
+        """Return whether results that would need scoring are left out. Evaluated late: targets are known once all rules are read."""
         return self._ask_existing_only()
 
     def _is_included(self, result: Result) -> bool:

@@ -36,7 +36,7 @@ class Digits(Source):
         return "scikit-learn's digits"
 
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
-        """Return that the images are there: they are installed with scikit-learn."""
+        """Return that the images are available: they are installed with scikit-learn."""
         from diffzero.download.probe import Availability
 
         return Availability(is_local=True, size=0)

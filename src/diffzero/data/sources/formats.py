@@ -52,7 +52,7 @@ def load_stl10(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
 
 @archive_format("svhn")
 def load_svhn(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
-    """Read SVHN's format 2: X [row, column, channel, image] and y [image, 1], where 10 stands for the digit 0."""
+    """Read SVHN's format 2: X [row, column, channel, image] and y [image, 1], where 10 means the digit 0."""
     from scipy.io import loadmat
 
     file = loadmat(paths[0], variable_names=["X", "y"])

@@ -54,16 +54,16 @@ class FigureKind:
     category: str
     """In Snakemake's report."""
     inputs: tuple[str, ...]
-    """What it reads: groups of predictions, full_scores, efficiency (the scores of Figure 2), denoised and samples (pictures), prompts,
+    """Inputs: groups of predictions, full_scores, efficiency (the scores of Figure 2), denoised and samples (pictures), prompts,
     items or images (files of the data set), `tables/{name}.csv` and `replayed/{name}.csv` (files of the run)."""
     scope: Literal["model and dataset", "dataset", "run"] = "run"
-    """What one figure shows; the rest of its `FigureKey` is empty."""
+    """Fields of the `FigureKey` that identify one figure; the others are empty."""
     caption: str = ""
     """Stem of its caption in `workflow/report`, where it is not the kind."""
     module: str = ""
     """Module in this package that draws it, where its name is not the kind."""
     data: tuple[str, ...] = ()
-    """CSV files that it writes: stems, where {stem} stands for the stem of the figure."""
+    """CSV files that it writes: stems, where {stem} is the stem of the figure."""
 
     def make(self, inputs: "ReportInputs", model: str, dataset: str) -> FigureResult:
         """Draw the figure of this model and data set."""

@@ -13,7 +13,7 @@ from diffzero.reporting.figures.style import STYLE, new_figure
 from diffzero.reporting.inputs import ReportInputs
 
 MAX_NAMES = 25  # classes whose names fit beside a matrix
-MAX_COUNTS = 12  # classes whose cells have room for a count
+MAX_COUNTS = 12  # with more classes, cells are too small for counts
 
 
 def permuted_accuracy(matrix: NDArray[np.int64]) -> float:
@@ -28,7 +28,7 @@ def permuted_accuracy(matrix: NDArray[np.int64]) -> float:
 
 @matplotlib.rc_context(STYLE)
 def draw_confusion(matrix: NDArray[np.int64], names: Sequence[str], title: str) -> Figure:
-    """Draw counts [true, predicted] as shares of each row, with the counts where there is room; rows without images are blank."""
+    """Draw counts [true, predicted] as shares of each row, with the counts where they fit; rows without images are blank."""
     classes = len(names)
     side = min(max(0.34 * classes, 3.2), 7.5)
     figure = new_figure(side + 1.9, side + 1.2)

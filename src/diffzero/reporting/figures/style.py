@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from diffzero.utils.io import write_atomically
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
-# matplotlib's stubs type the keys as literals, which a dictionary of its own cannot be.
+# matplotlib's stubs type the keys as literals, which those of a plain dictionary are not.
 STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,

@@ -21,7 +21,7 @@ _CODE, _BOLD = re.compile(r"`+([^`]+)`+"), re.compile(r"\*\*(.+?)\*\*")
 
 
 class RunFacts(TypedDict):
-    """What the page says about the run."""
+    """Facts about the run that the page shows."""
 
     run: str
     seeds: list[int]

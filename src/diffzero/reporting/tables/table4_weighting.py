@@ -46,7 +46,7 @@ def build_table4(
     paper: pd.DataFrame,
     test_sizes: TestSizes | None = None,
 ) -> pd.DataFrame:
-    """Build Table 4. Every class has every draw, so that nothing but the weighting differs between the rows.
+    """Build Table 4. Every class has every draw, so that the rows differ only in the weighting.
 
     Parameters
     ----------
