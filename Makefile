@@ -37,10 +37,11 @@ demo: $(STAMP)  ## run the experiment in miniature; tables and figures in result
 test: $(STAMP)  ## run all tests, one test file per core at a time
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
-lint: $(STAMP)  ## check style, spelling, imports between packages and rules
+lint: $(STAMP)  ## check style, spelling, imports between packages, types and rules
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 

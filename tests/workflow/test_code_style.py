@@ -1,0 +1,85 @@
+"""Conventions of the code and its documentation that the linters do not check."""
+
+import ast
+import math
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import diffzero
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src" / "diffzero"
+MOST_LINES = {"src": 300, "workflow": 60}
+MOST_FUNCTION_LINES = 40
+PYTHON = [path for top in (*MOST_LINES, "tests") for path in sorted((ROOT / top).rglob("*.py"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def long_functions(tree: ast.Module) -> list[str]:
+    """Return the names of functions with too many lines, not counting their docstrings."""
+    found = []
+    for function in (node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)):
+        docstring = function.body[0] if ast.get_docstring(function) else None
+        lines = function.end_lineno - function.lineno + 1
+        lines -= docstring.end_lineno - docstring.lineno + 1 if docstring else 0
+        found += [function.name] if lines >= MOST_FUNCTION_LINES else []
+    return found
+
+
+def misnamed_exceptions(tree: ast.Module) -> list[str]:
+    """Return the exceptions whose names do not end in Error."""
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    raised = [c for c in classes if any(re.search(r"(Error|Exception)$", ast.unparse(base)) for base in c.bases)]
+    return [c.name for c in raised if not c.name.endswith("Error")]
+
+
+def unclear_docstrings(tree: ast.Module) -> list[str]:
+    """Return docstrings that do not begin with what the object is or does."""
+    documented = [node for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS))]
+    docstrings = [ast.get_docstring(node) or "" for node in documented]
+    return [text for text in docstrings if re.match(r"(Nothing|Whether|What|Who)\b", text)]
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short_and_docstrings_direct(path):
+    text = path.read_text()
+    top = path.relative_to(ROOT).parts[0]
+    tree = ast.parse(text)
+    assert len(text.splitlines()) < MOST_LINES.get(top, math.inf)
+    assert not unclear_docstrings(tree)
+    if top == "src":
+        assert not long_functions(tree)
+        assert not misnamed_exceptions(tree)
+
+
+def test_packages_are_documented_in_the_order_of_their_imports():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = contracts[0]["layers"][::-1]
+    section = (
+        (ROOT / "docs" / "architecture.md").read_text().split("## Packages of `src/diffzero`")[1].split("\n## ")[0]
+    )
+    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == layers
+    modules = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert modules - {"__init__", "typing"} == set(layers)
+
+
+def test_rules_and_files_that_documents_name_exist():
+    rules = {
+        name
+        for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+        for name in re.findall(r"^\s*(?:use )?rule (?:\w+ as )?(\w+)", path.read_text(), flags=re.MULTILINE)
+    }
+    for document in DOCUMENTS:
+        text = document.read_text()
+        assert set(re.findall(r"`rule (\w+)`", text)) <= rules, document
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+        assert not [link for link in links if not (document.parent / link).exists()], document
+
+
+def test_the_version_is_the_same_everywhere():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == diffzero.__version__
