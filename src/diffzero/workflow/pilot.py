@@ -39,8 +39,8 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
     frames = [pd.DataFrame({name: [] for name in COLUMNS})]
     for folder in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
         max_scores = _comparable_max_scores(folder.name, scoring)
-        shards = sorted(folder.glob("*.parquet")) if max_scores is not None else []
-        if shards:
+        shards = sorted(folder.glob("*.parquet"))
+        if shards and max_scores is not None:
             scores = pd.concat([pd.read_parquet(path, columns=["image", "draw", "prompt"]) for path in shards])
             frames.append(_races(scores, max_scores, scoring, own=folder.parent.name == f"seed{scoring.seed}"))
     found = pd.concat(frames[1:] or frames, ignore_index=True)

@@ -198,7 +198,10 @@ def count_images(experiment: Experiment, scoring: Scoring) -> int:
     if table.is_file():
         return min(bound, pd.read_parquet(table, columns=["image"])["image"].nunique())
     # Tasks with Size use about every second scene, so they need twice as many scenes as the other tasks.
-    return math.ceil(1.5 * experiment.run.attribute_binding.examples_per_task) if scoring.dataset == SCENES else bound
+    binding = experiment.run.attribute_binding
+    if scoring.dataset == SCENES and binding and binding.examples_per_task:
+        return math.ceil(1.5 * binding.examples_per_task)
+    return bound
 
 
 def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> Estimate:

@@ -60,7 +60,8 @@ def image_bound(experiment: Experiment, dataset: str) -> int:
     """Return an upper bound of the number of images of a data set, known before any data are prepared."""
     if dataset not in experiment.scene_datasets:
         return experiment.run.max_images
-    return experiment.run.attribute_binding.lewis.max_images if dataset == LEWIS else experiment.scene_count
+    binding = experiment.run.attribute_binding
+    return binding.lewis.max_images if dataset == LEWIS and binding and binding.lewis else experiment.scene_count
 
 
 def encoding_gflops(experiment: Experiment, model: str, dataset: str) -> tuple[float, float]:
