@@ -8,10 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
+    from snakemake_executor_plugin_slurm import ExecutorSettings
 
 TESTED = "9.27"
 
@@ -45,6 +47,21 @@ def config_overrides(workflow: Workflow) -> Sequence[str]:
 def runs_on_slurm(workflow: Workflow) -> bool:
     """Return whether this Snakemake submits to SLURM. False inside its jobs, and without an executor."""
     return type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+
+
+def slurm_settings(workflow: Workflow) -> ExecutorSettings:
+    """Return the settings of the SLURM executor plugin."""
+    return workflow.executor_settings
+
+
+def working_directory(workflow: Workflow) -> Path:
+    """Return the directory in which Snakemake was started."""
+    return Path(workflow.workdir_init)
+
+
+def release_lock(workflow: Workflow) -> None:
+    """Remove the lock that this Snakemake holds on its working directory."""
+    workflow.persistence.unlock()
 
 
 def profile_resources(workflow: Workflow, rule: str) -> dict[str, int | str]:

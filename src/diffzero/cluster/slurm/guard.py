@@ -3,11 +3,14 @@
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from diffzero.cluster.slurm import plugin_patches, queue
 from diffzero.cluster.slurm.monitor import QueueMonitor
+from diffzero.workflow import snakemake_internals
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 # Not SIGINT: a process that a script starts in the background ignores SIGINT, and would continue to wait.
 STOP_SIGNAL = signal.SIGUSR2
@@ -15,7 +18,7 @@ IDLE_TIMEOUT = "DIFFZERO_SLURM_IDLE_TIMEOUT"  # seconds without any job after wh
 POLL_INTERVAL = "DIFFZERO_SLURM_POLL_INTERVAL"  # the most seconds between two queries of the queue
 
 
-def guard(workflow: Any) -> None:
+def guard(workflow: "Workflow") -> None:
     """Prepare a run on SLURM: check settings, wait for the jobs of an earlier run, patch the plugin and monitor the queue.
 
     Exits with a message if the run would hang or do harm. Restarts Snakemake after waiting for earlier jobs.
@@ -25,7 +28,7 @@ def guard(workflow: Any) -> None:
     workflow
         Snakemake's workflow object, after planning and before the first job.
     """
-    settings, folder = workflow.executor_settings, Path(workflow.workdir_init)
+    settings, folder = snakemake_internals.slurm_settings(workflow), snakemake_internals.working_directory(workflow)
     try:
         plugin_patches.check_version()
         min_job_age = queue.check_settings(
@@ -41,7 +44,7 @@ def guard(workflow: Any) -> None:
     if has_waited:
         # The plan was made while those jobs ran and would repeat their work.
         print_message("the earlier jobs have ended; starting again with a new plan.")
-        workflow.persistence.unlock()
+        snakemake_internals.release_lock(workflow)
         os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
     poll_interval = float(os.environ.get(POLL_INTERVAL, "180"))
     plugin_patches.patch_max_poll_interval(min(min_job_age // 3, poll_interval))
