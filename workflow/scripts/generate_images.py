@@ -11,8 +11,7 @@ from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.models.checkpoint import CheckpointRecord
-from diffzero.models.sampling import SamplingSettings, sample
-from diffzero.reporting.figures.samples import MAX_PROMPTS
+from diffzero.models.sampling import MAX_PROMPTS, SamplingSettings, sample
 from diffzero.scoring.denoise_figure import denoise_images
 from diffzero.scoring.inputs import load_text
 from diffzero.scoring.problem import read_prompts

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
-from diffzero.config import Baseline, Clip
+from diffzero.config import Clip, Model
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import read_json, write_parquet
 from diffzero.utils.logging import configure_logging
@@ -16,7 +16,7 @@ from diffzero.utils.logging import configure_logging
 configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 source = snakemake.input
-settings = TypeAdapter(Baseline).validate_python(snakemake.params.baseline)
+settings = TypeAdapter(Model).validate_python(snakemake.params.baseline)
 checkpoint = Path(read_json(Path(source.weights))["folder"])
 
 

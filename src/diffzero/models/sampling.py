@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+MAX_PROMPTS = 10  # class prompts of a data set from which images are generated
+
 
 @dataclass(frozen=True)
 class SamplingSettings:

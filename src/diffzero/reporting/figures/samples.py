@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from diffzero.models.sampling import MAX_PROMPTS
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import STYLE, new_figure, show_picture
 from diffzero.reporting.inputs import ReportInputs, find_source
-
-MAX_PROMPTS = 10  # prompts of a data set that are shown
 
 
 @matplotlib.rc_context(STYLE)
