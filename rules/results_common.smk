@@ -1,8 +1,8 @@
 # Output and input functions of the rules for tables, figures and the report.
 from diffzero.reporting.figures import FIGURES
+from diffzero.reporting.inputs import GROUPS
 from diffzero.reporting.table_format import FORMATS
 from diffzero.workflow import report_inputs
-from diffzero.workflow.targets import GROUPS
 
 
 def table_files(tables):

@@ -22,7 +22,7 @@ from diffzero.data.decode import ImageError
 from diffzero.reporting.table_format import to_markdown
 from diffzero.reporting.tables.table3_lewis import build_table3_lewis, format_table3_lewis
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.preflight import AVAILABLE, MISSING, check
+from diffzero.workflow.preflight import AVAILABLE, MISSING, check_requirements
 from diffzero.workflow.targets import TargetSet
 from sentences import is_true
 from workflow_copy import literal_accuracy_and_calls, snakemake
@@ -262,10 +262,10 @@ def test_both_sets_of_scenes_are_scored_and_reported_separately(tmp_path):
         }
     assert {s["dataset"] for s in published.sources("classification")} == {"digits"}
     alone = TargetSet(experiment("lewis", results=str(tmp_path)), lambda: False, "snakemake")
-    tables = {Path(path).stem for path in alone.tables()}
+    tables = {table.name for table in alone.tables()}
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in tables)
     assert "table3-lewis" in tables and not {"table3", "controlled"} & tables
-    assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.stems())
+    assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.figure_stems())
 
 
 def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
@@ -279,12 +279,13 @@ def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
 
 
 def test_check_reports_whether_the_images_are_available_and_their_source(folder, tmp_path):
-    need = {need.name: need for need in check(experiment(folder))}["lewis"]
+    requirement = {r.name: r for r in check_requirements(experiment(folder))}["lewis"]
     files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
-    assert (need.state, need.bytes) == (AVAILABLE, sum(file.stat().st_size for file in files))
-    need = {need.name: need for need in check(experiment(folder / "gone"))}["lewis"]
-    assert need.state == MISSING and need.source.startswith("https://") and "not stated" in need.licence
-    assert "gone/two_object: does not exist" in need.reasons[0]
+    assert (requirement.state, requirement.size) == (AVAILABLE, sum(file.stat().st_size for file in files))
+    requirement = {r.name: r for r in check_requirements(experiment(folder / "gone"))}["lewis"]
+    assert requirement.state == MISSING and requirement.source.startswith("https://")
+    assert "not stated" in requirement.licence
+    assert "gone/two_object: does not exist" in requirement.reasons[0]
 
 
 def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
@@ -300,9 +301,9 @@ def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
     assert list(table["task"]) == [task.name for task in TASKS if task.name in FIVE] and set(table["split"]) == {"all"}
     assert table.set_index("task")["n"].to_dict() == {**dict.fromkeys(FIVE, 0), "Shape": 8, "Color|Shape": 8}
     assert table.set_index("task").loc["Shape", "accuracy"] == 0.75
-    text = to_markdown(format_table3_lewis(table, ["Not there yet: x."]))
+    text = to_markdown(format_table3_lewis(table, ["Not available yet: x."]))
     assert "| Shape | 75.0 [" in text and "15 tasks with size or position are left out" in text
-    assert text.endswith("Not there yet: x.\n")
+    assert text.endswith("Not available yet: x.\n")
 
 
 def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):

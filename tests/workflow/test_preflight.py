@@ -1,4 +1,4 @@
-"""`snakemake check`: everything that a run needs from outside, told at once, before anything expensive starts."""
+"""`snakemake check` lists the weights and data of a run and fails if the run would fail for want of them."""
 
 import os
 import re
@@ -19,9 +19,17 @@ from diffzero.download.errors import OfflineError, RemoteFileNotFoundError, Tran
 from diffzero.download.hub import HubRepo
 from diffzero.download.probe import Availability, RemoteProbe
 from diffzero.download.url import download_url
-from diffzero.workflow import preflight
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.preflight import AVAILABLE, DOWNLOAD, MISSING, MissingRequirementError, require, to_text
+from diffzero.workflow.preflight import (
+    AVAILABLE,
+    DOWNLOAD,
+    MISSING,
+    MissingRequirementError,
+    Requirement,
+    check_requirements,
+    format_requirements,
+    require_available,
+)
 from hub_server import REVISION, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +46,7 @@ HUB = {"kind": "hub", "repo": "owner/pets", "revision": REVISION, "split": "test
 BIG = b"x" * 2_000_000
 
 
-def write(root: Path, kind: str, name: str, block: dict) -> None:
+def write_config(root: Path, kind: str, name: str, block: dict) -> None:
     path = root / "config" / kind / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(block))
@@ -46,18 +54,18 @@ def write(root: Path, kind: str, name: str, block: dict) -> None:
 
 @pytest.fixture
 def root(tmp_path, fake_hub) -> Path:
-    """A root with models and data sets there, to be downloaded, gated, gone and broken."""
+    """Return a root with models and data sets that are available, to be downloaded, gated, missing or broken."""
     root = tmp_path / "root"
     shutil.copytree(ROOT / "resources" / "models" / "mini-sd", root / "mini")
-    write(root, "models", "local", SD | {"path": "mini", "revision": None})
-    write(root, "models", "gone", SD | {"path": "no-such-folder", "revision": None})
-    write(root, "models", "open", SD | {"hub": "owner/open"})
-    write(root, "models", "gated", SD | {"hub": "owner/gated", "gated": True})
-    write(
+    write_config(root, "models", "local", SD | {"path": "mini", "revision": None})
+    write_config(root, "models", "gone", SD | {"path": "no-such-folder", "revision": None})
+    write_config(root, "models", "open", SD | {"hub": "owner/open"})
+    write_config(root, "models", "gated", SD | {"hub": "owner/gated", "gated": True})
+    write_config(
         root, "models", "mirrored", SD | {"hub": "owner/away", "mirrors": [{"hub": "owner/open", "revision": REVISION}]}
     )
-    write(root, "models", "pickled", SD | {"hub": "owner/pickled"})
-    write(
+    write_config(root, "models", "pickled", SD | {"hub": "owner/pickled"})
+    write_config(
         root,
         "models",
         "clip",
@@ -65,9 +73,9 @@ def root(tmp_path, fake_hub) -> Path:
     )
     (root / "pictures" / "cat").mkdir(parents=True)
     (root / "pictures" / "cat" / "1.png").write_bytes(b"12345")
-    write(root, "datasets", "mine", DATASET | {"source": {"kind": "folder", "path": "pictures"}})
-    write(root, "datasets", "nowhere", DATASET | {"source": {"kind": "folder", "path": "no-pictures"}})
-    write(root, "datasets", "pets", DATASET | {"source": HUB})
+    write_config(root, "datasets", "mine", DATASET | {"source": {"kind": "folder", "path": "pictures"}})
+    write_config(root, "datasets", "nowhere", DATASET | {"source": {"kind": "folder", "path": "no-pictures"}})
+    write_config(root, "datasets", "pets", DATASET | {"source": HUB})
     weights = {"model_index.json": b"{}", "unet/model.safetensors": BIG, "unet/model.fp16.safetensors": BIG}
     fake_hub.repositories |= {
         ("models", "owner/open"): weights,
@@ -79,60 +87,61 @@ def root(tmp_path, fake_hub) -> Path:
     return root
 
 
-def needs(
-    root: Path, models: list[str], datasets: tuple[str, ...] = ("mine",), **more
-) -> dict[str, preflight.Requirement]:
+def requirements(
+    root: Path, models: list[str], datasets: tuple[str, ...] = ("mine",), **more: object
+) -> dict[str, Requirement]:
+    """Return the requirements of a run with these models and data sets, by name."""
     run = load_run({"name": "x", "models": models, "datasets": list(datasets), **more}, root)
-    return {need.name: need for need in preflight.check(Experiment(run, root))}
+    return {requirement.name: requirement for requirement in check_requirements(Experiment(run, root))}
 
 
-def test_each_state_with_size_licence_and_place(root, fake_hub):
-    found = needs(
+def test_requirements_have_a_state_a_size_a_licence_and_a_source(root, fake_hub):
+    found = requirements(
         root, ["local", "gone", "open", "gated", "mirrored", "pickled"], ("mine", "nowhere", "pets"), baselines=["clip"]
     )
-    states = {name: need.state for name, need in found.items()}
+    states = {name: requirement.state for name, requirement in found.items()}
     assert states == {
         "local": AVAILABLE, "gone": MISSING, "open": DOWNLOAD, "gated": MISSING, "mirrored": DOWNLOAD, "pickled": MISSING,
         "clip": DOWNLOAD, "mine": AVAILABLE, "nowhere": MISSING, "pets": DOWNLOAD,
     }  # fmt: skip
-    assert found["open"].bytes == len(BIG) + 2 and found["pets"].bytes == len(BIG) and found["mine"].bytes == 5
+    assert found["open"].size == len(BIG) + 2 and found["pets"].size == len(BIG) and found["mine"].size == 5
     assert found["gated"].licence == "OpenRAIL (gated)" and "HF_TOKEN" in found["gated"].reasons[0]
     assert found["mirrored"].source == f"hub owner/open@{REVISION[:12]}"
     assert "only pickled weights" in found["pickled"].reasons[0] and "no-such-folder" in found["gone"].reasons[0]
-    text = to_text(list(found.values()), "x")
-    assert "4 are downloaded when the run needs them (8.0 MB; " in text and "4 are missing: the run would fail." in text
+    text = format_requirements(list(found.values()), "x")
+    assert "To download: 4, when the run needs them (8.0 MB; " in text and "Missing: 4; the run would fail." in text
     assert re.search(r"^data set +pets +to download +2.0 MB +CC BY 4.0 +owner/pets at 0123456789ab, test$", text, re.M)
-    assert not [seen for seen in fake_hub.seen if "/resolve/" in seen.path]  # nothing is downloaded
+    assert not [request for request in fake_hub.seen if "/resolve/" in request.path]  # nothing is downloaded
     with pytest.raises(
         MissingRequirementError, match="^gone, gated, pickled, nowhere: not available and cannot be downloaded"
     ):
-        require(list(found.values()))
-    require([need for need in found.values() if need.state != MISSING])
+        require_available(list(found.values()))
+    require_available([requirement for requirement in found.values() if requirement.state != MISSING])
 
 
-def test_what_is_cached_is_there_also_offline_and_the_rest_is_named_at_once(root, fake_hub, monkeypatch):
+def test_cached_files_are_available_offline_and_all_other_requirements_are_missing(root, fake_hub, monkeypatch):
     HubRepo("owner/open", REVISION, "model").download_files(lambda name: "fp16" not in name)
-    assert needs(root, ["open"])["open"].state == AVAILABLE
+    assert requirements(root, ["open"])["open"].state == AVAILABLE
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    asked = len(fake_hub.seen)
-    found = needs(root, ["open", "gated", "local"], ("pets", "mine"), baselines=["clip"])
-    assert {name for name, need in found.items() if need.state == MISSING} == {"gated", "clip", "pets"}
+    requests = len(fake_hub.seen)
+    found = requirements(root, ["open", "gated", "local"], ("pets", "mine"), baselines=["clip"])
+    assert {name for name, requirement in found.items() if requirement.state == MISSING} == {"gated", "clip", "pets"}
     assert all("HF_HUB_OFFLINE" in found[name].reasons[0] for name in ("gated", "clip", "pets"))
-    assert len(fake_hub.seen) == asked
+    assert len(fake_hub.seen) == requests
 
 
-def test_a_hub_that_cannot_be_reached_is_asked_once(root, monkeypatch):
+def test_an_unreachable_hub_gives_one_reason_for_all_its_repositories(root, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    found = needs(root, ["open", "gated", "mirrored"], ("pets",), baselines=["clip"])
-    assert all(need.state == MISSING for need in found.values())
-    text = to_text(list(found.values()), "x")
+    found = requirements(root, ["open", "gated", "mirrored"], ("pets",), baselines=["clip"])
+    assert all(requirement.state == MISSING for requirement in found.values())
+    text = format_requirements(list(found.values()), "x")
     assert (
         "Missing: open, gated, clip, pets\n  1. cannot reach http://127.0.0.1:9, and the files are not in the cache"
         in text
     )
 
 
-def test_files_by_their_addresses(fake_hub, monkeypatch):
+def test_sizes_of_urls_count_only_files_that_are_not_cached(fake_hub, monkeypatch):
     fake_hub.plain |= {"a.zip": b"12345", "b.zip": b"678"}
     a, b, gone = ((f"{fake_hub.url}/plain/{name}", name, None) for name in ("a.zip", "b.zip", "gone.zip"))
     assert RemoteProbe().check_urls([a, b]) == Availability(is_local=False, size=8)
@@ -146,31 +155,31 @@ def test_files_by_their_addresses(fake_hub, monkeypatch):
         with pytest.raises(TransientDownloadError, match=f"cannot reach http://127.0.0.1:{port}"):
             probe.check_urls([(f"http://127.0.0.1:{port}/x", "x", None)])
     assert probe._unreachable == {"127.0.0.1:9", "127.0.0.1:10"}
-    assert probe.check_urls([b]) == Availability(is_local=False, size=3)  # other servers are still asked
+    assert probe.check_urls([b]) == Availability(is_local=False, size=3)  # other servers still get requests
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(OfflineError, match="b.zip: not in the cache"):
         probe.check_urls([a, b])
 
 
-def test_the_source_is_the_one_that_the_loader_takes_and_no_later_one_is_asked(root, fake_hub):
+def test_the_first_source_that_has_the_images_is_checked_and_no_later_one(root, fake_hub):
     later = {"kind": "folder", "path": "pictures"}
-    write(root, "datasets", "both", DATASET | {"sources": [HUB, later]})
-    write(root, "datasets", "other", DATASET | {"sources": [later, HUB | {"repo": "owner/never"}]})
-    write(root, "datasets", "split", DATASET | {"sources": [HUB | {"repo": "owner/splits"}]})
+    write_config(root, "datasets", "both", DATASET | {"sources": [HUB, later]})
+    write_config(root, "datasets", "other", DATASET | {"sources": [later, HUB | {"repo": "owner/never"}]})
+    write_config(root, "datasets", "split", DATASET | {"sources": [HUB | {"repo": "owner/splits"}]})
     fake_hub.repositories["datasets", "owner/splits"] = {"data/notest-0.parquet": BIG, "data/latest.parquet": BIG}
-    found = needs(root, ["local"], ("both", "other", "split"))
+    found = requirements(root, ["local"], ("both", "other", "split"))
     assert found["both"].state == DOWNLOAD and found["both"].source == f"owner/pets at {REVISION[:12]}, test"
-    assert found["other"].state == AVAILABLE and not [seen for seen in fake_hub.seen if "never" in seen.path]
-    # Files whose names merely hold the split's are none of it, for the loader neither.
+    assert found["other"].state == AVAILABLE and not [request for request in fake_hub.seen if "never" in request.path]
+    # The loader does not take files whose names only contain the name of the split, either.
     assert found["split"].state == MISSING
 
 
-def test_images_that_were_selected_already_need_no_source(root):
+def test_selected_images_are_available_without_a_source(root):
     path = root / "results" / "x" / "data" / "nowhere" / "images.parquet"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"123")
-    need = needs(root, ["local"], ("nowhere",))["nowhere"]
-    assert (need.state, need.bytes) == (AVAILABLE, 3) and "selected in" in need.source
+    requirement = requirements(root, ["local"], ("nowhere",))["nowhere"]
+    assert (requirement.state, requirement.size) == (AVAILABLE, 3) and "selected in" in requirement.source
 
 
 @pytest.fixture(scope="module")
@@ -188,31 +197,31 @@ def copy(tmp_path_factory) -> Path:
     digits = {str(k): [k, 29 - k] for k in range(10)}
     names = yaml.safe_load((ROOT / "config" / "datasets" / "digits.yaml").read_text())["classnames"]
     classes = {"digits": dict(zip(names, digits.values(), strict=True))}
-    write(
+    write_config(
         root,
         "models",
         "tiny-resnet",
         {"kind": "supervised", "title": "R", "licence": "MIT", "path": "weights/tiny-resnet", "classes": classes},
     )
-    write(root, "models", "open", SD | {"hub": "owner/open"})
+    write_config(root, "models", "open", SD | {"hub": "owner/open"})
     return root
 
 
 def snakemake(root: Path, config: dict, *targets: str, **environment: str) -> subprocess.CompletedProcess:
     (root / "run.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *targets, "--configfile", "run.yaml"]
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         command,
         cwd=root,
-        env=clean | {"OMP_NUM_THREADS": "1"} | environment,
+        env=inherited | {"OMP_NUM_THREADS": "1"} | environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
 
 
-def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub):
+def test_the_target_check_prints_the_requirements_and_fails_if_one_is_missing(copy, tmp_path, fake_hub):
     fake_hub.repositories["models", "owner/open"] = {"model_index.json": b"{}", "unet/model.safetensors": BIG}
     config = {"name": "x", "models": ["mini-sd", "open"], "baselines": ["mini-clip"], "datasets": ["digits"]}
     environment = {
@@ -223,7 +232,7 @@ def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub
     done = snakemake(copy, config, "check", **environment, HF_TOKEN="hf_NeverPrinted")
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.search(r"^model +open +to download +2.0 MB +OpenRAIL +hub owner/open@", done.stdout, re.M), done.stdout
-    assert "3 of 4 are there. 1 are downloaded" in done.stdout
+    assert "Available: 3 of 4. To download: 1," in done.stdout
     done = snakemake(
         copy,
         config,
@@ -241,7 +250,7 @@ def test_the_target_tells_and_fails_where_the_run_would(copy, tmp_path, fake_hub
     assert "hf_NeverPrinted" not in done.stdout + done.stderr + logs
 
 
-def test_both_kinds_of_baseline_run_from_their_weights_and_stand_in_the_tables(copy):
+def test_both_kinds_of_baseline_run_from_local_weights_and_appear_in_table_1(copy):
     config = {
         "name": "b",
         "models": ["mini-sd"],
@@ -252,12 +261,13 @@ def test_both_kinds_of_baseline_run_from_their_weights_and_stand_in_the_tables(c
     files = [f"{folder}/tiny-resnet/digits/via-none.parquet", f"{folder}/mini-clip/digits/via-24.parquet"]
     done = snakemake(copy, config | {"max_images": 8, "device": "cpu"}, *files)
     assert done.returncode == 0, done.stderr[-4000:]
-    ours, clips = (pd.read_parquet(copy / file) for file in files)
-    assert set(clips.columns) == set(ours.columns) - {"top5"} and list(ours["item"]) == list(clips["item"])
+    supervised, clip = (pd.read_parquet(copy / file) for file in files)
+    assert set(clip.columns) == set(supervised.columns) - {"top5"}
+    assert list(supervised["item"]) == list(clip["item"])
     assert (
-        ours["top5"].notna().all()
-        and (ours["top5"] >= ours["correct"]).all()
-        and ours["prediction"].between(0, 9).all()
+        supervised["top5"].notna().all()
+        and (supervised["top5"] >= supervised["correct"]).all()
+        and supervised["prediction"].between(0, 9).all()
     )
     done = snakemake(copy, config | {"max_images": 8, "device": "cpu"}, "tables")
     assert done.returncode == 0, done.stderr[-4000:]

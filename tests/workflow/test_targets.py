@@ -1,4 +1,4 @@
-"""Inputs of tables, figures and the report when a run is unfinished."""
+"""Tables, figures and the report of a finished and of an unfinished run."""
 
 import re
 import shlex
@@ -9,9 +9,11 @@ from snakemake.cli import parse_args
 
 from diffzero.config import load_run
 from diffzero.reporting import html, table_format
+from diffzero.reporting.figures import FIGURES, FigureKind
 from diffzero.reporting.figures.style import save_figure
 from diffzero.reporting.html.page import to_markup
 from diffzero.reporting.table_format import Layout
+from diffzero.reporting.tables import TABLES, Table
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import TargetSet, command_line
 from small_figures import confusion, paired
@@ -50,31 +52,37 @@ def touch(*paths: str) -> None:
         Path(path).touch()
 
 
-def test_everything_is_asked_for_unless_only_what_is_there_counts(tmp_path: Path) -> None:
+def test_a_run_has_all_results_and_with_existing_only_those_that_exist(tmp_path: Path) -> None:
     whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
     assert (
         part.is_empty() and not part.sources("classification") and not part.figure_stems() and not part.full_scorings()
     )
     assert len(whole.sources("classification")) == 8 and not whole.missing_results("classification", full_scoring=True)
-    wanted = {"confusion-mini-sd-digits", "frontier-mini-if-fashion", "samples-mini-sd-digits", "controlled", "paired"}
-    assert wanted <= set(whole.figure_stems())
+    expected = {
+        "confusion-mini-sd-digits",
+        "frontier-mini-if-fashion",
+        "samples-mini-sd-digits",
+        "controlled",
+        "paired",
+    }
+    assert expected <= set(whole.figure_stems())
     assert part.table_files() == whole.table_files() and f"{tmp_path}/tiny/tables/table4.tex" in whole.table_files()
 
 
-@pytest.mark.parametrize("kind", ["unpruned scores", "samples", "scores of Figure 2"])
-def test_unpruned_scores_or_pictures_alone_are_something(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["full scores", "samples", "scores of Figure 2"])
+def test_a_run_with_only_full_scores_or_images_is_not_empty(tmp_path: Path, kind: str) -> None:
     whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
     figure2 = whole.experiment.figure2_scorings("mini-sd", "digits")
-    made = {
-        "unpruned scores": whole.experiment.score_files(whole.full_scorings()[1]),
+    files = {
+        "full scores": whole.experiment.score_files(whole.full_scorings()[1]),
         "samples": [f"{tmp_path}/tiny/samples/mini-sd/digits.safetensors"],
         "scores of Figure 2": [shard for scoring in figure2 for shard in whole.experiment.score_files(scoring)],
     }
-    touch(*made[kind])
+    touch(*files[kind])
     assert not part.is_empty() and part.figure_stems()
 
 
-def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) -> None:
+def test_a_result_exists_with_its_predictions_or_with_all_score_shards(tmp_path: Path) -> None:
     whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
     sources = {(s["model"], s["dataset"]): s["file"] for s in whole.sources("classification")}
     shards = {(s.model, s.dataset): whole.experiment.score_files(s) for s in whole.experiment.main_scorings}
@@ -96,13 +104,26 @@ def test_predictions_or_all_score_shards_make_a_result_be_there(tmp_path: Path) 
     assert len(notes) == 5 and len(part.requested("classification")) == 8
 
 
-def test_under_another_weighting_races_that_drop_classes_are_missing_and_unpruned_scores_serve(tmp_path: Path) -> None:
+def test_tables_and_figures_follow_the_registries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TABLES, "added", Table("added", "added"))
+    monkeypatch.setitem(TABLES, "of-lewis", Table("of-lewis", "of_lewis", requires="lewis"))
+    monkeypatch.setitem(FIGURES, "added", FigureKind("added", "Added", "Added", ("ablations",), "dataset"))
+    monkeypatch.setitem(FIGURES, "many", FigureKind("many", "Many", "Many", ("classification",), min_results=9))
+    targets = target_set(tmp_path, False)
+    names, stems = {table.name for table in targets.tables()}, set(targets.figure_stems())
+    assert "added" in names and "of-lewis" not in names
+    assert {"added-digits-reduced-4", "added-digits-template-0"} <= stems and "many" not in stems
+
+
+def test_another_weighting_needs_new_pruned_scores_but_reuses_full_scores(tmp_path: Path) -> None:
     stages = {"kind": "stages", "stages": [{"draws": 5, "keep": 2}, {"draws": 20, "keep": 1}]}
     for policy in ({"kind": "ttest"}, stages):
         before = target_set(tmp_path, True, policy=policy).experiment
         after = target_set(tmp_path, True, policy=policy, weighting={"kind": "heuristic", "decay": 5.0})
         touch(*(shard for scoring in before.scorings.values() for shard in before.score_files(scoring)))
-        assert not after.sources("classification", "binding", "ablations"), "their shards are other files"
+        assert not after.sources("classification", "binding", "ablations"), (
+            "scores pruned under another weighting are in other files"
+        )
         assert len(after.full_scorings()) == 2 and "efficiency-mini-sd-digits" in after.figure_stems()
         race = after.experiment.main_scorings[0].slug
         assert (
@@ -112,7 +133,7 @@ def test_under_another_weighting_races_that_drop_classes_are_missing_and_unprune
     assert full.slug == "shared-full-30" and full.to_params()["weighting"] is None
 
 
-def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) -> None:
+def test_the_summary_lists_every_missing_result_with_its_command(tmp_path: Path) -> None:
     whole, part = target_set(tmp_path, False), target_set(tmp_path, True)
     assert whole.missing_summary() == ""
     lines = part.missing_summary().splitlines()
@@ -120,26 +141,26 @@ def test_the_summary_names_every_missing_result_and_the_command(tmp_path: Path) 
     assert any(
         "Figure 6 of mini-sd on digits" in line and "samples/mini-sd/digits.safetensors" in line for line in lines
     )
-    assert any("unpruned scores of mini-if on fashion (0 of 1 score shards)" in line for line in lines)
+    assert any("full scores of mini-if on fashion (0 of 1 score shards)" in line for line in lines)
 
 
-def test_the_largest_unpruned_scoring_of_a_model_and_data_set_serves(tmp_path: Path) -> None:
+def test_full_scores_are_those_of_the_largest_scoring_per_model_and_data_set(tmp_path: Path) -> None:
     found = {
         (s.model, s.dataset): (s.n_images, s.policy.max_scores) for s in target_set(tmp_path, False).full_scorings()
     }
     assert found == {("mini-sd", "digits"): (20, 40), ("mini-if", "fashion"): (5, 8)}
 
 
-def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path: Path) -> None:
-    published = target_set(tmp_path, False)
-    experiment = published.experiment
+def test_an_ablation_has_its_own_name_and_the_noise_of_the_plain_data_set(tmp_path: Path) -> None:
+    targets = target_set(tmp_path, False)
+    experiment = targets.experiment
     reduced, template = experiment.ablation_scorings
     assert (reduced.dataset, template.dataset) == ("digits-reduced-4", "digits-template-0")
     assert reduced.to_params()["noise_dataset"] == template.to_params()["noise_dataset"] == "digits"
     assert experiment.downsample_to("digits-reduced-4") == 4 and experiment.downsample_to("digits") is None
     assert experiment.dataset("digits-reduced-4").classnames == experiment.dataset("digits").classnames
     assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.seed, reduced.slug] == reduced
-    settings = [(row["model"], row["setting"]) for row in published.ablation_rows()]
+    settings = [(row["model"], row["setting"]) for row in targets.ablation_rows()]
     assert settings == [
         ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
     ]  # fmt: skip
@@ -156,17 +177,18 @@ def test_a_variant_has_a_name_of_its_own_and_the_plain_data_sets_noise(tmp_path:
         (["config/demo.yaml", "my run.yaml"], ["name=it's"]),
     ],
 )  # fmt: skip
-def test_the_command_that_is_printed_means_the_same_run_to_snakemake_whatever_target_follows(files, overrides) -> None:
+def test_snakemake_parses_the_printed_command_as_the_same_run_with_any_target(files, overrides) -> None:
     arguments = shlex.split(f"{command_line(files, overrides)} results/a.parquet")
     _, parsed = parse_args(arguments[1:])
     assert arguments[0] == "snakemake" and parsed.targets == ["results/a.parquet"]
-    # The default file is the Snakefile's own; named, it would be the same.
+    # The Snakefile loads the default file itself.
     assert list(map(str, parsed.configfile or [])) == ([] if files == ["config/config.yaml"] else files)
     assert (parsed.config or []) == overrides and ("slurm" in arguments) == ("config/demo.yaml" not in files)
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> str:
+    """Return the report page of a run with one table and two figures."""
     import pandas as pd
 
     rows = [["digits", "mini-sd", "**97.5**"], ["fashion", "<b>mini-if</b>", "–"]]
@@ -192,13 +214,13 @@ def page(tmp_path: Path) -> str:
     return html.render_page(contents)
 
 
-def test_the_page_needs_no_network_and_loads_nothing(page: str) -> None:
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert loaded and all(link.startswith(("data:", "#")) for link in loaded)
+def test_the_page_loads_no_other_file(page: str) -> None:
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert links and all(link.startswith(("data:", "#")) for link in links)
     assert "http://" not in re.sub(r"data:[^\"]+", "", page) and "@import" not in page and "url(" not in page
 
 
-def test_the_page_holds_tables_figures_captions_and_provenance(page: str) -> None:
+def test_the_page_contains_tables_figures_captions_and_provenance(page: str) -> None:
     assert (
         "<strong>97.5</strong>" in page
         and "&lt;b&gt;mini-if&lt;/b&gt;" in page
@@ -209,22 +231,22 @@ def test_the_page_holds_tables_figures_captions_and_provenance(page: str) -> Non
     assert page.count('download="table1.') == 3
 
 
-def test_every_link_inside_the_page_has_its_target_once(page: str) -> None:
-    names = re.findall(r' id="([^"]+)"', page)
-    assert len(names) == len(set(names))
+def test_every_internal_link_has_exactly_one_target(page: str) -> None:
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
     targets = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r'aria-labelledby="([^"]+)"', page))
-    assert targets <= set(names)
+    assert targets <= set(ids)
 
 
 def test_every_table_and_figure_has_a_caption(tmp_path: Path) -> None:
-    published, captions = (
+    targets, captions = (
         target_set(tmp_path, False),
         {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")},
     )
-    tables = {Path(path).stem for path in published.table_files()}
-    kinds = {stem.split("-mini-")[0] for stem in published.figure_stems()}
+    tables = {Path(path).stem for path in targets.table_files()}
+    kinds = {stem.split("-mini-")[0] for stem in targets.figure_stems()}
     assert tables <= captions and kinds <= captions
 
 
-def test_code_and_bold_are_the_only_marks_of_a_text() -> None:
+def test_only_code_and_bold_are_converted_to_markup() -> None:
     assert to_markup("a `b` **c** <i>") == "a <code>b</code> <strong>c</strong> &lt;i&gt;"

@@ -5,10 +5,10 @@ from pathlib import Path
 from diffzero.config import Run
 from diffzero.utils.logging import configure_logging
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.preflight import check, require, to_text
+from diffzero.workflow.preflight import check_requirements, format_requirements, require_available
 
 configure_logging(snakemake.log[0])
 experiment = Experiment(Run(**snakemake.params.run), Path(snakemake.params.root))
-needs = check(experiment)
-print(to_text(needs, experiment.run.name), flush=True)
-require(needs)
+requirements = check_requirements(experiment)
+print(format_requirements(requirements, experiment.run.name), flush=True)
+require_available(requirements)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Literal, TypedDict, TypeVar
 
 import pandas as pd
 
@@ -22,6 +22,28 @@ from diffzero.utils.io import read_json
 
 FULL_SCORES = "full_scores"
 """The key of `ReportInputs.missing` for full scores; the other keys are groups of predictions."""
+
+
+GROUPS = ("classification", "binding", "lewis", "ablations")
+"""The groups of predictions."""
+
+
+class RequestedResult(TypedDict):
+    """A result that the configuration requests, whether its predictions exist or not."""
+
+    model: str
+    dataset: str
+    kind: Literal["diffusion", "baseline"]
+
+
+class AblationRow(TypedDict):
+    """A row of the table of ablations."""
+
+    study: Literal["reduced", "template"]
+    model: str
+    dataset: str
+    setting: str
+    variant: str  # name of the data set that was scored; `dataset` for the plain one
 
 
 class DatasetFiles(TypedDict):
@@ -73,7 +95,7 @@ class ReportInputs:
     """Everything that the tables and figures of a run are built from.
 
     The workflow fills it in; a field that no requested table or figure needs may keep its default. `group` below is a key of
-    `predictions`: classification, binding, lewis or ablations.
+    `predictions`, one of GROUPS.
     """
 
     run_dir: Path
@@ -82,8 +104,8 @@ class ReportInputs:
     """Folder of the numbers that the paper reports."""
     predictions: Mapping[str, Sequence[PredictionSource]] = field(default_factory=dict)
     """Predictions files by group."""
-    requested: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
-    """model, dataset and kind of every result that the run requests, by group, whether it exists or not."""
+    requested: Mapping[str, Sequence[RequestedResult]] = field(default_factory=dict)
+    """Results that the run requests, by group."""
     missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Notes on results that do not exist yet, by group or FULL_SCORES."""
     full_scores: Sequence[FullScoreSource] = ()
@@ -98,8 +120,8 @@ class ReportInputs:
     """By data set, the models that were trained on images of its domain."""
     test_sizes: Mapping[str, int | None] = field(default_factory=dict)
     """Images in the whole test set by data set; None where it is unknown."""
-    ablations: Sequence[Mapping[str, str]] = ()
-    """Rows (study, model, dataset, setting, variant) of the table of ablations."""
+    ablations: Sequence[AblationRow] = ()
+    """Rows of the table of ablations."""
     efficiency: Sequence[EfficiencySource] = ()
     denoised: Sequence[PictureSource] = ()
     samples: Sequence[PictureSource] = ()

@@ -2,7 +2,9 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final, Literal
 
 from huggingface_hub import constants
 
@@ -15,7 +17,10 @@ from diffzero.models.checkpoint import CheckpointError, is_needed
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
 
-AVAILABLE, DOWNLOAD, MISSING = "there", "to download", "missing"
+# States of a requirement.
+AVAILABLE: Final = "available"
+DOWNLOAD: Final = "to download"
+MISSING: Final = "missing"
 
 
 class MissingRequirementError(RuntimeError):
@@ -26,16 +31,18 @@ class MissingRequirementError(RuntimeError):
 class Requirement:
     """The weights of one model or the images of one data set."""
 
-    kind: str
+    kind: Literal["model", "baseline", "data set"]
     name: str
-    state: str
-    bytes: int | None  # on disk, or still to be downloaded; None if unknown
+    state: Literal["available", "to download", "missing"]
+    size: int | None
+    """Bytes on disk, or still to be downloaded; None if unknown."""
     licence: str
     source: str
-    reasons: tuple[str, ...] = ()  # why it is missing
+    reasons: tuple[str, ...] = ()
+    """Reasons why it is missing, one per source."""
 
 
-def check(experiment: Experiment) -> list[Requirement]:
+def check_requirements(experiment: Experiment) -> list[Requirement]:
     """Check every model, baseline and data set of the run, in the order of its configuration."""
     run, probe = experiment.run, RemoteProbe()
     binding = run.attribute_binding if experiment.scene_datasets else None
@@ -53,11 +60,13 @@ def check(experiment: Experiment) -> list[Requirement]:
     return requirements
 
 
-def _state(found: Availability) -> str:
-    return AVAILABLE if found.is_local else DOWNLOAD
+def _state(availability: Availability) -> Literal["available", "to download"]:
+    return AVAILABLE if availability.is_local else DOWNLOAD
 
 
-def check_model(kind: str, name: str, model: Model, root: Path, probe: RemoteProbe) -> Requirement:
+def check_model(
+    kind: Literal["model", "baseline"], name: str, model: Model, root: Path, probe: RemoteProbe
+) -> Requirement:
     """Check the weights of a model."""
     licence = model.licence + (" (gated)" if model.gated else "")
     if model.local_dir:
@@ -67,20 +76,18 @@ def check_model(kind: str, name: str, model: Model, root: Path, probe: RemotePro
         except CheckpointError as error:
             return Requirement(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
         return Requirement(kind, name, AVAILABLE, path_size(folder), licence, model.local_dir)
-    reasons, wanted = [], lambda file: is_needed(model, file)
+    wanted, reasons = partial(is_needed, model), []
     for repo in download.list_repositories(model):
         try:
             download.require_safetensors(model, probe.file_sizes(repo, wanted), repo)
-            found = probe.check_repo(repo, wanted)
-            return Requirement(
-                kind, name, _state(found), found.size, licence, f"hub {repo.repo_id}@{repo.revision[:12]}"
-            )
+            files = probe.check_repo(repo, wanted)
+            source = f"hub {repo.repo_id}@{repo.revision[:12]}"
+            return Requirement(kind, name, _state(files), files.size, licence, source)
         except (DownloadError, CheckpointError) as error:
             reasons.append(str(error))
     more = f", {len(model.mirrors)} mirrors" if model.mirrors else ""
-    return Requirement(
-        kind, name, MISSING, None, licence, f"hub {model.hub}@{(model.revision or '')[:12]}{more}", tuple(reasons)
-    )
+    source = f"hub {model.hub}@{(model.revision or '')[:12]}{more}"
+    return Requirement(kind, name, MISSING, None, licence, source, tuple(reasons))
 
 
 def check_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Requirement:
@@ -88,15 +95,14 @@ def check_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Requ
     dataset = experiment.dataset(name)
     prepared = experiment.root / experiment.run_dir / "data" / name / "images.parquet"
     if prepared.is_file():
-        return Requirement(
-            "data set", name, AVAILABLE, prepared.stat().st_size, dataset.licence, f"selected in {prepared.parent}"
-        )
+        selected = f"selected in {prepared.parent}"
+        return Requirement("data set", name, AVAILABLE, prepared.stat().st_size, dataset.licence, selected)
     reasons = []
     for source in dataset.all_sources:  # the loader, too, uses the first source that has the images
         licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
         try:
-            found = source.check(probe, experiment.root)
-            return Requirement("data set", name, _state(found), found.size, licence, source.describe())
+            files = source.check(probe, experiment.root)
+            return Requirement("data set", name, _state(files), files.size, licence, source.describe())
         except (OSError, ValueError) as error:
             reasons.append(str(error))
     first = dataset.all_sources[0].describe()
@@ -106,69 +112,63 @@ def check_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Requ
 def check_lewis(settings: Lewis, experiment: Experiment) -> Requirement:
     """Check the images of Lewis et al.: converted to scenes already, or in the folder that the user downloaded."""
     prepared = experiment.root / experiment.run_dir / "data" / lewis.LEWIS / "images.parquet"
-    facts = ("data set", lewis.LEWIS)
     if prepared.is_file():
-        return Requirement(*facts, AVAILABLE, prepared.stat().st_size, lewis.LICENCE, f"selected in {prepared.parent}")
+        selected = f"selected in {prepared.parent}"
+        return Requirement("data set", lewis.LEWIS, AVAILABLE, prepared.stat().st_size, lewis.LICENCE, selected)
     try:
         labels = lewis.labels_path(experiment.root / settings.path, settings.split)
     except lewis.LewisError as error:
-        return Requirement(*facts, MISSING, None, lewis.LICENCE, lewis.DATA_URL, (str(error),))
+        return Requirement("data set", lewis.LEWIS, MISSING, None, lewis.LICENCE, lewis.DATA_URL, (str(error),))
     size = path_size(labels) + path_size(labels.parent / "images" / settings.split)
-    return Requirement(*facts, AVAILABLE, size, lewis.LICENCE, settings.path)
+    return Requirement("data set", lewis.LEWIS, AVAILABLE, size, lewis.LICENCE, settings.path)
 
 
-def to_text(requirements: list[Requirement], run: str) -> str:
-    """Return a table of the requirements, the reasons why some are missing, and the size of the downloads."""
-    head = ("", "name", "state", "size", "licence", "from")
-    rows = [head] + [
-        (
-            n.kind,
-            n.name,
-            n.state,
-            "" if n.bytes is None else format_bytes(n.bytes),
-            _short(n.licence),
-            _short(n.source, 72),
-        )
-        for n in requirements
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [f"What the run '{run}' needs from outside", ""]
+def format_requirements(requirements: list[Requirement], run: str) -> str:
+    """Return the table that `snakemake check` prints, the reasons why some are missing, and the size of the downloads."""
+    rows = [("", "name", "state", "size", "licence", "source"), *map(_format_row, requirements)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"Models and data sets of the run '{run}'", ""]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    together: dict[tuple[str, ...], list[str]] = {}
+    names_by_reasons: dict[tuple[str, ...], list[str]] = {}
     for requirement in requirements:
         if requirement.reasons:
-            together.setdefault(requirement.reasons, []).append(requirement.name)
-    for reasons, names in together.items():
-        lines += [
-            "",
-            f"Missing: {', '.join(names)}",
-            *(f"  {number}. {text}" for number, text in enumerate(reasons, start=1)),
-        ]
-    return "\n".join([*lines, "", _summary(requirements)])
+            names_by_reasons.setdefault(requirement.reasons, []).append(requirement.name)
+    for reasons, names in names_by_reasons.items():
+        lines += ["", f"Missing: {', '.join(names)}"]
+        lines += [f"  {number}. {reason}" for number, reason in enumerate(reasons, start=1)]
+    return "\n".join([*lines, "", _summarise(requirements)])
 
 
-def _short(text: str, length: int = 44) -> str:
+def _format_row(requirement: Requirement) -> tuple[str, ...]:
+    size = "" if requirement.size is None else format_bytes(requirement.size)
+    licence, source = _shorten(requirement.licence, 44), _shorten(requirement.source, 72)
+    return requirement.kind, requirement.name, requirement.state, size, licence, source
+
+
+def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _summary(requirements: list[Requirement]) -> str:
-    wanted = [requirement for requirement in requirements if requirement.state == DOWNLOAD]
+def _summarise(requirements: list[Requirement]) -> str:
+    """Return how many requirements are in each state, and the size of the downloads."""
+    downloads = [requirement for requirement in requirements if requirement.state == DOWNLOAD]
     missing = sum(requirement.state == MISSING for requirement in requirements)
-    parts = [f"{len(requirements) - len(wanted) - missing} of {len(requirements)} are there."]
-    if wanted:
-        unknown = sum(requirement.bytes is None for requirement in wanted)
-        total = format_bytes(sum(requirement.bytes or 0 for requirement in wanted))
+    parts = [f"Available: {len(requirements) - len(downloads) - missing} of {len(requirements)}."]
+    if downloads:
+        unknown = sum(requirement.size is None for requirement in downloads)
+        total = format_bytes(sum(requirement.size or 0 for requirement in downloads))
         more = f" and {unknown} of unknown size" if unknown else ""
-        folder = next(
-            path for path in (Path(constants.HF_HUB_CACHE), *Path(constants.HF_HUB_CACHE).parents) if path.exists()
-        )
+        cache = Path(constants.HF_HUB_CACHE)
+        folder = next(path for path in (cache, *cache.parents) if path.exists())
         free = format_bytes(shutil.disk_usage(folder).free)
-        parts.append(f"{len(wanted)} are downloaded when the run needs them ({total}{more}; {free} free in {folder}).")
-    parts += [f"{missing} are missing: the run would fail."] if missing else []
+        parts.append(
+            f"To download: {len(downloads)}, when the run needs them ({total}{more}; {free} free in {folder})."
+        )
+    parts += [f"Missing: {missing}; the run would fail."] if missing else []
     return " ".join(parts)
 
 
-def require(requirements: list[Requirement]) -> None:
+def require_available(requirements: list[Requirement]) -> None:
     """Raise MissingRequirementError if weights or data are missing."""
     names = [requirement.name for requirement in requirements if requirement.state == MISSING]
     if names:

@@ -11,11 +11,11 @@ from typing import Any
 from diffzero.diffusion.weighting import parse_weighting
 from diffzero.pruning.policies import TTest, parse_policy
 from diffzero.reporting.figures import FIGURES, FigureKey, FigureKind
-from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
+from diffzero.reporting.inputs import FULL_SCORES, GROUPS, ReportInputs
 from diffzero.reporting.tables import TABLES, Table
 from diffzero.workflow.paths import SCENES
 from diffzero.workflow.scoring_spec import Scoring
-from diffzero.workflow.targets import GROUPS, TargetSet
+from diffzero.workflow.targets import TargetSet
 
 # What `FigureKind.inputs` calls scores without pruning: reading them takes much memory and time.
 SCORES = {"full_scores", "efficiency"}
@@ -29,8 +29,7 @@ def tables_of_scores() -> list[Table]:
 
 def tables_of_predictions(targets: TargetSet) -> list[Table]:
     """Return the tables of a run that are made from predictions and costs."""
-    requested = {Path(file).stem for file in targets.table_files()}
-    return [table for table in TABLES.values() if not table.full_scores and table.name in requested]
+    return [table for table in targets.tables() if not table.full_scores]
 
 
 def reads_scores(kind: FigureKind) -> bool:

@@ -1,56 +1,20 @@
-"""Describe the results that tables, figures and the report read."""
+"""Describe the results that tables and figures need."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
-
-
-class Source(TypedDict):
-    """One prediction file of a table or figure."""
-
-    model: str
-    dataset: str
-    seed: int
-    kind: str  # diffusion or baseline
-    file: str
-
-
-class RequestedResult(TypedDict):
-    """A row that the configuration asks for, whether or not its predictions exist."""
-
-    model: str
-    dataset: str
-    kind: str
-
-
-class AblationRow(TypedDict):
-    """A row of the tables of ablations; `variant` is the name of the data set that was scored."""
-
-    study: str  # reduced or template
-    model: str
-    dataset: str
-    setting: str
-    variant: str
-
-
-class ReportFacts(TypedDict):
-    """Facts about the run that the report shows."""
-
-    run: str
-    seeds: list[int]
-    subset_seed: int
-    images: int
-    policy: str
-    weighting: str
-    command: str
-    folder: str
-    datasets: list[str]
-    models: list[str]
 
 
 @dataclass(frozen=True)
 class Result:
-    """One result that tables or figures need. `file` exists, or can be made from the score files `shards` without scoring."""
+    """One result that tables or figures need.
+
+    Attributes
+    ----------
+    file
+        The file of the result.
+    shards
+        The score files from which `file` can be made without scoring; empty if it is made otherwise.
+    """
 
     name: str
     file: str

@@ -4,18 +4,23 @@ import shlex
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from diffzero.analysis.load import PredictionSource
 from diffzero.binding.lewis import LEWIS
-from diffzero.reporting.figures import FigureKey
+from diffzero.reporting.figures import FIGURES, FigureKey, FigureKind
+from diffzero.reporting.inputs import FULL_SCORES, GROUPS, AblationRow, RequestedResult
 from diffzero.reporting.table_format import FORMATS
+from diffzero.reporting.tables import TABLES, Table
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES, ablation_name
-from diffzero.workflow.results import AblationRow, ReportFacts, RequestedResult, Result, Source
+from diffzero.workflow.results import Result
 from diffzero.workflow.scoring_spec import Scoring
 
-TABLES = ("table1", "table2", "table4", "transfer", "combined", "variants", "spread", "calibration", "paired", "cost")
-REPLAYED = ("reliability", "timesteps", "frontier", "sensitivity")  # figures of one model's scores without pruning
-GROUPS = ("classification", "binding", "lewis", "ablations")
+if TYPE_CHECKING:
+    from diffzero.reporting.html import RunFacts
+
+Subject = tuple[str, str]  # the model and data set of a result
 
 
 def command_line(files: Sequence[str], overrides: Sequence[str]) -> str:
@@ -69,25 +74,25 @@ class TargetSet:
 
     def _full_scores_result(self, scoring: Scoring) -> Result:
         shards = tuple(self.experiment.score_files(scoring))
-        return Result(f"unpruned scores of {scoring.model} on {scoring.dataset}", shards[-1], shards)
+        return Result(f"full scores of {scoring.model} on {scoring.dataset}", shards[-1], shards)
 
-    def _predictions(self, scorings: list[Scoring], datasets: list[str]) -> list[tuple[Source, Result]]:
+    def _predictions(self, scorings: list[Scoring], datasets: list[str]) -> list[tuple[PredictionSource, Result]]:
         """Return the sources of the scorings, and of the baselines on the data sets."""
-        pairs = []
+        pairs: list[tuple[PredictionSource, Result]] = []
         for s in scorings:
             result = self._predictions_result(s)
-            pairs.append(
-                (Source(model=s.model, dataset=s.dataset, seed=s.seed, kind="diffusion", file=result.file), result)
-            )
+            source = PredictionSource(model=s.model, dataset=s.dataset, seed=s.seed, kind="diffusion", file=result.file)
+            pairs.append((source, result))
         seed = self.run.noise_seeds[0]
         for dataset in datasets:
             for model, file in self.experiment.baseline_predictions(dataset).items():
-                source = Source(model=model, dataset=dataset, seed=seed, kind="baseline", file=file)
+                source = PredictionSource(model=model, dataset=dataset, seed=seed, kind="baseline", file=file)
                 pairs.append((source, Result(f"{model} on {dataset}", file)))
         return pairs
 
     @cached_property
-    def _groups(self) -> dict[str, list[tuple[Source, Result]]]:
+    def _groups(self) -> dict[str, list[tuple[PredictionSource, Result]]]:
+        """The predictions of GROUPS."""
         main, scenes = self.experiment.main_scorings, self.experiment.scene_datasets
         # An accuracy over rendered scenes and those of Lewis et al. would describe neither set.
         binding, lewis = ([name] if name in scenes else [] for name in (SCENES, LEWIS))
@@ -101,12 +106,12 @@ class TargetSet:
     # Sources of tables and figures
 
     def requested(self, *groups: str) -> list[RequestedResult]:
-        """Return every result that the configuration asks for, available or not."""
+        """Return every result that the configuration requests, available or not."""
         sources = [source for group in groups for source, _ in self._groups[group]]
         return [RequestedResult(model=s["model"], dataset=s["dataset"], kind=s["kind"]) for s in sources]
 
-    def sources(self, *groups: str) -> list[Source]:
-        """Return the prediction files to read, of these GROUPS."""
+    def sources(self, *groups: str) -> list[PredictionSource]:
+        """Return the prediction files of these groups that are read."""
         return [source for group in groups for source, result in self._groups[group] if self._is_included(result)]
 
     def full_scorings(self) -> list[Scoring]:
@@ -143,16 +148,14 @@ class TargetSet:
         """Return the rows of the tables of ablations; before the first ablation of a model and data set, the plain one."""
         rows: dict[tuple[str, ...], AblationRow] = {}
         for a in self.run.ablations:
-            study = "reduced" if a.downsample_to else "template"
-            plain = "full resolution" if a.downsample_to else "plain template"
-            setting = (
-                f"reduced to {a.downsample_to}x{a.downsample_to}"
-                if a.downsample_to
-                else f"template {a.prompt_template}"
-            )
-            for key, variant in ((plain, a.dataset), (setting, ablation_name(a))):
-                row = AblationRow(study=study, model=a.model, dataset=a.dataset, setting=key, variant=variant)
-                rows.setdefault((study, a.model, a.dataset, key), row)
+            study: Literal["reduced", "template"] = "reduced" if a.downsample_to else "template"
+            if a.downsample_to:
+                plain, changed = "full resolution", f"reduced to {a.downsample_to}x{a.downsample_to}"
+            else:
+                plain, changed = "plain template", f"template {a.prompt_template}"
+            for setting, variant in ((plain, a.dataset), (changed, ablation_name(a))):
+                row = AblationRow(study=study, model=a.model, dataset=a.dataset, setting=setting, variant=variant)
+                rows.setdefault((study, a.model, a.dataset, setting), row)
         return sorted(rows.values(), key=lambda row: (row["study"], row["model"], row["dataset"]))
 
     # Missing results
@@ -191,11 +194,13 @@ class TargetSet:
 
     # Output files
 
+    def tables(self) -> list[Table]:
+        """Return the result tables of the run."""
+        return [table for table in TABLES.values() if not table.requires or self._groups[table.requires]]
+
     def table_files(self) -> list[str]:
         """Return the files of the result tables."""
-        binding = {SCENES: ["table3", "controlled"], LEWIS: ["table3-lewis"]}
-        names = [*TABLES, *(table for name in self.experiment.scene_datasets for table in binding[name])]
-        return [self.paths.table(name, suffix) for name in sorted(names) for suffix in FORMATS]
+        return [self.paths.table(table.name, suffix) for table in self.tables() for suffix in FORMATS]
 
     def export_files(self) -> list[str]:
         """Return the files of decisions on cue-conflict images for model-vs-human; a seed is a session there."""
@@ -222,44 +227,57 @@ class TargetSet:
             results[FigureKey(kind, model, dataset)] = Result(f"Figure {number} of {model} on {dataset}", file)
         return results
 
+    def _subjects(self, kind: FigureKind) -> list[Subject]:
+        """Return the model and data set of every result that a kind of figure shows, once per seed."""
+        subjects: list[Subject] = []
+        if FULL_SCORES in kind.results:
+            subjects += [(s.model, s.dataset) for s in self.full_scorings()]
+        if kind.kind in kind.results:  # the result belongs to this figure alone
+            pictures = self._model_figures.items()
+            subjects += [
+                (k.model, k.dataset) for k, result in pictures if k.kind == kind.kind and self._is_included(result)
+            ]
+        cue_conflict = self.cue_conflict_datasets()
+        for source in self.sources(*(group for group in GROUPS if group in kind.results)):
+            is_shown = {
+                "all": True,
+                "diffusion models": source["kind"] == "diffusion",
+                "cue conflict": source["dataset"] in cue_conflict,
+            }
+            subjects += [(source["model"], source["dataset"])] if is_shown[kind.shows] else []
+        return subjects
+
     def figure_keys(self) -> list[FigureKey]:
-        """Return the figures, in the order of their creation."""
-        keys = [key for key, result in self._model_figures.items() if self._is_included(result)]
-        keys += [FigureKey(kind, s.model, s.dataset) for kind in REPLAYED for s in self.full_scorings()]
-        classification = self.sources("classification")
-        confusions = {(s["model"], s["dataset"]): None for s in classification if s["kind"] == "diffusion"}
-        keys += [FigureKey("confusion", model, dataset) for model, dataset in confusions]
-        available = {s["dataset"] for s in classification}
-        keys += [FigureKey("shapes", dataset=name) for name in self.cue_conflict_datasets() if name in available]
-        if self.sources("binding"):
-            keys += map(FigureKey, ("scenes", "binding", "controlled", "breakdown"))
-        sources = self.sources("classification", "binding", "lewis")
-        if any(s["kind"] == "diffusion" for s in sources):
-            keys.append(FigureKey("calls"))
-        return keys + [FigureKey("paired")] if len(sources) > 1 else keys
+        """Return the figures, in the order of the report page."""
+        keys = []
+        for kind in FIGURES.values():
+            subjects = self._subjects(kind)
+            if len(subjects) >= kind.min_results:
+                keys += [kind.key(model, dataset) for model, dataset in subjects]
+        return list(dict.fromkeys(keys))
 
     def figure_stems(self) -> list[str]:
-        """Return the figures by the stem of their files."""
+        """Return the stems of the figures' files."""
         return [key.stem for key in self.figure_keys()]
 
     def figure_files(self) -> list[str]:
         """Return the files of the figures, each as SVG and PNG."""
         return [self.paths.figure(stem, suffix) for stem in self.figure_stems() for suffix in ("svg", "png")]
 
-    def report_facts(self) -> ReportFacts:
-        """Return what the report says about the run."""
+    def report_facts(self) -> "RunFacts":
+        """Return the facts about the run that the report shows."""
         run = self.run
         policy, weighting = run.policy.model_dump(), run.weighting.model_dump()
-        named = [source["model"] for source in self.sources("classification", "binding", "lewis")]
-        return ReportFacts(
-            run=run.name,
-            seeds=list(run.noise_seeds),
-            subset_seed=run.subset_seed,
-            images=run.max_images,
-            policy=", ".join(f"{key} {value}" for key, value in policy.items() if value != []),
-            weighting=", ".join(f"{key} {value}" for key, value in weighting.items()),
-            command=self.command,
-            folder=self.experiment.run_dir,
-            datasets=self.all_datasets(),
-            models=list(dict.fromkeys([*self.diffusion_models(), *named])),
-        )
+        models = [source["model"] for source in self.sources("classification", "binding", "lewis")]
+        return {
+            "run": run.name,
+            "seeds": list(run.noise_seeds),
+            "subset_seed": run.subset_seed,
+            "images": run.max_images,
+            "policy": ", ".join(f"{key} {value}" for key, value in policy.items() if value != []),
+            "weighting": ", ".join(f"{key} {value}" for key, value in weighting.items()),
+            "command": self.command,
+            "folder": self.experiment.run_dir,
+            "datasets": self.all_datasets(),
+            "models": list(dict.fromkeys([*self.diffusion_models(), *models])),
+        }

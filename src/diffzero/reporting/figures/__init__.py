@@ -64,6 +64,25 @@ class FigureKind:
     """Module in this package that draws it, where its name is not the kind."""
     data: tuple[str, ...] = ()
     """CSV files that it writes: stems, where {stem} is the stem of the figure."""
+    requires: tuple[str, ...] = ()
+    """Results that the figure shows, where they are not the `inputs`: groups of predictions, full_scores, efficiency, denoised or
+    samples. A run without any of them does not have the figure; otherwise it has one figure per model and data set of the results,
+    per data set, or per run (`scope`)."""
+    shows: Literal["all", "diffusion models", "cue conflict"] = "all"
+    """Predictions that count as such results: all, those of diffusion models, or those on cue-conflict images."""
+    min_results: int = 1
+    """Number of results without which the figure is not drawn."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The results that the figure shows."""
+        return self.requires or self.inputs
+
+    def key(self, model: str, dataset: str) -> FigureKey:
+        """Return the key of the figure that shows this model and data set."""
+        return FigureKey(
+            self.kind, model if self.scope == "model and dataset" else "", "" if self.scope == "run" else dataset
+        )
 
     def make(self, inputs: "ReportInputs", model: str, dataset: str) -> FigureResult:
         """Draw the figure of this model and data set."""
@@ -88,10 +107,13 @@ FIGURES: dict[str, FigureKind] = {
             "Figure 5: calibration",
             ("tables/calibration.csv", "replayed/reliability.csv"),
             _ONE,
+            requires=("full_scores",),
         ),
         FigureKind("samples", "Figure 6: samples", "Figure 6: samples", ("samples", "prompts"), _ONE),
-        FigureKind("scenes", "The scenes", "Attribute binding", ("images",)),
-        FigureKind("binding", "Table 3 as a figure", "Attribute binding", ("tables/table3.csv",)),
+        FigureKind("scenes", "The scenes", "Attribute binding", ("images",), requires=("binding",)),
+        FigureKind(
+            "binding", "Table 3 as a figure", "Attribute binding", ("tables/table3.csv",), requires=("binding",)
+        ),
         FigureKind(
             "controlled",
             "Seen and held-out combinations",
@@ -118,10 +140,26 @@ FIGURES: dict[str, FigureKind] = {
             "dataset",
             module="shape_bias",
             data=("{stem}",),
+            shows="cue conflict",
         ),
-        FigureKind("confusion", "Confusion matrix", "Decisions", ("classification", "prompts"), _ONE),
-        FigureKind("calls", "Calls per item", "Decisions", _PREDICTIONS),
-        FigureKind("paired", "Paired comparison", "Decisions", ("tables/paired.csv",), caption="paired-figure"),
+        FigureKind(
+            "confusion",
+            "Confusion matrix",
+            "Decisions",
+            ("classification", "prompts"),
+            _ONE,
+            shows="diffusion models",
+        ),
+        FigureKind("calls", "Calls per item", "Decisions", _PREDICTIONS, shows="diffusion models"),
+        FigureKind(
+            "paired",
+            "Paired comparison",
+            "Decisions",
+            ("tables/paired.csv",),
+            caption="paired-figure",
+            requires=_PREDICTIONS,
+            min_results=2,
+        ),
     )
 }
 """Every kind of figure, in the order of the report page."""

@@ -26,7 +26,7 @@ class RunFacts(TypedDict):
     run: str
     seeds: list[int]
     subset_seed: int
-    images: int | None
+    images: int  # maximum number per data set
     policy: str
     weighting: str
     command: str  # runs it again
