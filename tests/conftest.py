@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from diffzero.training import nets as mini
+from diffzero.training import nets
 from diffzero.training.captions import corpus
 from hub_server import FakeHub, Server
 from workflow_copy import copy as copy
@@ -65,10 +65,10 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHu
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Stable Diffusion folder as StableDiffusionPipeline.save_pretrained writes it, fp32."""
     torch.manual_seed(1)
-    folder, tokenizer = tmp_path_factory.mktemp("tiny-sd"), mini.clip_tokenizer(corpus())
-    vae = mini.autoencoder()
+    folder, tokenizer = tmp_path_factory.mktemp("tiny-sd"), nets.clip_tokenizer(corpus())
+    vae = nets.autoencoder()
     vae.register_to_config(scaling_factor=0.7)  # neither 1 nor the default: forgetting it shows
-    parts = (vae, mini.clip_text_model(tokenizer), tokenizer, mini.sd_unet(), mini.sd_scheduler())
+    parts = (vae, nets.clip_text_model(tokenizer), tokenizer, nets.sd_unet(), nets.sd_scheduler())
     StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False).save_pretrained(folder)
     return folder
 
@@ -77,8 +77,8 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_if(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DeepFloyd IF-I folder as IFPipeline.save_pretrained writes it, fp32."""
     torch.manual_seed(2)
-    folder, tokenizer = tmp_path_factory.mktemp("tiny-if"), mini.t5_tokenizer(corpus())
-    parts = (tokenizer, mini.t5_encoder(tokenizer), mini.if_unet(), mini.if_scheduler())
+    folder, tokenizer = tmp_path_factory.mktemp("tiny-if"), nets.t5_tokenizer(corpus())
+    parts = (tokenizer, nets.t5_encoder(tokenizer), nets.if_unet(), nets.if_scheduler())
     IFPipeline(*parts, None, None, None, requires_safety_checker=False).save_pretrained(folder)
     return folder
 

@@ -1,4 +1,4 @@
-"""The CLIP baseline: open_clip's own numbers on square images, the protocol's crop on others."""
+"""The CLIP baseline equals open_clip on square images and crops other images as the diffusion models do."""
 
 import json
 import shutil
@@ -40,13 +40,13 @@ def folder_of(settings: Clip) -> Path:
 
 
 def pictures(*sizes: tuple[int, int]) -> pd.DataFrame:
-    """Random pictures of these heights and widths."""
+    """Return random pictures of these heights and widths."""
     rng = np.random.default_rng(4)
     data = [encode_png(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in sizes]
     return pd.DataFrame({"image": [f"picture {k}" for k in range(len(data))], "bytes": data})
 
 
-def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
+def test_similarities_of_square_images_equal_open_clips(tiny_clip, tmp_path):
     table = pictures((32, 32), (50, 50), (97, 97), (20, 20))
     model, _, preprocess = open_clip.create_model_and_transforms(tiny_clip.architecture)
     tokens, files = open_clip.get_tokenizer(tiny_clip.architecture)(PROMPTS), []
@@ -63,21 +63,21 @@ def test_similarities_of_square_images_are_open_clips_own(tiny_clip, tmp_path):
     assert np.ptp(found) > 1e-3  # images and prompts are distinguished
 
 
-def test_via_changes_the_result_and_is_the_reduced_image(tiny_clip):
+def test_downsampling_changes_the_result_except_for_images_of_that_size(tiny_clip):
     table, rng = pictures((64, 64), (64, 64)), np.random.default_rng(8)
-    direct, reduced = (
-        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, via, CPU) for via in (None, 8)
+    direct, downsampled = (
+        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, side, CPU) for side in (None, 8)
     )
-    assert np.abs(direct - reduced).max() > 1e-4
+    assert np.abs(direct - downsampled).max() > 1e-4
     small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     already = pd.DataFrame({"image": ["small"], "bytes": [encode_png(small)]})
     one, other = (
-        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, via, CPU) for via in (None, 8)
+        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, side, CPU) for side in (None, 8)
     )
     np.testing.assert_array_equal(one, other)
 
 
-def test_an_oblong_image_is_its_central_square(tiny_clip):
+def test_an_oblong_image_is_cropped_to_its_central_square(tiny_clip):
     rng = np.random.default_rng(6)
     pixels = rng.integers(0, 256, (40, 80, 3), dtype=np.uint8)
     table = pd.DataFrame(
@@ -87,7 +87,7 @@ def test_an_oblong_image_is_its_central_square(tiny_clip):
     np.testing.assert_allclose(oblong, square, atol=1e-6)
 
 
-def test_more_images_than_a_batch_give_the_same_similarities(tiny_clip):
+def test_similarities_do_not_depend_on_the_batch(tiny_clip):
     table = pictures(*[(32, 32)] * (base.BATCH_SIZE + 3))
     found = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(
@@ -97,7 +97,7 @@ def test_more_images_than_a_batch_give_the_same_similarities(tiny_clip):
     )
 
 
-def test_the_nearest_prompt_wins_and_a_tie_goes_to_the_lowest_label():
+def test_the_most_similar_prompt_wins_and_a_tie_goes_to_the_lowest_label():
     items = pd.DataFrame(
         {
             "item": ["i", "j", "k"],
@@ -116,8 +116,8 @@ def test_the_nearest_prompt_wins_and_a_tie_goes_to_the_lowest_label():
     assert found["calls"].isna().all() and (found["draws"] == 0).all() and not found["undecided"].any()
 
 
-def test_a_named_architecture_takes_its_weights_from_the_folder_and_its_pictures_statistics_too(tiny_clip, tmp_path):
-    """As configured for OpenAI's weights: open_clip's own architecture, weights by repository."""
+def test_a_named_architecture_uses_weights_and_image_statistics_of_the_folder(tiny_clip, tmp_path):
+    """OpenAI's weights are configured so: an architecture of open_clip, and weights from a repository."""
     folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
     architecture = json.loads((folder / "open_clip_config.json").read_text())
     (tmp_path / "Tiny-1.json").write_text(json.dumps(architecture["model_cfg"]))
@@ -144,8 +144,8 @@ def test_a_named_architecture_takes_its_weights_from_the_folder_and_its_pictures
         clip.load(unknown, folder, CPU)
 
 
-def test_the_shipped_clip_is_built_with_quick_gelu():
-    """On the meta device: the architecture of the paper's baseline, with the activation of its weights."""
+def test_the_configured_clip_is_built_with_quick_gelu():
+    """The configured architecture is that of the paper's baseline, with the activation its weights were trained with."""
     settings = load_model("clip-vit-l-14", Path(__file__).parents[2])
     config = open_clip.get_model_config(settings.open_clip_name)
     assert config["quick_gelu"] and not open_clip.get_model_config("ViT-L-14").get("quick_gelu")
@@ -156,10 +156,10 @@ def test_the_shipped_clip_is_built_with_quick_gelu():
     assert open_clip.get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == settings.hub
 
 
-def test_a_clip_from_the_hub_is_that_of_its_folder(tiny_clip, fake_hub):
+def test_a_clip_from_the_hub_equals_that_of_a_folder(tiny_clip, fake_hub):
     folder = folder_of(tiny_clip)
     fake_hub.repositories["models", "owner/clip"] = {p.name: p.read_bytes() for p in folder.iterdir()} | {
-        "open_clip_pytorch_model.bin": b"never asked for", "model.safetensors": b"nor this"}  # fmt: skip
+        "open_clip_pytorch_model.bin": b"not needed", "model.safetensors": b"not needed"}  # fmt: skip
     settings = Clip(kind="clip", title="C", licence="MIT", hub="owner/clip", revision=REVISION)
     found = locate_checkpoint(settings, Path())
     table = pictures((32, 32))
@@ -170,9 +170,9 @@ def test_a_clip_from_the_hub_is_that_of_its_folder(tiny_clip, fake_hub):
     assert not fake_hub.requests_for("open_clip_pytorch_model.bin") and not fake_hub.requests_for("/model.safetensors")
 
 
-def test_pickled_weights_are_never_opened_not_even_where_open_clip_prefers_them(tiny_clip, tmp_path, monkeypatch):
+def test_pickled_weights_are_never_opened_even_if_open_clip_prefers_them(tiny_clip, tmp_path, monkeypatch):
     folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
-    (folder / "open_clip_pytorch_model.bin").write_bytes(b"no pickle at all")
+    (folder / "open_clip_pytorch_model.bin").write_bytes(b"not a pickle")
     monkeypatch.setattr(torch, "load", None)
     settings = tiny_clip.model_copy(update={"architecture": None, "path": str(folder)})
     clip.load(settings, folder, CPU)
@@ -183,7 +183,7 @@ def test_pickled_weights_are_never_opened_not_even_where_open_clip_prefers_them(
         clip.load(settings, folder, CPU)
 
 
-def test_weights_that_do_not_fit_are_named(tiny_clip, tmp_path):
+def test_weights_that_do_not_fit_are_refused(tiny_clip, tmp_path):
     folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
     save_file({"a": torch.zeros(1)}, folder / "open_clip_model.safetensors")
     with pytest.raises(CheckpointError, match="open_clip_model.safetensors: does not fit"):

@@ -1,4 +1,4 @@
-"""Supervised baselines: timm's own forward on a checkpoint in timm's own layout, and numpy for the 16 categories."""
+"""Supervised baselines equal timm's forward pass on a checkpoint in timm's layout; the 16 categories are checked with NumPy."""
 
 import shutil
 from pathlib import Path
@@ -22,8 +22,8 @@ ROOT, CPU = Path(__file__).resolve().parents[2], torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Path:
-    """A ResNet of three blocks with ImageNet's 1000 outputs, as timm puts it on the hub."""
+def tiny_resnet(tmp_path_factory) -> Path:
+    """Return the folder of a small ResNet with ImageNet's 1000 outputs, as timm saves it for the hub."""
     torch.manual_seed(7)
     folder = tmp_path_factory.mktemp("tiny-resnet")
     overlay = {
@@ -34,7 +34,7 @@ def tiny(tmp_path_factory) -> Path:
         "crop_pct": 1.0,
     }
     model = timm.create_model("resnet10t", num_classes=1000, pretrained_cfg_overlay=overlay)
-    torch.nn.init.normal_(model.fc.weight)  # a fresh head hardly tells images apart
+    torch.nn.init.normal_(model.fc.weight)  # the initial head gives nearly equal outputs for all images
     save_for_hf(model, folder, safe_serialization=True)
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     return folder
@@ -48,23 +48,23 @@ def pictures(*sizes: tuple[int, int]) -> tuple[pd.DataFrame, list[np.ndarray]]:
     ), pixels
 
 
-def test_probabilities_are_timms_own(tiny):
+def test_probabilities_equal_timms(tiny_resnet):
     table, pixels = pictures((64, 64), (90, 90), (200, 200), (64, 64))
-    model = timm.create_model(f"local-dir:{tiny}", pretrained=True).eval()
+    model = timm.create_model(f"local-dir:{tiny_resnet}", pretrained=True).eval()
     preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
     with torch.inference_mode():
         expected = model(torch.stack([preprocess(Image.fromarray(p)) for p in pixels])).softmax(dim=1).numpy()
-    found = supervised.predict_probabilities(tiny, table, None, CPU)
+    found = supervised.predict_probabilities(tiny_resnet, table, None, CPU)
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-9)
     assert np.abs(found[0] - found[1]).max() > 1e-4 and found.sum(axis=1) == pytest.approx(1)
 
 
-def test_more_than_a_batch_and_via(tiny, monkeypatch):
+def test_probabilities_depend_on_downsampling_but_not_on_the_batch(tiny_resnet, monkeypatch):
     table, _ = pictures(*[(32, 32)] * 5)
-    whole = supervised.predict_probabilities(tiny, table, None, CPU)
+    whole = supervised.predict_probabilities(tiny_resnet, table, None, CPU)
     monkeypatch.setattr(base, "BATCH_SIZE", 2)
-    np.testing.assert_allclose(supervised.predict_probabilities(tiny, table, None, CPU), whole, rtol=1e-4)
-    assert np.abs(supervised.predict_probabilities(tiny, table, 8, CPU) - whole).max() > 1e-5
+    np.testing.assert_allclose(supervised.predict_probabilities(tiny_resnet, table, None, CPU), whole, rtol=1e-4)
+    assert np.abs(supervised.predict_probabilities(tiny_resnet, table, 8, CPU) - whole).max() > 1e-5
 
 
 def items_of(labels: list[int], **columns) -> pd.DataFrame:
@@ -73,15 +73,15 @@ def items_of(labels: list[int], **columns) -> pd.DataFrame:
     return pd.DataFrame(frame | {"classes": [[0, 1]] * len(labels)} | columns)
 
 
-def test_the_sixteen_categories_are_means_of_their_outputs(tiny):
-    """Against numpy, category by category, through the configured mapping."""
+def test_the_sixteen_categories_are_means_of_their_outputs(tiny_resnet):
+    """The expected means are computed with NumPy, per category of the configured mapping."""
     model = load_model("resnet50", ROOT)
     mapping = model.classes["cue_conflict"]
     names = list(mapping)
     table, _ = pictures(*[(64, 64)] * 6)
-    probability = supervised.predict_probabilities(tiny, table, None, CPU)
+    probability = supervised.predict_probabilities(tiny_resnet, table, None, CPU)
     means = np.array([[np.mean([row[k] for k in mapping[name]]) for name in names] for row in probability])
-    shuffled = names[::-1]  # the data set's order counts, not the mapping's
+    shuffled = names[::-1]  # the order is the data set's, not the mapping's
     found = supervised.class_probabilities(probability, supervised.class_outputs(mapping, shuffled))
     np.testing.assert_allclose(found, means[:, ::-1])
     cues = {"shape_label": [0] * 6, "texture_label": [1] * 6}
@@ -93,7 +93,7 @@ def test_the_sixteen_categories_are_means_of_their_outputs(tiny):
     assert "candidates" not in rows and rows["calls"].isna().all()
 
 
-def test_the_configured_mapping_is_geirhos_et_als():
+def test_the_configured_mapping_equals_that_of_geirhos_et_al():
     """Counts that the authors' mapping has: 16 categories, 207 of the 1000 classes, none in two categories."""
     mapping = load_model("resnet50", ROOT).classes["cue_conflict"]
     listed = [k for outputs in mapping.values() for k in outputs]
@@ -108,7 +108,7 @@ def test_ties_go_to_the_lowest_label_and_few_classes_have_no_top_5():
     assert rows["prediction"].tolist() == [1, 0] and rows["tied"].tolist() == [True, True] and rows["top5"].isna().all()
 
 
-def test_wrong_classes_and_outputs_are_named():
+def test_wrong_classes_and_outputs_are_refused():
     with pytest.raises(ValueError, match=r"found \['cat', 'dog'\] on one side only"):
         supervised.class_outputs({"cat": [1]}, ["dog"])
     with pytest.raises(ValueError, match="names output 9, found a network with 3 outputs"):
@@ -117,17 +117,17 @@ def test_wrong_classes_and_outputs_are_named():
         supervised.supervised_predictions(items_of([7]), ["p0"], np.ones((1, 3)))
 
 
-def test_weights_of_another_architecture_are_named(tiny, tmp_path):
-    folder = shutil.copytree(tiny, tmp_path / "copy")
+def test_weights_of_another_architecture_are_refused(tiny_resnet, tmp_path):
+    folder = shutil.copytree(tiny_resnet, tmp_path / "copy")
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace("resnet10t", "resnet18"))
     with pytest.raises(CheckpointError, match="does not fit the config.json"):
         supervised.load(folder)
 
 
-def test_a_pickle_beside_or_instead_of_the_weights_is_never_opened(tiny, tmp_path, monkeypatch):
-    folder = shutil.copytree(tiny, tmp_path / "copy")
-    (folder / "pytorch_model.bin").write_bytes(b"no pickle at all")
+def test_a_pickle_beside_or_instead_of_the_weights_is_never_opened(tiny_resnet, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_resnet, tmp_path / "copy")
+    (folder / "pytorch_model.bin").write_bytes(b"not a pickle")
     monkeypatch.setattr(torch, "load", None)
     supervised.load(folder)
     (folder / "model.safetensors").unlink()
@@ -162,7 +162,7 @@ def test_a_wrong_block_is_refused(changes, expected):
         Supervised.model_validate(settings(**changes))
 
 
-def test_a_supervised_model_is_a_baseline_and_asked_only_about_what_it_knows():
+def test_a_supervised_model_is_a_baseline_only_for_data_sets_whose_classes_it_has():
     run = {
         "name": "x",
         "models": ["mini-sd"],

@@ -1,4 +1,4 @@
-"""The full-size networks from their published configurations, on the meta device: shapes and parameter counts, no memory."""
+"""Shapes and parameter counts of the full-size networks, built on the meta device (without memory) from their published configurations."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from diffusers import UNet2DConditionModel
 from diffzero.config import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
-# unet/config.json of CompVis/stable-diffusion-v1-4, as far as it differs from diffusers' defaults.
+# The values of unet/config.json of CompVis/stable-diffusion-v1-4 that differ from diffusers' defaults.
 SD_V1_4 = {
     "sample_size": 64,
     "cross_attention_dim": 768,
@@ -19,7 +19,7 @@ SD_V1_4 = {
     "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     "layers_per_block": 2,
 }
-# unet/config.json of DeepFloyd/IF-I-XL-v1.0, the same.
+# The values of unet/config.json of DeepFloyd/IF-I-XL-v1.0 that differ from diffusers' defaults.
 IF_I_XL = {
     "sample_size": 64,
     "in_channels": 3,

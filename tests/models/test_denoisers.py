@@ -1,4 +1,4 @@
-"""Denoisers: what diffusers' own pipelines and schedulers compute from the same folder, behind one interface."""
+"""Denoisers compute the same as diffusers' pipelines and schedulers from the same folder."""
 
 import functools
 import json
@@ -36,30 +36,30 @@ def denoiser(folder: Path) -> Denoiser:
 
 @functools.cache
 def pipeline(folder: Path) -> StableDiffusionPipeline | IFPipeline:
-    """The folder as diffusers itself loads it."""
-    kind = StableDiffusionPipeline if (folder / "vae").is_dir() else IFPipeline
-    loaded = kind.from_pretrained(folder)
+    """Return the pipeline that diffusers loads from the folder."""
+    pipeline_class = StableDiffusionPipeline if (folder / "vae").is_dir() else IFPipeline
+    loaded = pipeline_class.from_pretrained(folder)
     loaded.set_progress_bar_config(disable=True)
     return loaded
 
 
 def inputs(name: str, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random x_t [batch, *x] and text states [batch, token, width]."""
+    """Return random x_t [batch, *x] and text states [batch, token, width]."""
     generator = torch.Generator().manual_seed(4)
     return torch.randn(batch, *SHAPES[name], generator=generator), torch.randn(batch, 24, 128, generator=generator)
 
 
-def same(ours: torch.Tensor, theirs: torch.Tensor, rtol: float) -> None:
+def assert_close(ours: torch.Tensor, theirs: torch.Tensor, rtol: float) -> None:
     """Assert equality to `rtol` of the largest value."""
     assert ours.shape == theirs.shape
     assert (ours - theirs).abs().max() <= rtol * theirs.abs().max()
 
 
 @both
-def test_x0_is_the_schedulers_predicted_original_sample(name, folder, denoiser):
+def test_x0_equals_the_schedulers_predicted_original_sample(name, folder, denoiser):
     unet, config = pipeline(folder).unet, pipeline(folder).scheduler.config
     x_t, states = inputs(name, len(TIMES))
-    # Compared before the clipping of pixels: near t = 1 that would hide most of the difference and magnify the rest.
+    # Compared without clipping: near t = 1 it hides most of the difference and magnifies the rest.
     plain = {"clip_sample": False, "thresholding": False}
     ddpm, ddim = DDPMScheduler.from_config(config, **plain), DDIMScheduler.from_config(config, **plain)
     ddim.set_timesteps(1000)
@@ -69,9 +69,9 @@ def test_x0_is_the_schedulers_predicted_original_sample(name, folder, denoiser):
             output = unet(x_t[row : row + 1], timestep, states[row : row + 1]).sample
             eps = output[:, : x_t.shape[1]]
             one = x_t[row : row + 1]
-            # 2e-4: their alpha_bar, in fp32, is off by up to 6e-5 where beta is 0.999, and 1 - alpha_bar near t = 0
-            same(ours[row : row + 1], ddpm.step(output, timestep, one).pred_original_sample, 2e-4)
-            same(ours[row : row + 1], ddim.step(eps, timestep, one).pred_original_sample, 2e-4)
+            # 2e-4: in the schedulers, alpha_bar is fp32 and off by up to 6e-5 where beta is 0.999, as is 1 - alpha_bar near t = 0
+            assert_close(ours[row : row + 1], ddpm.step(output, timestep, one).pred_original_sample, 2e-4)
+            assert_close(ours[row : row + 1], ddim.step(eps, timestep, one).pred_original_sample, 2e-4)
     assert ours.dtype == torch.float32
 
 
@@ -83,14 +83,14 @@ def test_the_last_timesteps_of_a_pixel_model_cannot_outweigh_all_others(tiny_if)
     x_t, states = alpha * pixels + sigma * eps, inputs("tiny_if", 2)[1]
     with torch.inference_mode():
         clipped = (denoiser.x0(x_t, times, {"states": states}) - pixels).square()
-        bare = (Denoiser.x0(denoiser, x_t, times, {"states": states}) - pixels).square()
-    assert bare[1].mean() > 1e6 * bare[0].mean()
-    assert clipped.max() <= 1.3**2 + 1e-6 and (clipped <= bare).all()
+        unclipped = (Denoiser.x0(denoiser, x_t, times, {"states": states}) - pixels).square()
+    assert unclipped[1].mean() > 1e6 * unclipped[0].mean()
+    assert clipped.max() <= 1.3**2 + 1e-6 and (clipped <= unclipped).all()
 
 
 @both
 @pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
-def test_x0_follows_the_prediction_type_that_the_checkpoint_names(name, folder, prediction_type, tmp_path):
+def test_x0_follows_the_prediction_type_of_the_checkpoint(name, folder, prediction_type, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     path = copy / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": prediction_type}))
@@ -102,42 +102,44 @@ def test_x0_follows_the_prediction_type_that_the_checkpoint_names(name, folder, 
         for row, timestep in enumerate((250, 750)):
             one, text = x_t[row : row + 1], states[row : row + 1]
             theirs = scheduler.step(unet(one, timestep, text).sample, timestep, one).pred_original_sample
-            same(ours[row : row + 1], theirs, 2e-4)
+            assert_close(ours[row : row + 1], theirs, 2e-4)
 
 
 @both
-def test_a_batch_of_mixed_timesteps_is_its_single_calls(name, denoiser):
+def test_a_batch_of_mixed_timesteps_equals_single_calls(name, denoiser):
     x_t, states = inputs(name, len(TIMES))
     with torch.inference_mode():
         together = Denoiser.x0(denoiser, x_t, np.array(TIMES), {"states": states})
         for row, t in enumerate(TIMES):
             rows = slice(row, row + 1)
-            same(Denoiser.x0(denoiser, x_t[rows], np.array([t]), {"states": states[rows]}), together[rows], 1e-5)
+            assert_close(
+                Denoiser.x0(denoiser, x_t[rows], np.array([t]), {"states": states[rows]}), together[rows], 1e-5
+            )
 
 
 @both
-def test_half_precision_touches_the_networks_input_alone(name, folder, denoiser):
+def test_half_precision_affects_only_the_network(name, folder, denoiser):
     x_t, states = inputs(name, 3)
     with torch.inference_mode():
         half = load(folder, "bfloat16", "cpu").x0(x_t, np.array([0.0, 0.3, 0.7]), {"states": states})
         full = denoiser.x0(x_t, np.array([0.0, 0.3, 0.7]), {"states": states})
     assert half.dtype == torch.float32
-    # At t = 0 x_t itself dominates and must come through unrounded: bf16 would leave an error of 4e-3.
-    same(half[:1], full[:1], 1e-3)
-    same(half[1:], full[1:], 0.1)
+    # At t = 0 x_hat is almost x_t, which must not be rounded: bf16 would leave an error of 4e-3.
+    assert_close(half[:1], full[:1], 1e-3)
+    assert_close(half[1:], full[1:], 0.1)
 
 
-def test_text_of_stable_diffusion_is_the_pipelines(tiny_sd):
+def test_text_of_stable_diffusion_equals_the_pipelines(tiny_sd):
     with torch.inference_mode():
         theirs, _ = pipeline(tiny_sd).encode_prompt(PROMPTS, "cpu", 1, do_classifier_free_guidance=False)
     ours = torch.from_numpy(StableDiffusion.encode_text(tiny_sd, PROMPTS)["states"])
-    same(ours, theirs, 1e-5)
+    assert_close(ours, theirs, 1e-5)
 
 
-def test_text_of_if_is_the_pipelines_within_the_prompt(tiny_if):
-    """The pipeline pads to 77 whatever the tokenizer says, we to the tokenizer's limit of 24.
+def test_text_of_if_equals_the_pipelines_within_the_prompt(tiny_if):
+    """The pipeline pads to 77 tokens whatever the tokenizer allows; the adapter pads to the tokenizer's limit of 24.
 
-    Compared is what the mask lets through: padding cannot move it, as T5's positions are relative and it masks keys.
+    Only states of prompt tokens are compared. Padding does not change them, as T5's positions are relative and padding is masked.
     """
     pipe = pipeline(tiny_if)
     with torch.inference_mode():
@@ -146,20 +148,20 @@ def test_text_of_if_is_the_pipelines_within_the_prompt(tiny_if):
     assert ours.shape[1] == 24 and theirs.shape[1] == 77
     for row, prompt in enumerate(PROMPTS):
         length = len(pipe.tokenizer(prompt.lower())["input_ids"])
-        same(ours[row, :length], theirs[row, :length], 1e-5)
+        assert_close(ours[row, :length], theirs[row, :length], 1e-5)
 
 
-def test_text_of_if_is_the_pipelines_at_every_position_where_the_tokenizer_allows_77(tiny_if, tmp_path):
-    """IF's own tokenizer allows more than 77 tokens; then padding, which IF's U-Net reads too, must agree as well."""
+def test_text_of_if_equals_the_pipelines_at_every_position_if_the_tokenizer_allows_77(tiny_if, tmp_path):
+    """IF's own tokenizer allows more than 77 tokens. Its U-Net also reads the padding, so states of padding must agree, too."""
     folder = shutil.copytree(tiny_if, tmp_path / "copy")
     path = folder / "tokenizer" / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 512}))
     with torch.inference_mode():
         theirs, _ = pipeline(folder).encode_prompt(PROMPTS, do_classifier_free_guidance=False, device="cpu")
-    same(torch.from_numpy(DeepFloydIF.encode_text(folder, PROMPTS)["states"]), theirs, 1e-5)
+    assert_close(torch.from_numpy(DeepFloydIF.encode_text(folder, PROMPTS)["states"]), theirs, 1e-5)
 
 
-def test_latents_are_the_scaled_mean_of_the_pipelines_vae(tiny_sd):
+def test_latents_equal_the_scaled_mean_of_the_pipelines_vae(tiny_sd):
     pixels = np.random.default_rng(0).integers(0, 256, (19, 32, 32, 3), dtype=np.uint8)  # more than one batch
     pipe = pipeline(tiny_sd)
     with torch.inference_mode():
@@ -167,10 +169,10 @@ def test_latents_are_the_scaled_mean_of_the_pipelines_vae(tiny_sd):
         theirs = pipe.vae.encode(x).latent_dist.mean * pipe.vae.config.scaling_factor
     ours = StableDiffusion.encode_images(tiny_sd, pixels)
     assert ours.dtype == np.float32
-    same(torch.from_numpy(ours), theirs, 1e-5)
+    assert_close(torch.from_numpy(ours), theirs, 1e-5)
 
 
-def test_pixels_of_if_are_the_image_between_minus_1_and_1(tiny_if):
+def test_x_of_if_is_the_image_scaled_to_minus_1_to_1(tiny_if):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
     pixels[0, 0, 0] = (0, 255, 51)
     x = DeepFloydIF.encode_images(tiny_if, pixels)
@@ -179,7 +181,7 @@ def test_pixels_of_if_are_the_image_between_minus_1_and_1(tiny_if):
     assert np.array_equal(((x + 1) * 127.5).round().astype(np.uint8).transpose(0, 2, 3, 1), pixels)
 
 
-def test_decoding_undoes_encoding_and_is_the_vaes(tiny_sd, tiny_if):
+def test_decoding_inverts_if_encoding_and_equals_the_vaes(tiny_sd, tiny_if):
     pixels = np.random.default_rng(1).integers(0, 256, (2, 24, 24, 3), dtype=np.uint8)
     x = torch.from_numpy(DeepFloydIF.encode_images(tiny_if, pixels))
     assert np.array_equal(load(tiny_if, "float32", "cpu").decode(x), pixels)
@@ -191,25 +193,25 @@ def test_decoding_undoes_encoding_and_is_the_vaes(tiny_sd, tiny_if):
 
 
 @both
-def test_a_prompt_that_would_be_cut_is_refused_by_name(folder):
-    kind, fits = adapter_class(folder), " ".join(["dress"] * 22)
-    assert kind.encode_text(folder, ["a bag", fits])["states"].shape[:2] == (2, 24)
+def test_a_prompt_that_would_be_truncated_is_refused(folder):
+    adapter, longest = adapter_class(folder), " ".join(["dress"] * 22)
+    assert adapter.encode_text(folder, ["a bag", longest])["states"].shape[:2] == (2, 24)
     too_long = " ".join(["dress"] * 40)
     with pytest.raises(PromptTooLongError, match=rf"'{too_long}': found 4\d tokens, expected at most 24"):
-        kind.encode_text(folder, ["a bag", too_long, "a coat"])
+        adapter.encode_text(folder, ["a bag", too_long, "a coat"])
 
 
 @both
-def test_the_checkpoint_says_which_family_it_is(name, folder):
+def test_the_family_follows_from_the_checkpoint(name, folder):
     assert adapter_class(folder) is {"tiny_sd": StableDiffusion, "tiny_if": DeepFloydIF}[name]
 
 
-def test_a_missing_folder_says_what_to_do(tmp_path):
+def test_the_error_for_a_missing_folder_says_what_to_do(tmp_path):
     with pytest.raises(CheckpointError, match=r"no-model: no checkpoint there .*set `path`.*train_mini"):
         adapter_class(tmp_path / "no-model")
 
 
-def test_an_unknown_pipeline_is_named_beside_the_known_ones(tmp_path):
+def test_an_unknown_pipeline_is_refused_with_the_known_ones(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(
         CheckpointError, match="'KandinskyPipeline', expected one of IFPipeline, .*StableDiffusionXLPipeline"
@@ -217,7 +219,7 @@ def test_an_unknown_pipeline_is_named_beside_the_known_ones(tmp_path):
         adapter_class(tmp_path)
 
 
-def test_pickled_weights_are_refused_with_the_way_out(tiny_sd, tmp_path):
+def test_pickled_weights_are_refused_with_a_command_that_converts_them(tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "copy")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
@@ -226,11 +228,11 @@ def test_pickled_weights_are_refused_with_the_way_out(tiny_sd, tmp_path):
 
 
 @both
-def test_digest_knows_every_weight_and_configuration_that_is_used_and_nothing_else(folder, tmp_path):
+def test_the_digest_covers_every_used_weight_and_configuration_and_nothing_else(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "elsewhere")
     original = checkpoint_digest(folder)
     assert checkpoint_digest(copy) == original
-    # What whole folders of published models hold beside it.
+    # Other files of published repositories.
     for name in ("README.md", "training.jsonl", "unet/notes.md", "unet/model.fp16.safetensors", "unet/model.non_ema.safetensors",
                  "safety_checker/config.json", "safety_checker/model.safetensors", "feature_extractor/preprocessor_config.json",
                  "v1-4.safetensors", "unet/onnx/config.json"):  # fmt: skip

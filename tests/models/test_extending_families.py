@@ -1,4 +1,4 @@
-"""The recipe "Add a model family" of docs/extending.md, followed in a copy of the working tree, leads to a table of a run."""
+"""The recipe "Add a model family" of docs/extending.md works: followed in a copy of the working tree, it gives a table of a run."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ import yaml
 from workflow_copy import ROOT, copy, snakemake  # noqa: F401
 
 RECIPES = (ROOT / "docs" / "extending.md").read_text()
-# Writes the tiny checkpoint and prints how far the adapter is from the pipeline.
+# Writes the tiny checkpoint and prints the deviations of the adapter from the pipeline.
 COMPARE = """
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def code_blocks(heading: str, language: str) -> list[str]:
     return [textwrap.dedent(block) for block in blocks]
 
 
-def test_a_family_is_added_as_documented_and_scores_to_a_table(copy: Path):  # noqa: F811
+def test_a_family_added_as_documented_gives_a_table(copy: Path):  # noqa: F811
     adapter, builder = code_blocks("Add a model family", "python")
     (copy / "src/diffzero/models/families/pixart_alpha.py").write_text(adapter)
     shutil.copytree(ROOT / "tests" / "support", copy / "tests" / "support")

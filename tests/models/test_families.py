@@ -1,4 +1,4 @@
-"""Every family against diffusers' own pipeline, on tiny random checkpoints in the true layout."""
+"""Every family gives the results of its diffusers pipeline, on tiny random checkpoints in the published layout."""
 
 import json
 import re
@@ -29,8 +29,8 @@ from diffzero.scoring.problem import Item, Problem
 from families import FAMILIES, write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-every = pytest.mark.parametrize("name", FAMILIES)
-# Theirs are fp32 tables of alpha_bar: off by up to 6e-5 where IF's beta is 0.999. Seen: 6.6e-6 for IF, 5.4e-7 for the others.
+all_families = pytest.mark.parametrize("name", FAMILIES)
+# diffusers' tables of alpha_bar are fp32 and off by up to 6e-5 where IF's beta is 0.999. Measured: 6.6e-6 for IF, 5.4e-7 for the others.
 BOUNDS = {"x0": 2e-5, "x0 clipped": 2e-5, "text": 1e-6, "latents": 1e-6}
 
 
@@ -41,7 +41,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def inputs(denoiser: Denoiser, batch: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Random x_t and the text of `batch` prompts."""
+    """Return random x_t and the text of `batch` prompts."""
     generator = torch.Generator().manual_seed(1)
     shape = (8, 8, 8) if denoiser.LATENT_ENCODERS else (3, 24, 24)
     text = encode_text(denoiser, ["a photo of a bag.", "a red cube.", "the number 3."][:batch])
@@ -72,15 +72,15 @@ def test_importing_the_families_does_not_import_pytorch():
     assert done.stdout.strip() == "False"
 
 
-@every
-def test_predictions_texts_and_latents_are_the_pipelines(name, folders):
-    for what, deviation in deviations(name, folders[name]).items():
-        assert deviation <= BOUNDS[what], what
+@all_families
+def test_predictions_texts_and_latents_equal_the_pipelines(name, folders):
+    for output, deviation in deviations(name, folders[name]).items():
+        assert deviation <= BOUNDS[output], output
 
 
-@every
-def test_a_wrong_text_time_or_condition_would_show(name, folders):
-    """The bound above means something: these networks, small and random as they are, look at all that they are given."""
+@all_families
+def test_predictions_depend_on_text_time_and_condition(name, folders):
+    """A wrong input changes the output by more than the bounds, although the networks are small and random."""
     denoiser = load(folders[name], "float32", "cpu")
     x_t, text = inputs(denoiser, 2)
     with torch.inference_mode():
@@ -94,8 +94,8 @@ def test_a_wrong_text_time_or_condition_would_show(name, folders):
     assert {part: share for part, share in changed.items() if share < 10 * BOUNDS["x0"]} == {}
 
 
-@every
-def test_x_does_not_depend_on_the_images_encoded_beside_it(name, folders):
+@all_families
+def test_x_does_not_depend_on_other_images_of_the_batch(name, folders):
     folder = folders[name]
     pixels = np.random.default_rng(4).integers(0, 256, (ENCODE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
     together = adapter_class(folder).encode_images(folder, pixels)
@@ -108,13 +108,13 @@ def test_large_images_are_encoded_a_few_at_a_time():
     assert [encode_batch_size(side, side) for side in (32, 512, 1024, 2048)] == [ENCODE_BATCH, 4, 1, 1]
 
 
-def test_sdxl_is_told_the_size_of_the_crop(folders):
+def test_sdxl_gets_the_size_of_the_crop(folders):
     denoiser = load(folders["Stable Diffusion XL"], "float32", "cpu")
     assert denoiser.time_ids(torch.zeros(2, 8, 8, 8)).tolist() == [[32, 32, 0, 0, 32, 32]] * 2
 
 
-@every
-def test_a_batch_of_mixed_times_is_its_single_calls(name, folders):
+@all_families
+def test_a_batch_of_mixed_times_equals_single_calls(name, folders):
     denoiser, times = load(folders[name], "float32", "cpu"), np.array([0.0, 0.5, 1.0])
     x_t, text = inputs(denoiser, 3)
     with torch.inference_mode():
@@ -125,8 +125,8 @@ def test_a_batch_of_mixed_times_is_its_single_calls(name, folders):
             assert relative_difference(single, together[rows]) < 1e-5
 
 
-@every
-def test_half_precision_touches_the_networks_input_alone(name, folders):
+@all_families
+def test_half_precision_affects_only_the_network(name, folders):
     full = load(folders[name], "float32", "cpu")
     x_t, text = inputs(full, 2)
     with torch.inference_mode():
@@ -135,8 +135,8 @@ def test_half_precision_touches_the_networks_input_alone(name, folders):
         assert relative_difference(half, full.x0(x_t, np.array([0.0, 0.3]), text)) < 0.05
 
 
-@every
-def test_decoding_is_the_image_again_or_the_vaes_picture(name, folders):
+@all_families
+def test_decoding_gives_pictures_and_inverts_the_encoding_of_pixels(name, folders):
     denoiser = load(folders[name], "float32", "cpu")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     x = torch.from_numpy(denoiser.encode_images(folders[name], pixels))
@@ -146,8 +146,8 @@ def test_decoding_is_the_image_again_or_the_vaes_picture(name, folders):
         assert np.array_equal(pictures, pixels)
 
 
-def test_scoring_needs_the_network_alone(folders, tmp_path):
-    """Neither text encoder nor VAE is imported or read: their weights and tokenizers are gone, and no module of theirs is loaded."""
+def test_scoring_reads_only_the_network(folders, tmp_path):
+    """Neither text encoders nor the VAE are imported or read: their files are deleted, and their modules are not loaded."""
     work = []
     for number, folder in enumerate(folders.values()):
         copy = shutil.copytree(folder, tmp_path / str(number))
@@ -175,8 +175,8 @@ def test_scoring_needs_the_network_alone(folders, tmp_path):
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr[-2000:]
 
 
-def test_if_2_sees_the_small_image_as_the_pipeline_prepares_it(folders):
-    """The pipeline's own preparation, with our addressed noise in the place of its generator's."""
+def test_if_2_gets_the_small_image_as_the_pipeline_prepares_it(folders):
+    """The expected condition is prepared by the pipeline, with the noise of `crop_noise` in place of its generator's."""
     pipe = IFSuperResolutionPipeline.from_pretrained(folders["DeepFloyd IF-II"])
     pixels = np.random.default_rng(2).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
     found = DeepFloydIFSuperResolution.encode_conditions(folders["DeepFloyd IF-II"], pixels)["small"]
@@ -193,7 +193,7 @@ def test_if_2_sees_the_small_image_as_the_pipeline_prepares_it(folders):
     )
 
 
-def test_the_noise_of_a_small_image_belongs_to_its_crop():
+def test_the_noise_of_a_small_image_is_a_function_of_its_crop():
     one, other = np.random.default_rng(2).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     assert np.array_equal(crop_noise(one), crop_noise(one.copy()))
     assert abs(np.corrcoef(crop_noise(one).ravel(), crop_noise(other).ravel())[0, 1]) < 0.05
@@ -204,35 +204,36 @@ def test_the_noise_of_a_small_image_belongs_to_its_crop():
 def test_a_checkpoint_with_pickled_weights_is_refused_with_a_command_that_converts_it(part, folders, tmp_path):
     folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
     (weights,) = (folder / part).glob("*.safetensors")
-    kind = UNet2DConditionModel if part == "unet" else None
-    if kind:
-        torch.save(kind.from_pretrained(folder, subfolder=part).state_dict(), weights.with_suffix(".bin"))
+    if part == "unet":
+        torch.save(
+            UNet2DConditionModel.from_pretrained(folder, subfolder=part).state_dict(), weights.with_suffix(".bin")
+        )
     weights.unlink()
     with pytest.raises(CheckpointError, match=rf"{part}: found no safetensors.*\.bin.*save_pretrained") as refusal:
         adapter_class(folder)
     assert conversion_command(folder) in str(refusal.value)
-    if kind:
+    if part == "unet":
         code = conversion_command(folder).removeprefix('python -c "').removesuffix('"')
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         load(Path(f"{folder}-safetensors"), "float32", "cpu")
 
 
-def test_a_safety_checker_in_any_format_does_no_harm(folders, tmp_path):
+def test_a_safety_checker_in_any_format_is_ignored(folders, tmp_path):
     folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
     (folder / "safety_checker").mkdir()
     (folder / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
     assert adapter_class(folder).__name__ == "StableDiffusion"
 
 
-def test_a_checkpoint_without_a_network_is_named(folders, tmp_path):
+def test_a_checkpoint_without_a_network_is_refused(folders, tmp_path):
     folder = shutil.copytree(folders["PixArt-Sigma"], tmp_path / "copy")
     shutil.rmtree(folder / "transformer")
     with pytest.raises(CheckpointError, match="found no transformer folder"):
         adapter_class(folder)
 
 
-def test_the_engine_hands_every_image_its_own_condition(folders):
-    """Scores of IF-II in any batch are those of the adapter image by image, and another image's condition would show."""
+def test_the_engine_gives_every_image_its_own_condition(folders):
+    """Scores of IF-II equal those of the adapter image by image in any batch, and another image's condition changes them."""
     folder = folders["DeepFloyd IF-II"]
     denoiser, prompts = load(folder, "float32", "cpu"), ["a bag", "a red cube."]
     pixels = np.random.default_rng(3).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)

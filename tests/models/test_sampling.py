@@ -1,4 +1,4 @@
-"""Samples come from the checkpoint's own pipeline, and each has an address."""
+"""Generated images equal those of diffusers' pipeline, and each depends only on its prompt, number and seed."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def pictures(folder: Path, size: int, images: int = 2, prompts: list[str] = PROM
 
 
 @pytest.mark.parametrize(("name", "size"), [("tiny_sd", 32), ("tiny_if", 24)])
-def test_a_picture_does_not_depend_on_the_others(name: str, size: int, request: pytest.FixtureRequest) -> None:
+def test_an_image_does_not_depend_on_the_others(name: str, size: int, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(name)
     many, few = pictures(folder, size), pictures(folder, size, images=1, prompts=PROMPTS[:1])
     assert many.shape == (2, 2, size, size, 3) and many.dtype == np.uint8
@@ -25,9 +25,9 @@ def test_a_picture_does_not_depend_on_the_others(name: str, size: int, request: 
     assert (many[0, 0] != many[0, 1]).any() and (many != pictures(folder, size, seed=1)).any()
 
 
-def test_it_is_what_diffusers_makes(tiny_sd: Path, tiny_if: Path) -> None:
-    for folder, kind, size in ((tiny_sd, StableDiffusionPipeline, 32), (tiny_if, IFPipeline, 24)):
-        pipeline = kind.from_pretrained(folder, safety_checker=None, requires_safety_checker=False)
+def test_images_equal_those_of_diffusers(tiny_sd: Path, tiny_if: Path) -> None:
+    for folder, pipeline_class, size in ((tiny_sd, StableDiffusionPipeline, 32), (tiny_if, IFPipeline, 24)):
+        pipeline = pipeline_class.from_pretrained(folder, safety_checker=None, requires_safety_checker=False)
         made = pipeline(
             PROMPTS[0], height=size, width=size, num_inference_steps=2, guidance_scale=3.0, output_type="np",
             generator=torch.Generator().manual_seed(0),

@@ -1,4 +1,4 @@
-"""UNetCache inside the network: the plain network's output, with less work."""
+"""A U-Net with UNetCache has the output of the plain network with fewer operations."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def denoiser(tiny_sd):
 
 
 def inputs(draw_index: torch.Tensor, prompt: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """x_t, timestep and text [batch] for draws and prompts of a batch."""
+    """Return x_t, timestep and text [batch] for draws and prompts of a batch."""
     rng = torch.Generator().manual_seed(0)
     x_t, text = torch.randn((9, 8, 8, 8), generator=rng), torch.randn((9, 24, 128), generator=rng)
     return x_t[draw_index], torch.randint(1000, (9,), generator=rng)[draw_index], text[prompt]
@@ -27,7 +27,7 @@ def inputs(draw_index: torch.Tensor, prompt: torch.Tensor) -> tuple[torch.Tensor
 BATCHES = {
     "one draw, all classes": ([3] * 6, [0, 1, 2, 3, 4, 5]),
     "many draws, one class": ([0, 1, 2, 3, 4], [7] * 5),
-    "draws cut by the batch": ([8, 8, 2, 2, 2, 5], [4, 0, 0, 1, 4, 0]),
+    "draws split by the batch": ([8, 8, 2, 2, 2, 5], [4, 0, 0, 1, 4, 0]),
     "nothing in common": ([0, 1, 2], [3, 4, 5]),
     "one row": ([1], [1]),
 }
@@ -40,7 +40,7 @@ def flops(call: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, int]:
 
 
 @pytest.mark.parametrize("name", BATCHES)
-def test_the_output_is_the_plain_networks_and_repeated_draws_and_prompts_cost_nothing(denoiser, name):
+def test_the_output_equals_the_plain_networks_and_repeated_draws_and_prompts_are_free(denoiser, name):
     draw_index, prompt = map(torch.tensor, BATCHES[name])
     x_t, timestep, states = inputs(draw_index, prompt)
     draws, prompts, rows = len(set(draw_index.tolist())), len(set(prompt.tolist())), len(draw_index)
@@ -50,36 +50,36 @@ def test_the_output_is_the_plain_networks_and_repeated_draws_and_prompts_cost_no
 
     plain, cost = flops(network)
     with denoiser.shared_compute(draw_index, prompt):
-        reused, less = flops(network)
+        reused, cost_reused = flops(network)
     torch.testing.assert_close(reused, plain, rtol=1e-5, atol=1e-5)
     with denoiser.shared_compute(draw_index, torch.arange(rows)):
         draws_saved = cost - flops(network)[1]
     with denoiser.shared_compute(torch.arange(rows), prompt):
         prompts_saved = cost - flops(network)[1]
     assert (draws_saved > 0) == (draws < rows) and (prompts_saved > 0) == (prompts < rows)
-    assert cost - less == draws_saved + prompts_saved
-    again, same = flops(network)  # outside, the plain network
-    assert torch.equal(again, plain) and same == cost
+    assert cost - cost_reused == draws_saved + prompts_saved
+    again, cost_again = flops(network)  # outside the context, the plain network runs
+    assert torch.equal(again, plain) and cost_again == cost
 
 
-def test_rows_of_equal_number_are_found_at_their_first_place():
+def test_unique_rows_are_the_first_occurrences():
     rows = UniqueRows(torch.tensor([5, 2, 5, 9, 2]))
     assert rows.first[rows.inverse].tolist() == [0, 1, 0, 3, 1] and rows.has_duplicates
     assert not UniqueRows(torch.tensor([3, 1, 2])).has_duplicates
 
 
 UNUSUAL = {
-    "text in the first attention, too": {"only_cross_attention": True},
+    "text in the first attention": {"only_cross_attention": True},
     "no attention in the first block": {
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
     },
-    "text in the time": {"addition_embed_type": "text", "addition_embed_type_num_heads": 4},
+    "text in the time embedding": {"addition_embed_type": "text", "addition_embed_type_num_heads": 4},
 }
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_a_network_that_reads_its_text_elsewhere_is_left_as_it_is(name, tiny_sd, tmp_path):
+def test_a_network_that_reads_text_elsewhere_keeps_its_output(name, tiny_sd, tmp_path):
     folder = shutil.copytree(tiny_sd, tmp_path / "copy")
     torch.manual_seed(0)
     config = dict(UNet2DConditionModel.load_config(folder, subfolder="unet")) | UNUSUAL[name]

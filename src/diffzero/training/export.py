@@ -1,14 +1,17 @@
 """Export of trained mini models to resources/models, and their cards with measured accuracies.
 
-snakemake --cores all --configfile config/demo.yaml -- train_mini
-python -m diffzero.training.export weights results/mini
-snakemake --cores all --configfile config/minis.yaml -- tables
-python -m diffzero.training.export cards results/minis/tables
+Run in the root of the repository, in this order:
+
+    snakemake --cores all --configfile config/demo.yaml -- train_mini
+    python -m diffzero.training.export weights results/mini
+    snakemake --cores all --configfile config/minis.yaml -- tables
+    python -m diffzero.training.export cards results/minis/tables
 """
 
 import shutil
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -27,8 +30,16 @@ DESCRIPTIONS = {
     "mini-clip": "A CLIP built and trained with open_clip's own model and loss, loadable by "
     "`open_clip.create_model_and_transforms('local-dir:resources/models/mini-clip')`.",
 }
-ACCURACY_TARGETS = {"digits": 0.85, "fashion": 0.7}  # accuracy; of diffusion models also Shape and Color recognition
-RECOGNITION_TARGET = 0.8
+ACCURACY_TARGETS = {"digits": 0.85, "fashion": 0.7}
+RECOGNITION_TARGET = 0.8  # accuracy of diffusion models in Shape and Color recognition
+
+
+class Accuracy(NamedTuple):
+    """The number of correct decisions among `n`, and the target as a fraction if there is one."""
+
+    correct: int
+    n: int
+    target: float | None
 
 
 def export_weights(trained: Path) -> None:
@@ -36,7 +47,7 @@ def export_weights(trained: Path) -> None:
     for name in TRAINING_STAGES:
         curve = trained / name / "training.jsonl"
         if not curve.is_file():
-            sys.exit(f"{curve}: no such file, expected a finished training. Type: snakemake --cores all train_mini")
+            sys.exit(f"{curve}: no such file, expected a finished training. Run: snakemake --cores all train_mini")
         write_atomically(MODELS / "training" / f"{name}.jsonl", curve.read_bytes())
     for name in DESCRIPTIONS:
         for path in sorted((trained / name).rglob("*")):
@@ -51,13 +62,13 @@ def read_curve(name: str) -> pd.DataFrame:
     return pd.read_json(MODELS / "training" / f"{name}.jsonl", lines=True)
 
 
-def stages_of(name: str) -> list[str]:
+def list_stages(name: str) -> list[str]:
     """Return the training stages of a model, in order."""
     before = TRAINING_STAGES[name].init_from
-    return [*(stages_of(before) if before else []), name]
+    return [*(list_stages(before) if before else []), name]
 
 
-def stage_row(name: str) -> str:
+def format_stage(name: str) -> str:
     """Return the table row of a training stage."""
     lines, config = read_curve(name), TRAINING_STAGES[name]
     mix = DATA_MIXES[config.data_mix]
@@ -72,8 +83,8 @@ def stage_row(name: str) -> str:
     )
 
 
-def training_rows(name: str) -> list[str]:
-    """Describe data and captions, and list the training stages in a table."""
+def describe_training(name: str) -> list[str]:
+    """Return the lines of a card that describe data, captions and training stages."""
     rows = [
         "Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs without the test images, and on "
         f"{SCENE_SHARDS * SCENES_PER_SHARD:,} rendered two-object scenes without held-out pairs. Captions are class templates and "
@@ -83,7 +94,7 @@ def training_rows(name: str) -> list[str]:
         "| steps | batch size | learning rate | domains | scene captions: one object | scene captions: one attribute | seconds "
         "| loss (step: loss) |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *map(stage_row, stages_of(name)),
+        *map(format_stage, list_stages(name)),
     ]
     if name == "mini-sd":
         vae = read_curve("vae").iloc[-1]
@@ -91,36 +102,51 @@ def training_rows(name: str) -> list[str]:
     return rows
 
 
-def format_accuracy(right: int, n: int) -> str:
+def format_accuracy(correct: int, n: int) -> str:
     """Format an accuracy in percent with its Wilson 95 % interval."""
-    low, high = wilson_interval(right, n)
-    return f"{100 * right / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {n}"
+    low, high = wilson_interval(correct, n)
+    return f"{100 * correct / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {n}"
 
 
-def measured_accuracies(name: str, tables: Path) -> dict[str, tuple[int, int, float | None]]:
-    """Return the number of correct decisions, of decisions, and the target accuracy (or None) by task."""
+def read_accuracies(name: str, tables: Path) -> dict[str, Accuracy]:
+    """Read the accuracies of a model from the tables of a run.
+
+    Parameters
+    ----------
+    name : str
+        The model.
+    tables : Path
+        Folder with table1.csv and table3.csv.
+
+    Returns
+    -------
+    dict of str to Accuracy
+        The data sets, the recognition tasks on seen and on held-out combinations, and all twenty binding tasks together.
+    """
     table1, table3 = pd.read_csv(tables / "table1.csv"), pd.read_csv(tables / "table3.csv")
-    found: dict[str, tuple[int, int, float | None]] = {}
+    accuracies: dict[str, Accuracy] = {}
     for row in table1[table1["model"] == name].to_dict("records"):
-        found[row["dataset"]] = round(row["accuracy"] * row["n"]), int(row["n"]), ACCURACY_TARGETS[row["dataset"]]
-    mine = table3[table3["model"] == name]
+        correct, target = round(row["accuracy"] * row["n"]), ACCURACY_TARGETS[row["dataset"]]
+        accuracies[row["dataset"]] = Accuracy(correct, int(row["n"]), target)
+    binding = table3[table3["model"] == name]
     for split in ("seen", "held-out"):
         target = RECOGNITION_TARGET if split == "seen" and name != "mini-clip" else None
-        for row in mine[(mine["split"] == split) & mine["task"].isin(["Shape", "Color"])].to_dict("records"):
+        for row in binding[(binding["split"] == split) & binding["task"].isin(["Shape", "Color"])].to_dict("records"):
             task = f"scenes, {row['task']} recognition, {split} combinations"
-            found[task] = round(row["accuracy"] * row["n"]), int(row["n"]), target
-    every = mine[mine["split"] == "all"]
-    found["scenes, all twenty tasks"] = round((every["accuracy"] * every["n"]).sum()), int(every["n"].sum()), None
-    return found
+            accuracies[task] = Accuracy(round(row["accuracy"] * row["n"]), int(row["n"]), target)
+    whole = binding[binding["split"] == "all"]
+    correct = round((whole["accuracy"] * whole["n"]).sum())
+    accuracies["scenes, all twenty tasks"] = Accuracy(correct, int(whole["n"].sum()), None)
+    return accuracies
 
 
 def model_card(name: str, tables: Path) -> str:
     """Return a model's card as Markdown."""
-    results = measured_accuracies(name, tables)
-    missed = [task for task, (right, n, target) in results.items() if target and right / n < target]
+    accuracies = read_accuracies(name, tables)
+    missed = [task for task, found in accuracies.items() if found.target and found.correct / found.n < found.target]
     rows = [
-        f"| {task} | {format_accuracy(right, n)} | {f'{100 * target:.0f} %' if target else ''} |"
-        for task, (right, n, target) in results.items()
+        f"| {task} | {format_accuracy(correct, n)} | {f'{100 * target:.0f} %' if target else ''} |"
+        for task, (correct, n, target) in accuracies.items()
     ]
     return "\n".join(
         [
@@ -132,7 +158,7 @@ def model_card(name: str, tables: Path) -> str:
             f" the {len(HELD_OUT)} held-out combinations of shape and colour (`diffzero.binding.scenes.HELD_OUT`) are in no training image"
             " or caption.",
             "",
-            *training_rows(name),
+            *describe_training(name),
             "",
             "Accuracy on test images that were not trained on, with Wilson 95 % intervals, measured with `config/minis.yaml`:",
             "",

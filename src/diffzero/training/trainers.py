@@ -3,27 +3,27 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDPMScheduler, IFPipeline, StableDiffusionPipeline
-from numpy.typing import NDArray
+from diffusers import AutoencoderKL, DDPMScheduler, IFPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from diffzero.training import nets as mini
+from diffzero.training import nets
 from diffzero.training.captions import corpus
 from diffzero.training.data import TrainingSet
 from diffzero.training.loop import train_loop
 from diffzero.training.recipe import SIZE, TrainConfig
+from diffzero.typing import Pixels
 
 KL_WEIGHT = 1e-6  # weight of the VAE's KL term per element, as in Rombach et al. 2022, Section 3.1
 
 
-def to_tensor(pixels: NDArray[np.uint8], size: int = SIZE) -> Tensor:
+def to_tensor(pixels: Pixels, size: int = SIZE) -> Tensor:
     """Convert pixels [image, height, width, 3] uint8 to [image, 3, size, size] float32 in [-1, 1]."""
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x if size == SIZE else F.interpolate(x, size, mode="bicubic", antialias=True).clamp(-1, 1)
@@ -32,7 +32,7 @@ def to_tensor(pixels: NDArray[np.uint8], size: int = SIZE) -> Tensor:
 def train_vae(data: TrainingSet, out: Path, config: TrainConfig) -> None:
     """Train mini-sd's VAE and save it in `out`, with the scaling factor that gives its latents unit variance."""
     torch.manual_seed(config.seed)
-    vae = mini.autoencoder()
+    vae = nets.autoencoder()
 
     def loss(step: int) -> Tensor:
         x = to_tensor(data.batch(config.seed, step, config.batch_size)[0])
@@ -74,37 +74,51 @@ def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: fl
 def tokenize(tokenizer: Callable[..., dict[str, Tensor]], captions: list[str]) -> dict[str, Tensor]:
     """Return token ids and mask [caption, TOKENS] of the lower-cased captions; both pipelines lower-case prompts."""
     lower = [caption.lower() for caption in captions]
-    return tokenizer(lower, padding="max_length", max_length=mini.TOKENS, truncation=False, return_tensors="pt")
+    return tokenizer(lower, padding="max_length", max_length=nets.TOKENS, truncation=False, return_tensors="pt")
 
 
-def load_networks(start: Path | None, unet: Any, encoder: Any) -> Any:
-    """Return a ModuleDict of the U-Net and its text encoder in float32, with the weights of the folder `start` if given."""
-    parts = {"unet": unet, "text_encoder": encoder}
+def load_networks(start: Path | None, unet: UNet2DConditionModel, encoder: PreTrainedModel) -> torch.nn.ModuleDict:
+    """Return the `unet` and its `text_encoder` in float32, with the weights of the folder `start` if given."""
     if start is not None:
-        for name, part in parts.items():
-            part.load_state_dict(type(part).from_pretrained(start / name).state_dict())
-    return torch.nn.ModuleDict(parts)
+        unet.load_state_dict(type(unet).from_pretrained(start / "unet").state_dict())
+        encoder.load_state_dict(type(encoder).from_pretrained(start / "text_encoder").state_dict())
+    return torch.nn.ModuleDict({"unet": unet, "text_encoder": encoder})
+
+
+@torch.no_grad()
+def encode_latents(vae: AutoencoderKL, pixels: Pixels) -> Tensor:
+    """Return the scaled latents [image, *x] of all training images, encoded in 64 chunks."""
+    chunks = [vae.encode(to_tensor(chunk)).latent_dist.mean for chunk in np.array_split(pixels, 64)]
+    return torch.cat(chunks) * vae.config.scaling_factor
 
 
 def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None, vae_folder: Path | None) -> None:
     """Train mini-sd and save it in `out` as a StableDiffusionPipeline; U-Net and text encoder are trained together on eps.
 
-    Weights, including the VAE's, start from the earlier stage in `start`; without it, the VAE is that of `vae_folder`.
+    Parameters
+    ----------
+    data : TrainingSet
+        Images and captions.
+    out : Path
+        Folder of the pipeline and of the learning curve `training.jsonl`.
+    config : TrainConfig
+        Hyperparameters.
+    start : Path or None
+        Folder of the earlier stage, from which all weights including the VAE's are taken.
+    vae_folder : Path or None
+        Folder of the VAE if there is no earlier stage.
     """
     torch.manual_seed(config.seed)
     vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_folder, torch_dtype=torch.float32)
     vae.requires_grad_(False)
-    tokenizer = mini.clip_tokenizer(corpus())
-    scheduler = mini.sd_scheduler()
-    parts = load_networks(start, mini.sd_unet(), mini.clip_text_model(tokenizer))
-    with torch.no_grad():
-        chunks = [vae.encode(to_tensor(chunk)).latent_dist.mean for chunk in np.array_split(data.x, 64)]
-    latents = torch.cat(chunks) * vae.config.scaling_factor
-    rows = TrainingSet(latents, data.facts, data.domains, data.mix)
+    tokenizer = nets.clip_tokenizer(corpus())
+    scheduler = nets.sd_scheduler()
+    parts = load_networks(start, nets.sd_unet(), nets.clip_text_model(tokenizer))
+    latents = encode_latents(vae, data.pixels)
 
     def loss(step: int) -> Tensor:
-        x, captions = rows.batch(config.seed, step, config.batch_size)
-        x_t, eps, timestep = add_noise(x, scheduler, config.seed, step)
+        rows, captions = data.sample_rows(config.seed, step, config.batch_size)
+        x_t, eps, timestep = add_noise(latents[rows], scheduler, config.seed, step)
         states = parts["text_encoder"](tokenize(tokenizer, captions)["input_ids"]).last_hidden_state
         return F.mse_loss(parts["unet"](x_t, timestep, states).sample, eps)
 
@@ -130,22 +144,23 @@ def train_if(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
     The weights of the output's variance half stay zero, which means halfway between the two variances of Nichol & Dhariwal 2021.
     """
     torch.manual_seed(config.seed)
-    tokenizer, scheduler = mini.t5_tokenizer(corpus()), mini.if_scheduler()
-    parts = load_networks(start, mini.if_unet(), mini.t5_encoder(tokenizer))
-    for parameter in parts["unet"].conv_out.parameters():
+    tokenizer, scheduler = nets.t5_tokenizer(corpus()), nets.if_scheduler()
+    unet = nets.if_unet()
+    parts = load_networks(start, unet, nets.t5_encoder(tokenizer))
+    for parameter in unet.conv_out.parameters():
         parameter.data[3:] = 0
 
     def loss(step: int) -> Tensor:
         pixels, captions = data.batch(config.seed, step, config.batch_size)
-        x_t, eps, timestep = add_noise(to_tensor(pixels, mini.IF_PIXELS), scheduler, config.seed, step)
+        x_t, eps, timestep = add_noise(to_tensor(pixels, nets.IF_PIXELS), scheduler, config.seed, step)
         text = tokenize(tokenizer, captions)
         states = parts["text_encoder"](text["input_ids"], attention_mask=text["attention_mask"]).last_hidden_state
-        error = (parts["unet"](x_t, timestep, states).sample[:, :3] - eps).square().mean(dim=(1, 2, 3))
+        error = (unet(x_t, timestep, states).sample[:, :3] - eps).square().mean(dim=(1, 2, 3))
         return (truncated_snr_weight(scheduler, timestep, config.max_weight) * error).mean()
 
     def save(average: torch.nn.ModuleDict) -> None:
-        encoder, unet = average["text_encoder"], average["unet"]
-        save_fp16(IFPipeline(tokenizer, encoder, unet, scheduler, None, None, None, requires_safety_checker=False), out)
+        networks = average["text_encoder"], average["unet"]
+        save_fp16(IFPipeline(tokenizer, *networks, scheduler, None, None, None, requires_safety_checker=False), out)
 
     train_loop(parts, loss, config, save, out / "training.jsonl")
 
@@ -165,20 +180,20 @@ def train_clip(data: TrainingSet, out: Path, config: TrainConfig, start: Path | 
     """Train mini-clip with open_clip's model, tokenizer and loss, and save it in `out` as an open_clip `local-dir:` folder."""
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "open_clip_config.json").write_text(json.dumps(mini.CLIP_CONFIG, indent=2))
+    (out / "open_clip_config.json").write_text(json.dumps(nets.CLIP_CONFIG, indent=2))
     model, tokenizer = (
-        open_clip.CLIP(**mini.CLIP_CONFIG["model_cfg"]),
-        open_clip.SimpleTokenizer(context_length=mini.TOKENS),
+        open_clip.CLIP(**nets.CLIP_CONFIG["model_cfg"]),
+        open_clip.SimpleTokenizer(context_length=nets.TOKENS),
     )
     if start:
         model.load_state_dict(load_file(start / "open_clip_model.safetensors"))
-    contrast = open_clip.ClipLoss()
-    mean, std = (torch.tensor(mini.CLIP_CONFIG["preprocess_cfg"][name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+    clip_loss = open_clip.ClipLoss()
+    mean, std = (torch.tensor(nets.CLIP_CONFIG["preprocess_cfg"][name]).view(1, 3, 1, 1) for name in ("mean", "std"))
 
     def loss(step: int) -> Tensor:
         pixels, captions = data.batch(config.seed, step, config.batch_size)
         x = (to_tensor(pixels) / 2 + 0.5 - mean) / std
-        return contrast(*model(x, tokenizer(captions)))
+        return clip_loss(*model(x, tokenizer(captions)))
 
     def save(average: torch.nn.Module) -> None:
         half = {name: value.half().contiguous() for name, value in average.state_dict().items()}
