@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights, in the folder layout of the real ones."""
+"""Fixtures of several packages, and the order in which workers of pytest-xdist run the tests."""
 
 import os
 import subprocess
@@ -17,38 +17,41 @@ from diffzero.training.captions import corpus
 from hub_server import FakeHub, Server
 from workflow_copy import copy as copy
 
-# For the processes that tests start: pytest's own `pythonpath` does not reach them.
+# Processes that tests start do not read pytest's `pythonpath`.
 os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent / "src")
-# Networks this small lose time to threads, and minutes on a busy machine.
+# Threads slow down networks of this size, on a busy machine by minutes.
 torch.set_num_threads(1)
-# What takes longest begins, or the last worker would end long after the others.
+# The longest groups start first, so that all workers finish at about the same time.
 LONGEST = ("slurm", "test_workflow")
 
 
-def group(path: str) -> str:
-    """The tests that one worker of pytest-xdist gets: a file, for its fixtures' sake; those on SLURM are one, as they share a cluster."""
+def group_of(path: str) -> str:
+    """Return the group of a test file; one worker of pytest-xdist runs all tests of a group.
+
+    A file is a group because its tests share fixtures. All tests on SLURM are one group because they share a cluster.
+    """
     return "slurm" if Path(path).parent.name == "slurm" else Path(path).stem
 
 
-class Groups(LoadScopeScheduling):
-    """Deals out whole groups."""
+class GroupScheduling(LoadScopeScheduling):
+    """Assigns whole groups of tests to workers."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return group(nodeid.split("::")[0])
+        return group_of(nodeid.split("::")[0])
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups:
-    return Groups(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: rank for rank, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(group(str(item.path)), len(order)))
+    items.sort(key=lambda item: order.get(group_of(str(item.path)), len(order)))
 
 
 @pytest.fixture
 def fake_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
-    """A local hub in the place of the real one, and empty caches."""
+    """Yield a local hub that replaces the real one, with empty caches."""
     with Server() as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
@@ -63,11 +66,11 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHu
 
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Stable Diffusion folder as StableDiffusionPipeline.save_pretrained writes it, fp32."""
+    """Return a tiny Stable Diffusion checkpoint with random fp32 weights, as StableDiffusionPipeline.save_pretrained writes it."""
     torch.manual_seed(1)
     folder, tokenizer = tmp_path_factory.mktemp("tiny-sd"), nets.clip_tokenizer(corpus())
     vae = nets.autoencoder()
-    vae.register_to_config(scaling_factor=0.7)  # neither 1 nor the default: forgetting it shows
+    vae.register_to_config(scaling_factor=0.7)  # neither 1 nor the default, so that a missing scaling changes results
     parts = (vae, nets.clip_text_model(tokenizer), tokenizer, nets.sd_unet(), nets.sd_scheduler())
     StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False).save_pretrained(folder)
     return folder
@@ -75,7 +78,7 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_if(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A DeepFloyd IF-I folder as IFPipeline.save_pretrained writes it, fp32."""
+    """Return a tiny DeepFloyd IF-I checkpoint with random fp32 weights, as IFPipeline.save_pretrained writes it."""
     torch.manual_seed(2)
     folder, tokenizer = tmp_path_factory.mktemp("tiny-if"), nets.t5_tokenizer(corpus())
     parts = (tokenizer, nets.t5_encoder(tokenizer), nets.if_unet(), nets.if_scheduler())
@@ -85,11 +88,11 @@ def tiny_if(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB, of which the test may fill all."""
+    """Yield the folder of a file system of 2 MB, which the test may fill."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+        pytest.skip(f"needs permission to mount a tmpfs: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)

@@ -153,7 +153,7 @@ def settings(**changes) -> dict:
         ({"classes": {"d": {"cat": []}}}, "found no outputs for"),
         ({"path": None}, "neither 'path' nor 'hub'"),
         ({"path": None, "hub": "a/b"}, "go together"),
-        ({"downsample_to": [64, 64]}, "each input setting once"),
+        ({"downsample_to": [64, 64]}, "expected each entry once"),
         ({"classes": {"d": {"cat": [-1]}}}, "greater than or equal to 0"),
     ],
 )

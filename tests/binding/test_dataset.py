@@ -1,4 +1,4 @@
-"""Scene tables and the items of the attribute-binding tasks."""
+"""Scene images, and the items of the attribute-binding tasks."""
 
 import numpy as np
 import pandas as pd
@@ -16,28 +16,28 @@ def picture(seed: int) -> bytes:
 
 
 def scene_table(count: int, seed: int = 1) -> pd.DataFrame:
-    """A scene table as rendering writes it, with some small picture in every row."""
+    """Return a scene table as `render_scenes` makes it, with a small random picture in every row."""
     rows = []
     for index in range(count):
         scene = sample_scene(seed, index)
         row = {"scene": index, "seed": seed, "image": picture(index), "held_out": scene.held_out}
-        for place, thing in zip(("left", "right"), scene.objects, strict=True):
+        for position, item in zip(("left", "right"), scene.objects, strict=True):
             row |= {
-                f"{place}_{name}": getattr(thing, name) for name in ("shape", "colour", "size", "material", "visible")
+                f"{position}_{name}": getattr(item, name) for name in ("shape", "colour", "size", "material", "visible")
             }
-            row |= {f"{place}_x": thing.pixel_x, f"{place}_y": thing.pixel_y}
+            row |= {f"{position}_x": item.pixel_x, f"{position}_y": item.pixel_y}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def scenes(count: int) -> pd.DataFrame:
-    """The test images of two files."""
+    """Return the scene images of two tables."""
     table = scene_table(count)
     return build_scene_images({"1-of-2.parquet": table[: count // 2], "2-of-2.parquet": table[count // 2 :]})
 
 
 def changed(column: str, value: object) -> pd.DataFrame:
-    """Three scenes, the second with another value."""
+    """Return a table of three scenes; the second one has this value in the column."""
     table = scene_table(3)
     return table.assign(**{column: [value if row == 1 else old for row, old in enumerate(table[column])]})
 
@@ -55,16 +55,17 @@ def changed(column: str, value: object) -> pd.DataFrame:
         (changed("left_x", 0.999), "row 1, column 'left_x': found 0.999, expected less than 'right_x', which is 0."),
         (changed("scene", 0), "row 1, column 'scene': found scene 0 of seed 1 a second time, expected each scene once"),
     ],
-    ids=["None", "empty", "half", "no images", "no attribute", "unknown", "NaN", "left right of right", "twice"],
+    ids=["None", "empty", "half", "no images", "no attribute", "unknown", "NaN", "left object on the right", "twice"],
 )  # fmt: skip
-def test_a_bad_scene_table_is_refused_by_file_row_and_column(table, words):
+def test_a_wrong_scene_table_is_refused_with_file_row_and_column(table, words):
     with pytest.raises(SceneTableError, match=f"^bad.parquet: {words}"):
         build_scene_images({"good.parquet": scene_table(2, seed=2), "bad.parquet": table})
 
 
 def test_a_scene_in_two_files_and_no_file_at_all_are_refused():
     with pytest.raises(
-        SceneTableError, match=r"^b.parquet: row 2, column 'scene': found scene 2 of seed 1, which is in another"
+        SceneTableError,
+        match=r"^b.parquet: row 2, column 'scene': found scene 2 of seed 1, which is also in another file",
     ):
         build_scene_images({"a.parquet": scene_table(4)[2:], "b.parquet": scene_table(3)})
     with pytest.raises(SceneTableError, match="found none"):

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def objects_by_image(table: pd.DataFrame) -> dict[str, set[str]]:
-    """Return the two objects of each image in the words of the table."""
+    """Return the two objects of each image as labels, by file name."""
     return {
         row["file"].split("/")[1]: {f"{row[f'{side}_colour']} {row[f'{side}_shape']}" for side in ("left", "right")}
         for row in table.to_dict("records")
@@ -39,7 +39,7 @@ def test_two_labels_of_an_image_give_its_two_objects_and_the_image_is_unchanged(
     assert set(table[table["held_out"]]["file"]) == {"gen/CLEVR_new_000000.png", "gen/CLEVR_new_000005.png"}
 
 
-def test_the_table_reads_like_one_of_rendered_scenes_with_missing_attributes(folder, tmp_path):
+def test_the_table_is_a_scene_table_with_unknown_attributes(folder, tmp_path):
     load(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
     table = build_scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN_ATTRIBUTES)
     assert table["image"].is_unique and list(table["digest"]) == [hashlib.sha256(b).hexdigest() for b in table["bytes"]]
@@ -128,7 +128,9 @@ def test_nothing_is_inferred_unless_images_with_both_labels_confirm_the_rule(fol
 @pytest.mark.parametrize("missing", ["two_object", "two_object/gen.csv", "two_object/images/gen"])
 def test_the_error_names_a_missing_folder_or_file_and_its_source(folder, missing):
     (folder / missing).rename(folder / "away")
-    with pytest.raises(LewisError, match=rf"{missing}: does not exist; expected.*binding\.lewis\.path") as error:
+    with pytest.raises(
+        LewisError, match=rf"{missing}: does not exist; expected.*attribute_binding\.lewis\.path"
+    ) as error:
         load(folder, "gen", 100, 0)
     assert "https://" in str(error.value)
 

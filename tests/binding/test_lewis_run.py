@@ -41,26 +41,24 @@ def test_both_sets_of_scenes_are_scored_and_reported_separately(tmp_path):
     both = experiment(
         "lewis", attribute_binding={"examples_per_task": 2, "baselines": ["mini-clip"]}, results=str(tmp_path)
     )
-    assert both.scene_datasets == ["scenes", "lewis"] and (both.task_count("scenes"), both.task_count("lewis")) == (
-        20,
-        5,
-    )
+    assert both.scene_datasets == ["scenes", "lewis"]
+    assert (both.task_count("scenes"), both.task_count("lewis")) == (20, 5)
     lewis = next(s for s in both.main_scorings if s.dataset == "lewis")
     assert both.max_image_count(lewis) == 4 and lewis.policy.max_scores == 20
-    published = TargetSet(both, lambda: False, "snakemake")
+    targets = TargetSet(both, lambda: False, "snakemake")
     for group, name in (("binding", "scenes"), ("lewis", "lewis")):
-        assert {(s["model"], s["dataset"]) for s in published.sources(group)} == {
+        assert {(s["model"], s["dataset"]) for s in targets.sources(group)} == {
             (model, name) for model in ("mini-sd", "mini-clip", "mini-clip@24")
         }
-    assert {s["dataset"] for s in published.sources("classification")} == {"digits"}
+    assert {s["dataset"] for s in targets.sources("classification")} == {"digits"}
     alone = TargetSet(experiment("lewis", results=str(tmp_path)), lambda: False, "snakemake")
-    tables = {Path(path).stem for path in alone.tables()}
+    tables = {Path(path).stem for path in alone.table_files()}
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in tables)
     assert "table3-lewis" in tables and not {"table3", "controlled"} & tables
-    assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.stems())
+    assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.figure_stems())
 
 
-def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
+def test_a_data_set_with_the_name_of_the_scenes_is_refused(tmp_path):
     (tmp_path / "config" / "datasets").mkdir(parents=True)
     for name, source in (("lewis", "digits"), ("digits", "digits")):
         text = (ROOT / "config" / "datasets" / f"{source}.yaml").read_text()
@@ -71,12 +69,13 @@ def test_a_data_set_of_the_scenes_name_is_refused(tmp_path):
 
 
 def test_check_reports_whether_the_images_are_available_and_their_source(folder, tmp_path):
-    need = {need.name: need for need in check(experiment(folder))}["lewis"]
+    requirement = {each.name: each for each in check(experiment(folder))}["lewis"]
     files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
-    assert (need.state, need.bytes) == (AVAILABLE, sum(file.stat().st_size for file in files))
-    need = {need.name: need for need in check(experiment(folder / "gone"))}["lewis"]
-    assert need.state == MISSING and need.source.startswith("https://") and "not stated" in need.licence
-    assert "gone/two_object: does not exist" in need.reasons[0]
+    assert (requirement.state, requirement.bytes) == (AVAILABLE, sum(file.stat().st_size for file in files))
+    requirement = {each.name: each for each in check(experiment(folder / "gone"))}["lewis"]
+    assert requirement.state == MISSING and requirement.source.startswith("https://")
+    assert "not stated" in requirement.licence
+    assert "gone/two_object: does not exist" in requirement.reasons[0]
 
 
 def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
@@ -98,12 +97,12 @@ def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
         "Color|Shape": 8,
     }
     assert table.set_index("task").loc["Shape", "accuracy"] == 0.75
-    text = to_markdown(format_table3_lewis(table, ["Not there yet: x."]))
+    text = to_markdown(format_table3_lewis(table, ["Missing: x."]))
     assert "| Shape | 75.0 [" in text and "15 tasks with size or position are left out" in text
-    assert text.endswith("Not there yet: x.\n")
+    assert text.endswith("Missing: x.\n")
 
 
-def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
+def test_the_workflow_scores_the_images_and_renders_nothing(copy, tmp_path):
     binding = {
         "lewis": {"path": str(write_lewis_folder(tmp_path, label_rows(OBJECTS))), "max_images": 4},
         "policy": {"max_scores": 20},
@@ -116,18 +115,20 @@ def test_the_workflow_scores_them_and_renders_nothing(copy, tmp_path):
         "max_images": 2,
     }
     config |= {"device": "cpu", "max_images_per_job": 3, "attribute_binding": binding}
-    planned = snakemake(copy, "-n", config=config)
-    rules = set(re.findall(r"^(\w+) +\d+$", planned.stdout + planned.stderr, flags=re.MULTILINE))
-    assert planned.returncode == 0, planned.stderr[-3000:]
+    dry_run = snakemake(copy, "-n", config=config)
+    rules = set(re.findall(r"^(\w+) +\d+$", dry_run.stdout + dry_run.stderr, flags=re.MULTILINE))
+    assert dry_run.returncode == 0, dry_run.stderr[-3000:]
     assert {"read_lewis_scenes", "prepare_scenes", "make_tables"} <= rules
-    assert not {"render", "scene_sheet", "controlled", "table3"} & rules
+    assert "render_scenes" not in rules
     done = snakemake(copy, "results/tiny/tables/table3-lewis.csv", config=config)
     assert done.returncode == 0, done.stderr[-4000:]
     table = pd.read_csv(copy / "results" / "tiny" / "tables" / "table3-lewis.csv")
     assert set(table["model"]) == {"mini-sd", "mini-clip", "mini-clip@24"} and set(table["n"]) == {4}
     accuracy, calls = literal_accuracy_and_calls(copy, "lewis", 20)
-    mine = table[table["model"] == "mini-sd"]
-    assert (mine["accuracy"].mean(), mine["calls_per_item"].mean()) == pytest.approx((accuracy, calls), rel=1e-5)
+    diffusion = table[table["model"] == "mini-sd"]
+    assert (diffusion["accuracy"].mean(), diffusion["calls_per_item"].mean()) == pytest.approx(
+        (accuracy, calls), rel=1e-5
+    )
     assert len(list((copy / "results" / "tiny" / "scores" / "mini-sd" / "lewis").rglob("*-of-2.parquet"))) == 2
 
 

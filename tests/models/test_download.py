@@ -1,4 +1,4 @@
-"""Checkpoints from a hub with injected faults: mirrors, missing files, refused pickles."""
+"""Checkpoints are located and downloaded from a hub with injected faults: mirrors, missing files, refused pickles."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def served(fake_hub, tiny_sd):
         "safety_checker/model.safetensors",
     ]
     extras += ["README.md", "vae/flax_model.msgpack", "unet/config.json.orig"]
-    fake_hub.repositories["models", "owner/sd"] = files | dict.fromkeys(extras, b"not asked for")
+    fake_hub.repositories["models", "owner/sd"] = files | dict.fromkeys(extras, b"not needed")
     return fake_hub
 
 
@@ -64,8 +64,8 @@ def test_only_the_files_that_a_model_is_loaded_from_are_downloaded_once(served, 
     folder = locate_checkpoint(diffusion(), Path(), QUICK)
     assert set(list_files(folder)) == set(list_files(tiny_sd))
     load(folder, "float32", "cpu")
-    asked = len(served.seen)
-    assert locate_checkpoint(diffusion(), Path(), QUICK) == folder and len(served.seen) == asked
+    n_requests = len(served.seen)
+    assert locate_checkpoint(diffusion(), Path(), QUICK) == folder and len(served.seen) == n_requests
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
     found = inspect_checkpoint(diffusion(), Path())
     assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
@@ -148,7 +148,7 @@ def test_a_repository_without_safetensors_of_a_part_is_skipped_for_its_mirror(se
     files = served.repositories["models", "owner/sd"]
     served.repositories["models", "mirror/sd"] = dict(files)
     del files["text_encoder/model.safetensors"]
-    for extra, said in (
+    for extra, message in (
         ({"text_encoder/pytorch_model.bin": b""}, "only pickled weights (text_encoder/pytorch_model.bin)"),
         (
             {"text_encoder/model.fp16.safetensors": b""},
@@ -158,7 +158,7 @@ def test_a_repository_without_safetensors_of_a_part_is_skipped_for_its_mirror(se
         served.repositories["models", "owner/sd"] = files | extra
         shutil.rmtree(cache_dir(), ignore_errors=True)
         assert "mirror--sd" in str(locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK))
-        assert said in caplog.text
+        assert message in caplog.text
     assert not [seen for seen in served.seen if "owner/sd/resolve" in seen.path]
 
 
@@ -170,16 +170,18 @@ def test_a_repository_without_a_model_index_is_skipped_for_its_mirror(served, ca
     assert "found no model_index.json, expected it there" in caplog.text
 
 
-@pytest.mark.parametrize(("kind", "name"), [(Clip, "open_clip_pytorch_model.bin"), (Supervised, "pytorch_model.bin")])
-def test_a_baseline_of_pickles_is_refused_before_anything_is_downloaded(served, kind, name):
+@pytest.mark.parametrize(
+    ("model_class", "name"), [(Clip, "open_clip_pytorch_model.bin"), (Supervised, "pytorch_model.bin")]
+)
+def test_a_baseline_of_pickles_is_refused_before_anything_is_downloaded(served, model_class, name):
     pickle_only(served, name)
     values = {"title": "B", "licence": "MIT", "hub": "owner/sd", "revision": REVISION}
-    values |= {"kind": "clip"} if kind is Clip else {"kind": "supervised", "classes": {"imagenet": "outputs"}}
+    values |= {"kind": "clip"} if model_class is Clip else {"kind": "supervised", "classes": {"imagenet": "outputs"}}
     with pytest.raises(CheckpointError, match=r"only pickled weights .*save it as .*model.safetensors"):
-        locate_checkpoint(kind.model_validate(values), Path(), QUICK)
+        locate_checkpoint(model_class.model_validate(values), Path(), QUICK)
 
 
-class Bomb:
+class MaliciousPickle:
     """Unpickling this object creates a folder."""
 
     def __init__(self, mark: Path) -> None:
@@ -191,18 +193,18 @@ class Bomb:
 
 @pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "model.pt", "weights.pth", "x.ckpt"])
 def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_path, name):
-    bomb = tmp_path / "bomb"
-    bomb.mkdir()
-    (bomb / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
+    folder = tmp_path / "pickles"
+    folder.mkdir()
+    (folder / name).write_bytes(pickle.dumps(MaliciousPickle(tmp_path / "mark")))
     with pytest.raises(CheckpointError, match="Pickled weights are refused"):
-        download.require_complete(Clip(kind="clip", title="C", licence="MIT", path=str(bomb)), bomb)
+        download.require_complete(Clip(kind="clip", title="C", licence="MIT", path=str(folder)), folder)
     assert not (tmp_path / "mark").exists()
-    torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, bomb / name)
+    torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, folder / name)
     with pytest.raises(CheckpointError) as error:
-        download.checkpoint.single_weights_file(bomb, OPEN_CLIP_WEIGHTS)
+        download.checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS)
     command = str(error.value).partition('python -c "')[2].removesuffix('"')
     subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
-    assert download.checkpoint.single_weights_file(bomb, OPEN_CLIP_WEIGHTS).name == "open_clip_model.safetensors"
+    assert download.checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS).name == "open_clip_model.safetensors"
 
 
 def test_a_missing_or_empty_folder_is_named(tmp_path):

@@ -59,4 +59,4 @@ def test_a_family_added_as_documented_gives_a_table(copy: Path):  # noqa: F811
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     table = pd.read_csv(copy / table1)
     assert table["model"].tolist() == ["mine"] and table["n"].tolist() == [2]
-    assert table["calls_per_item"].tolist() == [20]
+    assert table["calls_per_image"].tolist() == [20]

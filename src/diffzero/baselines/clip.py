@@ -1,9 +1,11 @@
 """CLIP as a zero-shot classifier (Radford et al. 2021), through open_clip: the class whose prompt is most similar to the image."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,11 @@ from diffzero.config import Clip
 from diffzero.data.transforms import crop_images
 from diffzero.models.checkpoint import OPEN_CLIP_WEIGHTS, CheckpointError, single_weights_file
 
+if TYPE_CHECKING:
+    import open_clip
 
-def load(clip: Clip, folder: Path, device: torch.device) -> tuple[Any, Callable[[list[str]], Tensor]]:
+
+def load(clip: Clip, folder: Path, device: torch.device) -> tuple[open_clip.CLIP, Callable[[list[str]], Tensor]]:
     """Load the model and its tokenizer from the safetensors file in `folder`.
 
     open_clip builds the architecture and reads the weights, but does not choose the file: it would also take pickles.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from diffzero.models.checkpoint import TIMM_WEIGHTS, CheckpointError, single_wei
 TOP = 5
 
 
-def load(folder: Path) -> Any:
+def load(folder: Path) -> torch.nn.Module:
     """Load the network that config.json describes, with the weights of model.safetensors.
 
     Raises

@@ -24,7 +24,10 @@ UNKNOWN_ATTRIBUTES = ("size", "material", "position")  # attributes that are not
 LICENCE = "not stated (their code: BSD-3-Clause)"
 CODE = "https://github.com/marthaflinderslewis/clip-binding"
 DATA_URL = "https://drive.google.com/drive/folders/1mFQTaIYIE01fOe1Wvc51V8cGbFuDzGBI"
-DOWNLOAD = f"Download the data set by hand from {DATA_URL} (linked from {CODE}), unpack it, and set its folder in `binding.lewis.path`"
+DOWNLOAD = (
+    f"Download the data set by hand from {DATA_URL} (linked from {CODE}), unpack it, and set its folder in "
+    "`attribute_binding.lewis.path`"
+)
 FALSE_LABELS = ("neg_0", "neg_1", "neg_2", "neg_3")
 COLUMNS = ("file_name", "pos", *FALSE_LABELS)
 
@@ -83,7 +86,7 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
         If a picture cannot be decoded.
     """
     path = labels_path(folder, split)
-    known = _objects(_read(path))
+    known = _resolve_objects(_read_labels(path))
     if not known:
         raise LewisError(f"{path}: found no picture with two known objects, expected some. {DOWNLOAD}.")
     ranked = sorted(known, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
@@ -103,7 +106,7 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pair(text: str | None, where: str) -> Pair:
+def _parse_label(text: str | None, where: str) -> Pair:
     """Parse a label such as `red cube` to (shape, colour)."""
     words = (text or "").split()
     if len(words) != 2 or words[0] not in COLOURS or words[1] not in SHAPES:
@@ -114,7 +117,7 @@ def _pair(text: str | None, where: str) -> Pair:
     return words[1], words[0]
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _iter_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of the CSV with their line numbers."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
@@ -129,10 +132,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, row
 
 
-def _read(path: Path) -> dict[str, Labels]:
+def _read_labels(path: Path) -> dict[str, Labels]:
     """Return the labels of each picture, by file name."""
     labels: dict[str, Labels] = {}
-    for line, row in _rows(path):
+    for line, row in _iter_rows(path):
         where, name = f"{path}:{line}", row["file_name"]
         picture = path.parent / "images" / path.stem / (name or "")
         if name not in labels and not picture.is_file():
@@ -140,8 +143,8 @@ def _read(path: Path) -> dict[str, Labels]:
                 f"{where}: {picture} does not exist, expected the picture that the line names. {DOWNLOAD}."
             )
         mine = labels.setdefault(name, Labels(line))
-        negatives = {_pair(row[negative], f"{where}, column {negative!r}") for negative in FALSE_LABELS}
-        mine.objects.setdefault(_pair(row["pos"], f"{where}, column 'pos'"), set()).update(negatives)
+        negatives = {_parse_label(row[negative], f"{where}, column {negative!r}") for negative in FALSE_LABELS}
+        mine.objects.setdefault(_parse_label(row["pos"], f"{where}, column 'pos'"), set()).update(negatives)
         if len(mine.objects) > 2:
             raise LewisError(
                 f"{where}: found a third object in {name}, first named in line {mine.line}: {sorted(mine.objects)}, expected two. "
@@ -150,7 +153,7 @@ def _read(path: Path) -> dict[str, Labels]:
     return labels
 
 
-def _other(pair: Pair, negatives: set[Pair]) -> Pair | None:
+def _infer_other(pair: Pair, negatives: set[Pair]) -> Pair | None:
     """Infer the other object from this one's false labels, two of which have the other's colour or shape.
 
     Return None if they fit several objects, or none.
@@ -161,7 +164,7 @@ def _other(pair: Pair, negatives: set[Pair]) -> Pair | None:
     return (shapes.pop(), colours.pop()) if len(shapes) == len(colours) == 1 else None
 
 
-def _objects(labels: Mapping[str, Labels]) -> dict[str, list[Pair]]:
+def _resolve_objects(labels: Mapping[str, Labels]) -> dict[str, list[Pair]]:
     """Return the two objects of each picture, in the vocabulary's order; pictures without two known objects are left out.
 
     For a picture with one label, the other object is inferred from the false labels, if this rule is right for all pictures with
@@ -169,15 +172,15 @@ def _objects(labels: Mapping[str, Labels]) -> dict[str, list[Pair]]:
     """
     labelled = {name: mine.objects for name, mine in labels.items() if len(mine.objects) == 2}
     rule_is_right = [
-        _other(pair, negatives) in set(objects) - {pair}
+        _infer_other(pair, negatives) in set(objects) - {pair}
         for objects in labelled.values()
         for pair, negatives in objects.items()
-        if _other(pair, negatives) is not None
+        if _infer_other(pair, negatives) is not None
     ]
     found = {name: list(objects) for name, objects in labelled.items()}
     for name in [name for name in labels if name not in labelled] if rule_is_right and all(rule_is_right) else []:
         ((pair, negatives),) = labels[name].objects.items()
-        if (other := _other(pair, negatives)) is not None:
+        if (other := _infer_other(pair, negatives)) is not None:
             found[name] = [pair, other]
     log.log(
         logging.INFO if len(found) == len(labels) else logging.WARNING,

@@ -29,7 +29,7 @@ FLOOR_REFLECTANCE = 0.42
 
 
 @functools.cache
-def _mitsuba() -> Any:
+def _import_mitsuba() -> Any:
     # Imported when it is used: it takes long, and most jobs render nothing.
     import mitsuba
 
@@ -39,24 +39,24 @@ def _mitsuba() -> Any:
     return mitsuba
 
 
-def _linear(colour: str) -> list[float]:
+def _to_linear_rgb(colour: str) -> list[float]:
     """Convert a colour's sRGB bytes to linear RGB reflectance (IEC 61966-2-1)."""
     value = np.array(COLOUR_RGB[colour]) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).tolist()
 
 
-def _surface(colour: str, material: str) -> dict[str, Any]:
-    rgb = {"type": "rgb", "value": _linear(colour)}
+def _describe_surface(colour: str, material: str) -> dict[str, Any]:
+    rgb = {"type": "rgb", "value": _to_linear_rgb(colour)}
     if material == "rubber":
         return {"type": "diffuse", "reflectance": rgb}
     return {"type": "principled", "base_color": rgb, "metallic": 0.35, "roughness": 0.28, "specular": 0.9}
 
 
-def _solids(item: SceneObject) -> list[dict[str, Any]]:
+def _describe_solids(item: SceneObject) -> list[dict[str, Any]]:
     """Return the Mitsuba shapes of one object."""
-    mi = _mitsuba()
+    mi = _import_mitsuba()
     radius, rise = RADIUS[item.size], centre_height(item.shape, item.size)
-    surface = _surface(item.colour, item.material)
+    surface = _describe_surface(item.colour, item.material)
     centre = mi.ScalarTransform4f().translate([item.x, item.y, rise])
     if item.shape == "sphere":
         return [{"type": "sphere", "center": [item.x, item.y, rise], "radius": radius, "bsdf": surface}]
@@ -81,7 +81,7 @@ def render_block_size(resolution: int) -> int:
 
 def mitsuba_scene(scene: Scene, resolution: int, spp: int) -> dict[str, Any]:
     """Return Mitsuba's description of a scene: objects, floor, key light, fill light and camera."""
-    mi = _mitsuba()
+    mi = _import_mitsuba()
     transform = mi.ScalarTransform4f()
     origin, axes = scene.view.axes()
     camera = transform.look_at(origin=origin.tolist(), target=(origin + axes[2]).tolist(), up=[0, 0, 1])
@@ -111,7 +111,7 @@ def mitsuba_scene(scene: Scene, resolution: int, spp: int) -> dict[str, Any]:
         "fill": {"type": "constant", "radiance": {"type": "rgb", "value": 0.75}},
     }
     for item in scene.objects:
-        world |= {f"{item.position}{k}": solid for k, solid in enumerate(_solids(item))}
+        world |= {f"{item.position}{k}": solid for k, solid in enumerate(_describe_solids(item))}
     return world
 
 
@@ -121,7 +121,7 @@ def render(scene: Scene, resolution: int, spp: int) -> NDArray[np.uint8]:
     `spp` is the number of paths per pixel, rounded up to a full grid; 32 leave a noise of about 2 grey levels at 32 x 32. The sampler's
     seed is a function of the scene, so that the same arguments give the same bytes.
     """
-    mi = _mitsuba()
+    mi = _import_mitsuba()
     noise = int(np.random.SeedSequence((scene.seed, scene.index)).generate_state(1)[0])
     linear = np.array(mi.render(mi.load_dict(mitsuba_scene(scene, resolution, spp)), seed=noise))[..., :3]
     linear = np.clip(linear, 0, 1)

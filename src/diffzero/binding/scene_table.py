@@ -80,10 +80,10 @@ def scenes_from_frame(
     for row in np.flatnonzero(frame.duplicated(["seed", "scene"])):
         scene, seed = frame["scene"].iloc[row], frame["seed"].iloc[row]
         raise cell_error(where, row, "scene", f"scene {scene} of seed {seed} a second time", "each scene once")
-    return [_record(row, unknown) for row in frame[needed].to_dict("records")]
+    return [_make_record(row, unknown) for row in frame[needed].to_dict("records")]
 
 
-def _record(row: dict[Any, Any], unknown: Collection[str]) -> SceneRecord:
+def _make_record(row: dict[Any, Any], unknown: Collection[str]) -> SceneRecord:
     objects = []
     for position in POSITIONS:
         values: dict[str, Any] = {name: row[column_name(position, field)] for field, name in FIELDS.items()}

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
-from numpy.typing import NDArray
+
+from diffzero.typing import Floats
 
 SHAPES = ("cube", "sphere", "cylinder")
 SIZES = ("small", "large")
@@ -32,7 +33,6 @@ COLOURS = tuple(COLOUR_RGB)
 
 VOCABULARY = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MATERIALS}
 
-Floats = NDArray[np.float64]
 Pair = tuple[str, str]  # (shape, colour)
 PAIRS: tuple[Pair, ...] = tuple(product(SHAPES, COLOURS))
 # In no image or caption that a mini model was trained on. Two per shape and six different colours: every shape and every colour
@@ -160,7 +160,7 @@ def bounding_boxes(shape: str, size: str, xy: Floats, rotation: Floats, view: Vi
 
 
 @functools.lru_cache
-def _couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
+def _list_couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
     """Return all unordered couples of pairs that differ in shape and colour. Raises ValueError if there is none."""
     unknown = [pair for pair in pairs if pair not in PAIRS]
     if unknown:
@@ -176,14 +176,14 @@ def _couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
     return couples
 
 
-def _view(rng: np.random.Generator) -> View:
+def _sample_view(rng: np.random.Generator) -> View:
     """Sample a camera and a key light around their mean positions."""
     light = (-3.0, -4.0, 6.5) + rng.uniform(-1.0, 1.0, 3)
     azimuth, elevation, distance = rng.uniform((-12.0, 28.0, 8.0), (12.0, 35.0, 9.0))
     return View(float(azimuth), float(elevation), float(distance), (float(light[0]), float(light[1]), float(light[2])))
 
 
-def _place(
+def _sample_placement(
     attributes: Sequence[tuple[Pair, str]], view: View, rng: np.random.Generator, where: str
 ) -> tuple[Floats, Floats]:
     """Sample floor positions [2, 2] and rotations [2] until both objects are inside the frame and apart, left before right."""
@@ -210,7 +210,7 @@ def sample_attributes(
 ) -> tuple[np.random.Generator, list[tuple[Pair, str]]]:
     """Return a scene's generator and its first samples: ((shape, colour), size) of the left and of the right object."""
     # Sorted, so that a scene does not depend on the order in which the caller lists the pairs.
-    couples = _couples(tuple(sorted(set(pairs))))
+    couples = _list_couples(tuple(sorted(set(pairs))))
     rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], dtype=np.uint64)))
     couple = couples[rng.integers(len(couples))]
     ordered = couple if rng.integers(2) else couple[::-1]
@@ -232,8 +232,8 @@ def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
         raise ValueError(f"scene {index} of seed {seed}: seed and index must be 0 or more.")
     rng, attributes = sample_attributes(seed, index, pairs)
     materials = [MATERIALS[rng.integers(2)] for _ in attributes]
-    view = _view(rng)
-    xy, rotation = _place(attributes, view, rng, f"scene {index} of seed {seed}")
+    view = _sample_view(rng)
+    xy, rotation = _sample_placement(attributes, view, rng, f"scene {index} of seed {seed}")
     objects = []
     for k, ((shape, colour), size) in enumerate(attributes):
         pixel_x, pixel_y = view.project(np.array([*xy[k], centre_height(shape, size)]))

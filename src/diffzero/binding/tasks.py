@@ -39,7 +39,7 @@ class Example:
     object_index: int | None
 
 
-def _all_tasks() -> tuple[Task, ...]:
+def _list_tasks() -> tuple[Task, ...]:
     """Return the tasks in the order of Table 3: for each pair of attributes the pair task and both binding tasks."""
     tasks = [Task(name, "recognition", (name,)) for name in ("Shape", "Color")]
     for first, second in combinations(FIELD, 2):
@@ -51,7 +51,7 @@ def _all_tasks() -> tuple[Task, ...]:
     return tuple(tasks)
 
 
-TASKS: tuple[Task, ...] = _all_tasks()
+TASKS: tuple[Task, ...] = _list_tasks()
 
 
 def tasks_without(unknown: Collection[str]) -> list[Task]:
@@ -89,13 +89,13 @@ def describe_pair(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> s
     return f"{describe(first, attributes).removesuffix('.')} and {second_sentence[0].lower()}{second_sentence[1:]}"
 
 
-def _generator(seed: int, task: Task, scene: SceneRecord) -> np.random.Generator:
+def _make_generator(seed: int, task: Task, scene: SceneRecord) -> np.random.Generator:
     # A digest and not hash(), which differs between processes for strings.
     name = int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "big")
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, name, scene.seed, scene.index))))
 
 
-def _with_other(item: ObjectRecord, attribute: str, value: str) -> ObjectRecord:
+def _replace_attribute(item: ObjectRecord, attribute: str, value: str) -> ObjectRecord:
     changes: dict[str, Any] = {FIELD[attribute]: value}
     return replace(item, **changes)
 
@@ -119,9 +119,9 @@ def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:
     values = [getattr(item, FIELD[changed]) for item in scene.objects]
     if task.kind == "pair":
         left, right = scene.objects
-        swapped = [_with_other(left, changed, values[1]), _with_other(right, changed, values[0])]
+        swapped = [_replace_attribute(left, changed, values[1]), _replace_attribute(right, changed, values[0])]
         return Example(describe_pair(scene.objects, task.attributes), describe_pair(swapped, task.attributes), None)
-    rng = _generator(seed, task, scene)
+    rng = _make_generator(seed, task, scene)
     index = int(rng.integers(2))
     if task.kind == "binding":
         wrong = values[1 - index]
@@ -129,7 +129,7 @@ def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:
         absent = [value for value in ORDER[changed] if value not in values]
         wrong = absent[rng.integers(len(absent))]
     item = scene.objects[index]
-    false_item = _with_other(item, changed, wrong)
+    false_item = _replace_attribute(item, changed, wrong)
     return Example(describe(item, task.attributes), describe(false_item, task.attributes), index)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from diffzero.models.base import Denoiser
 
 if TYPE_CHECKING:
     import torch
+    from diffusers.models.modeling_utils import ModelMixin
 
 
 def load_network(
-    network_class: Any, folder: Path, part: str, dtype: torch.dtype, device: torch.device
+    network_class: type[ModelMixin], folder: Path, part: str, dtype: torch.dtype, device: torch.device
 ) -> torch.nn.Module:
     """Load the network in the sub-folder `part` with a diffusers class, frozen and in evaluation mode."""
     network = network_class.from_pretrained(folder, subfolder=part, torch_dtype=dtype, use_safetensors=True)
@@ -43,5 +44,5 @@ class TransformerDenoiser(Denoiser):
 
     @staticmethod
     @abstractmethod
-    def network_class() -> Any:
+    def network_class() -> type[ModelMixin]:
         """Return the transformer's class in diffusers. Importing it takes seconds, so it is not a class variable."""

@@ -15,6 +15,7 @@ MODEL_INDEX = "model_index.json"
 TEXT_SUFFIXES = (".json", ".txt", ".model")  # configurations and tokenizers
 OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 class CheckpointError(ValueError):
@@ -84,7 +85,7 @@ def single_weights_file(folder: Path, names: tuple[str, ...]) -> Path:
         raise CheckpointError(
             f"{folder}: no checkpoint there, expected a folder with {names[0]}. Set `path` or `hub` in its YAML."
         )
-    pickled = sorted(path for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+    pickled = sorted(path for path in folder.iterdir() if path.suffix in PICKLE_SUFFIXES)
     if not pickled:
         raise CheckpointError(f"{folder}: found no weights, expected {names[0]}.")
     code = (

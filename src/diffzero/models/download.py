@@ -13,6 +13,7 @@ from diffzero.models import checkpoint
 from diffzero.models.checkpoint import (
     MODEL_INDEX,
     OPEN_CLIP_WEIGHTS,
+    PICKLE_SUFFIXES,
     TIMM_WEIGHTS,
     CheckpointError,
     adapter_class,
@@ -24,7 +25,6 @@ from diffzero.models.checkpoint import (
 from diffzero.models.registry import network_folders, weight_folders
 
 LOG = logging.getLogger(__name__)
-PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 ALL_WEIGHTS = "weights"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from diffzero.models.base import Denoiser, batch_slices, to_pixels
 
 if TYPE_CHECKING:
     import torch
+    from diffusers.configuration_utils import FrozenDict
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from torch import Tensor
 
 # Limits of a batch of images. The encoder's first layers take 2.5 kB per pixel.
@@ -60,7 +62,7 @@ def encode_batch_size(height: int, width: int) -> int:
     return max(1, min(ENCODE_BATCH, ENCODE_PIXELS // (height * width)))
 
 
-def latent_shift_and_scale(config: Any) -> tuple[float, float]:
+def latent_shift_and_scale(config: FrozenDict) -> tuple[float, float]:
     """Return shift and scale of a VAE's configuration: x = (latent - shift) * scale.
 
     Raises
@@ -82,7 +84,7 @@ def pixels_per_latent(folder: Path) -> int:
     return int(2 ** (len(config["block_out_channels"]) - 1))
 
 
-def load_vae(folder: Path) -> Any:
+def load_vae(folder: Path) -> AutoencoderKL:
     """Load the checkpoint's AutoencoderKL in float32 whatever the network's dtype: its decoder overflows in half precision."""
     import torch
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL

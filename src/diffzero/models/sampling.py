@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
+    from diffusers import DiffusionPipeline
 
 MAX_PROMPTS = 10  # class prompts of a data set from which images are generated
 
@@ -26,7 +27,7 @@ class SamplingSettings:
     resolution: int  # side of the images in pixels
 
 
-def load_pipeline(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
+def load_pipeline(folder: Path, dtype: torch.dtype, device: torch.device) -> DiffusionPipeline:
     """Load the checkpoint's diffusers pipeline without safety checker and watermark, which alter images.
 
     Raises

@@ -1,24 +1,34 @@
 """The text encoders of the families: prompts in, float32 states out. A scoring job does not import this module."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5Tokenizer
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+from transformers.utils import ModelOutput
 
 from diffzero.models.base import batch_slices, check_length
 
 ENCODE_BATCH = 16
 
 
-def load_encoder(encoder_class: Any, folder: Path, part: str, device: torch.device | str) -> Any:
+def load_encoder(
+    encoder_class: type[PreTrainedModel], folder: Path, part: str, device: torch.device | str
+) -> PreTrainedModel:
     """Load the encoder in the sub-folder `part` in float32, whatever the dtype of its file."""
     encoder = encoder_class.from_pretrained(folder, subfolder=part, dtype=torch.float32, use_safetensors=True)
     return encoder.eval().to(device)
 
 
-def tokenize(tokenizer: Any, prompts: list[str], limit: int, name: str) -> dict[str, Tensor]:
+def tokenize(tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int, name: str) -> dict[str, Tensor]:
     """Return token ids and mask [prompt, limit], padded. Raises PromptTooLongError rather than truncate."""
     check_length(prompts, [len(ids) for ids in tokenizer(prompts)["input_ids"]], limit, name)
     return tokenizer(prompts, padding="max_length", max_length=limit, return_tensors="pt")
@@ -52,8 +62,8 @@ def encode_clip_projected(
 
 
 def _clip_outputs(
-    encoder_class: Any, folder: Path, prompts: list[str], suffix: str, device: torch.device | str
-) -> list[Any]:
+    encoder_class: type[PreTrainedModel], folder: Path, prompts: list[str], suffix: str, device: torch.device | str
+) -> list[ModelOutput]:
     tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
     encoder = load_encoder(encoder_class, folder, f"text_encoder{suffix}", device)
     name = f"CLIP tokenizer{suffix}"

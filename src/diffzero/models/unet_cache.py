@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 
@@ -40,7 +41,7 @@ class UNetCache:
     Only for networks that `supports_cache` accepts.
     """
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self, unet: UNet2DConditionModel) -> None:
         self.draws: UniqueRows | None = None
         self.prompts: UniqueRows | None = None
         for module in modules_before_text(unet):
@@ -72,7 +73,7 @@ class UNetCache:
         module.forward = forward_unique_rows
 
 
-def supports_cache(unet: Any) -> bool:
+def supports_cache(unet: UNet2DConditionModel) -> bool:
     """Return whether the network's first block is Stable Diffusion's.
 
     That is: self-attention, then cross-attention, and a time embedding without text.
@@ -84,7 +85,7 @@ def supports_cache(unet: Any) -> bool:
     return first.attn2 is not None and not (first.only_cross_attention or first.double_self_attention)
 
 
-def modules_before_text(unet: Any) -> list[nn.Module]:
+def modules_before_text(unet: UNet2DConditionModel) -> list[nn.Module]:
     """Return the modules that x_t and t pass before the first cross-attention, in order."""
     block = unet.down_blocks[0]
     transformer = block.attentions[0]

@@ -126,8 +126,8 @@ def read_accuracies(name: str, tables: Path) -> dict[str, Accuracy]:
     table1, table3 = pd.read_csv(tables / "table1.csv"), pd.read_csv(tables / "table3.csv")
     accuracies: dict[str, Accuracy] = {}
     for row in table1[table1["model"] == name].to_dict("records"):
-        correct, target = round(row["accuracy"] * row["n"]), ACCURACY_TARGETS[row["dataset"]]
-        accuracies[row["dataset"]] = Accuracy(correct, int(row["n"]), target)
+        dataset, correct = row["dataset"], round(row["accuracy"] * row["n"])
+        accuracies[dataset] = Accuracy(correct, int(row["n"]), ACCURACY_TARGETS[dataset])
     binding = table3[table3["model"] == name]
     for split in ("seen", "held-out"):
         target = RECOGNITION_TARGET if split == "seen" and name != "mini-clip" else None

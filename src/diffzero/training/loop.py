@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 import safetensors
@@ -23,6 +23,7 @@ from diffzero.training.recipe import TrainConfig
 from diffzero.utils.io import write_atomically
 
 LOG = logging.getLogger(__name__)
+Networks = TypeVar("Networks", bound=torch.nn.Module)
 
 EMA_DECAY = 0.998
 WARM_UP = 200  # steps
@@ -84,12 +85,12 @@ class Training:
 
 
 def train_loop(
-    module: torch.nn.Module,
+    module: Networks,
     loss: Callable[[int], Tensor],
     config: TrainConfig,
-    save: Callable[[Any], None],
+    save: Callable[[Networks], None],
     log: Path,
-) -> torch.nn.Module:
+) -> Networks:
     """Train `module` with AdamW and return the moving average of its weights.
 
     An interrupted training resumes from the last save and ends with the same weights.
@@ -110,6 +111,7 @@ def train_loop(
     log.parent.mkdir(parents=True, exist_ok=True)
     training = Training(module, config, log.parent)
     training.load()
+    average = cast(Networks, training.average.module)  # the class of `module`
     before = training.curve[-1]["seconds"] if training.curve else 0.0
     start = time.monotonic()
     recent: list[float] = []
@@ -129,7 +131,7 @@ def train_loop(
             training.curve.append({"step": training.done, "loss": float(np.mean(recent)), "seconds": seconds})
             LOG.info("step %d of %d, loss %.5f, %.0f s", training.done, config.steps, np.mean(recent), seconds)
             recent.clear()
-            save(training.average.module)
+            save(average)
             training.save()
     write_atomically(log, "".join(json.dumps(line) + "\n" for line in training.curve).encode())
-    return training.average.module
+    return average

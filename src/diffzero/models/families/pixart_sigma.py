@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.latent import LatentDenoiser
@@ -11,6 +11,7 @@ from diffzero.typing import Arrays
 
 if TYPE_CHECKING:
     import torch
+    from diffusers.models.transformers.pixart_transformer_2d import PixArtTransformer2DModel
     from torch import Tensor
 
     from diffzero.models.base import Tensors
@@ -27,7 +28,7 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
     PIPELINE: ClassVar[str] = "PixArtSigmaPipeline"
 
     @staticmethod
-    def network_class() -> Any:
+    def network_class() -> type[PixArtTransformer2DModel]:
         """Return PixArtTransformer2DModel."""
         from diffusers.models.transformers.pixart_transformer_2d import PixArtTransformer2DModel
 

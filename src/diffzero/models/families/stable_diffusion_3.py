@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.latent import LatentDenoiser
@@ -12,6 +12,7 @@ from diffzero.typing import Arrays
 
 if TYPE_CHECKING:
     import torch
+    from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
     from torch import Tensor
 
     from diffzero.models.base import Tensors
@@ -29,7 +30,7 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
     @staticmethod
-    def network_class() -> Any:
+    def network_class() -> type[SD3Transformer2DModel]:
         """Return SD3Transformer2DModel."""
         from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
