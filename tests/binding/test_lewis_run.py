@@ -11,7 +11,7 @@ from diffzero.config import ConfigError, load_run
 from diffzero.reporting.table_format import to_markdown
 from diffzero.reporting.tables.table3_lewis import build_table3_lewis, format_table3_lewis
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.preflight import AVAILABLE, MISSING, check
+from diffzero.workflow.preflight import AVAILABLE, MISSING, check_requirements
 from diffzero.workflow.targets import TargetSet
 from lewis_folder import APPLICABLE_TASKS, OBJECTS, label_rows, write_lewis_folder
 from workflow_copy import literal_accuracy_and_calls, snakemake
@@ -52,7 +52,7 @@ def test_both_sets_of_scenes_are_scored_and_reported_separately(tmp_path):
         }
     assert {s["dataset"] for s in targets.sources("classification")} == {"digits"}
     alone = TargetSet(experiment("lewis", results=str(tmp_path)), lambda: False, "snakemake")
-    tables = {Path(path).stem for path in alone.table_files()}
+    tables = {table.name for table in alone.tables()}
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in tables)
     assert "table3-lewis" in tables and not {"table3", "controlled"} & tables
     assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.figure_stems())
@@ -69,10 +69,10 @@ def test_a_data_set_with_the_name_of_the_scenes_is_refused(tmp_path):
 
 
 def test_check_reports_whether_the_images_are_available_and_their_source(folder, tmp_path):
-    requirement = {each.name: each for each in check(experiment(folder))}["lewis"]
+    requirement = {each.name: each for each in check_requirements(experiment(folder))}["lewis"]
     files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
-    assert (requirement.state, requirement.bytes) == (AVAILABLE, sum(file.stat().st_size for file in files))
-    requirement = {each.name: each for each in check(experiment(folder / "gone"))}["lewis"]
+    assert (requirement.state, requirement.size) == (AVAILABLE, sum(file.stat().st_size for file in files))
+    requirement = {each.name: each for each in check_requirements(experiment(folder / "gone"))}["lewis"]
     assert requirement.state == MISSING and requirement.source.startswith("https://")
     assert "not stated" in requirement.licence
     assert "gone/two_object: does not exist" in requirement.reasons[0]
@@ -97,9 +97,9 @@ def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
         "Color|Shape": 8,
     }
     assert table.set_index("task").loc["Shape", "accuracy"] == 0.75
-    text = to_markdown(format_table3_lewis(table, ["Missing: x."]))
+    text = to_markdown(format_table3_lewis(table, ["Not available yet: x."]))
     assert "| Shape | 75.0 [" in text and "15 tasks with size or position are left out" in text
-    assert text.endswith("Missing: x.\n")
+    assert text.endswith("Not available yet: x.\n")
 
 
 def test_the_workflow_scores_the_images_and_renders_nothing(copy, tmp_path):
