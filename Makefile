@@ -13,7 +13,7 @@ DEMO := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-
 UNLOCK := $(BIN)/snakemake --unlock --configfile config/demo.yaml
 export PYTHONPATH := src
 
-.PHONY: help setup demo test lint classify benchmark
+.PHONY: help setup demo test lint config-docs classify benchmark
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ lint: $(STAMP)  ## check style, spelling, imports between packages, types and ru
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+config-docs: $(STAMP)  ## write config/schema.json and docs/configuration.md from the classes of the configuration
+	$(BIN)/python -m diffzero.config
 
 # Passed through the environment, so that neither make nor the shell expands characters of a prompt.
 unexport IMAGE PROMPTS MODEL

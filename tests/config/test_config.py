@@ -13,7 +13,7 @@ from diffzero.pruning.policies import POLICIES
 from diffzero.workflow.experiment import Experiment
 from workspace import DATASET, MODEL, ROOT, demo, workspace
 
-REGENERATE = "run `PYTHONPATH=src python -m diffzero.config` in the root of the repository"
+REGENERATE = "run `make config-docs`"
 MODELS = sorted(path.stem for path in (ROOT / "config/models").glob("*.yaml"))
 DATASETS = sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
 CLASSES = {

@@ -1,6 +1,6 @@
 """The configuration: typed blocks that refuse unknown keys and cannot change after loading.
 
-`python -m diffzero.config` writes the schema and the documentation of all keys.
+`make config-docs` writes the schema and the documentation of all keys.
 """
 
 from diffzero.config.base import ConfigError

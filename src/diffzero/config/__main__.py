@@ -1,4 +1,4 @@
-"""Write config/schema.json and docs/configuration.md: `python -m diffzero.config`, in the root of the repository."""
+"""Write config/schema.json and docs/configuration.md: `make config-docs` runs it."""
 
 import json
 from pathlib import Path

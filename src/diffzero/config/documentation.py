@@ -37,7 +37,7 @@ _CHAPTERS: tuple[tuple[str, tuple[type[FrozenModel], ...]], ...] = (
 BLOCKS = tuple(block for _, chapter in _CHAPTERS for block in chapter)
 _OPENING = """# Configuration
 
-All keys of all configuration files. `python -m diffzero.config` generates this page from the classes of the blocks; change
+All keys of all configuration files. `make config-docs` generates this page from the classes of the blocks; change
 those, not this page. Keys that are not listed here are refused. Conditions on several keys (e.g. the model of a figure
 must be a model of the run) are checked when the configuration is loaded.
 """
