@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from diffzero.diffusion.draws import sample_draw
-from diffzero.models.base import Denoiser
+from diffzero.models.base import Denoiser, Tensors
 from diffzero.typing import Arrays, Pixels, WeightFn
 
 MAX_PROMPTS = 4
@@ -42,16 +43,10 @@ def denoise_images(
 
     Parameters
     ----------
-    denoiser
-        The network.
     items
         Items of a classification (diffzero.data.prompts), one per image to show.
-    crops
-        [image, height, width, 3].
-    x
-        [image, *x].
-    text
-        Text inputs, each [prompt, ...].
+    crops, x, text
+        [image, height, width, 3], [image, *x] and text inputs [prompt, ...].
     weight
         The weighting w_t.
     noise_key
@@ -67,18 +62,16 @@ def denoise_images(
     """
     prompts = select_prompts(items)
     embedded = {name: torch.from_numpy(values[prompts]).to(denoiser.device) for name, values in text.items()}
-    times = np.full(len(prompts), t)
-    alpha, sigma = denoiser.schedule.alpha(np.array([t])).item(), denoiser.schedule.sigma(np.array([t])).item()
     conditions = denoiser.encode_conditions(denoiser.folder, crops[: len(items)])
     noisy, predicted, errors = [], [], []
     for row, image in enumerate(items["image"]):
-        clean = torch.from_numpy(x[row])
-        eps = torch.from_numpy(sample_draw(*noise_key, image, 0, x.shape[1:]).eps)
-        x_t = (alpha * clean + sigma * eps).to(denoiser.device)
+        eps = sample_draw(*noise_key, image, 0, x.shape[1:]).eps
         inputs = {name: torch.from_numpy(v[[row] * len(prompts)]).to(denoiser.device) for name, v in conditions.items()}
-        x_hat = denoiser.x0(x_t.expand(len(prompts), *x_t.shape), times, embedded | inputs).cpu()
-        errors.append((clean - x_hat).square().flatten(1).sum(dim=1).numpy() * weight(times))
-        noisy.append(x_t.cpu())
+        x_t, x_hat, error = _noise_and_denoise(
+            denoiser, torch.from_numpy(x[row]), eps, t, embedded | inputs, len(prompts)
+        )
+        errors.append(error * weight(np.full(len(prompts), t)))
+        noisy.append(x_t)
         predicted.append(x_hat)
     right = [_right_prompt(*row) for row in zip(items["candidates"], items["classes"], items["label"], strict=True)]
     pictures = denoiser.decode(torch.cat([torch.stack(noisy), *predicted]))
@@ -90,3 +83,13 @@ def denoise_images(
         "correct": np.array([prompts.index(prompt) for prompt in right]),
         "error": np.stack(errors),
     }
+
+
+def _noise_and_denoise(
+    denoiser: Denoiser, clean: Tensor, eps: NDArray[np.float32], t: float, inputs: Tensors, prompts: int
+) -> tuple[Tensor, Tensor, NDArray[np.float32]]:
+    """Return x_t [*x], the predictions of x [prompt, *x] and their squared errors [prompt] of one image."""
+    alpha, sigma = denoiser.schedule.alpha(np.array([t])).item(), denoiser.schedule.sigma(np.array([t])).item()
+    x_t = (alpha * clean + sigma * torch.from_numpy(eps)).to(denoiser.device)
+    x_hat = denoiser.x0(x_t.expand(prompts, *x_t.shape), np.full(prompts, t), inputs).cpu()
+    return x_t.cpu(), x_hat, (clean - x_hat).square().flatten(1).sum(dim=1).numpy()
