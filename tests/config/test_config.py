@@ -1,4 +1,4 @@
-"""Configuration: what is shipped loads, what is wrong is named together with what would be right."""
+"""The shipped configurations load; an error names what was found, what was expected and where."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,8 @@ CLASSES = {
 }  # fmt: skip
 
 
-def refusal(**changes) -> str:
+def error_message(**changes: object) -> str:
+    """Return the error of loading the demo's configuration with these changes."""
     with pytest.raises(ConfigError) as error:
         load_run(demo(**changes), ROOT, where="config/demo.yaml")
     return str(error.value)
@@ -35,18 +36,18 @@ def test_every_shipped_model_loads(name):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_shipped_dataset_loads_with_its_number_of_classes(name):
+def test_every_shipped_data_set_has_its_number_of_classes(name):
     assert len(load_dataset(name, ROOT).classnames) == CLASSES[name]
 
 
 @pytest.mark.parametrize("name", ["config", "demo"])
-def test_shipped_runs_load_the_same_from_file_and_from_dictionary(name):
+def test_shipped_runs_load_equally_from_a_file_and_from_a_dictionary(name):
     path = Path(f"config/{name}.yaml")
     assert load_run(path, ROOT) == load_run(yaml.safe_load((ROOT / path).read_text()), ROOT)
 
 
 @pytest.mark.parametrize("written_out", [True, False])
-def test_the_paper_s_numbers_are_in_config_yaml_and_are_the_defaults(written_out):
+def test_config_yaml_and_the_defaults_have_the_numbers_of_the_paper(written_out):
     names = {"name": "paper", "models": ["stable-diffusion-v1-4"], "datasets": ["mnist"]}
     run = load_run("config/config.yaml" if written_out else names, ROOT)
     assert (run.policy.kind, run.policy.min_scores, run.policy.max_scores) == ("ttest", 20, 2000)
@@ -74,14 +75,14 @@ def test_openai_clip_runs_with_quickgelu(tmp_path):
         load_model("m", workspace(tmp_path, model=wrong))
 
 
-def test_binding_takes_the_models_of_the_run_unless_it_names_its_own():
+def test_binding_uses_the_models_of_the_run_unless_it_lists_its_own():
     binding = {"examples_per_task": 4, "models": ["mini-if"]}
     run = load_run(demo(attribute_binding=binding), ROOT)
     assert (run.attribute_binding.models, run.attribute_binding.baselines) == (["mini-if"], ["mini-clip"])
     assert load_run(demo(attribute_binding=None), ROOT).attribute_binding is None
 
 
-def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
+def test_config_yaml_has_the_settings_of_the_appendices_in_comments():
     lines = (ROOT / "config" / "config.yaml").read_text().splitlines()
     seeds = next(line for line in lines if line.startswith("# noise_seeds:")).removeprefix("# ")
     first = lines.index("# name: appendix-f")
@@ -94,33 +95,33 @@ def test_what_config_yaml_says_of_the_appendices_is_what_they_need():
     }
 
 
-def test_binding_without_a_scene_or_with_colours_of_its_own_is_refused():
-    assert refusal(attribute_binding={"examples_per_task": 0}).startswith(
+def test_binding_without_scenes_or_with_an_unknown_key_is_refused():
+    assert error_message(attribute_binding={"examples_per_task": 0}).startswith(
         "config/demo.yaml: 'attribute_binding.examples_per_task': found 0, expected greater than or equal to 1."
     )
-    assert "unknown key 'colours' in 'attribute_binding'" in refusal(
+    assert "unknown key 'colours' in 'attribute_binding'" in error_message(
         attribute_binding={"examples_per_task": 4, "colours": 9}
     )
 
 
 @pytest.mark.parametrize("key", ["figure2_efficiency", "full_scoring"])
-def test_a_single_unpruned_image_has_no_other_half_and_is_refused(key):
+def test_full_scores_of_a_single_image_are_refused_because_they_cannot_be_split(key):
     entry = {"model": "mini-sd", "dataset": "digits", "n_images": 1, "draws": 5}
-    assert f"'{key}[0].n_images': found 1, expected greater than or equal to 2" in refusal(**{key: [entry]})
+    assert f"'{key}[0].n_images': found 1, expected greater than or equal to 2" in error_message(**{key: [entry]})
 
 
-def test_misspelt_key_names_the_nearest_the_file_and_the_legal_ones():
-    assert refusal(policy={"max_score": 5}) == (
+def test_a_misspelt_key_is_refused_with_the_nearest_key_the_file_and_the_legal_keys():
+    assert error_message(policy={"max_score": 5}) == (
         "config/demo.yaml: unknown key 'max_score' in 'policy'. Did you mean 'max_scores'? "
         "Legal keys: kind, min_scores, max_scores, cutoff_pval."
     )
-    assert "unknown key 'modells'. Did you mean 'models'?" in refusal(modells=["mini-sd"])
-    assert "unknown key 'keeps' in 'policy.stages[0]'" in refusal(
+    assert "unknown key 'modells'. Did you mean 'models'?" in error_message(modells=["mini-sd"])
+    assert "unknown key 'keeps' in 'policy.stages[0]'" in error_message(
         policy={"kind": "stages", "stages": [{"draws": 3, "keeps": 1}]}
     )
 
 
-def test_mistake_in_a_file_names_its_line(tmp_path):
+def test_a_mistake_in_a_file_is_reported_with_its_line(tmp_path):
     root = workspace(tmp_path, dataset=DATASET.replace("digits}", "digits, pth: x}"))
     with pytest.raises(ConfigError, match="^config/datasets/d.yaml, line 2: unknown key 'pth' in 'source'"):
         load_dataset("d", root)
@@ -130,24 +131,24 @@ def test_mistake_in_a_file_names_its_line(tmp_path):
         load_run("run.yaml", root)
 
 
-def test_every_mistake_is_reported_at_once():
-    assert len(refusal(max_images=0, device="gpu", policy={"min_scores": 1}).splitlines()) == 3
+def test_all_mistakes_are_reported_together():
+    assert len(error_message(max_images=0, device="gpu", policy={"min_scores": 1}).splitlines()) == 3
 
 
-def test_unknown_model_lists_the_known_ones_nearest_first_and_where_to_add_it():
-    message = refusal(models=["mini-ds"])
+def test_an_unknown_model_is_refused_with_the_known_models_and_the_file_to_write():
+    message = error_message(models=["mini-ds"])
     assert "unknown model 'mini-ds'. Did you mean 'mini-sd'?" in message
     assert "nearest first: mini-sd, " in message and all(name in message for name in MODELS)
     assert "write config/models/mini-ds.yaml" in message
 
 
-def test_unknown_dataset_lists_the_known_ones():
-    message = refusal(datasets=["fasion"])
+def test_an_unknown_data_set_is_refused_with_the_known_data_sets():
+    message = error_message(datasets=["fasion"])
     assert "unknown dataset 'fasion'. Did you mean 'fashion'?" in message and "mnist" in message
 
 
-def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
-    message = refusal(models=["mini-sd", "mini-if", "mini-clip"], baselines=[])
+def test_a_model_under_the_wrong_key_is_refused_with_the_right_key():
+    message = error_message(models=["mini-sd", "mini-if", "mini-clip"], baselines=[])
     assert "'mini-clip' in 'models' is a clip model. List it under 'baselines'." in message
 
 
@@ -190,11 +191,11 @@ def test_model_of_the_wrong_kind_is_sent_to_the_right_key():
         ),
     ],
 )
-def test_wrong_values_are_named_with_what_is_expected(changes, expected):
-    assert expected in refusal(**changes)
+def test_a_wrong_value_is_refused_with_the_expected_one(changes, expected):
+    assert expected in error_message(**changes)
 
 
-def test_missing_key_is_named():
+def test_a_missing_key_is_reported_by_its_name():
     content = demo()
     del content["datasets"]
     with pytest.raises(ConfigError, match="^configuration: key 'datasets' is missing. Add it"):
@@ -212,7 +213,7 @@ def test_missing_key_is_named():
 )
 def test_stages_out_of_order_are_refused(policy, expected):
     stages = [{"draws": draws, "keep": keep} for draws, keep in policy.get("stages", [])]
-    message = refusal(policy=policy | {"stages": stages})
+    message = error_message(policy=policy | {"stages": stages})
     assert message.startswith("config/demo.yaml: 'policy") and expected in message
 
 
@@ -234,16 +235,16 @@ def test_a_full_policy_may_have_fewer_draws_than_the_min_scores_of_algorithm_1()
     ],
 )
 def test_a_parameter_of_another_kind_is_refused(block, values, expected):
-    message = refusal(**{block: values})
+    message = error_message(**{block: values})
     assert f"{expected}. Change the kind or remove the key. Legal keys: kind" in message
 
 
 @pytest.mark.parametrize("kind", [*POLICIES, *WEIGHTINGS])
-def test_every_kind_of_policy_and_weighting_is_documented(kind):
+def test_every_policy_and_weighting_is_documented(kind):
     assert f"| `kind` | `{kind}` |" in markdown()
 
 
-def test_legal_stages_are_accepted():
+def test_legal_stages_load():
     stages = [{"draws": 5, "keep": 3}, {"draws": 50, "keep": 1}]
     assert len(load_run(demo(policy={"kind": "stages", "stages": stages}), ROOT).policy.stages) == 2
 
@@ -302,7 +303,7 @@ def test_legal_stages_are_accepted():
         ("title: Two", "title: [", "config/datasets/d.yaml: is not YAML"),
     ],
 )
-def test_wrong_dataset_is_refused(tmp_path, old, new, expected):
+def test_a_wrong_data_set_is_refused(tmp_path, old, new, expected):
     with pytest.raises(ConfigError) as error:
         load_dataset("d", workspace(tmp_path, dataset=DATASET.replace(old, new, 1)))
     assert expected in str(error.value)
@@ -323,13 +324,13 @@ def test_wrong_dataset_is_refused(tmp_path, old, new, expected):
         ),
     ],
 )
-def test_wrong_model_is_refused(tmp_path, text, expected):
+def test_a_wrong_model_is_refused(tmp_path, text, expected):
     with pytest.raises(ConfigError) as error:
         load_model("m", workspace(tmp_path, model=text))
     assert expected in str(error.value)
 
 
-def test_missing_file_is_named():
+def test_a_missing_file_is_reported_by_its_path():
     with pytest.raises(ConfigError, match="^config/no.yaml: cannot be read"):
         load_run("config/no.yaml", ROOT)
 

@@ -1,4 +1,4 @@
-"""Names of models, data sets and runs become parts of paths; the configuration refuses those that no wildcard matches."""
+"""Names of models, data sets and runs become parts of paths; the configuration refuses names that no wildcard matches."""
 
 import re
 
@@ -32,7 +32,7 @@ def test_a_name_that_no_wildcard_matches_is_refused_with_the_allowed_characters(
     )
 
 
-def test_the_name_of_a_run_is_refused_with_the_allowed_characters(tmp_path):
+def test_a_run_name_with_other_characters_is_refused_with_the_allowed_ones(tmp_path):
     root = workspace(tmp_path, model=MODEL + "path: x\n", dataset=DATASET)
     with pytest.raises(ConfigError, match="'name': found 'Run_1', expected lower-case letters, digits and hyphens"):
         load_run(RUN | {"name": "Run_1"}, root)
@@ -43,7 +43,7 @@ def test_the_names_of_all_shipped_models_and_data_sets_are_allowed():
         assert all(re.fullmatch(pattern, path.stem) for path in (ROOT / "config" / kind).glob("*.yaml"))
 
 
-def test_the_snakefile_takes_its_wildcard_constraints_from_the_same_patterns():
+def test_the_snakefile_uses_the_same_patterns_as_wildcard_constraints():
     text = (ROOT / "Snakefile").read_text()
     for wildcard, name in (
         ("model", "MODEL_NAME"),

@@ -1,4 +1,4 @@
-"""Keys that were renamed: each block refuses the old key and says the new one."""
+"""A renamed key is refused with its new name."""
 
 import pytest
 import yaml
@@ -33,7 +33,7 @@ def test_all_old_keys_of_a_file_are_reported_with_their_lines(tmp_path):
     ]
 
 
-def test_an_old_key_in_a_block_of_a_run_names_the_block():
+def test_an_old_key_in_a_block_is_reported_with_the_block():
     with pytest.raises(ConfigError) as error:
         load_run(demo(attribute_binding={"scenes": 4}), ROOT, where="config/demo.yaml")
     expected = "config/demo.yaml: key 'scenes' in 'attribute_binding' is now called 'examples_per_task'. Rename it."

@@ -38,7 +38,7 @@ def command_line(files: Sequence[str], overrides: Sequence[str]) -> str:
     if not is_default:
         words += [f"--configfile={files[0]}"] if len(files) == 1 else ["--configfile", *files]
     words += ["--config", *overrides] if overrides else []
-    # Both options take all words that follow; without `--` they would take the targets, too.
+    # `--config` and a `--configfile` of several files take all words that follow; `--` ends them before the targets.
     return shlex.join([*words, "--"] if overrides or len(files) > 1 else words)
 
 
@@ -50,19 +50,19 @@ class TargetSet:
     experiment
         The run.
     existing_only
-        Called once. If it returns true, results that would need scoring are left out instead of being scored.
+        Called once, when targets are known. If it returns true, results that would need scoring are left out.
     command
         The command that starts this run, without targets.
     """
 
     def __init__(self, experiment: Experiment, existing_only: Callable[[], bool], command: str) -> None:
         self.experiment, self.run, self.paths = experiment, experiment.run, experiment.paths
-        self._ask_existing_only, self.command = existing_only, command
+        self._get_existing_only, self.command = existing_only, command
 
     @cached_property
     def existing_only(self) -> bool:
-        """Return whether results that would need scoring are left out. Evaluated late: targets are known once all rules are read."""
-        return self._ask_existing_only()
+        """Return whether results that would need scoring are left out. Snakemake knows its targets only after it has read all rules."""
+        return self._get_existing_only()
 
     def _is_included(self, result: Result) -> bool:
         return not self.existing_only or result.is_available
@@ -115,7 +115,7 @@ class TargetSet:
         return [source for group in groups for source, result in self._groups[group] if self._is_included(result)]
 
     def full_scorings(self) -> list[Scoring]:
-        """Return the scorings without pruning that are read."""
+        """Return the scorings without pruning whose scores are read."""
         return [s for s in self.experiment.full_scorings if self._is_included(self._full_scores_result(s))]
 
     def costed_scorings(self) -> list[Scoring]:
@@ -145,7 +145,7 @@ class TargetSet:
         return [name for name in self.run.datasets if self.experiment.dataset(name).cue_pattern]
 
     def ablation_rows(self) -> list[AblationRow]:
-        """Return the rows of the tables of ablations; before the first ablation of a model and data set, the plain one."""
+        """Return the rows of the table of ablations. The plain setting of a model and data set comes before its ablations."""
         rows: dict[tuple[str, ...], AblationRow] = {}
         for a in self.run.ablations:
             study: Literal["reduced", "template"] = "reduced" if a.downsample_to else "template"
@@ -187,7 +187,7 @@ class TargetSet:
         return head + "".join(f"  {note.replace('`', '')}\n" for note in notes) if notes else ""
 
     def is_empty(self) -> bool:
-        """Return whether the run has no result at all: no predictions, no scores without pruning, no pictures."""
+        """Return whether the run has no predictions, no full scores and no images for figures."""
         predictions = (result for group in self._groups.values() for _, result in group)
         full = map(self._full_scores_result, self.experiment.full_scorings)
         return not any(result.is_available for result in (*predictions, *full, *self._model_figures.values()))
@@ -203,7 +203,7 @@ class TargetSet:
         return [self.paths.table(table.name, suffix) for table in self.tables() for suffix in FORMATS]
 
     def export_files(self) -> list[str]:
-        """Return the files of decisions on cue-conflict images for model-vs-human; a seed is a session there."""
+        """Return the files of decisions on cue-conflict images for model-vs-human, where each seed is a session."""
         names, seeds = self.cue_conflict_datasets(), self.run.noise_seeds
         return [
             self.paths.model_vs_human(s["dataset"], s["model"], seeds.index(s["seed"]) + 1)
@@ -213,7 +213,7 @@ class TargetSet:
 
     @cached_property
     def _model_figures(self) -> dict[FigureKey, Result]:
-        """Figures 2, 3 and 6; each needs its own evaluations of the model."""
+        """Figures 2, 3 and 6, each of which needs its own calls of the model."""
         results = {}
         for e in self.run.figure2_efficiency:
             scorings = self.experiment.figure2_scorings(e.model, e.dataset)
