@@ -77,7 +77,7 @@ class Experiment:
         return [name for name in names if self.baseline(name).kind == kind]
 
     def supports(self, baseline: str, dataset: str) -> bool:
-        """Return whether a baseline can classify a data set: CLIP any, a supervised network those whose classes it has."""
+        """Return whether a baseline can classify a data set. CLIP can classify all, a supervised network those in its `classes`."""
         settings = self.baseline(baseline)
         return isinstance(settings, Clip) or dataset in settings.classes
 
@@ -114,7 +114,9 @@ class Experiment:
     @property
     def _binding(self) -> AttributeBinding:
         if self.run.attribute_binding is None:
-            raise ConfigError("key 'attribute_binding' is missing; scenes need it.")
+            raise ConfigError(
+                "key 'attribute_binding' is missing, but scenes need it. Add it to the configuration of the run."
+            )
         return self.run.attribute_binding
 
     def unknown_attributes(self, dataset: str) -> list[str]:
@@ -122,9 +124,9 @@ class Experiment:
         return list(UNKNOWN_ATTRIBUTES) if dataset == LEWIS else []
 
     def examples_per_task(self, dataset: str) -> int | None:
-        """Return the scenes of each attribute-binding task; None: all that the task can use.
+        """Return the number of scenes per attribute-binding task; None: all scenes that the task can use.
 
-        Those of Lewis et al. are limited by their number of images instead.
+        The scenes of Lewis et al. are limited by their number of images instead.
         """
         return None if dataset == LEWIS else self._binding.examples_per_task
 
@@ -166,7 +168,7 @@ class Experiment:
         return scorings
 
     def figure2_scorings(self, model: str, dataset: str) -> tuple[Scoring, Scoring]:
-        """Return the two scorings of a Figure 2 without pruning: shared noise, unshared noise."""
+        """Return the two scorings of one Figure 2, without pruning: with shared and with unshared noise."""
         entry = next(e for e in self.run.figure2_efficiency if (e.model, e.dataset) == (model, dataset))
         shared, unshared = (
             self._full_scoring(model, dataset, entry.n_images, entry.draws, unshared) for unshared in (False, True)
@@ -213,15 +215,15 @@ class Experiment:
         return min(images, self.dataset(scoring.dataset).test_size or images)
 
     def class_count(self, dataset: str) -> int:
-        """Return the number of classes in a race of a data set; of scenes, a true and a false sentence."""
+        """Return the number of classes per race: those of the data set, or for scenes two, a true and a false sentence."""
         return 2 if dataset in self.scene_datasets else len(set(self.dataset(dataset).classnames))
 
     def task_count(self, dataset: str) -> int:
-        """Return the number of attribute-binding tasks of a data set of scenes; other data sets have one task."""
+        """Return the number of attribute-binding tasks of a data set of scenes; 1 for other data sets."""
         return len(tasks_without(self.unknown_attributes(dataset))) if dataset in self.scene_datasets else 1
 
     def race_count(self, scoring: Scoring, images: int) -> int:
-        """Return the number of races of a scoring of `images` images: one per image; of scenes, one per task and example."""
+        """Return the number of races of a scoring of `images` images: one per image, or for scenes one per task and example."""
         examples = self.examples_per_task(scoring.dataset) if scoring.dataset in self.scene_datasets else None
         return self.task_count(scoring.dataset) * min(images, examples or images)
 
@@ -245,7 +247,7 @@ class Experiment:
     # Files
 
     def score_files(self, scoring: Scoring) -> list[str]:
-        """Return the score shards of a scoring, one per job."""
+        """Return the files of the score shards of a scoring, one per job."""
         return self.paths.scores(scoring, self.shard_count(scoring))
 
     def predictions_file(self, scoring: Scoring) -> str:

@@ -1,7 +1,7 @@
-"""Describe one set of scores: the model, data set, seed and policy, and their form in the params of a rule."""
+"""Describe one set of scores: its model, data set, seed and policy, and the params of its scoring job."""
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from diffzero.diffusion.weighting import Weighting
 from diffzero.pruning.policies import Policy
@@ -10,8 +10,8 @@ from diffzero.pruning.policies import Policy
 class ScoringParams(TypedDict):
     """The settings of a scoring job as plain values, for the params of a rule."""
 
-    policy: dict[str, Any]
-    weighting: dict[str, Any] | None
+    policy: dict[str, object]
+    weighting: dict[str, object] | None
     unshared: bool
     n_images: int | None
     noise_dataset: str
@@ -45,7 +45,7 @@ class Scoring:
 
     @property
     def slug(self) -> str:
-        """The part of a path that tells this scoring from others of the same model, data set and seed: wildcard `race`."""
+        """The part of a path that differs between scorings of one model, data set and seed: wildcard `race`."""
         scope = "" if self.n_images is None else f"first{self.n_images}-"
         weighting = "" if self.weighting is None else f"-{self.weighting.slug}"
         return f"{scope}{'unshared' if self.unshared else 'shared'}-{self.policy.slug}{weighting}"
