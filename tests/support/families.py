@@ -30,7 +30,7 @@ from diffusers import (
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Tokenizer
 
-from diffzero.training import nets as mini
+from diffzero.training import nets
 from diffzero.training.captions import corpus
 
 PROMPT = 'a photo of the number: "7".'
@@ -94,7 +94,7 @@ def reference(name: str, call: dict, encode_prompts: Callable = encode_states, l
 
 def vae(**options) -> AutoencoderKL:
     """Return a small VAE whose scale is neither 1 nor the default, so that a missing scale changes the result."""
-    made = mini.autoencoder()
+    made = nets.autoencoder()
     made.register_to_config(scaling_factor=0.7, **options)
     return made
 
@@ -108,7 +108,7 @@ def clip(tokenizer, width: int, projected: bool) -> CLIPTextModel | CLIPTextMode
         projection_dim=width // 2,
         num_hidden_layers=3,
         num_attention_heads=4,
-        max_position_embeddings=mini.TOKENS,
+        max_position_embeddings=nets.TOKENS,
         hidden_act="gelu" if projected else "quick_gelu",
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -119,20 +119,20 @@ def clip(tokenizer, width: int, projected: bool) -> CLIPTextModel | CLIPTextMode
 
 def long_t5_tokenizer() -> T5Tokenizer:
     """Return a T5 tokenizer that allows more tokens than the pipelines use, as the original ones do."""
-    tokenizer = mini.t5_tokenizer(corpus())
+    tokenizer = nets.t5_tokenizer(corpus())
     tokenizer.model_max_length = 512
     return tokenizer
 
 
 def sd(scheduler) -> StableDiffusionPipeline:
-    tokenizer = mini.clip_tokenizer(corpus())
-    parts = (vae(), mini.clip_text_model(tokenizer), tokenizer, mini.sd_unet(), scheduler)
+    tokenizer = nets.clip_tokenizer(corpus())
+    parts = (vae(), nets.clip_text_model(tokenizer), tokenizer, nets.sd_unet(), scheduler)
     return StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
 
 
 @reference("Stable Diffusion 1.x", LATENT_CALL)
 def sd1() -> StableDiffusionPipeline:
-    return sd(mini.sd_scheduler())
+    return sd(nets.sd_scheduler())
 
 
 @reference("Stable Diffusion 2.x, v", LATENT_CALL)
@@ -149,7 +149,7 @@ def sd2_zero() -> StableDiffusionPipeline:
 
 @reference("Stable Diffusion XL", LATENT_CALL, encode_sdxl)
 def sdxl() -> StableDiffusionXLPipeline:
-    tokenizer = mini.clip_tokenizer(corpus())
+    tokenizer = nets.clip_tokenizer(corpus())
     unet = UNet2DConditionModel(
         **LATENT,
         out_channels=8,
@@ -172,7 +172,7 @@ def sdxl() -> StableDiffusionXLPipeline:
 
 @reference("Stable Diffusion 3", LATENT_CALL, encode_sd3)
 def sd3(with_t5: bool = True) -> StableDiffusion3Pipeline:
-    tokenizer, long = mini.clip_tokenizer(corpus()), long_t5_tokenizer()
+    tokenizer, long = nets.clip_tokenizer(corpus()), long_t5_tokenizer()
     transformer = SD3Transformer2DModel(
         **LATENT,
         out_channels=8,
@@ -180,7 +180,7 @@ def sd3(with_t5: bool = True) -> StableDiffusion3Pipeline:
         num_layers=2,
         attention_head_dim=8,
         num_attention_heads=4,
-        joint_attention_dim=mini.WIDTH,
+        joint_attention_dim=nets.WIDTH,
         caption_projection_dim=32,
         pooled_projection_dim=16 + 32,
         pos_embed_max_size=16,
@@ -193,7 +193,7 @@ def sd3(with_t5: bool = True) -> StableDiffusion3Pipeline:
         "tokenizer": tokenizer,
         "text_encoder_2": clip(tokenizer, 64, True),
         "tokenizer_2": tokenizer,
-        "text_encoder_3": mini.t5_encoder(long) if with_t5 else None,
+        "text_encoder_3": nets.t5_encoder(long) if with_t5 else None,
         "tokenizer_3": long if with_t5 else None,
     }
     return StableDiffusion3Pipeline(**parts)
@@ -214,27 +214,27 @@ def pixart() -> PixArtSigmaPipeline:
         num_attention_heads=4,
         attention_head_dim=8,
         cross_attention_dim=32,
-        caption_channels=mini.WIDTH,
+        caption_channels=nets.WIDTH,
         interpolation_scale=1,
         use_additional_conditions=False,
     )
     scheduler = DPMSolverMultistepScheduler(beta_schedule="linear", beta_start=0.0001, beta_end=0.02)
-    return PixArtSigmaPipeline(tokenizer, mini.t5_encoder(tokenizer), vae(), transformer, scheduler)
+    return PixArtSigmaPipeline(tokenizer, nets.t5_encoder(tokenizer), vae(), transformer, scheduler)
 
 
 @reference("DeepFloyd IF-I", PIXEL_CALL)
 def if1() -> IFPipeline:
     tokenizer = long_t5_tokenizer()
-    parts = (tokenizer, mini.t5_encoder(tokenizer), mini.if_unet(), mini.if_scheduler())
+    parts = (tokenizer, nets.t5_encoder(tokenizer), nets.if_unet(), nets.if_scheduler())
     return IFPipeline(*parts, None, None, None, requires_safety_checker=False)
 
 
 @reference("DeepFloyd IF-II", PIXEL_CALL | {"image": SMALL_IMAGE})
 def if2() -> IFSuperResolutionPipeline:
-    tokenizer, config = long_t5_tokenizer(), dict(mini.if_unet().config)
+    tokenizer, config = long_t5_tokenizer(), dict(nets.if_unet().config)
     unet = UNet2DConditionModel.from_config(config | {"in_channels": 6, "class_embed_type": "timestep"})
     noising = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
-    parts = (tokenizer, mini.t5_encoder(tokenizer), unet, mini.if_scheduler(), noising)
+    parts = (tokenizer, nets.t5_encoder(tokenizer), unet, nets.if_scheduler(), noising)
     return IFSuperResolutionPipeline(*parts, None, None, None, requires_safety_checker=False)
 
 

@@ -16,7 +16,7 @@ BATCH_SIZE = 64
 def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Convert pixels [image, size, size, 3] uint8 to the network's input [image, 3, size, size].
 
-    To be called per batch: all images at once would take 10 GB.
+    Call it per batch: the result for all images of a data set takes 10 GB.
     """
     mean_rgb, std_rgb = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (mean, std))
     return (pixels.permute(0, 3, 1, 2).float() / 255 - mean_rgb) / std_rgb

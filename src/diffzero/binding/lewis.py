@@ -142,12 +142,12 @@ def _read_labels(path: Path) -> dict[str, Labels]:
             raise LewisError(
                 f"{where}: {picture} does not exist, expected the picture that the line names. {DOWNLOAD}."
             )
-        mine = labels.setdefault(name, Labels(line))
+        known = labels.setdefault(name, Labels(line))
         negatives = {_parse_label(row[negative], f"{where}, column {negative!r}") for negative in FALSE_LABELS}
-        mine.objects.setdefault(_parse_label(row["pos"], f"{where}, column 'pos'"), set()).update(negatives)
-        if len(mine.objects) > 2:
+        known.objects.setdefault(_parse_label(row["pos"], f"{where}, column 'pos'"), set()).update(negatives)
+        if len(known.objects) > 2:
             raise LewisError(
-                f"{where}: found a third object in {name}, first named in line {mine.line}: {sorted(mine.objects)}, expected two. "
+                f"{where}: found a third object in {name}, first named in line {known.line}: {sorted(known.objects)}, expected two. "
                 "Use the published file."
             )
     return labels
@@ -170,7 +170,7 @@ def _resolve_objects(labels: Mapping[str, Labels]) -> dict[str, list[Pair]]:
     For a picture with one label, the other object is inferred from the false labels, if this rule is right for all pictures with
     both labels: how the false labels were chosen is not documented.
     """
-    labelled = {name: mine.objects for name, mine in labels.items() if len(mine.objects) == 2}
+    labelled = {name: known.objects for name, known in labels.items() if len(known.objects) == 2}
     rule_is_right = [
         _infer_other(pair, negatives) in set(objects) - {pair}
         for objects in labelled.values()

@@ -43,7 +43,18 @@ class Accuracy(NamedTuple):
 
 
 def export_weights(trained: Path) -> None:
-    """Copy the models trained under `trained` to resources/models, and their learning curves to resources/models/training."""
+    """Copy trained models to resources/models, and their learning curves to resources/models/training.
+
+    Parameters
+    ----------
+    trained : Path
+        Folder with one sub-folder per training stage.
+
+    Raises
+    ------
+    SystemExit
+        If a training is not finished.
+    """
     for name in TRAINING_STAGES:
         curve = trained / name / "training.jsonl"
         if not curve.is_file():
@@ -141,7 +152,15 @@ def read_accuracies(name: str, tables: Path) -> dict[str, Accuracy]:
 
 
 def model_card(name: str, tables: Path) -> str:
-    """Return a model's card as Markdown."""
+    """Return a model's card as Markdown.
+
+    Parameters
+    ----------
+    name : str
+        The model.
+    tables : Path
+        Folder with table1.csv and table3.csv of a run with config/minis.yaml.
+    """
     accuracies = read_accuracies(name, tables)
     missed = [task for task, found in accuracies.items() if found.target and found.correct / found.n < found.target]
     rows = [

@@ -19,13 +19,24 @@ IF_PIXELS = 24  # smaller than Stable Diffusion's, as in the large models (64 an
 
 
 def clip_tokenizer(corpus: Iterable[str]) -> CLIPTokenizer:
-    """Fit CLIP's byte-level BPE to `corpus`: each of its words becomes one token; other words are spelt in bytes."""
+    """Fit CLIP's byte-level BPE to captions.
+
+    Parameters
+    ----------
+    corpus : iterable of str
+        Captions; each of their words becomes one token.
+
+    Returns
+    -------
+    CLIPTokenizer
+        A tokenizer that is the same in every process. Words that are not in the captions are split into bytes.
+    """
     alphabet, texts = sorted(pre_tokenizers.ByteLevel.alphabet()), [text.lower() for text in corpus]
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    # Equally frequent merges are ordered by the numbers of their parts, and the trainer numbers last letters in random order: fix it.
+    # Equally frequent merges are ordered by the ids of their parts. Unless listed, last letters get ids in random order.
     words = {word for text in texts for word, _ in bpe.pre_tokenizer.pre_tokenize_str(text)}
     ends = dict.fromkeys(word[-1] + "</w>" for word in sorted(words))
     trainer = trainers.BpeTrainer(
@@ -42,8 +53,20 @@ def clip_tokenizer(corpus: Iterable[str]) -> CLIPTokenizer:
 
 
 def t5_tokenizer(corpus: Iterable[str]) -> T5Tokenizer:
-    """Return T5's unigram tokenizer with the words of `corpus`; other words are spelt in characters.
+    """Return T5's unigram tokenizer with the words of captions.
 
+    Parameters
+    ----------
+    corpus : iterable of str
+        Captions; each of their words is one token.
+
+    Returns
+    -------
+    T5Tokenizer
+        The tokenizer. Words that are not in the captions are split into characters.
+
+    Notes
+    -----
     A digit is always a character. As a word it would be one token in `the digit 7` and another in `the number: "7"`, and the model would
     learn each from a part of the captions.
     """

@@ -52,7 +52,22 @@ def train_vae(data: TrainingSet, out: Path, config: TrainConfig) -> None:
 
 
 def add_noise(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x_t, eps and timesteps of one training step; the noise is a function of (seed, step)."""
+    """Add noise at random timesteps to x of one training step.
+
+    Parameters
+    ----------
+    x : Tensor
+        [image, *x] float32.
+    scheduler : DDPMScheduler
+        The noise schedule.
+    seed, step : int
+        Noise and timesteps are a function of both.
+
+    Returns
+    -------
+    tuple of Tensor
+        x_t [image, *x] float32, eps [image, *x] float32 and the timesteps [image] int64.
+    """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     eps = torch.randn(x.shape, generator=generator)
     timestep = torch.randint(len(scheduler.alphas_cumprod), (len(x),), generator=generator)
@@ -63,9 +78,15 @@ def add_noise(x: Tensor, scheduler: DDPMScheduler, seed: int, step: int) -> tupl
 def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: float) -> Tensor:
     """Return the weight [image] of an eps error: max(1, 1 / SNR), at most `largest`.
 
-    It equals the truncated SNR weight max(SNR, 1) of an error in x (Salimans & Ho 2022). In the last third of a cosine schedule the SNR
-    is so low that the plain eps loss ignores it, but there the text decides the class of a small image. The bound is needed because
-    the schedule ends at an SNR of 2e-9.
+    Notes
+    -----
+    It equals the truncated SNR weight max(SNR, 1) of an error in x. In the last third of a cosine schedule the SNR is so low that the
+    plain eps loss ignores it, but there the text decides the class of a small image. The bound is needed because the schedule ends at
+    an SNR of 2e-9.
+
+    References
+    ----------
+    Salimans & Ho 2022, Section 4.
     """
     alpha_bar = scheduler.alphas_cumprod.double()[timestep]
     return ((1 - alpha_bar) / alpha_bar).clamp(1, largest).float()
