@@ -18,7 +18,7 @@ COLUMNS = (
     "classes",
     "calls per image",
     "calls",
-    "undecided",
+    "reached max_scores",
     "from",
     "calls/s",
     "GPU-hours",
