@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffzero.diffusion.draws import sample_draw
-from diffzero.models.base import Denoiser, Tensors
+from diffzero.models.base import Denoiser
 from diffzero.typing import Arrays, Pixels, WeightFn
 
 MAX_PROMPTS = 4
@@ -86,7 +86,7 @@ def denoise_images(
 
 
 def _noise_and_denoise(
-    denoiser: Denoiser, clean: Tensor, eps: NDArray[np.float32], t: float, inputs: Tensors, prompts: int
+    denoiser: Denoiser, clean: Tensor, eps: NDArray[np.float32], t: float, inputs: dict[str, Tensor], prompts: int
 ) -> tuple[Tensor, Tensor, NDArray[np.float32]]:
     """Return x_t [*x], the predictions of x [prompt, *x] and their squared errors [prompt] of one image."""
     alpha, sigma = denoiser.schedule.alpha(np.array([t])).item(), denoiser.schedule.sigma(np.array([t])).item()
