@@ -30,7 +30,7 @@ BAD = {  # mistake: the changed options, and the words that the message must con
     "one draw": ({"min-scores": "1"}, ("'min_scores': found 1", "greater than or equal to 2")),
     "max_scores below min_scores": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
     "cutoff_pval above one": ({"cutoff-pval": "5"}, ("'cutoff_pval': found 5.0", "less than 1")),
-    "negative decay": ({"decay": "-5"}, ("'decay': found -5.0", "greater than 0")),
+    "negative decay": ({"decay": "-5"}, ("'decay': found -5.0", "greater than or equal to 0")),
     "prompt too long": ({"prompts": "a bag," + "very " * 60 + "long"}, ("tokens", "expected at most 24")),
     "unknown model": ({"model": "tinny"}, ("unknown model 'tinny'", "Did you mean 'tiny'?")),
     "a CLIP model": ({"model": "clip"}, ("kind clip", "expected a diffusion model")),
@@ -125,7 +125,7 @@ def test_too_little_memory_for_one_call_is_reported_in_one_line(root, monkeypatc
 
     monkeypatch.chdir(root)
     monkeypatch.setattr(UNet2DConditionModel, "forward", shortage)
-    with pytest.raises(SystemExit, match="diffzero: memory: not even one call of the network fits"):
+    with pytest.raises(SystemExit, match="diffzero: memory: found too little for a single call of the network"):
         classify.main([f"--{name}={value}" for name, value in GOOD.items()])
 
 

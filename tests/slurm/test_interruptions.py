@@ -35,7 +35,8 @@ def test_a_run_with_the_unchanged_profile_gives_the_results_of_a_local_run(clust
         assert len(asked) >= count and all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in asked)
     assert (work.root / SAMPLES).stat().st_size > 0
     # Downloads run on this machine, everything else in jobs.
-    assert submissions(log) == 8
+    # Crops, encoding, generated images, two shards, replay, tables.
+    assert submissions(log) == 7
     for name in ("retrieve_weights", "prepare_dataset"):
         assert f"rule_{name}/" not in log
     assert not list((work.root / "logs" / "slurm").glob("rule_retrieve_weights*"))

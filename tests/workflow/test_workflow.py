@@ -182,7 +182,7 @@ def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, f
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"imagse": 3}, ("tiny.yaml", "unknown key 'imagse'", "Did you mean 'images'?")),
+        ({"max_imagse": 3}, ("tiny.yaml", "unknown key 'max_imagse'", "Did you mean 'max_images'?")),
         ({"models": ["mini-ds"]}, ("unknown model 'mini-ds'", "Did you mean 'mini-sd'?", "mini-if")),
         ({"datasets": ["digit"]}, ("unknown dataset 'digit'", "Did you mean 'digits'?")),
     ],
