@@ -1,5 +1,5 @@
 # Questions about a run: its cost (`snakemake --cores 1 plan`), and whether weights and data are available (`snakemake --cores 1 check`).
-# Neither rule has an output, so both answer anew every time.
+# Neither rule has an output, so both run every time.
 localrules:
     plan,
     check,

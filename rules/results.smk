@@ -1,5 +1,5 @@
 # Tables, figures and the report, in four jobs: what reads scores without pruning (much memory), the other tables, the other figures,
-# and the page. Each job makes all of its files, because starting one takes longer than making a table. Of an unfinished run, tables
+# and the page. Each job makes all of its files, because starting one takes longer than making a table. For an unfinished run, tables
 # and figures show what is missing and which command makes it.
 REQUESTED = TargetSet(EXPERIMENT, lambda: False, TARGETS.command)  # the whole run, whether its results exist or not
 SCORE_TABLES, OTHER_TABLES = report_inputs.tables_of_scores(), report_inputs.tables_of_predictions(TARGETS)

@@ -46,7 +46,7 @@ rule train_model:
         name="|".join(TRAINING_STAGES),
     conda:
         "../envs/torch.yaml"
-    # One thread: the shipped weights were trained with one, and sums in another order give other last bits.
+    # One thread: the shipped weights were trained with one, and another order of summation changes the last bits.
     threads: 1
     resources:
         **needs(runtime=240),

@@ -58,7 +58,7 @@ def test_every_family_has_a_tiny_checkpoint(folders):
 def test_docs_list_every_family_with_its_file():
     rows = re.findall(r"^\| `(\w+)` \| `(\w+\.py)` \|", (ROOT / "docs" / "models.md").read_text(), flags=re.MULTILINE)
     expected = {(pipeline, f"{adapter.__module__.rpartition('.')[2]}.py") for pipeline, adapter in families().items()}
-    assert set(rows) == expected, "docs/models.md, Supported families"
+    assert set(rows) == expected, "docs/models.md, Families"
 
 
 def test_docs_list_the_deviations_of_every_tiny_checkpoint():

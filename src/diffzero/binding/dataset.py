@@ -74,7 +74,7 @@ def build_binding_items(
 ) -> tuple[dict[str, list[str]], pd.DataFrame]:
     """Build the prompts and items of the binding tasks.
 
-    The true sentence is candidate 0 or 1 at random: an exact tie goes to candidate 0 and must not count as knowledge.
+    The true sentence is candidate 0 or 1 at random: an exact tie goes to candidate 0 and must not always be correct.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def scenes_from_frame(
     frame : DataFrame
         A table with the columns that `render_scenes` documents.
     unknown : collection of str
-        Attributes that become None whatever the table contains.
+        Attributes that become None even if the table contains them.
     where : str
         Name of the table in error messages.
 

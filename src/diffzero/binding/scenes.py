@@ -1,6 +1,6 @@
 """Two-object scenes after CLEVR (Johnson et al. 2017): vocabulary, geometry and sampling. `render` draws them.
 
-A scene is a function of `(seed, index)` and of the allowed pairs, whatever the shard. World axes: x to the right, y away from the camera,
+A scene is a function of `(seed, index)` and the allowed pairs, in any shard. World axes: x to the right, y away from the camera,
 z up, floor at z = 0. Positions in the image are fractions of the frame with the origin at the top left.
 """
 

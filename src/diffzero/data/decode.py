@@ -1,7 +1,7 @@
 """Decode image files to upright 8-bit RGB.
 
-Pillow's own conversion of deep images is not used: it clips 16-bit greys at 255, which gives a white image, ignores what a deep TIFF
-says about white and bits, and compares a PNG's transparent grey with levels of another depth.
+Pillow's own conversion of deep images is not used: it clips 16-bit greys at 255, which gives a white image, ignores the white
+level and bit depth that a deep TIFF states, and compares a PNG's transparent grey with levels of another depth.
 """
 
 import io
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-# Twice the size from which Pillow warns, where it raises an error itself. The largest photograph of the thirteen data sets has 42 million.
+# The size above which Pillow itself raises an error by default. The largest photograph of the thirteen data sets has 42 million.
 MAX_PIXELS = 178_956_970
 # Not all formats that Pillow knows: it passes EPS to Ghostscript, which executes programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -25,7 +25,7 @@ class ImageError(ValueError):
 def decode_image(data: bytes, name: str) -> Image.Image:
     """Decode an image to upright RGB: EXIF rotation is applied, transparency becomes white, other modes are converted.
 
-    Of an animation, the first frame is used. Colour profiles are not applied.
+    Only the first frame of an animation is used. Colour profiles are not applied.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Return the image upright, with deep greys scaled to 8 bits. Raises ValueError for float and 32-bit pixels."""
     upright = ImageOps.exif_transpose(image)
-    # Pillow scales a deep PGM so that 65535 is white, whatever the file's maximum is.
+    # Pillow scales a deep PGM so that 65535 is white, regardless of the file's maximum.
     if image.mode == "I" and image.format == "PPM":
         return scale_grey(np.asarray(upright), 65535)
     if image.mode in ("I", "F"):

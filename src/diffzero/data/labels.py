@@ -18,7 +18,7 @@ def identity(name: str) -> str:
 
 
 def normalize_name(name: str) -> str:
-    """Return a class name without what sources write differently: case, spaces, underscores, punctuation."""
+    """Return a class name without case, spaces, underscores and punctuation, which differ between sources."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 

@@ -27,7 +27,7 @@ def load_images(dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFr
     root : Path
         Root of the repository.
     choose : callable
-        Receives the columns `image` and `label` of all images and returns the wanted rows, with further columns if it likes.
+        Receives the columns `image` and `label` of all images and returns the wanted rows, possibly with further columns.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def _load_from(source: Source, dataset: Dataset, root: Path, choose: ChooseImage
 
 
 def _require_size(count: int, dataset: Dataset, source: Source) -> None:
-    """Raise SourceError for a part of the test set, from which another selection would be drawn. The log names additional images."""
+    """Raise SourceError for a part of the test set, which would give a different selection. The log names additional images."""
     if not count:
         raise SourceError(f"{dataset.title}: found no images in {source.describe()}, expected the test set.")
     if dataset.test_size and count < dataset.test_size:

@@ -15,7 +15,7 @@ RESAMPLING = Image.Resampling.BICUBIC
 
 
 def central_crop(image: Image.Image) -> Image.Image:
-    """Return the largest central square. Of an odd number of pixels to cut, the additional one is cut at the right or the bottom."""
+    """Return the largest central square. If an odd number of pixels is cut, the additional one is at the right or the bottom."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))

@@ -64,7 +64,7 @@ def sample_draw(
 
     Notes
     -----
-    Sampled on the CPU whatever the device, so that a GPU and a laptop score the same x_t.
+    Sampled on the CPU, so that x_t is the same on every device.
 
     References
     ----------

@@ -145,7 +145,7 @@ class Denoiser(ABC):
 
         timestep = torch.from_numpy(self.schedule.timestep(t)).to(self.device)
         if timestep.is_floating_point():
-            # Timesteps of a flow schedule: networks embed them in float32 whatever their own dtype.
+            # Timesteps of a flow schedule: networks embed them in float32 regardless of their own dtype.
             timestep = timestep.float()
         text = {name: values.to(self.dtype) if values.is_floating_point() else values for name, values in text.items()}
         output = self.network_output(x_t.to(self.dtype), timestep, text).float()

@@ -85,7 +85,7 @@ def pixels_per_latent(folder: Path) -> int:
 
 
 def load_vae(folder: Path) -> AutoencoderKL:
-    """Load the checkpoint's AutoencoderKL in float32 whatever the network's dtype: its decoder overflows in half precision."""
+    """Load the checkpoint's AutoencoderKL in float32 for every dtype of the network: its decoder overflows in half precision."""
     import torch
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 

@@ -1,7 +1,7 @@
 """The model families.
 
 A family is a subclass of `Denoiser` with a `PIPELINE`, defined in a module of `diffzero.models.families`. A new module there is
-found by itself; there is no other list of families. Importing the families does not import PyTorch.
+found automatically; there is no other list of families. Importing the families does not import PyTorch.
 """
 
 import functools

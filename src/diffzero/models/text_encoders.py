@@ -23,7 +23,7 @@ ENCODE_BATCH = 16
 def load_encoder(
     encoder_class: type[PreTrainedModel], folder: Path, part: str, device: torch.device | str
 ) -> PreTrainedModel:
-    """Load the encoder in the sub-folder `part` in float32, whatever the dtype of its file."""
+    """Load the encoder in the sub-folder `part` in float32, regardless of the dtype of its file."""
     encoder = encoder_class.from_pretrained(folder, subfolder=part, dtype=torch.float32, use_safetensors=True)
     return encoder.eval().to(device)
 
@@ -45,7 +45,7 @@ def encode_clip_last(folder: Path, prompts: list[str], device: torch.device | st
 
 @torch.inference_mode()
 def encode_clip_penultimate(folder: Path, prompts: list[str], suffix: str, device: torch.device | str) -> Tensor:
-    """Return the last hidden state but one [prompt, token, width] of a CLIP encoder without projection."""
+    """Return the penultimate hidden state [prompt, token, width] of a CLIP encoder without projection."""
     return torch.cat(
         [output.hidden_states[-2].cpu() for output in _clip_outputs(CLIPTextModel, folder, prompts, suffix, device)]
     )
@@ -55,7 +55,7 @@ def encode_clip_penultimate(folder: Path, prompts: list[str], suffix: str, devic
 def encode_clip_projected(
     folder: Path, prompts: list[str], suffix: str, device: torch.device | str
 ) -> tuple[Tensor, Tensor]:
-    """Return the last hidden state but one [prompt, token, width] and the projected pooled state [prompt, width]."""
+    """Return the penultimate hidden state [prompt, token, width] and the projected pooled state [prompt, width]."""
     outputs = _clip_outputs(CLIPTextModelWithProjection, folder, prompts, suffix, device)
     states = torch.cat([output.hidden_states[-2].cpu() for output in outputs])
     return states, torch.cat([output.text_embeds.cpu() for output in outputs])

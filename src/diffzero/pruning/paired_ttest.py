@@ -30,7 +30,7 @@ class PairedTests:
     Testing all draws again at every n would cost time quadratic in the number of draws, so three running sums per class are kept:
     of the scores, of d and of d^2, where d is the difference to the best class minus `shift`, the mean difference when that class
     became the best. Subtracting `shift` avoids cancellation. The sums are recomputed when another class becomes the best.
-    They grow in the order of the draws, whether one draw comes at a time or a thousand do: a replay has the bits of the live race.
+    They grow in the order of the draws, one at a time or a thousand at once, so a replay equals the live race bit for bit.
     """
 
     best: int  # column of the class with the lowest mean
@@ -153,5 +153,5 @@ def critical_t(min_scores: int, max_scores: int, pval: float) -> Floats:
     all other bookkeeping.
     """
     n = np.arange(max_scores + 1)
-    # scipy.stats.t.isf has the same bits and takes a second to import.
+    # scipy.stats.t.isf gives bitwise equal values but takes a second to import.
     return np.where(n < min_scores, np.inf, -special.stdtrit(np.maximum(n, 2) - 1, pval / 2))

@@ -56,7 +56,7 @@ class Policy(KindModel, ABC):
     @property
     @abstractmethod
     def max_draws(self) -> int:
-        """Draws after which the race ends; of the classes still in it the lowest mean wins."""
+        """Draws after which the race ends; the remaining class with the lowest mean wins."""
 
     @abstractmethod
     def next_decision(self, n: int) -> int:

@@ -22,7 +22,7 @@ class Outcome:
 
 
 class Race:
-    """The race among the classes of one image: says which scores it needs, drops classes, ends.
+    """The race among the classes of one image: requests scores, drops classes and ends.
 
     Live scoring and replay use the same object, so they cannot differ. It stores no scores.
 
@@ -35,7 +35,7 @@ class Race:
     weighted
         `weighted(first, last, columns)` returns the weighted scores [draw, column] of draws first..last-1.
     max_draws
-        End the race after so many draws if the policy would continue; of the classes still in it the lowest mean wins.
+        End the race after so many draws if the policy would continue; the remaining class with the lowest mean wins.
 
     Attributes
     ----------

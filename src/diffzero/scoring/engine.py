@@ -125,7 +125,7 @@ class Engine:
                     if self.in_flight == [None, None] and not any(self.groups):
                         break
             finally:
-                # First without the batches in flight: whoever stops the run should not have to wait for them.
+                # First without the batches in flight: storing the finished scores must not wait for them.
                 buffer.flush()
                 for late in filter(None, self.in_flight):
                     buffer.add_late(*late)

@@ -60,7 +60,7 @@ def score_shard(
     Raises
     ------
     CheckpointError, InputError, ScoreError, StoreError
-        If the weights are not the recorded ones, a file does not match, a score is not finite, or the disk refuses.
+        If the weights are not the recorded ones, a file does not match, a score is not finite, or the disk is full.
     """
     start, stop = time.monotonic(), stop or StopRequest()
     folder = settings.weights.verified_path(settings.weights.adapter().scoring_folders())

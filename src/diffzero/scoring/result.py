@@ -30,7 +30,7 @@ class Result:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the score table: the same rows whatever the batch size and the order of evaluation.
+        """Return the score table: the same rows for every batch size and order of evaluation.
 
         Returns
         -------

@@ -64,7 +64,7 @@ class Store:
         Raises
         ------
         StoreError
-            If the disk refuses.
+            If the disk is full or not writable.
         """
         stream = io.BytesIO()
         scores[COLUMNS].to_parquet(stream, index=False, compression="zstd")
@@ -120,7 +120,7 @@ class Store:
         Raises
         ------
         StoreError
-            If the disk refuses.
+            If the disk is full or not writable.
         """
         old: list[Path] = []
         tables: list[pa.Table] = []
@@ -133,7 +133,7 @@ class Store:
         scores = _merge(tables)
         for name in ("image", "prompt"):
             scores[name] = scores[name].cat.set_categories(sorted(scores[name].cat.categories))
-        # Sorted, so that the same scores give the same bytes and file name, whatever was compacted before.
+        # Sorted, so that the same scores give the same bytes and file name, regardless of earlier compactions.
         new = self.write(scores.sort_values(["image", "draw", "prompt"], ignore_index=True))
         for path in set(old) - {new}:
             path.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ class RedactingFormatter(logging.Formatter):
 def configure_logging(path: str) -> None:
     """Send log records, warnings and tracebacks to a file.
 
-    The terminal shows diffzero's warnings and, of an uncaught exception, the message and the name of the log file; the traceback is for
+    The terminal shows diffzero's warnings and, for an uncaught exception, the message and the name of the log file; the traceback is for
     developers.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)

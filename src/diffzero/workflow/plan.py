@@ -1,7 +1,7 @@
 """Predict the cost of a run before anything is submitted: calls, GPU-hours, shards, disk space and the expected end.
 
-The calls are measured on earlier runs of the same model and data set, for example a pilot of some images. Without a pilot they are a
-guess from the floor of a race (classes x min_scores), because the number of undecided races is unknown; the plan then states the cost
+The calls are measured on earlier runs of the same model and data set, for example a pilot of some images. Without a pilot they are
+estimated from the minimum of a race (classes x min_scores), because the number of undecided races is unknown; the plan then states the cost
 if all of them are undecided. The speed is measured if a run used the device, else it follows from the network's FLOPs.
 """
 

@@ -89,7 +89,7 @@ def encoder_minutes(gflops: float, device: str, attempt: int, max_minutes: int) 
 def small_datasets(experiment: Experiment) -> list[str]:
     """Return the data sets that one job per model encodes together, because starting a job each would take longer.
 
-    All models of the run score each of them, and for none of the models encoding takes more than SMALL_SECONDS.
+    Every model of the run scores each of them, and no model takes more than SMALL_SECONDS to encode one.
     """
     models: dict[str, set[str]] = {}
     for scoring in experiment.scorings.values():

@@ -55,7 +55,7 @@ def guard(workflow: "Workflow") -> None:
 
 
 def print_message(message: str) -> None:
-    """Print to the terminal, where one looks for the reason of a wait, and not to Snakemake's log."""
+    """Print to the terminal, where users look for the reason of a wait, and not to Snakemake's log."""
     print(f"diffzero: {message}", file=sys.stderr, flush=True)
 
 

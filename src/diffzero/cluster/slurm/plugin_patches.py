@@ -50,7 +50,7 @@ def patch_min_job_age() -> int | None:
 def patch_max_poll_interval(seconds: float) -> None:
     """Limit the plugin's interval between two queries of the queue.
 
-    By itself the plugin increases the interval to 180 s, whatever MinJobAge is. A job that ends and is forgotten in between would count
+    By itself the plugin increases the interval to 180 s for any MinJobAge. A job that ends and is forgotten in between would count
     as running for ever.
     """
     import snakemake_executor_plugin_slurm as plugin

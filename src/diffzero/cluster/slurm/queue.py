@@ -107,7 +107,7 @@ def list_jobs(folder: Path) -> list[Job]:
 def partition_time_limit(partition: str) -> int | None:
     """Return the time limit of a partition in minutes; None if it has none or does not exist.
 
-    Of several comma-separated partitions, the shortest limit counts, because SLURM may choose any.
+    For several comma-separated partitions, the shortest limit counts, because SLURM may choose any.
     """
     limits = query_slurm("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
     # [days-][hours:]minutes:seconds; "infinite" does not match

@@ -66,10 +66,10 @@ def _list_formats(schema: JsonDict) -> None:
 
 
 class Download(FrozenModel):
-    """One file by its address."""
+    """One file to download."""
 
     url: Address
-    """Its address."""
+    """Its URL."""
     digest: Digest | None = None
     """Its expected digest. Leave it out only if nobody has published one."""
 
@@ -80,7 +80,7 @@ class Archive(Source):
     renamed_keys = {"layout": "format"}
 
     kind: Literal["archive"]
-    """Files from plain addresses."""
+    """Files from plain URLs."""
     format: Annotated[str, AfterValidator(_check_format), Field(json_schema_extra=_list_formats)]
     """How they are read. `listed`: a tar or zip with a text file of test images; `folders`: one with a folder per class; the others are
     the formats of the data sets whose names they have (`idx`: MNIST)."""
@@ -112,7 +112,7 @@ class Archive(Source):
             ) from error
 
     def describe(self) -> str:
-        """Return the addresses."""
+        """Return the URLs."""
         return ", ".join(file.url for file in self.files)
 
     def check(self, probe: RemoteProbe, root: Path) -> Availability:

@@ -87,7 +87,7 @@ class Hub(HubSource):
         return path.suffix == ".parquet" and in_split and (self.subset is None or self.subset in folders)
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:
-        """Return every row of the split; its name is file and row, whatever the selection."""
+        """Return every row of the split; its name is file and row, regardless of the selection."""
         import pyarrow.parquet as pq
 
         files = self.repository.file_sizes(self.owns_file)

@@ -1,1 +1,1 @@
-"""The adapters of the model families, one file per family. `diffzero.models.registry` finds them here by itself."""
+"""The adapters of the model families, one file per family. `diffzero.models.registry` finds them here automatically."""

@@ -23,7 +23,7 @@ T5_TOKENS = 256  # StableDiffusion3Pipeline's max_sequence_length
 class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
     """A transformer trained with rectified flow, with two CLIP encoders and T5.
 
-    It reads the CLIP states side by side, padded with zeros to T5's width, followed by T5's states, and both pooled CLIP states.
+    It reads the concatenated CLIP states, padded with zeros to T5's width, followed by T5's states, and both pooled CLIP states.
     """
 
     PIPELINE: ClassVar[str] = "StableDiffusion3Pipeline"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
     """A latent U-Net with two CLIP text encoders, conditioned on the image's size.
 
-    It reads the last hidden state but one of both encoders, side by side, and the pooled state of the second.
+    It reads the penultimate hidden states of both encoders, concatenated, and the pooled state of the second.
     """
 
     PIPELINE: ClassVar[str] = "StableDiffusionXLPipeline"

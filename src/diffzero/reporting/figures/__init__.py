@@ -5,7 +5,7 @@ Every module here draws one kind of figure and has the same interface:
 - `draw_*(...)` returns a matplotlib figure; accuracies are shares and are drawn in percent.
 - `make_figure(inputs, model, dataset)` draws the figure of a run and returns a `FigureResult`.
 
-`race` has no `make_figure`: it shows a single image (`diffzero classify`), not a run. `FIGURES` registers the kinds in the order of the
+`race` has no `make_figure`: it shows a single image (`make classify`), not a run. `FIGURES` registers the kinds in the order of the
 report page. It imports neither matplotlib nor a figure module: the workflow reads the registry to list its outputs.
 All figures of a run are made in one process by `write_figures(inputs, keys)`.
 """
