@@ -176,9 +176,5 @@ def test_a_supervised_model_is_a_baseline_only_for_data_sets_whose_classes_it_ha
         == set(experiment.baseline_predictions("scenes"))
         == {"mini-clip@24", "mini-clip"}
     )
-    assert (experiment.baselines_of_kind("clip"), experiment.baselines_of_kind("supervised")) == (
-        ["mini-clip"],
-        ["resnet50"],
-    )
     with pytest.raises(ConfigError, match="'resnet50' in 'models' is a supervised model. List it under 'baselines'"):
         load_run({**run, "models": ["resnet50"]}, ROOT)

@@ -70,12 +70,6 @@ class Experiment:
             raise ConfigError(f"found the diffusion model '{name}', expected a baseline.")
         return settings
 
-    def baselines_of_kind(self, kind: str) -> list[str]:
-        """Return the baselines of the run that are of a kind, "clip" or "supervised"."""
-        binding = self.run.attribute_binding
-        names = dict.fromkeys([*self.run.baselines, *((binding and binding.baselines) or [])])
-        return [name for name in names if self.baseline(name).kind == kind]
-
     def supports(self, baseline: str, dataset: str) -> bool:
         """Return whether a baseline can classify a data set. CLIP can classify all, a supervised network those in its `classes`."""
         settings = self.baseline(baseline)
