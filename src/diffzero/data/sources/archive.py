@@ -118,3 +118,10 @@ class Archive(Source):
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
         """Return whether the files are in the cache."""
         return probe.check_urls([(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files])
+
+    def local_files(self, root: Path) -> list[Path]:
+        """Return the files that are in the cache."""
+        from diffzero.download.url import url_cache_path
+
+        paths = [url_cache_path(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files]
+        return [path for path in paths if path.is_file()]

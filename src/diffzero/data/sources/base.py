@@ -75,6 +75,14 @@ class Source(FrozenModel, ABC):
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
         """Return whether the images are on this machine or must be downloaded, and their size. Raises OSError if neither is possible."""
 
+    def local_files(self, root: Path) -> list[Path]:
+        """Return the files on this machine from which the images are loaded; none before they are downloaded.
+
+        A run compares their names, sizes and contents with those that its images were loaded from. The default, no files, is
+        for sources that cannot change.
+        """
+        return []
+
 
 class HubSource(Source):
     """A repository of the data set hub."""
@@ -106,3 +114,9 @@ class HubSource(Source):
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
         """Return whether the files of the split are in the cache."""
         return probe.check_repo(self.repository, self.owns_file)
+
+    def local_files(self, root: Path) -> list[Path]:
+        """Return the files of the split that are in the cache."""
+        folder = self.repository.snapshot_dir
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return [path for path in paths if self.owns_file(path.relative_to(folder).as_posix())]

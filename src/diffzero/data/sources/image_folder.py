@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from diffzero.data.file_listing import list_visible_files
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import IMAGE_SUFFIXES, Source, TestSet
 from diffzero.utils.fields import Text
@@ -59,6 +60,11 @@ class Folder(Source):
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
         """Return the size of the folder."""
         return probe.check_path(root / self.path)
+
+    def local_files(self, root: Path) -> list[Path]:
+        """Return the files in the folder."""
+        folder = root / self.path
+        return list_visible_files(folder) if folder.is_dir() else []
 
 
 def is_image_name(name: str) -> bool:

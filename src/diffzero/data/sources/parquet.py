@@ -57,6 +57,11 @@ class Parquet(Source):
         """Return the size of the file or folder."""
         return probe.check_path(root / self.path)
 
+    def local_files(self, root: Path) -> list[Path]:
+        """Return the file, or those in the folder."""
+        path = root / self.path
+        return sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+
 
 class Hub(HubSource):
     """Parquet files of a data set on the hub."""

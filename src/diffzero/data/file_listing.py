@@ -1,0 +1,29 @@
+"""List the files of a folder, without hidden ones and those that other programs derive from images."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# Folders of thumbnails and metadata, by NAS systems and macOS.
+DERIVED_FOLDERS = ("@eaDir", "__MACOSX")
+
+
+def list_visible_files(folder: Path) -> list[Path]:
+    """Return all files at every depth below a folder, sorted; linked folders are followed once, hidden and derived files left out."""
+    return sorted(_iter_files(str(folder), set()))
+
+
+def _iter_files(folder: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    # os.scandir and not Path.rglob: it knows from the folder alone which entries are folders, without a call per file.
+    stat = os.stat(folder)
+    if (stat.st_dev, stat.st_ino) in seen:  # a link to a folder above it
+        return
+    seen.add((stat.st_dev, stat.st_ino))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in DERIVED_FOLDERS:
+                continue
+            if entry.is_dir():
+                yield from _iter_files(entry.path, seen)
+            else:
+                yield Path(entry.path)

@@ -1,0 +1,27 @@
+"""Files of a folder: at every depth and through links, without hidden and derived ones."""
+
+from pathlib import Path
+
+from diffzero.data.file_listing import list_visible_files
+
+
+def write(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    return path
+
+
+def test_hidden_and_derived_files_are_left_out_at_every_depth(tmp_path):
+    for name in (".git/a.png", "cat/.ipynb_checkpoints/a.png", "cat/@eaDir/a.png", "__MACOSX/a.png", "cat/._a.png"):
+        write(tmp_path / name)
+    wanted = sorted(write(tmp_path / name) for name in ("cat/1.png", "cat/deep/er/2.png", "dog/without-suffix"))
+    assert list_visible_files(tmp_path) == wanted
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    target = write(tmp_path / "elsewhere" / "1.png")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "cat").symlink_to(target.parent)
+    (target.parent / "above").symlink_to(folder)
+    assert list_visible_files(folder) == [folder / "cat" / "1.png"]
