@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from diffzero.data.file_listing import list_visible_files
+import pytest
+
+from diffzero.data.file_listing import is_hidden, list_visible_files
 
 
 def write(path: Path) -> Path:
@@ -25,3 +27,16 @@ def test_linked_folders_are_followed_once(tmp_path):
     (folder / "cat").symlink_to(target.parent)
     (target.parent / "above").symlink_to(folder)
     assert list_visible_files(folder) == [folder / "cat" / "1.png"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git", ".ipynb_checkpoints", ".thumbnails", "@eaDir", "__MACOSX", "._a.png", ".DS_Store", ".a.png", "Thumbs.db"],
+)
+def test_hidden_and_derived_names_are_recognised_by_one_rule(name):
+    assert is_hidden(name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "cat", "eaDir", "MACOSX", "a.b", "_", "thumbs"])
+def test_other_names_are_visible(name):
+    assert not is_hidden(name)

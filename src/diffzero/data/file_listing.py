@@ -4,8 +4,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Folders of thumbnails and metadata, by NAS systems and macOS.
-DERIVED_FOLDERS = ("@eaDir", "__MACOSX")
+# Thumbnails and metadata that NAS systems, macOS and Windows write beside images.
+DERIVED = frozenset({"@eadir", "#recycle", "__macosx", "$recycle.bin", "thumbs.db", "ehthumbs.db", "desktop.ini"})
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden or derived by another program, by its own name without the folders above it.
+
+    Such files are never images, and nothing below such folders is: in folders, in archives and among Parquet files.
+    """
+    return name.startswith(".") or name.casefold() in DERIVED
 
 
 def list_visible_files(folder: Path) -> list[Path]:
@@ -21,7 +29,7 @@ def _iter_files(folder: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
     seen.add((stat.st_dev, stat.st_ino))
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name in DERIVED_FOLDERS:
+            if is_hidden(entry.name):
                 continue
             if entry.is_dir():
                 yield from _iter_files(entry.path, seen)
