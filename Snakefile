@@ -36,7 +36,7 @@ except ConfigError as error:
     sys.exit(f"diffzero: {error}")
 
 RUN, RESULTS = EXPERIMENT.run, EXPERIMENT.run_dir
-snakemake_internals.check_version(workflow)
+snakemake_internals.check_snakemake_version(workflow)
 
 
 wildcard_constraints:

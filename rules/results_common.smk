@@ -1,7 +1,7 @@
 # Output and input functions of the rules for tables, figures and the report.
 from diffzero.reporting.figures import FIGURES
 from diffzero.reporting.inputs import GROUPS
-from diffzero.reporting.table_format import FORMATS
+from diffzero.reporting.table_format import TABLE_FORMATS
 from diffzero.workflow import report_inputs
 
 
@@ -11,7 +11,7 @@ def table_files(tables):
     for table in tables:
         caption, labels = f"../workflow/report/{table.name}.rst", {"table": table.name}
         files.append(report(result(f"tables/{table.name}.csv"), caption=caption, category="Tables", labels=labels))
-        files += expand(result("tables/{name}.{suffix}"), name=table.name, suffix=[suffix for suffix in FORMATS if suffix != "csv"])
+        files += expand(result("tables/{name}.{suffix}"), name=table.name, suffix=[suffix for suffix in TABLE_FORMATS if suffix != "csv"])
     return files
 
 

@@ -132,16 +132,16 @@ def test_a_named_architecture_uses_weights_and_image_statistics_of_the_folder(ti
     )
     statistics = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}
     (folder / "open_clip_config.json").write_text(json.dumps({**architecture, "preprocess_cfg": statistics}))
-    model, _ = clip.load(named, folder, CPU)
+    model, _ = clip.load_clip(named, folder, CPU)
     assert list(model.visual.image_mean) == statistics["mean"] and list(model.visual.image_std) == statistics["std"]
     (folder / "open_clip_config.json").unlink()
-    assert clip.load(named, folder, CPU)[0].visual.image_mean == open_clip.OPENAI_DATASET_MEAN
+    assert clip.load_clip(named, folder, CPU)[0].visual.image_mean == open_clip.OPENAI_DATASET_MEAN
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"quick_gelu": True}}))
     with pytest.raises(CheckpointError, match="Write 'Tiny-1-quickgelu'"):
-        clip.load(named, folder, CPU)
+        clip.load_clip(named, folder, CPU)
     unknown = named.model_copy(update={"architecture": "Tiny-9"})
     with pytest.raises(CheckpointError, match="'Tiny-9': unknown to open_clip"):
-        clip.load(unknown, folder, CPU)
+        clip.load_clip(unknown, folder, CPU)
 
 
 def test_the_configured_clip_is_built_with_quick_gelu():
@@ -175,19 +175,19 @@ def test_pickled_weights_are_never_opened_even_if_open_clip_prefers_them(tiny_cl
     (folder / "open_clip_pytorch_model.bin").write_bytes(b"not a pickle")
     monkeypatch.setattr(torch, "load", None)
     settings = tiny_clip.model_copy(update={"architecture": None, "path": str(folder)})
-    clip.load(settings, folder, CPU)
+    clip.load_clip(settings, folder, CPU)
     (folder / "open_clip_model.safetensors").rename(
         folder / "model.safetensors"
     )  # open_clip itself would now take the .bin
     with pytest.raises(CheckpointError, match=r"found open_clip_pytorch_model.bin and no open_clip_model.safetensors"):
-        clip.load(settings, folder, CPU)
+        clip.load_clip(settings, folder, CPU)
 
 
 def test_weights_that_do_not_fit_are_refused(tiny_clip, tmp_path):
     folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
     save_file({"a": torch.zeros(1)}, folder / "open_clip_model.safetensors")
     with pytest.raises(CheckpointError, match="open_clip_model.safetensors: does not fit"):
-        clip.load(tiny_clip, folder, CPU)
+        clip.load_clip(tiny_clip, folder, CPU)
 
 
 @pytest.mark.parametrize(

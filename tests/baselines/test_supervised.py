@@ -122,17 +122,17 @@ def test_weights_of_another_architecture_are_refused(tiny_resnet, tmp_path):
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace("resnet10t", "resnet18"))
     with pytest.raises(CheckpointError, match="does not fit the config.json"):
-        supervised.load(folder)
+        supervised.load_classifier(folder)
 
 
 def test_a_pickle_beside_or_instead_of_the_weights_is_never_opened(tiny_resnet, tmp_path, monkeypatch):
     folder = shutil.copytree(tiny_resnet, tmp_path / "copy")
     (folder / "pytorch_model.bin").write_bytes(b"not a pickle")
     monkeypatch.setattr(torch, "load", None)
-    supervised.load(folder)
+    supervised.load_classifier(folder)
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"found pytorch_model.bin and no model.safetensors.*python -c"):
-        supervised.load(folder)
+        supervised.load_classifier(folder)
 
 
 def settings(**changes) -> dict:

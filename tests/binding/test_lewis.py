@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from diffzero.binding.dataset import build_binding_items, build_scene_images
-from diffzero.binding.lewis import UNKNOWN_ATTRIBUTES, LewisError, load
+from diffzero.binding.lewis import UNKNOWN_ATTRIBUTES, LewisError, load_scenes
 from diffzero.binding.scene_table import SceneTableError, scenes_from_frame
 from diffzero.binding.tasks import TASKS, is_usable
 from diffzero.data.decode import ImageError
@@ -32,7 +32,7 @@ def objects_by_image(table: pd.DataFrame) -> dict[str, set[str]]:
 
 
 def test_two_labels_of_an_image_give_its_two_objects_and_the_image_is_unchanged(folder):
-    table = load(folder, "gen", 100, 0)
+    table = load_scenes(folder, "gen", 100, 0)
     assert objects_by_image(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
     for row in table.itertuples():
         assert row.image == (folder / "two_object" / "images" / row.file).read_bytes()
@@ -40,7 +40,7 @@ def test_two_labels_of_an_image_give_its_two_objects_and_the_image_is_unchanged(
 
 
 def test_the_table_is_a_scene_table_with_unknown_attributes(folder, tmp_path):
-    load(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
+    load_scenes(folder, "gen", 100, 7).to_parquet(tmp_path / "scenes.parquet")
     table = build_scene_images({"scenes.parquet": pd.read_parquet(tmp_path / "scenes.parquet")}, UNKNOWN_ATTRIBUTES)
     assert table["image"].is_unique and list(table["digest"]) == [hashlib.sha256(b).hexdigest() for b in table["bytes"]]
     for scene, row in zip(scenes_from_frame(table, UNKNOWN_ATTRIBUTES), table.itertuples(), strict=True):
@@ -51,23 +51,23 @@ def test_the_table_is_a_scene_table_with_unknown_attributes(folder, tmp_path):
 
 
 def test_the_order_depends_on_seed_and_names_not_on_the_csv(folder):
-    whole = load(folder, "gen", 100, 0)
+    whole = load_scenes(folder, "gen", 100, 0)
     for seed in range(3):
         rows = label_rows(OBJECTS)
         np.random.default_rng(seed).shuffle(rows)
-        pd.testing.assert_frame_equal(load(write_lewis_folder(folder, rows), "gen", 100, 0), whole)
-    pd.testing.assert_frame_equal(load(folder, "gen", 4, 0), whole.iloc[:4])
-    orders = {tuple(load(folder, "gen", 100, seed)["file"]) for seed in range(5)}
+        pd.testing.assert_frame_equal(load_scenes(write_lewis_folder(folder, rows), "gen", 100, 0), whole)
+    pd.testing.assert_frame_equal(load_scenes(folder, "gen", 4, 0), whole.iloc[:4])
+    orders = {tuple(load_scenes(folder, "gen", 100, seed)["file"]) for seed in range(5)}
     assert len(orders) > 1
     # The number belongs to the image and does not depend on order or split.
     write_lewis_folder(folder, label_rows(OBJECTS), split="val")
-    numbers = load(folder, "val", 3, 4)
+    numbers = load_scenes(folder, "val", 3, 4)
     known = dict(zip(whole["file"].str.removeprefix("gen/"), whole["scene"], strict=True))
     assert [known[name] for name in numbers["file"].str.removeprefix("val/")] == list(numbers["scene"])
 
 
 def test_only_five_tasks_have_items_and_their_sentences_are_correct(folder):
-    table = build_scene_images({"gen.csv": load(folder, "gen", 100, 0)}, UNKNOWN_ATTRIBUTES)
+    table = build_scene_images({"gen.csv": load_scenes(folder, "gen", 100, 0)}, UNKNOWN_ATTRIBUTES)
     prompts, items = build_binding_items(table, None, 0, UNKNOWN_ATTRIBUTES)
     scenes = dict(zip(table["image"], scenes_from_frame(table, UNKNOWN_ATTRIBUTES), strict=True))
     assert items.groupby("task").size().to_dict() == dict.fromkeys(APPLICABLE_TASKS, len(OBJECTS))
@@ -81,7 +81,8 @@ def test_only_five_tasks_have_items_and_their_sentences_are_correct(folder):
 def test_an_image_of_two_cubes_is_used_by_the_applicable_tasks(folder):
     objects = [*OBJECTS, ("green cube", "red cube"), ("gray sphere", "gray cube")]
     table = build_scene_images(
-        {"gen.csv": load(write_lewis_folder(folder, label_rows(objects), objects), "gen", 100, 0)}, UNKNOWN_ATTRIBUTES
+        {"gen.csv": load_scenes(write_lewis_folder(folder, label_rows(objects), objects), "gen", 100, 0)},
+        UNKNOWN_ATTRIBUTES,
     )
     of_picture = dict(zip(table["file"], scenes_from_frame(table, UNKNOWN_ATTRIBUTES), strict=True))
     for name in ("gen/CLEVR_new_000006.png", "gen/CLEVR_new_000007.png"):  # one shape, one colour
@@ -98,7 +99,7 @@ def drop_second_labels(rows: list[list[str]], *pictures: int) -> list[list[str]]
 
 def test_the_other_object_of_a_single_label_is_inferred_from_the_false_labels(folder, caplog):
     caplog.set_level(logging.INFO)
-    table = load(write_lewis_folder(folder, drop_second_labels(label_rows(OBJECTS), 1, 3)), "gen", 100, 0)
+    table = load_scenes(write_lewis_folder(folder, drop_second_labels(label_rows(OBJECTS), 1, 3)), "gen", 100, 0)
     assert objects_by_image(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
     assert (
         "6 images of Lewis et al.: both objects labelled in 4, one inferred from the false labels in 2" in caplog.text
@@ -108,7 +109,7 @@ def test_the_other_object_of_a_single_label_is_inferred_from_the_false_labels(fo
 def test_an_image_whose_single_label_fits_several_objects_is_left_out_and_counted(folder, caplog):
     rows = drop_second_labels(label_rows(OBJECTS), 1, 3)
     rows[2][4] = "purple cube"  # of CLEVR_new_000001: another colour that fits the gray cube
-    table = load(write_lewis_folder(folder, rows), "gen", 100, 0)
+    table = load_scenes(write_lewis_folder(folder, rows), "gen", 100, 0)
     assert "CLEVR_new_000001.png" not in objects_by_image(table) and len(table) == 5
     assert "left out (one unknown): 1" in caplog.text
 
@@ -119,10 +120,12 @@ def test_nothing_is_inferred_unless_images_with_both_labels_confirm_the_rule(fol
     if known == "contradict":
         # The false labels of image 0 now contradict its other label.
         rows[0][2:4] = ["green cube", "red cylinder"]
-        assert "CLEVR_new_000001.png" not in objects_by_image(load(write_lewis_folder(folder, rows), "gen", 100, 0))
+        assert "CLEVR_new_000001.png" not in objects_by_image(
+            load_scenes(write_lewis_folder(folder, rows), "gen", 100, 0)
+        )
     else:
         with pytest.raises(LewisError, match="gen.csv: found no picture with two known objects"):
-            load(write_lewis_folder(folder, drop_second_labels(label_rows(OBJECTS), *range(6))), "gen", 100, 0)
+            load_scenes(write_lewis_folder(folder, drop_second_labels(label_rows(OBJECTS), *range(6))), "gen", 100, 0)
 
 
 @pytest.mark.parametrize("missing", ["two_object", "two_object/gen.csv", "two_object/images/gen"])
@@ -131,7 +134,7 @@ def test_the_error_names_a_missing_folder_or_file_and_its_source(folder, missing
     with pytest.raises(
         LewisError, match=rf"{missing}: does not exist; expected.*attribute_binding\.lewis\.path"
     ) as error:
-        load(folder, "gen", 100, 0)
+        load_scenes(folder, "gen", 100, 0)
     assert "https://" in str(error.value)
 
 
@@ -152,7 +155,7 @@ def test_the_error_names_file_line_and_value_of_a_wrong_row(folder, column, valu
     rows = label_rows(OBJECTS)
     rows[2][["file_name", "pos", "neg_0", "neg_1", "neg_2", "neg_3"].index(column)] = value
     with pytest.raises(LewisError, match=words):
-        load(write_lewis_folder(folder, rows), "gen", 100, 0)
+        load_scenes(write_lewis_folder(folder, rows), "gen", 100, 0)
 
 
 def test_the_error_names_a_missing_column_a_short_row_or_a_broken_image(folder):
@@ -160,14 +163,14 @@ def test_the_error_names_a_missing_column_a_short_row_or_a_broken_image(folder):
     whole = labels.read_text()
     labels.write_text(whole.replace("neg_3", "negative_3"))
     with pytest.raises(LewisError, match=r"gen\.csv, line 1: column 'neg_3' is missing; found \['file_name'"):
-        load(folder, "gen", 100, 0)
+        load_scenes(folder, "gen", 100, 0)
     labels.write_text(whole + "CLEVR_new_000000.png,red cube\n")
     with pytest.raises(LewisError, match=r"gen\.csv:14, column 'neg_0': found None"):
-        load(folder, "gen", 100, 0)
+        load_scenes(folder, "gen", 100, 0)
     labels.write_text(
         "\ufeff" + whole, encoding="utf-8"
     )  # a byte-order mark at the start is not part of the column name
-    assert len(load(folder, "gen", 100, 0)) == 6
+    assert len(load_scenes(folder, "gen", 100, 0)) == 6
     (folder / "two_object" / "images" / "gen" / "CLEVR_new_000003.png").write_bytes(draw_picture(OBJECTS[3], 3)[:90])
     with pytest.raises(ImageError, match=r"image gen/CLEVR_new_000003\.png"):
-        load(folder, "gen", 100, 0)
+        load_scenes(folder, "gen", 100, 0)

@@ -143,10 +143,10 @@ def test_the_shortest_limit_of_several_partitions_counts(tmp_path, monkeypatch):
 
 
 def test_another_version_of_the_plugin_is_refused(monkeypatch):
-    plugin_patches.check_version()
+    plugin_patches.check_plugin_version()
     monkeypatch.setattr(plugin_patches, "version", lambda name: "2.9.1")
     with pytest.raises(queue.SlurmError, match=r"found snakemake-executor-plugin-slurm 2.9.1, expected 2.8.0"):
-        plugin_patches.check_version()
+        plugin_patches.check_plugin_version()
 
 
 def test_the_patched_names_exist_in_the_installed_plugin():

@@ -284,7 +284,7 @@ def test_legal_stages_load():
             "kind: archive, format: listed, files: [{url: 'http://x/y'}]",
             "'listing' and format 'listed'",
         ),
-        ("kind: digits", "kind: archive, format: svhn, files: [{url: 'ftp://x'}]", "an address that starts with http"),
+        ("kind: digits", "kind: archive, format: svhn, files: [{url: 'ftp://x'}]", "a URL that starts with http"),
         ("kind: digits", "kind: archive, format: svhn, files: [{url: 'http://x', digest: md4}]", "sha256: or md5:"),
         (
             "classnames",

@@ -12,8 +12,8 @@ from huggingface_hub import constants
 
 from diffzero.download import http
 from diffzero.download.errors import (
-    DiskFullError,
     DownloadError,
+    DownloadSpaceError,
     RemoteFileNotFoundError,
     TransientDownloadError,
     redact_url,
@@ -121,9 +121,9 @@ def test_the_signature_of_a_url_is_not_logged(hub, caplog):
 def test_too_little_disk_space_is_reported_before_anything_is_downloaded(hub, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1_000_000)
     monkeypatch.setattr(http.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DiskFullError, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
+    with pytest.raises(DownloadSpaceError, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
         REPO.download_files(lambda name: True, QUICK)
-    with pytest.raises(DiskFullError, match=rf"{LARGE}: .*hub.*needs 3.1 MB"):
+    with pytest.raises(DownloadSpaceError, match=rf"{LARGE}: .*hub.*needs 3.1 MB"):
         get()
     assert hub.sent("model.safetensors") == 0
 
@@ -160,9 +160,9 @@ except DownloadError as error:
     finally:
         if mounted:
             subprocess.run(["umount", disk], check=True)
-    assert done.stdout.startswith("DiskFullError") and str(disk) in done.stdout and "the disk is full" in done.stdout, (
-        done
-    )
+    assert (
+        done.stdout.startswith("DownloadSpaceError") and str(disk) in done.stdout and "the disk is full" in done.stdout
+    ), done
     assert len(kept) == 1 and 1_500_000 < kept[0] <= 2 << 20
 
 

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from checkpoints import checkpoint_digest
 from diffzero.config import Clip, Diffusion, Supervised
-from diffzero.download.errors import DiskFullError
+from diffzero.download.errors import DownloadSpaceError
 from diffzero.download.http import RetryPolicy
 from diffzero.download.hub import cache_dir
 from diffzero.models import download, load
@@ -104,7 +104,7 @@ def test_if_every_repository_fails_each_reason_is_named(served):
 
 def test_no_mirror_is_tried_after_a_full_disk(served, monkeypatch):
     monkeypatch.setattr("diffzero.download.http.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10))
-    with pytest.raises(DiskFullError, match="needs .* found 10 B free"):
+    with pytest.raises(DownloadSpaceError, match="needs .* found 10 B free"):
         locate_checkpoint(diffusion(mirrors=[OTHER]), Path(), QUICK)
     assert not [seen for seen in served.seen if "mirror" in seen.path]
 

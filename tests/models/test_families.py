@@ -21,7 +21,7 @@ from diffzero.models import adapter_class, load
 from diffzero.models.base import Denoiser
 from diffzero.models.checkpoint import CheckpointError, conversion_command
 from diffzero.models.families.deepfloyd_if import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
-from diffzero.models.latent import ENCODE_BATCH, encode_batch_size
+from diffzero.models.latent import VAE_BATCH, encode_batch_size
 from diffzero.models.registry import families, network_folders, weight_folders
 from diffzero.pruning.policies import Full
 from diffzero.scoring.engine import Engine
@@ -97,7 +97,7 @@ def test_predictions_depend_on_text_time_and_condition(name, folders):
 @all_families
 def test_x_does_not_depend_on_other_images_of_the_batch(name, folders):
     folder = folders[name]
-    pixels = np.random.default_rng(4).integers(0, 256, (ENCODE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(4).integers(0, 256, (VAE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
     together = adapter_class(folder).encode_images(folder, pixels)
     alone = np.concatenate([adapter_class(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
     assert together.dtype == np.float32
@@ -105,7 +105,7 @@ def test_x_does_not_depend_on_other_images_of_the_batch(name, folders):
 
 
 def test_large_images_are_encoded_a_few_at_a_time():
-    assert [encode_batch_size(side, side) for side in (32, 512, 1024, 2048)] == [ENCODE_BATCH, 4, 1, 1]
+    assert [encode_batch_size(side, side) for side in (32, 512, 1024, 2048)] == [VAE_BATCH, 4, 1, 1]
 
 
 def test_sdxl_gets_the_size_of_the_crop(folders):

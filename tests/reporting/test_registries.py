@@ -10,7 +10,7 @@ import pytest
 
 from diffzero.reporting.figures import FIGURES, FigureKey, write_figures
 from diffzero.reporting.inputs import ReportInputs
-from diffzero.reporting.table_format import FORMATS
+from diffzero.reporting.table_format import TABLE_FORMATS
 from diffzero.reporting.tables import TABLES, write_tables
 from diffzero.utils.io import write_json
 from predictions_of import baseline, predictions
@@ -44,7 +44,7 @@ def inputs(tmp_path: Path) -> ReportInputs:
 def test_all_tables_are_written_in_every_format(inputs: ReportInputs) -> None:
     write_tables(inputs, TABLES)
     names = {path.name for path in (inputs.run_dir / "tables").iterdir()}
-    assert names == {f"{name}.{suffix}" for name in TABLES for suffix in FORMATS}
+    assert names == {f"{name}.{suffix}" for name in TABLES for suffix in TABLE_FORMATS}
     assert (inputs.run_dir / "replayed" / "reliability.csv").is_file()
     assert pd.read_csv(inputs.run_dir / "tables" / "table1.csv")["n"].tolist() == [4, 4]
     assert "Full scores of mini-sd do not exist yet." in (inputs.run_dir / "tables" / "table4.md").read_text()

@@ -9,7 +9,7 @@ import pytest
 
 from diffzero.analysis.load import load_costs
 from diffzero.analysis.score_array import ScoreArray
-from diffzero.reporting.table_format import MISSING, to_markdown
+from diffzero.reporting.table_format import NO_VALUE, to_markdown
 from diffzero.reporting.tables.ablations import ABLATION_COLUMNS, build_ablations, format_ablations
 from diffzero.reporting.tables.combined_models import build_combined, format_combined
 from diffzero.reporting.tables.cost import build_cost, format_cost
@@ -54,7 +54,7 @@ def test_table2_without_cue_conflict_images_shows_the_paper_and_says_what_to_add
     table = build_table2(plain, PAPER2, wanted)
     assert table.empty
     markdown = to_markdown(format_table2(table, PAPER2))
-    assert f"| other (reported; by others) | cue-conflict | {MISSING} | 0 |" in markdown and "`datasets`" in markdown
+    assert f"| other (reported; by others) | cue-conflict | {NO_VALUE} | 0 |" in markdown and "`datasets`" in markdown
 
 
 def test_a_variant_is_compared_with_the_plain_data_set_on_the_same_images() -> None:

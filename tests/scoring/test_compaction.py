@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from diffzero.scoring.store import COLUMNS, Store
+from diffzero.scoring.store import SCORE_COLUMNS, Store
 
 IDENTITY = {"weights": "a"}
 COMPACT = """
@@ -39,7 +39,7 @@ def filled(root: Path) -> Store:
 
 def read(store: Store) -> pd.DataFrame:
     found = store.read({"one", "two", "three"}).astype({"image": "str", "prompt": "str"})
-    return found.sort_values(["image", "prompt", "draw"], ignore_index=True)[COLUMNS]
+    return found.sort_values(["image", "prompt", "draw"], ignore_index=True)[SCORE_COLUMNS]
 
 
 def test_a_compacted_store_reads_as_before_and_has_one_chunk(tmp_path):

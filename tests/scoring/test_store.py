@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diffzero.scoring.store import COLUMNS, Store, content_key
+from diffzero.scoring.store import SCORE_COLUMNS, Store, content_key
 
 IDENTITY = {"weights": "a", "dtype": "float32", "seed": 0}
 WRITER = """
@@ -34,7 +34,7 @@ def some(image: str = "one", seed: int = 0, draws: int = 6) -> pd.DataFrame:
 
 def equal(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     one, other = (f.astype({"image": "str", "prompt": "str"}) for f in (one, other))
-    one, other = (f.sort_values(["image", "prompt", "draw"], ignore_index=True)[COLUMNS] for f in (one, other))
+    one, other = (f.sort_values(["image", "prompt", "draw"], ignore_index=True)[SCORE_COLUMNS] for f in (one, other))
     pd.testing.assert_frame_equal(one, other, check_exact=True)
     return True
 
@@ -51,9 +51,9 @@ def test_written_scores_are_read_by_another_store_object(tmp_path):
 
 def test_an_empty_store_or_no_images_give_an_empty_table_with_all_columns(tmp_path):
     store = Store(tmp_path / "not" / "there", IDENTITY)
-    assert list(store.read({"one"}).columns) == COLUMNS and len(store.read({"one"})) == 0
+    assert list(store.read({"one"}).columns) == SCORE_COLUMNS and len(store.read({"one"})) == 0
     store.write(some())
-    assert list(store.read(set()).columns) == COLUMNS and len(store.read(set())) == 0
+    assert list(store.read(set()).columns) == SCORE_COLUMNS and len(store.read(set())) == 0
 
 
 def cut(data: bytes) -> bytes:

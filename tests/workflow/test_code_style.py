@@ -38,6 +38,16 @@ def misnamed_exceptions(tree: ast.Module) -> list[str]:
     return [c.name for c in raised if not c.name.endswith("Error")]
 
 
+def public_names(tree: ast.Module) -> list[str]:
+    """Return the public names that a module defines at its top level."""
+    names = []
+    for node in tree.body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        flat = [name for target in targets for name in getattr(target, "elts", [target]) if isinstance(name, ast.Name)]
+        names += [node.name] if isinstance(node, (ast.ClassDef, *FUNCTIONS)) else [name.id for name in flat]
+    return [name for name in names if not name.startswith("_")]
+
+
 def unclear_docstrings(tree: ast.Module) -> list[str]:
     """Return docstrings that do not begin with what the object is or does."""
     documented = [node for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS))]
@@ -55,6 +65,21 @@ def test_files_are_short_and_docstrings_direct(path):
     if top == "src":
         assert not long_functions(tree)
         assert not misnamed_exceptions(tree)
+
+
+def test_a_public_name_has_one_definition():
+    """Names that all modules of a folder define by agreement, such as a table's COLUMNS, may be defined once per module."""
+    folders: dict[str, list[Path]] = {}
+    for path in sorted(SRC.rglob("*.py")):
+        for name in dict.fromkeys(public_names(ast.parse(path.read_text()))):
+            folders.setdefault(name, []).append(path.parent.relative_to(SRC))
+    repeated = {name: [str(folder) for folder in found] for name, found in folders.items() if len(found) > 1}
+    shared = {name: folder for name, (folder, *others) in repeated.items() if {folder} == set(others)}
+    assert repeated.keys() - shared.keys() - {"log", "main", "T"} == set(), repeated
+    assert shared == {
+        "COLUMNS": "reporting/tables", "HEADER": "reporting/tables", "make_table": "reporting/tables",
+        "make_figure": "reporting/figures", "TEXT_TOKENS": "models/families",
+    }  # fmt: skip
 
 
 def test_packages_are_documented_in_the_order_of_their_imports():

@@ -17,7 +17,7 @@ from diffzero.workflow import resources
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.pilot import extrapolate, measured_calls
 from diffzero.workflow.plan import PlanError, make_plan, simulate_schedule
-from diffzero.workflow.plan_report import to_markdown
+from diffzero.workflow.plan_report import plan_to_markdown
 from stages_of import fixed_stages
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def test_the_plan_counts_what_is_computed_before_scoring(tmp_path):
     pixels = 2 * 400 * (32**2 + 24**2)
     assert hours["latents"] == pytest.approx(pixels / 1e6 * 4500 / 20 / 3600)
     assert hours["baselines"] == pytest.approx(2 * 400 * 2 * 160 / 20 / 3600) and hours["text"] > 0
-    assert "latents 0." in to_markdown(make_plan(run), run.run.cost_estimate)
+    assert "latents 0." in plan_to_markdown(make_plan(run), run.run.cost_estimate)
 
 
 CONFIG = {
@@ -155,7 +155,7 @@ def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path
     assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_source
     undecided = everything.groupby("image")["draw"].max().eq(199).mean()
     assert after.expected.undecided == pytest.approx(undecided, abs=0.1)
-    text = to_markdown(planned, experiment(tmp_path).run.cost_estimate)
+    text = plan_to_markdown(planned, experiment(tmp_path).run.cost_estimate)
     assert "100 images measured" in text and "**2,500,000**" in text and "guess" not in text
 
 
@@ -171,7 +171,7 @@ def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_withi
     after = make_plan(run)
     assert after.estimates[0].calls == after.stored == len(real)
     assert after.estimates[0].hours_left == 0 and after.schedules[2].jobs == 0
-    assert "0 hours remain" in to_markdown(after, run.run.cost_estimate)
+    assert "0 hours remain" in plan_to_markdown(after, run.run.cost_estimate)
 
 
 def test_scores_of_another_seed_measure_a_race_and_pay_for_nothing(tmp_path):
@@ -198,7 +198,7 @@ def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
     run = experiment(tmp_path, figure2_efficiency=figure)
     rows = [
         line
-        for line in to_markdown(make_plan(run), run.run.cost_estimate).splitlines()
+        for line in plan_to_markdown(make_plan(run), run.run.cost_estimate).splitlines()
         if line.startswith("| mini-sd | digits")
     ]
     assert len(rows) == 3 == len(set(rows))
@@ -217,7 +217,9 @@ def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is
     )
     minutes = 60 * make_plan(run).estimates[0].hours / 20
     for walltime, warned in ((int(minutes) + 1, False), (int(minutes / 2) + 1, True)):
-        assert ("Lower `max_calls_per_job`" in to_markdown(make_plan(run), run.run.cost_estimate, walltime)) == warned
+        assert (
+            "Lower `max_calls_per_job`" in plan_to_markdown(make_plan(run), run.run.cost_estimate, walltime)
+        ) == warned
 
 
 def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
@@ -262,7 +264,7 @@ def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_ra
     estimate = make_plan(planned).estimates[-1]
     assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
     assert (estimate.floor, estimate.most) == (200 * 2 * 20, 200 * 2 * 200)
-    text = to_markdown(make_plan(planned), planned.run.cost_estimate)
+    text = plan_to_markdown(make_plan(planned), planned.run.cost_estimate)
     assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
 
 

@@ -22,8 +22,8 @@ from diffzero.download.url import download_url
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import (
     AVAILABLE,
-    DOWNLOAD,
     MISSING,
+    TO_DOWNLOAD,
     MissingRequirementError,
     Requirement,
     check_requirements,
@@ -101,8 +101,8 @@ def test_requirements_have_a_state_a_size_a_licence_and_a_source(root, fake_hub)
     )
     states = {name: requirement.state for name, requirement in found.items()}
     assert states == {
-        "local": AVAILABLE, "gone": MISSING, "open": DOWNLOAD, "gated": MISSING, "mirrored": DOWNLOAD, "pickled": MISSING,
-        "clip": DOWNLOAD, "mine": AVAILABLE, "nowhere": MISSING, "pets": DOWNLOAD,
+        "local": AVAILABLE, "gone": MISSING, "open": TO_DOWNLOAD, "gated": MISSING, "mirrored": TO_DOWNLOAD, "pickled": MISSING,
+        "clip": TO_DOWNLOAD, "mine": AVAILABLE, "nowhere": MISSING, "pets": TO_DOWNLOAD,
     }  # fmt: skip
     assert found["open"].size == len(BIG) + 2 and found["pets"].size == len(BIG) and found["mine"].size == 5
     assert found["gated"].licence == "OpenRAIL (gated)" and "HF_TOKEN" in found["gated"].reasons[0]
@@ -168,7 +168,7 @@ def test_the_first_source_that_has_the_images_is_checked_and_no_later_one(root, 
     write_config(root, "datasets", "split", DATASET | {"sources": [HUB | {"repo": "owner/splits"}]})
     fake_hub.repositories["datasets", "owner/splits"] = {"data/notest-0.parquet": BIG, "data/latest.parquet": BIG}
     found = requirements(root, ["local"], ("both", "other", "split"))
-    assert found["both"].state == DOWNLOAD and found["both"].source == f"owner/pets at {REVISION[:12]}, test"
+    assert found["both"].state == TO_DOWNLOAD and found["both"].source == f"owner/pets at {REVISION[:12]}, test"
     assert found["other"].state == AVAILABLE and not [request for request in fake_hub.seen if "never" in request.path]
     # The loader does not take files whose names only contain the name of the split, either.
     assert found["split"].state == MISSING

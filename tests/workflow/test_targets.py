@@ -193,7 +193,7 @@ def page(tmp_path: Path) -> str:
 
     rows = [["digits", "mini-sd", "**97.5**"], ["fashion", "<b>mini-if</b>", "–"]]
     table = Layout("Table 1: <accuracy>", ["Data set", "Model", "Accuracy (%)"], rows, ["Read `this` & that."])
-    files = [tmp_path / f"table1.{kind}" for kind in table_format.FORMATS]
+    files = [tmp_path / f"table1.{kind}" for kind in table_format.TABLE_FORMATS]
     table_format.write_table(pd.DataFrame({"a": [1]}), [table], map(str, files))
     for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired, "paired")):
         save_figure(draw(), tmp_path / stem)

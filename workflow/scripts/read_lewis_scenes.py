@@ -8,5 +8,5 @@ from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 settings = snakemake.params.lewis
-table = lewis.load(Path(settings["path"]), settings["split"], settings["max_images"], snakemake.params.seed)
+table = lewis.load_scenes(Path(settings["path"]), settings["split"], settings["max_images"], snakemake.params.seed)
 write_parquet(table, Path(snakemake.output[0]))

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from diffzero.analysis.learned_weighting import split_folds
-from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray, WeightFn
+from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray
 from diffzero.analysis.statistics import wilson_interval
 from diffzero.pruning.policies import Policy
 from diffzero.pruning.replay import replay
-from diffzero.typing import Floats
+from diffzero.typing import Floats, WeightFn
 
 BINS = 10
 BIN_COLUMNS = ("low_edge", "high_edge", "confidence", "accuracy", "low", "high", "n")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray, WeightFn
-from diffzero.typing import Floats
+from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray
+from diffzero.typing import Floats, WeightFn
 
 BUCKETS = 20
 # L2 penalty on the scaled weights, per image. It is negligible beside the likelihood, but without it the weights of perfectly

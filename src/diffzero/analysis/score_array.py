@@ -1,6 +1,5 @@
 """Full scores of one data set as arrays: the input of weightings, calibration and learned weights."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.pruning.replay import NotCoveredError
-from diffzero.typing import Floats
+from diffzero.typing import Floats, WeightFn
 
-WeightFn = Callable[[Floats], Floats]
-"""A weighting w(t): from t to weights of the same shape."""
 UNKNOWN_LABEL = -1
 """Label of an image whose class shares its prompt with a lower label: no prediction of it counts as correct."""
 

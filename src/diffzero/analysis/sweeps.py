@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from diffzero.analysis.score_array import WeightFn
 from diffzero.analysis.statistics import wilson_interval
 from diffzero.pruning.policies import CUTOFFS, POLICIES, Full, Policy, TTest
 from diffzero.pruning.replay import replay_items
+from diffzero.typing import WeightFn
 
 CURVE_POINTS = 12  # per curve of Figure 2, evenly spaced on a log axis
 VARIANTS = ("unshared", "shared", "shared + pruning")

@@ -5,9 +5,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.analysis.learned_weighting import bucket_index
-from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray, WeightFn
+from diffzero.analysis.score_array import UNKNOWN_LABEL, ScoreArray
 from diffzero.analysis.statistics import mean_difference_interval
-from diffzero.typing import Floats
+from diffzero.typing import Floats, WeightFn
 
 PROFILE_COLUMNS = ("t", "true", "rival", "difference", "low", "high", "weighted", "weighted_low", "weighted_high", "n")
 

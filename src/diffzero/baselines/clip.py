@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import open_clip
 
 
-def load(clip: Clip, folder: Path, device: torch.device) -> tuple[open_clip.CLIP, Callable[[list[str]], Tensor]]:
+def load_clip(clip: Clip, folder: Path, device: torch.device) -> tuple[open_clip.CLIP, Callable[[list[str]], Tensor]]:
     """Load the model and its tokenizer from the safetensors file in `folder`.
 
     open_clip builds the architecture and reads the weights, but does not choose the file: it would also take pickles.
@@ -90,7 +90,7 @@ def image_text_similarities(
     device : torch.device
         Where the network runs.
     """
-    model, tokenizer = load(clip, folder, device)
+    model, tokenizer = load_clip(clip, folder, device)
     size = model.visual.image_size
     pixels = crop_images(table, size[0] if isinstance(size, tuple) else size, downsample_to)
     mean, std = model.visual.image_mean, model.visual.image_std

@@ -16,7 +16,7 @@ from diffzero.models.checkpoint import TIMM_WEIGHTS, CheckpointError, single_wei
 TOP = 5
 
 
-def load(folder: Path) -> torch.nn.Module:
+def load_classifier(folder: Path) -> torch.nn.Module:
     """Load the network that config.json describes, with the weights of model.safetensors.
 
     Raises
@@ -48,7 +48,7 @@ def predict_probabilities(
     """
     from timm.data import resolve_model_data_config
 
-    model = load(folder).to(device)
+    model = load_classifier(folder).to(device)
     data = resolve_model_data_config(model)
     pixels = crop_images(table, data["input_size"][-1], downsample_to)
     with torch.inference_mode():

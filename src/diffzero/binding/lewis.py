@@ -24,12 +24,12 @@ UNKNOWN_ATTRIBUTES = ("size", "material", "position")  # attributes that are not
 LICENCE = "not stated (their code: BSD-3-Clause)"
 CODE = "https://github.com/marthaflinderslewis/clip-binding"
 DATA_URL = "https://drive.google.com/drive/folders/1mFQTaIYIE01fOe1Wvc51V8cGbFuDzGBI"
-DOWNLOAD = (
+DOWNLOAD_HINT = (
     f"Download the data set by hand from {DATA_URL} (linked from {CODE}), unpack it, and set its folder in "
     "`attribute_binding.lewis.path`"
 )
 FALSE_LABELS = ("neg_0", "neg_1", "neg_2", "neg_3")
-COLUMNS = ("file_name", "pos", *FALSE_LABELS)
+CSV_COLUMNS = ("file_name", "pos", *FALSE_LABELS)
 
 
 class LewisError(ValueError):
@@ -50,12 +50,12 @@ def labels_path(folder: Path, split: str) -> Path:
     for path in (data, data / f"{split}.csv", data / "images" / split):
         if not path.exists():
             raise LewisError(
-                f"{path}: does not exist; expected `two_object/{split}.csv` and `two_object/images/{split}/` in {folder}. {DOWNLOAD}."
+                f"{path}: does not exist; expected `two_object/{split}.csv` and `two_object/images/{split}/` in {folder}. {DOWNLOAD_HINT}."
             )
     return data / f"{split}.csv"
 
 
-def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
+def load_scenes(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     """Load a split as a scene table.
 
     Pictures are sorted by a hash of seed and name, so that a larger `count` extends a smaller one.
@@ -88,7 +88,7 @@ def load(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     path = labels_path(folder, split)
     known = _resolve_objects(_read_labels(path))
     if not known:
-        raise LewisError(f"{path}: found no picture with two known objects, expected some. {DOWNLOAD}.")
+        raise LewisError(f"{path}: found no picture with two known objects, expected some. {DOWNLOAD_HINT}.")
     ranked = sorted(known, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
     rows = []
     for name in ranked[:count]:
@@ -122,10 +122,10 @@ def _iter_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
-        missing = [name for name in COLUMNS if name not in found]
+        missing = [name for name in CSV_COLUMNS if name not in found]
         if missing:
             raise LewisError(
-                f"{path}, line 1: column {missing[0]!r} is missing; found {list(found)}, expected {list(COLUMNS)}. "
+                f"{path}, line 1: column {missing[0]!r} is missing; found {list(found)}, expected {list(CSV_COLUMNS)}. "
                 "Use the published file."
             )
         for row in reader:
@@ -140,7 +140,7 @@ def _read_labels(path: Path) -> dict[str, Labels]:
         picture = path.parent / "images" / path.stem / (name or "")
         if name not in labels and not picture.is_file():
             raise LewisError(
-                f"{where}: {picture} does not exist, expected the picture that the line names. {DOWNLOAD}."
+                f"{where}: {picture} does not exist, expected the picture that the line names. {DOWNLOAD_HINT}."
             )
         known = labels.setdefault(name, Labels(line))
         negatives = {_parse_label(row[negative], f"{where}, column {negative!r}") for negative in FALSE_LABELS}

@@ -32,7 +32,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Example:
-    """A true and a false sentence, and the object (0 left, 1 right) that they describe; None if they describe both."""
+    """A true and a false sentence, and the object (0 left, 1 right) that they describe_object; None if they describe_object both."""
 
     positive: str
     negative: str
@@ -72,7 +72,7 @@ def is_usable(task: Task, scene: SceneRecord) -> bool:
     return True
 
 
-def describe(item: ObjectRecord, attributes: Sequence[str]) -> str:
+def describe_object(item: ObjectRecord, attributes: Sequence[str]) -> str:
     """Return the sentence about one object that mentions exactly these attributes."""
     opening = f"On the {item.position} is a " if "Position" in attributes else "A "
     size = f"{item.size} " if "Size" in attributes else ""
@@ -85,8 +85,10 @@ def describe_pair(items: Sequence[ObjectRecord], attributes: Sequence[str]) -> s
     """Return the sentence about two objects, in the paper's order."""
     key = next(name for name in ORDER if name in attributes)
     first, second = sorted(items, key=lambda item: ORDER[key].index(getattr(item, FIELD[key])))
-    second_sentence = describe(second, attributes)
-    return f"{describe(first, attributes).removesuffix('.')} and {second_sentence[0].lower()}{second_sentence[1:]}"
+    second_sentence = describe_object(second, attributes)
+    return (
+        f"{describe_object(first, attributes).removesuffix('.')} and {second_sentence[0].lower()}{second_sentence[1:]}"
+    )
 
 
 def _make_generator(seed: int, task: Task, scene: SceneRecord) -> np.random.Generator:
@@ -130,7 +132,7 @@ def make_example(task: Task, scene: SceneRecord, seed: int) -> Example:
         wrong = absent[rng.integers(len(absent))]
     item = scene.objects[index]
     false_item = _replace_attribute(item, changed, wrong)
-    return Example(describe(item, task.attributes), describe(false_item, task.attributes), index)
+    return Example(describe_object(item, task.attributes), describe_object(false_item, task.attributes), index)
 
 
 def make_examples(

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 # The size above which Pillow itself raises an error by default. The largest photograph of the thirteen data sets has 42 million.
 MAX_PIXELS = 178_956_970
 # Not all formats that Pillow knows: it passes EPS to Ghostscript, which executes programs.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # TIFF tags.
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 
@@ -30,7 +30,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     Parameters
     ----------
     data : bytes
-        A file in one of FORMATS.
+        A file in one of IMAGE_FORMATS.
     name : str
         Name of the image, for the message.
 
@@ -40,7 +40,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         Pillow cannot decode every pixel, there are more than MAX_PIXELS, or it is not defined which value is white.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
         _scale_transparent_grey(image)

@@ -94,7 +94,7 @@ def iter_members(
         raise ArchiveError(f"{archive}: corrupt or truncated tar or zip archive ({error}). {ADVICE}") from None
 
 
-def _check_name(name: str) -> str:
+def _check_member_name(name: str) -> str:
     """Return the name without `.` and double slashes. Raises ArchiveError if it leads outside a folder."""
     parts = PurePosixPath(name).parts
     is_outside = name.startswith(("/", "\\")) or ".." in parts or "\\" in name or "\0" in name
@@ -115,7 +115,7 @@ def _check_link(name: str, target: str, is_symbolic: bool, is_wanted: bool) -> N
         raise ArchiveError(f"found member {name!r}, a link to {target!r}, expected a file")
 
 
-def _read(stream: IO[bytes] | None, name: str, size: int, limits: ArchiveLimits) -> bytes:
+def _read_member(stream: IO[bytes] | None, name: str, size: int, limits: ArchiveLimits) -> bytes:
     """Return the content of one member, which must have the size that the archive declares."""
     if size > limits.member_bytes:
         raise ArchiveError(f"found member {name!r} of {size} bytes, expected at most {limits.member_bytes}")
@@ -171,7 +171,7 @@ def _tar_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
                 raise ArchiveError(f"found more than {limits.members} members, expected fewer")
             if info.isdir() and info.name in ("", "."):
                 continue
-            name = _check_name(info.name)
+            name = _check_member_name(info.name)
             if info.islnk() or info.issym():
                 _check_link(name, info.linkname, info.issym(), is_wanted(name))
             elif not (info.isreg() or info.isdir()):
@@ -179,7 +179,7 @@ def _tar_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
             elif info.issparse() and is_wanted(name):  # a few bytes may expand to terabytes that no limit counts
                 raise ArchiveError(f"found member {name!r}, a sparse file, expected a file with all its bytes")
             elif info.isreg() and is_wanted(name):
-                yield name, partial(_read, tar.extractfile(info), name, info.size, limits)
+                yield name, partial(_read_member, tar.extractfile(info), name, info.size, limits)
             # tarfile keeps every header in this list, which its types do not declare.
             vars(tar)["members"] = []
 
@@ -193,7 +193,7 @@ def _zip_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
         if total > limit:
             raise ArchiveError(f"found {total} bytes declared, expected at most {limit}")
         for info in infos:
-            name, kind = _check_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16)
+            name, kind = _check_member_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16)
             if kind == stat.S_IFLNK:
                 target = _read_zip(packed, info, name, ArchiveLimits(member_bytes=4096))
                 _check_link(name, target.decode(errors="replace"), True, is_wanted(name))
@@ -207,4 +207,4 @@ def _zip_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
 
 def _read_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> bytes:
     with packed.open(info) as stream:
-        return _read(stream, name, info.file_size, limits)
+        return _read_member(stream, name, info.file_size, limits)

@@ -37,7 +37,7 @@ class HashMismatchError(DownloadError):
     """The digest of the downloaded file is not the expected one."""
 
 
-class DiskFullError(DownloadError):
+class DownloadSpaceError(DownloadError):
     """The disk has too little space for the file."""
 
 

@@ -23,8 +23,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from diffzero.download.errors import (
     AccessDeniedError,
-    DiskFullError,
     DownloadError,
+    DownloadSpaceError,
     RemoteFileNotFoundError,
     TransientDownloadError,
     format_bytes,
@@ -32,7 +32,7 @@ from diffzero.download.errors import (
 )
 
 T = TypeVar("T")
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 MORE_SPACE = (
     "Free some space, or set HF_HOME (hub files) or DIFFZERO_CACHE (other files) to a folder on a larger disk; "
@@ -95,7 +95,7 @@ def retry(action: Callable[[], T], what: str, retry_policy: RetryPolicy, progres
             if failures >= retry_policy.max_attempts:
                 raise TransientDownloadError(f"{what}: {error}; given up after {failures} attempts in a row") from None
             pause = max(retry_policy.pause * 2 ** (failures - 1), error.retry_after)
-            LOG.warning("%s: %s; attempt %d of %d in %g s", what, error, failures + 1, retry_policy.max_attempts, pause)
+            log.warning("%s: %s; attempt %d of %d in %g s", what, error, failures + 1, retry_policy.max_attempts, pause)
             time.sleep(pause)
 
 
@@ -235,12 +235,14 @@ def _write(file: FileIO, piece: bytes, part: Path) -> None:
             view = view[file.write(view) :]
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise DiskFullError(f"{part.parent}: the disk is full ({error.strerror}). {MORE_SPACE}") from None
+            raise DownloadSpaceError(f"{part.parent}: the disk is full ({error.strerror}). {MORE_SPACE}") from None
         raise
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raise DiskFullError if the disk of `folder` has fewer than `needed` free bytes."""
+    """Raise DownloadSpaceError if the disk of `folder` has fewer than `needed` free bytes."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DiskFullError(f"{folder}: needs {format_bytes(needed)}, found {format_bytes(free)} free. {MORE_SPACE}")
+        raise DownloadSpaceError(
+            f"{folder}: needs {format_bytes(needed)}, found {format_bytes(free)} free. {MORE_SPACE}"
+        )

@@ -34,7 +34,7 @@ from diffzero.download.hashes import require_digest
 from diffzero.download.http import RetryPolicy, require_space, retry, transfer, wrap_errors
 from diffzero.utils.io import read_json, write_json
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 NO_HUB = "Is HF_ENDPOINT a hub?"
 MAX_PAGES = 1000  # of a thousand files each
 ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}")
@@ -141,7 +141,7 @@ class HubRepo:
         except TransientDownloadError as error:
             if not self.snapshot_dir.is_dir():
                 raise
-            LOG.warning("cannot reach %s: using the files in the cache %s", self, self.snapshot_dir)
+            log.warning("cannot reach %s: using the files in the cache %s", self, self.snapshot_dir)
             return sizes_in_folder(self.snapshot_dir, wanted, str(error))
         write_json(sizes, self._listing)
         return sizes
@@ -170,7 +170,7 @@ class HubRepo:
         Raises
         ------
         DownloadError
-            DiskFullError is raised before anything is downloaded if the disk is too small for all files.
+            DownloadSpaceError is raised before anything is downloaded if the disk is too small for all files.
         """
         sizes = self.file_sizes(wanted, retry_policy)
         names = [name for name in sizes if wanted(name)]
@@ -229,7 +229,7 @@ class HubRepo:
         blob.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(blob.with_name(f"{etag}.diffzero.lock")):
             if blob.exists() and blob.stat().st_size != facts.size:
-                LOG.warning("%s: found %d bytes, expected %d; completing it", blob, blob.stat().st_size, facts.size)
+                log.warning("%s: found %d bytes, expected %d; completing it", blob, blob.stat().st_size, facts.size)
                 blob.replace(part)
             if not blob.exists():
                 transfer(url, part, facts.size, build_hf_headers(), retry_policy)

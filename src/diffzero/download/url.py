@@ -21,7 +21,7 @@ from diffzero.download.http import RetryPolicy, transfer, wrap_errors
 from diffzero.download.hub import cache_dir, is_offline
 from diffzero.utils.io import sha256_of
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def url_cache_path(url: str, name: str, digest: str | None) -> Path:
@@ -96,5 +96,5 @@ def _download(url: str, path: Path, digest: str | None, retry_policy: RetryPolic
     if digest:
         require_digest(part, digest, path, where)
     else:
-        LOG.warning("%s: no digest is known; found sha256:%s", where, sha256_of(part))
+        log.warning("%s: no digest is known; found sha256:%s", where, sha256_of(part))
     os.replace(part, path)

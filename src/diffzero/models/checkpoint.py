@@ -142,7 +142,7 @@ def file_stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
-def file_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+def checkpoint_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of these files of a checkpoint, by name."""
     return {name: sha256_of(folder / name) for name in names}
 
@@ -202,7 +202,7 @@ class CheckpointRecord:
         """
         prefixes = ("",) if folders is None else (MODEL_INDEX, *(f"{folder}/" for folder in folders))
         expected = {name: value for name, value in self.files.items() if name.startswith(prefixes)}
-        found = file_digests(self.folder, [name for name in list_files(self.folder) if name.startswith(prefixes)])
+        found = checkpoint_digests(self.folder, [name for name in list_files(self.folder) if name.startswith(prefixes)])
         differing = sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name))
         if differing:
             name = differing[0]

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from diffzero.config import Clip, Diffusion, Model, Supervised
-from diffzero.download.errors import DiskFullError, DownloadError
+from diffzero.download.errors import DownloadError, DownloadSpaceError
 from diffzero.download.http import RetryPolicy
 from diffzero.download.hub import HubRepo
 from diffzero.models import checkpoint
@@ -17,14 +17,14 @@ from diffzero.models.checkpoint import (
     TIMM_WEIGHTS,
     CheckpointError,
     adapter_class,
+    checkpoint_digests,
     combine_digests,
-    file_digests,
     is_needed,
     list_files,
 )
 from diffzero.models.registry import network_folders, weight_folders
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 ALL_WEIGHTS = "weights"
 
 
@@ -105,7 +105,7 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
     ------
     CheckpointError
         No repository has the weights; the message says why for each.
-    DiskFullError
+    DownloadSpaceError
         The disk is too small. No further repository is tried, because its files have the same size.
     """
     if model.local_dir:
@@ -116,10 +116,10 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
         try:
             require_safetensors(model, repo.file_sizes(wanted, retry_policy), repo)
             return repo.download_files(wanted, retry_policy)
-        except DiskFullError:
+        except DownloadSpaceError:
             raise
         except (DownloadError, CheckpointError) as error:
-            LOG.warning("%s: %s", model.title, error)
+            log.warning("%s: %s", model.title, error)
             failures.append(f"{len(failures) + 1}. {error}")
     raise CheckpointError(
         f"{model.title}: no repository has the weights. Tried: {' '.join(failures)} Or download them by hand and set `path` in its YAML."
@@ -133,7 +133,7 @@ def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
     """
     folder = locate_checkpoint(model, root)
     family = require_complete(model, folder)
-    files = file_digests(folder, list_files(folder, partial(is_needed, model)))
+    files = checkpoint_digests(folder, list_files(folder, partial(is_needed, model)))
     return {"folder": str(folder), "family": family, "digest": combine_digests(files), "files": files}
 
 

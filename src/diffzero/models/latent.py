@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Limits of a batch of images. The encoder's first layers take 2.5 kB per pixel.
-ENCODE_BATCH = 16
-ENCODE_PIXELS = 1 << 20
+VAE_BATCH = 16
+VAE_PIXELS = 1 << 20
 
 
 class LatentDenoiser(Denoiser):
@@ -59,7 +59,7 @@ class LatentDenoiser(Denoiser):
 
 def encode_batch_size(height: int, width: int) -> int:
     """Return how many images of this size are encoded at once."""
-    return max(1, min(ENCODE_BATCH, ENCODE_PIXELS // (height * width)))
+    return max(1, min(VAE_BATCH, VAE_PIXELS // (height * width)))
 
 
 def latent_shift_and_scale(config: FrozenDict) -> tuple[float, float]:

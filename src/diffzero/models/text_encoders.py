@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 
 from diffzero.models.base import batch_slices, check_length
 
-ENCODE_BATCH = 16
+TEXT_BATCH = 16
 
 
 def load_encoder(
@@ -28,7 +28,9 @@ def load_encoder(
     return encoder.eval().to(device)
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int, name: str) -> dict[str, Tensor]:
+def tokenize_prompts(
+    tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int, name: str
+) -> dict[str, Tensor]:
     """Return token ids and mask [prompt, limit], padded. Raises PromptTooLongError rather than truncate."""
     check_length(prompts, [len(ids) for ids in tokenizer(prompts)["input_ids"]], limit, name)
     return tokenizer(prompts, padding="max_length", max_length=limit, return_tensors="pt")
@@ -39,8 +41,8 @@ def encode_clip_last(folder: Path, prompts: list[str], device: torch.device | st
     """Return CLIP's last hidden state [prompt, token, width], padded as in StableDiffusionPipeline."""
     tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
     encoder = load_encoder(CLIPTextModel, folder, "text_encoder", device)
-    ids = tokenize(tokenizer, prompts, tokenizer.model_max_length, "CLIP tokenizer")["input_ids"].to(device)
-    return torch.cat([encoder(ids[rows]).last_hidden_state.cpu() for rows in batch_slices(len(ids), ENCODE_BATCH)])
+    ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, "CLIP tokenizer")["input_ids"].to(device)
+    return torch.cat([encoder(ids[rows]).last_hidden_state.cpu() for rows in batch_slices(len(ids), TEXT_BATCH)])
 
 
 @torch.inference_mode()
@@ -67,8 +69,8 @@ def _clip_outputs(
     tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
     encoder = load_encoder(encoder_class, folder, f"text_encoder{suffix}", device)
     name = f"CLIP tokenizer{suffix}"
-    ids = tokenize(tokenizer, prompts, tokenizer.model_max_length, name)["input_ids"].to(device)
-    return [encoder(ids[rows], output_hidden_states=True) for rows in batch_slices(len(ids), ENCODE_BATCH)]
+    ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, name)["input_ids"].to(device)
+    return [encoder(ids[rows], output_hidden_states=True) for rows in batch_slices(len(ids), TEXT_BATCH)]
 
 
 @torch.inference_mode()
@@ -86,11 +88,11 @@ def encode_t5(
     """
     tokenizer = T5Tokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
     encoder = load_encoder(T5EncoderModel, folder, f"text_encoder{suffix}", device)
-    tokens = tokenize(tokenizer, prompts, limit, f"T5 tokenizer{suffix}")
+    tokens = tokenize_prompts(tokenizer, prompts, limit, f"T5 tokenizer{suffix}")
     ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
     states = [
         encoder(ids[rows], attention_mask=mask[rows] if masked else None).last_hidden_state.cpu()
-        for rows in batch_slices(len(ids), ENCODE_BATCH)
+        for rows in batch_slices(len(ids), TEXT_BATCH)
     ]
     return torch.cat(states), tokens["attention_mask"]
 

@@ -14,10 +14,11 @@ from diffzero.analysis.load import (
     load_full_scores,
     load_predictions,
 )
-from diffzero.analysis.score_array import ScoreArray, WeightFn
+from diffzero.analysis.score_array import ScoreArray
 from diffzero.diffusion.schedule import NoiseSchedule
 from diffzero.diffusion.weighting import Heuristic, Weighting, make_weight_fn, make_weight_fns
 from diffzero.pruning.policies import Policy, TTest
+from diffzero.typing import WeightFn
 from diffzero.utils.io import read_json
 
 FULL_SCORES = "full_scores"
@@ -82,10 +83,10 @@ class PictureSource(TypedDict):
     settings: str  # of the sampler, for the title; empty for denoised images
 
 
-Source = TypeVar("Source", EfficiencySource, PictureSource, FullScoreSource)
+PairSource = TypeVar("PairSource", EfficiencySource, PictureSource, FullScoreSource)
 
 
-def find_source(sources: Sequence[Source], model: str, dataset: str) -> Source:
+def find_source(sources: Sequence[PairSource], model: str, dataset: str) -> PairSource:
     """Return the source of this model and data set."""
     return next(source for source in sources if (source["model"], source["dataset"]) == (model, dataset))
 

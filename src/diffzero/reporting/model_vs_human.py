@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
+TRIAL_COLUMNS = ("subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename")
 
 
 def to_model_vs_human(predictions: pd.DataFrame, classnames: Sequence[str], session: int) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def to_model_vs_human(predictions: pd.DataFrame, classnames: Sequence[str], sess
 
     Returns
     -------
-    One row per image with the toolbox's COLUMNS: subj, object_response, category, imagename (str), session, trial, condition (int64)
+    One row per image with the toolbox's TRIAL_COLUMNS: subj, object_response, category, imagename (str), session, trial, condition (int64)
     and rt. The reaction time rt is NaN because a model has none; the condition is 0 because cue-conflict images have one.
     """
     rows = {
@@ -33,4 +33,4 @@ def to_model_vs_human(predictions: pd.DataFrame, classnames: Sequence[str], sess
         "condition": 0,
         "imagename": [PurePosixPath(image).name for image in predictions["image"]],
     }
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))

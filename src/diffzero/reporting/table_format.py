@@ -15,16 +15,16 @@ from pandas.api.typing import NAType
 
 from diffzero.utils.io import write_atomically, write_json
 
-MISSING = "–"
+NO_VALUE = "–"
 """A result that the run requests but that does not exist yet."""
 NOT_APPLICABLE = "n/a"
 """A value that does not exist for this row, such as the calls of a baseline."""
-FORMATS = ("csv", "md", "tex", "json")
+TABLE_FORMATS = ("csv", "md", "tex", "json")
 _BOLD, _CODE = re.compile(r"\*\*(.+?)\*\*"), re.compile(r"`([^`]+)`")
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    MISSING: "--", "†": r"$^\dagger$", "≠": r"$\neq$", "±": r"$\pm$", "−": r"$-$", "—": "---", "·": r"$\cdot$",
+    NO_VALUE: "--", "†": r"$^\dagger$", "≠": r"$\neq$", "±": r"$\pm$", "−": r"$-$", "—": "---", "·": r"$\cdot$",
 })  # fmt: skip
 
 
@@ -64,8 +64,8 @@ def format_points(value: float) -> str:
 
 
 def format_interval(value: float, low: float, high: float, n: int) -> str:
-    """Format a share with its interval as `value [low, high]` in percent; MISSING for n = 0."""
-    return f"{format_percent(value)} [{format_percent(low)}, {format_percent(high)}]" if n else MISSING
+    """Format a share with its interval as `value [low, high]` in percent; NO_VALUE for n = 0."""
+    return f"{format_percent(value)} [{format_percent(low)}, {format_percent(high)}]" if n else NO_VALUE
 
 
 def format_pvalue(value: float) -> str:
@@ -81,7 +81,7 @@ def format_difference_flag(value: bool | NAType) -> str:
 def missing_note(entries: Iterable[str]) -> list[str]:
     """Return the note that lists missing results; no note without entries."""
     listed = list(entries)
-    return [f"Missing ({MISSING}): {'; '.join(listed)}."] if listed else []
+    return [f"Missing ({NO_VALUE}): {'; '.join(listed)}."] if listed else []
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -142,4 +142,4 @@ def write_table(frame: pd.DataFrame, layouts: Sequence[Layout], paths: Iterable[
             case ".json":
                 write_json([asdict(layout) for layout in layouts], path)
             case suffix:
-                raise ValueError(f"{path}: found the suffix {suffix!r}, expected one of {FORMATS}.")
+                raise ValueError(f"{path}: found the suffix {suffix!r}, expected one of {TABLE_FORMATS}.")

@@ -12,16 +12,16 @@ from diffzero.diffusion.draws import sample_draw
 from diffzero.models.base import Denoiser
 from diffzero.typing import Arrays, Pixels, WeightFn
 
-MAX_PROMPTS = 4
+MAX_SHOWN_PROMPTS = 4
 
 
 def select_prompts(items: pd.DataFrame) -> list[int]:
-    """Return the prompts to show: the right prompt of every item, then others in label order, up to MAX_PROMPTS.
+    """Return the prompts to show: the right prompt of every item, then others in label order, up to MAX_SHOWN_PROMPTS.
 
-    More than MAX_PROMPTS are returned if there are more right ones.
+    More than MAX_SHOWN_PROMPTS are returned if there are more right ones.
     """
     right = [_right_prompt(*row) for row in zip(items["candidates"], items["classes"], items["label"], strict=True)]
-    return list(dict.fromkeys([*right, *items["candidates"].iloc[0]]))[: max(MAX_PROMPTS, len(set(right)))]
+    return list(dict.fromkeys([*right, *items["candidates"].iloc[0]]))[: max(MAX_SHOWN_PROMPTS, len(set(right)))]
 
 
 def _right_prompt(candidates: list[int], classes: list[int], label: int) -> int:

@@ -21,7 +21,7 @@ from diffzero.scoring.batch import Batch, build_batch
 from diffzero.scoring.image_state import ImageState, create_image_states
 from diffzero.scoring.oom import MicroBatcher
 from diffzero.scoring.problem import Problem
-from diffzero.scoring.result import Progress, Result
+from diffzero.scoring.result import Progress, ScoringResult
 from diffzero.scoring.write_buffer import Evaluation, WriteBuffer
 from diffzero.typing import Ints, WeightFn
 
@@ -79,7 +79,7 @@ class Engine:
         self.groups: list[list[ImageState]] = [states[0::2], states[1::2]]  # unfinished images
         self.in_flight: list[tuple[Batch, Future[Evaluation]] | None] = [None, None]  # at most one batch per group
         self.progress = Progress(len(states))
-        self.result = Result()
+        self.result = ScoringResult()
 
     def run(
         self,
@@ -87,7 +87,7 @@ class Engine:
         report: Callable[[Progress], None] = lambda progress: None,
         stop: Callable[[], bool] = lambda: False,
         flush_every: int = 4096,
-    ) -> Result:
+    ) -> ScoringResult:
         """Score all images until their races end.
 
         Parameters

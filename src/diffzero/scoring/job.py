@@ -53,7 +53,7 @@ def score_shard(
     Returns
     -------
     scores
-        The score table (Result.to_frame).
+        The score table (ScoringResult.to_frame).
     cost
         The cost of the shard (measure_cost).
 

@@ -23,7 +23,7 @@ class Progress:
 
 
 @dataclass
-class Result:
+class ScoringResult:
     """The scores that the races consumed, by image name, and the outcomes, by item name."""
 
     scores: dict[str, UsedScores] = field(default_factory=dict)

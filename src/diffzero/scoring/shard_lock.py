@@ -59,7 +59,7 @@ def lock_shard(
     finally:
         released.set()
         thread.join()
-        if _read(path) == owner:
+        if _read_owner(path) == owner:
             path.unlink(missing_ok=True)
 
 
@@ -68,7 +68,7 @@ def _acquire(path: Path, owner: str, dead_after: float, poll_interval: float) ->
     last_state, last_change, last_logged = None, time.monotonic(), -LOG_INTERVAL
     while not _try_create(path, owner):
         try:
-            holder = _read(path)
+            holder = _read_owner(path)
             state = path.stat().st_mtime_ns, holder
         except OSError as error:
             if _is_gone(error):
@@ -111,7 +111,7 @@ def _heartbeat(path: Path, interval: float, released: threading.Event) -> None:
             log.warning("%s: could not update the lock.", path)
 
 
-def _read(path: Path) -> str | None:
+def _read_owner(path: Path) -> str | None:
     """Return the owner in a lock file, or None if the file no longer exists."""
     try:
         return path.read_text(encoding="utf-8")
@@ -146,7 +146,7 @@ def _break_stale_lock(path: Path, owner: str | None) -> None:
         if _is_gone(error):
             return
         raise
-    if _read(tombstone) == owner:
+    if _read_owner(tombstone) == owner:
         log.warning("%s: its owner is dead (%s); taking over.", path, owner)
     else:
         # Another process has taken over since `owner` was read: restore its lock.

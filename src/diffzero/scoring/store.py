@@ -28,7 +28,7 @@ KEY = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [("image", KEY), ("prompt", KEY), ("draw", pa.int32()), ("score", pa.float32()), ("seconds", pa.float32())]
 )
-COLUMNS = SCHEMA.names
+SCORE_COLUMNS = SCHEMA.names
 SCORE_KEY = ["image", "prompt", "draw"]  # the columns that identify a score within a context
 
 
@@ -67,7 +67,7 @@ class Store:
             If the disk is full or not writable.
         """
         stream = io.BytesIO()
-        scores[COLUMNS].to_parquet(stream, index=False, compression="zstd")
+        scores[SCORE_COLUMNS].to_parquet(stream, index=False, compression="zstd")
         data = stream.getvalue()
         path = self.directory / f"{hashlib.sha256(data).hexdigest()}.parquet"
         if path.exists():
@@ -166,7 +166,7 @@ def _read_chunk(path: Path) -> pa.Table | None:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != path.stem:
         return None
-    return pq.read_table(io.BytesIO(data), columns=COLUMNS).cast(SCHEMA)
+    return pq.read_table(io.BytesIO(data), columns=SCORE_COLUMNS).cast(SCHEMA)
 
 
 def _read_chunk_if_intact(path: Path) -> pa.Table | None:

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from diffzero.binding.scenes import COLOURS, HELD_OUT, SHAPES, SIZES
+from diffzero.binding.scenes import COLOURS, HELD_OUT, POSITIONS, SHAPES, SIZES
 from diffzero.training.recipe import DataMix
 
 FASHION = (
@@ -29,7 +29,6 @@ DIGIT_FORMS = (
     "the digit {name}",
     "{name}",
 )
-POSITIONS = ("left", "right")
 
 
 def class_caption(form: str, name: str) -> str:
@@ -37,7 +36,7 @@ def class_caption(form: str, name: str) -> str:
     return form.format(name=name, a_name=f"an {name}" if name[0] in "aeiou" else f"a {name}")
 
 
-def describe(obj: dict[str, str], attributes: set[str]) -> str:
+def object_caption(obj: dict[str, str], attributes: set[str]) -> str:
     """Describe one object as the binding tasks do (paper, appendix on attribute binding), without a full stop."""
     start = f"On the {obj['position']} is a " if "position" in attributes else "A "
     words = [obj[name] for name in ("size", "colour") if name in attributes]
@@ -55,9 +54,9 @@ def scene_caption(objects: tuple[dict[str, str], dict[str, str]], mix: DataMix, 
     first, second = objects if rng.random() < 0.5 else objects[::-1]
     attributes = choose_attributes(mix, rng)
     if rng.random() < mix.one_object:
-        return describe(first, attributes) + "."
-    other = describe(second, attributes)
-    return f"{describe(first, attributes)} and {other[0].lower()}{other[1:]}."
+        return object_caption(first, attributes) + "."
+    other = object_caption(second, attributes)
+    return f"{object_caption(first, attributes)} and {other[0].lower()}{other[1:]}."
 
 
 def corpus() -> Iterator[str]:
@@ -69,5 +68,5 @@ def corpus() -> Iterator[str]:
     for shape, colour, size, position in product(SHAPES, COLOURS, SIZES, POSITIONS):
         if (shape, colour) not in HELD_OUT:
             obj = {"shape": shape, "colour": colour, "size": size, "position": position}
-            everything = describe(obj, {"shape", "colour", "size", "position"})
-            yield f"{describe(obj, {'size'})} and {everything[0].lower()}{everything[1:]}."
+            everything = object_caption(obj, {"shape", "colour", "size", "position"})
+            yield f"{object_caption(obj, {'size'})} and {everything[0].lower()}{everything[1:]}."

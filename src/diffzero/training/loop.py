@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from diffzero.training.recipe import TrainConfig
 from diffzero.utils.io import write_atomically
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 Networks = TypeVar("Networks", bound=torch.nn.Module)
 
 EMA_DECAY = 0.998
@@ -66,7 +66,7 @@ class Training:
         with safetensors.safe_open(self.path, "pt") as stream:
             metadata, tensors = stream.metadata(), {name: stream.get_tensor(name) for name in stream.offset_keys()}
         if int(metadata["done"]) > self.config.steps:
-            LOG.warning(
+            log.warning(
                 "%s: is at step %s, beyond %d; starting from scratch.", self.path, metadata["done"], self.config.steps
             )
             return
@@ -89,7 +89,7 @@ def train_loop(
     loss: Callable[[int], Tensor],
     config: TrainConfig,
     save: Callable[[Networks], None],
-    log: Path,
+    curve_path: Path,
 ) -> Networks:
     """Train `module` with AdamW and return the moving average of its weights.
 
@@ -105,11 +105,11 @@ def train_loop(
         Hyperparameters.
     save : callable
         Called with the average every SAVE_EVERY steps and at the end.
-    log : Path
+    curve_path : Path
         File of the learning curve, one JSON line with step, loss and seconds per save.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    training = Training(module, config, log.parent)
+    curve_path.parent.mkdir(parents=True, exist_ok=True)
+    training = Training(module, config, curve_path.parent)
     training.load()
     average = cast(Networks, training.average.module)  # the class of `module`
     before = training.curve[-1]["seconds"] if training.curve else 0.0
@@ -129,9 +129,9 @@ def train_loop(
         if training.done % SAVE_EVERY == 0 or training.done == config.steps:
             seconds = before + time.monotonic() - start
             training.curve.append({"step": training.done, "loss": float(np.mean(recent)), "seconds": seconds})
-            LOG.info("step %d of %d, loss %.5f, %.0f s", training.done, config.steps, np.mean(recent), seconds)
+            log.info("step %d of %d, loss %.5f, %.0f s", training.done, config.steps, np.mean(recent), seconds)
             recent.clear()
             save(average)
             training.save()
-    write_atomically(log, "".join(json.dumps(line) + "\n" for line in training.curve).encode())
+    write_atomically(curve_path, "".join(json.dumps(line) + "\n" for line in training.curve).encode())
     return average

@@ -92,7 +92,7 @@ def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: fl
     return ((1 - alpha_bar) / alpha_bar).clamp(1, largest).float()
 
 
-def tokenize(tokenizer: Callable[..., dict[str, Tensor]], captions: list[str]) -> dict[str, Tensor]:
+def tokenize_captions(tokenizer: Callable[..., dict[str, Tensor]], captions: list[str]) -> dict[str, Tensor]:
     """Return token ids and mask [caption, TOKENS] of the lower-cased captions; both pipelines lower-case prompts."""
     lower = [caption.lower() for caption in captions]
     return tokenizer(lower, padding="max_length", max_length=nets.TOKENS, truncation=False, return_tensors="pt")
@@ -140,7 +140,7 @@ def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
     def loss(step: int) -> Tensor:
         rows, captions = data.sample_rows(config.seed, step, config.batch_size)
         x_t, eps, timestep = add_noise(latents[rows], scheduler, config.seed, step)
-        states = parts["text_encoder"](tokenize(tokenizer, captions)["input_ids"]).last_hidden_state
+        states = parts["text_encoder"](tokenize_captions(tokenizer, captions)["input_ids"]).last_hidden_state
         return F.mse_loss(parts["unet"](x_t, timestep, states).sample, eps)
 
     def save(average: torch.nn.ModuleDict) -> None:
@@ -174,7 +174,7 @@ def train_if(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
     def loss(step: int) -> Tensor:
         pixels, captions = data.batch(config.seed, step, config.batch_size)
         x_t, eps, timestep = add_noise(to_tensor(pixels, nets.IF_PIXELS), scheduler, config.seed, step)
-        text = tokenize(tokenizer, captions)
+        text = tokenize_captions(tokenizer, captions)
         states = parts["text_encoder"](text["input_ids"], attention_mask=text["attention_mask"]).last_hidden_state
         error = (unet(x_t, timestep, states).sample[:, :3] - eps).square().mean(dim=(1, 2, 3))
         return (truncated_snr_weight(scheduler, timestep, config.max_weight) * error).mean()

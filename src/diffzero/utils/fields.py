@@ -8,7 +8,7 @@ from pydantic import Field
 MODEL_NAME, DATASET_NAME, SLUG = r"[A-Za-z0-9._-]+", r"[A-Za-z0-9_-]+", r"[A-Za-z0-9._+-]+"
 RUN_NAME, COMMIT, REPOSITORY = r"^[a-z0-9-]+$", r"^[0-9a-f]{40}$", r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$"
 DEVICE = r"^(auto|cpu|cuda(:[0-9]+)?)$"
-DIGEST, ADDRESS = r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$", r"^https?://[^\s]+$"
+DIGEST, URL = r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$", r"^https?://[^\s]+$"
 # How an error message describes each pattern.
 PATTERN_MEANINGS = {
     MODEL_NAME: "letters, digits and . _ -",
@@ -19,7 +19,7 @@ PATTERN_MEANINGS = {
     REPOSITORY: "owner/name",
     DEVICE: "auto, cpu, cuda or cuda:N",
     DIGEST: "sha256: or md5: and its hexadecimal digits",
-    ADDRESS: "an address that starts with http:// or https://",
+    URL: "a URL that starts with http:// or https://",
 }
 
 Count = Annotated[int, Field(ge=1)]
@@ -28,4 +28,4 @@ Text = Annotated[str, Field(min_length=1)]
 Commit = Annotated[str, Field(pattern=COMMIT)]
 Repository = Annotated[str, Field(pattern=REPOSITORY)]
 Digest = Annotated[str, Field(pattern=DIGEST)]
-Address = Annotated[str, Field(pattern=ADDRESS)]
+Url = Annotated[str, Field(pattern=URL)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-COLUMNS = ["model", "dataset", "seed", "device", "images", "calls", "reused", "seconds", "network_seconds"]
+SHARD_COST_COLUMNS = ["model", "dataset", "seed", "device", "images", "calls", "reused", "seconds", "network_seconds"]
 
 
 def read_costs(scores: Path) -> pd.DataFrame:
@@ -21,8 +21,8 @@ def read_costs(scores: Path) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        COLUMNS: `model`, `dataset` and `device` are strings; `seed`, `images`, `calls` (made by the job) and `reused` (scores that the
-        job read from the store) are integers; `seconds` of the job and `network_seconds` are floats.
+        SHARD_COST_COLUMNS: `model`, `dataset` and `device` are strings; `seed`, `images`, `calls` (made by the job) and `reused`
+        (scores that the job read from the store) are integers; `seconds` of the job and `network_seconds` are floats.
     """
     rows = []
     for path in sorted(scores.glob("*/*/seed*/*/*.json")):
@@ -32,8 +32,8 @@ def read_costs(scores: Path) -> pd.DataFrame:
         except (OSError, ValueError):  # Snakemake deletes the file of a job that it runs again
             continue
         key = {"model": model, "dataset": dataset, "seed": int(seed.removeprefix("seed"))}
-        rows.append(key | {name: cost[name] for name in COLUMNS[3:]})
-    return pd.DataFrame(rows, columns=COLUMNS)
+        rows.append(key | {name: cost[name] for name in SHARD_COST_COLUMNS[3:]})
+    return pd.DataFrame(rows, columns=SHARD_COST_COLUMNS)
 
 
 def summarise(scores: Path) -> str:

@@ -12,7 +12,7 @@ from diffzero.pruning.policies import Policy, TTest
 from diffzero.workflow.paths import SCENES
 from diffzero.workflow.scoring_spec import Scoring
 
-COLUMNS = ("image", "calls", "draws", "ended", "left", "undecided", "own")
+PILOT_COLUMNS = ("image", "calls", "draws", "ended", "left", "undecided", "own")
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
 
 
@@ -36,7 +36,7 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
         `left` (int: classes that remain at the last draw), `undecided` (float: share of the image's races that remain undecided),
         `own` (bool: the scores have the scoring's seed, so they count for this scoring). Images with `own` take precedence.
     """
-    frames = [pd.DataFrame({name: [] for name in COLUMNS})]
+    frames = [pd.DataFrame({name: [] for name in PILOT_COLUMNS})]
     for folder in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
         max_scores = _comparable_max_scores(folder.name, scoring)
         shards = sorted(folder.glob("*.parquet"))

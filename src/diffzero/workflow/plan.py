@@ -93,7 +93,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class QueueSchedule:
     """The simulated schedule of the remaining jobs for one shard size."""
 
     max_calls_per_job: int
@@ -109,7 +109,7 @@ class Plan:
     """The estimates of all scorings and the schedules that follow from them."""
 
     estimates: list[Estimate]
-    schedules: list[Schedule]
+    schedules: list[QueueSchedule]
     stored: float  # calls of this run whose scores are in the store
     disk_gb: float
     hours_outside_scoring: dict[str, float]  # GPU-hours of latents, text embeddings and baselines
@@ -117,7 +117,7 @@ class Plan:
 
 def simulate_schedule(
     seconds: Sequence[float], max_calls_per_job: int, gpus: int, start_seconds: float, is_configured: bool = False
-) -> Schedule:
+) -> QueueSchedule:
     """Assign each job in order to the GPU that is free first, as SLURM does with equal priorities.
 
     Parameters
@@ -144,7 +144,9 @@ def simulate_schedule(
     free = [0.0] * gpus
     for length in lengths:
         heapq.heapreplace(free, free[0] + length)
-    return Schedule(max_calls_per_job, len(lengths), max(lengths, default=0.0), max(free), sum(lengths), is_configured)
+    return QueueSchedule(
+        max_calls_per_job, len(lengths), max(lengths, default=0.0), max(free), sum(lengths), is_configured
+    )
 
 
 def estimate_calls(experiment: Experiment, scoring: Scoring, images: int, races: int) -> Calls:
@@ -243,7 +245,7 @@ def make_plan(experiment: Experiment) -> Plan:
     )
 
 
-def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[Schedule]:
+def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[QueueSchedule]:
     """Simulate the remaining work for the configured shard size and for smaller and larger shards."""
     run, schedules = experiment.run, []
     for factor in SHARD_FACTORS:

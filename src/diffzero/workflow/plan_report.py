@@ -7,9 +7,9 @@ import numpy as np
 from diffzero.binding.lewis import LEWIS
 from diffzero.config import CostEstimate
 from diffzero.workflow.paths import SCENES
-from diffzero.workflow.plan import NO_PILOT, Estimate, Plan, Schedule
+from diffzero.workflow.plan import NO_PILOT, Estimate, Plan, QueueSchedule
 
-COLUMNS = (
+ESTIMATE_COLUMNS = (
     "model",
     "data set",
     "race",
@@ -28,9 +28,9 @@ COLUMNS = (
 SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job (min)", "end after (h)", "GPU-hours including starts")
 
 
-def to_markdown(plan: Plan, settings: CostEstimate, walltime: int | None = None) -> str:
+def plan_to_markdown(plan: Plan, settings: CostEstimate, walltime: int | None = None) -> str:
     """Return the plan as Markdown. `walltime` is the time limit of a cluster job in minutes."""
-    lines = [*_table(COLUMNS, map(_row, plan.estimates)), ""]
+    lines = [*_table(ESTIMATE_COLUMNS, map(_row, plan.estimates)), ""]
     total, hours = sum(e.calls for e in plan.estimates), sum(e.hours for e in plan.estimates)
     lines.append(
         f"{total:,.0f} calls in total, {hours:.3g} hours on {settings.device}; {plan.stored:,.0f} of them are in the store, "
@@ -87,7 +87,7 @@ def _undecided(e: Estimate) -> str:
     return "" if np.isnan(e.expected.undecided) else f"{e.expected.undecided:.0%}"
 
 
-def _schedule_row(s: Schedule) -> tuple[object, ...]:
+def _schedule_row(s: QueueSchedule) -> tuple[object, ...]:
     """Return the cells of one shard size; the configured one is bold."""
     size = f"**{s.max_calls_per_job:,}**" if s.is_configured else f"{s.max_calls_per_job:,}"
     return size, s.jobs, f"{s.longest_s / 60:.3g}", f"{s.end_s / 3600:.3g}", f"{s.busy_s / 3600:.3g}"

@@ -19,7 +19,7 @@ from diffzero.workflow.paths import SCENES
 
 # States of a requirement.
 AVAILABLE: Final = "available"
-DOWNLOAD: Final = "to download"
+TO_DOWNLOAD: Final = "to download"
 MISSING: Final = "missing"
 
 
@@ -61,7 +61,7 @@ def check_requirements(experiment: Experiment) -> list[Requirement]:
 
 
 def _state(availability: Availability) -> Literal["available", "to download"]:
-    return AVAILABLE if availability.is_local else DOWNLOAD
+    return AVAILABLE if availability.is_local else TO_DOWNLOAD
 
 
 def check_model(
@@ -151,7 +151,7 @@ def _shorten(text: str, length: int) -> str:
 
 def _summarise(requirements: list[Requirement]) -> str:
     """Return how many requirements are in each state, and the size of the downloads."""
-    downloads = [requirement for requirement in requirements if requirement.state == DOWNLOAD]
+    downloads = [requirement for requirement in requirements if requirement.state == TO_DOWNLOAD]
     missing = sum(requirement.state == MISSING for requirement in requirements)
     parts = [f"Available: {len(requirements) - len(downloads) - missing} of {len(requirements)}."]
     if downloads:

@@ -25,7 +25,7 @@ UNKNOWN_PARAMETERS = 1000  # millions
 ENCODER_SHARE = 1 / 32
 VAE_GFLOPS = 4500.0  # of the encoder of an AutoencoderKL, per million pixels
 T5_PARAMETERS = 4762  # millions, of the encoder of T5-XXL: the largest text encoder of any family
-TEXT_TOKENS = 256  # of a padded prompt, in the family with the longest prompts
+LONGEST_PROMPT_TOKENS = 256  # of a padded prompt, in the family with the longest prompts
 BASELINE_GFLOPS = 160.0  # per image: CLIP ViT-L/14 at 224 pixels, the largest configured baseline
 SCENE_PROMPTS = 400  # different sentences about thousands of scenes: 377 in the paper's run
 SMALL_SECONDS = 120.0  # encoding a small data set takes less than starting a job and loading the encoders
@@ -53,7 +53,7 @@ def latent_gflops(model: Diffusion, images: int) -> float:
 
 def text_gflops(model: Diffusion, prompts: int) -> float:
     """Estimate the GFLOPs of all text embeddings of a data set: 2 FLOPs per parameter and token."""
-    return 2e-3 * (model.text_parameters or T5_PARAMETERS) * TEXT_TOKENS * prompts
+    return 2e-3 * (model.text_parameters or T5_PARAMETERS) * LONGEST_PROMPT_TOKENS * prompts
 
 
 def image_bound(experiment: Experiment, dataset: str) -> int:

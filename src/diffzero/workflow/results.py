@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Result:
+class RequiredResult:
     """One result that tables or figures need.
 
     Attributes

@@ -1,6 +1,6 @@
 """Read and change private state of Snakemake. Nothing else in diffzero does.
 
-Snakemake keeps its settings in attributes that it may rename between minor versions; `check_version` says so before anything fails.
+Snakemake may rename the attributes that hold its settings in a minor version; `check_snakemake_version` says so before anything fails.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TESTED = "9.27"
 
 
-def check_version(workflow: Workflow) -> None:
+def check_snakemake_version(workflow: Workflow) -> None:
     """Warn on the terminal about a minor version of Snakemake that diffzero is not tested with."""
     found = metadata.version("snakemake")
     if is_main_process(workflow) and found.split(".")[:2] != TESTED.split("."):

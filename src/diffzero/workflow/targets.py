@@ -10,11 +10,11 @@ from diffzero.analysis.load import PredictionSource
 from diffzero.binding.lewis import LEWIS
 from diffzero.reporting.figures import FIGURES, FigureKey, FigureKind
 from diffzero.reporting.inputs import FULL_SCORES, GROUPS, AblationRow, RequestedResult
-from diffzero.reporting.table_format import FORMATS
+from diffzero.reporting.table_format import TABLE_FORMATS
 from diffzero.reporting.tables import TABLES, Table
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES, ablation_name
-from diffzero.workflow.results import Result
+from diffzero.workflow.results import RequiredResult
 from diffzero.workflow.scoring_spec import Scoring
 
 if TYPE_CHECKING:
@@ -64,21 +64,25 @@ class TargetSet:
         """Return whether results that would need scoring are left out. Snakemake knows its targets only after it has read all rules."""
         return self._get_existing_only()
 
-    def _is_included(self, result: Result) -> bool:
+    def _is_included(self, result: RequiredResult) -> bool:
         return not self.existing_only or result.is_available
 
-    def _predictions_result(self, scoring: Scoring) -> Result:
+    def _predictions_result(self, scoring: Scoring) -> RequiredResult:
         seed = f", seed {scoring.seed}" if len(self.run.noise_seeds) > 1 else ""
         shards = tuple(self.experiment.score_files(scoring))
-        return Result(f"{scoring.model} on {scoring.dataset}{seed}", self.experiment.predictions_file(scoring), shards)
+        return RequiredResult(
+            f"{scoring.model} on {scoring.dataset}{seed}", self.experiment.predictions_file(scoring), shards
+        )
 
-    def _full_scores_result(self, scoring: Scoring) -> Result:
+    def _full_scores_result(self, scoring: Scoring) -> RequiredResult:
         shards = tuple(self.experiment.score_files(scoring))
-        return Result(f"full scores of {scoring.model} on {scoring.dataset}", shards[-1], shards)
+        return RequiredResult(f"full scores of {scoring.model} on {scoring.dataset}", shards[-1], shards)
 
-    def _predictions(self, scorings: list[Scoring], datasets: list[str]) -> list[tuple[PredictionSource, Result]]:
+    def _predictions(
+        self, scorings: list[Scoring], datasets: list[str]
+    ) -> list[tuple[PredictionSource, RequiredResult]]:
         """Return the sources of the scorings, and of the baselines on the data sets."""
-        pairs: list[tuple[PredictionSource, Result]] = []
+        pairs: list[tuple[PredictionSource, RequiredResult]] = []
         for s in scorings:
             result = self._predictions_result(s)
             source = PredictionSource(model=s.model, dataset=s.dataset, seed=s.seed, kind="diffusion", file=result.file)
@@ -87,11 +91,11 @@ class TargetSet:
         for dataset in datasets:
             for model, file in self.experiment.baseline_predictions(dataset).items():
                 source = PredictionSource(model=model, dataset=dataset, seed=seed, kind="baseline", file=file)
-                pairs.append((source, Result(f"{model} on {dataset}", file)))
+                pairs.append((source, RequiredResult(f"{model} on {dataset}", file)))
         return pairs
 
     @cached_property
-    def _groups(self) -> dict[str, list[tuple[PredictionSource, Result]]]:
+    def _groups(self) -> dict[str, list[tuple[PredictionSource, RequiredResult]]]:
         """The predictions of GROUPS."""
         main, scenes = self.experiment.main_scorings, self.experiment.scene_datasets
         # An accuracy over rendered scenes and those of Lewis et al. would describe neither set.
@@ -160,7 +164,7 @@ class TargetSet:
 
     # Missing results
 
-    def missing_results(self, *groups: str, full_scoring: bool = False) -> list[Result]:
+    def missing_results(self, *groups: str, full_scoring: bool = False) -> list[RequiredResult]:
         """Return the results of these groups that are left out because they do not exist."""
         results = [result for group in groups for _, result in self._groups[group]]
         results += map(self._full_scores_result, self.experiment.full_scorings) if full_scoring else []
@@ -171,7 +175,7 @@ class TargetSet:
         missing = self.missing_results(*groups, full_scoring=full_scoring)
         return [f"Not available yet: {result.progress}. `{self.command} {result.file}`" for result in missing]
 
-    def all_missing_results(self) -> list[Result]:
+    def all_missing_results(self) -> list[RequiredResult]:
         """Return every result that tables and figures lack."""
         figures = [result for result in self._model_figures.values() if not self._is_included(result)]
         return self.missing_results(*GROUPS, full_scoring=True) + figures
@@ -200,7 +204,7 @@ class TargetSet:
 
     def table_files(self) -> list[str]:
         """Return the files of the result tables."""
-        return [self.paths.table(table.name, suffix) for table in self.tables() for suffix in FORMATS]
+        return [self.paths.table(table.name, suffix) for table in self.tables() for suffix in TABLE_FORMATS]
 
     def export_files(self) -> list[str]:
         """Return the files of decisions on cue-conflict images for model-vs-human, where each seed is a session."""
@@ -212,19 +216,21 @@ class TargetSet:
         ]
 
     @cached_property
-    def _model_figures(self) -> dict[FigureKey, Result]:
+    def _model_figures(self) -> dict[FigureKey, RequiredResult]:
         """Figures 2, 3 and 6, each of which needs its own calls of the model."""
         results = {}
         for e in self.run.figure2_efficiency:
             scorings = self.experiment.figure2_scorings(e.model, e.dataset)
             shards = tuple(file for scoring in scorings for file in self.experiment.score_files(scoring))
             key = FigureKey("efficiency", e.model, e.dataset)
-            results[key] = Result(f"Figure 2 of {e.model} on {e.dataset}", self.paths.figure(key.stem, "svg"), shards)
+            results[key] = RequiredResult(
+                f"Figure 2 of {e.model} on {e.dataset}", self.paths.figure(key.stem, "svg"), shards
+            )
         pictures = [("denoised", 3, e.model, e.dataset) for e in self.run.figure3_denoised]
         pictures += [("samples", 6, e.model, e.dataset) for e in self.run.figure6_samples]
         for kind, number, model, dataset in pictures:
             file = self.paths.pictures(kind, model, dataset)
-            results[FigureKey(kind, model, dataset)] = Result(f"Figure {number} of {model} on {dataset}", file)
+            results[FigureKey(kind, model, dataset)] = RequiredResult(f"Figure {number} of {model} on {dataset}", file)
         return results
 
     def _subjects(self, kind: FigureKind) -> list[Subject]:

@@ -30,7 +30,7 @@ def guard(workflow: "Workflow") -> None:
     """
     settings, folder = snakemake_internals.slurm_settings(workflow), snakemake_internals.working_directory(workflow)
     try:
-        plugin_patches.check_version()
+        plugin_patches.check_plugin_version()
         min_job_age = queue.check_settings(
             settings.status_command,
             settings.array_jobs,

@@ -1,6 +1,6 @@
 """Corrections of SLURM's executor plugin 2.8 in the running Snakemake, for faults that no setting avoids.
 
-Everything that touches the plugin's private names is in this file; `check_version` refuses versions that it was not written for.
+Everything that touches the plugin's private names is in this file; `check_plugin_version` refuses versions that it was not written for.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ FINAL_STATES = frozenset(["PREEMPTED", "REVOKED"])
 QUERY_SECONDS = 9.0
 
 
-def check_version() -> None:
+def check_plugin_version() -> None:
     """Raise SlurmError unless the installed plugin is the one that the patches were written for."""
     found = version(PLUGIN)
     if found.split(".")[:2] != SUPPORTED.split(".")[:2]:

@@ -13,7 +13,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticKnownError
 
 from diffzero.data.sources.base import Source, TestSet
-from diffzero.utils.fields import Address, Digest, Text
+from diffzero.utils.fields import Digest, Text, Url
 from diffzero.utils.frozen_model import FrozenModel
 
 if TYPE_CHECKING:
@@ -42,33 +42,33 @@ class ArchiveFormat:
     has_listing: bool = False
 
 
-FORMATS: dict[str, ArchiveFormat] = {}
+ARCHIVE_FORMATS: dict[str, ArchiveFormat] = {}
 
 
 def archive_format(name: str, n_files: int = 1, has_listing: bool = False) -> Callable[[LoadFormat], LoadFormat]:
     """Register the decorated function as the loader of the archive format `name`; see ArchiveFormat."""
 
     def register(load: LoadFormat) -> LoadFormat:
-        FORMATS[name] = ArchiveFormat(load, n_files, has_listing)
+        ARCHIVE_FORMATS[name] = ArchiveFormat(load, n_files, has_listing)
         return load
 
     return register
 
 
 def _check_format(name: str) -> str:
-    if name not in FORMATS:
-        raise PydanticKnownError("literal_error", {"expected": " or ".join(map(repr, FORMATS))})
+    if name not in ARCHIVE_FORMATS:
+        raise PydanticKnownError("literal_error", {"expected": " or ".join(map(repr, ARCHIVE_FORMATS))})
     return name
 
 
 def _list_formats(schema: JsonDict) -> None:
-    schema["enum"] = list(FORMATS)
+    schema["enum"] = list(ARCHIVE_FORMATS)
 
 
 class Download(FrozenModel):
     """One file to download."""
 
-    url: Address
+    url: Url
     """Its URL."""
     digest: Digest | None = None
     """Its expected digest. Leave it out only if nobody has published one."""
@@ -91,11 +91,11 @@ class Archive(Source):
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:
-        expected = FORMATS[self.format]
+        expected = ARCHIVE_FORMATS[self.format]
         if len(self.files) != expected.n_files:
             raise ValueError(f"format '{self.format}' with {len(self.files)} files, expected {expected.n_files}.")
         if expected.has_listing != bool(self.listing):
-            with_listing = " or ".join(f"'{name}'" for name, format in FORMATS.items() if format.has_listing)
+            with_listing = " or ".join(f"'{name}'" for name, format in ARCHIVE_FORMATS.items() if format.has_listing)
             raise ValueError(f"'listing' and format {with_listing} go together. Write both or neither.")
         return self
 
@@ -105,7 +105,7 @@ class Archive(Source):
 
         paths = [download_url(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files]
         try:
-            return FORMATS[self.format].load(self, dataset, paths)
+            return ARCHIVE_FORMATS[self.format].load(self, dataset, paths)
         except (EOFError, zlib.error, KeyError, TypeError, NotImplementedError) as error:  # of gzip and scipy
             raise ValueError(
                 f"{', '.join(map(str, paths))}: cannot be read as {self.format} ({type(error).__name__}: {error})."

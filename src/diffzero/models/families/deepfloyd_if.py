@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TEXT_TOKENS = 77  # IFPipeline.encode_prompt pads T5 to CLIP's length, with which IF was trained
 SMALL_SIZE = 64  # side in pixels of stage I's images, which stage II enlarges
-ENCODE_BATCH = 256
+PIXEL_BATCH = 256
 NOISE_LEVEL = 250  # of 1000, on the small image: the default augmentation of IFSuperResolutionPipeline
 
 
@@ -70,7 +70,7 @@ class DeepFloydIF(UNetDenoiser):
         cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the pixels scaled to [-1, 1]; nothing is computed on `device`."""
-        for rows in batch_slices(len(pixels), ENCODE_BATCH):
+        for rows in batch_slices(len(pixels), PIXEL_BATCH):
             yield np.ascontiguousarray(pixels[rows].transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1
 
     def decode(self, x: Tensor) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from diffzero.reporting.figures import FigureResult
-from diffzero.reporting.figures.style import COLOURS, STYLE, new_figure
+from diffzero.reporting.figures.style import PALETTE, STYLE, new_figure
 from diffzero.reporting.inputs import ReportInputs
 
 
@@ -20,7 +20,7 @@ def _plot_histogram(axes: Axes, group: pd.DataFrame) -> None:
     """Plot a histogram of calls, correct and wrong items stacked."""
     correct = group["correct"].astype(bool)
     parts = [group.loc[correct, "calls"].astype(float), group.loc[~correct, "calls"].astype(float)]
-    colours = [COLOURS[0], COLOURS[5]]
+    colours = [PALETTE[0], PALETTE[5]]
     *_, bars = axes.hist(parts, bins=16, stacked=True, color=colours, edgecolor="white", linewidth=0.5)
     _, wrong = cast(Sequence[BarContainer], bars)
     for patch in wrong:
@@ -51,8 +51,8 @@ def draw_calls(predictions: pd.DataFrame) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel("Items")
     figure.supxlabel("Calls per item (denoiser evaluations)", fontsize=9)
-    correct = Patch(facecolor=COLOURS[0], label="right")
-    wrong = Patch(facecolor=COLOURS[5], hatch="////", edgecolor="white", label="wrong")
+    correct = Patch(facecolor=PALETTE[0], label="right")
+    wrong = Patch(facecolor=PALETTE[5], hatch="////", edgecolor="white", label="wrong")
     mean = Line2D([], [], color="black", linestyle="--", linewidth=1, label="mean")
     figure.legend(handles=[correct, wrong, mean], loc="outside upper center", ncols=3)
     return figure

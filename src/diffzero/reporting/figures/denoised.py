@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from diffzero.reporting.figures import FigureResult
-from diffzero.reporting.figures.style import COLOURS, STYLE, Picture, new_figure, set_frame, show_picture
+from diffzero.reporting.figures.style import PALETTE, STYLE, Picture, new_figure, set_frame, show_picture
 from diffzero.reporting.inputs import ReportInputs, find_source
 from diffzero.typing import Floats
 
@@ -55,7 +55,7 @@ def draw_denoised(
             axes = grid[row, column + 2]
             show_picture(axes, predictions[row][column])
             if column == correct[row]:
-                set_frame(axes, COLOURS[1], 3)
+                set_frame(axes, PALETTE[1], 3)
             weight = "bold" if column == lowest else "normal"
             axes.set_xlabel(_format_error(errors[row][column]), fontsize=8, fontweight=weight)
     legend = "Frame: the right prompt. Number: weighted squared error; bold: the lowest of its row."

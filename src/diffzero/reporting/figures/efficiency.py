@@ -9,7 +9,7 @@ from diffzero.analysis.sweeps import VARIANTS, efficiency_curves
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting.figures import FigureKey, FigureResult
 from diffzero.reporting.figures.style import (
-    COLOURS,
+    PALETTE,
     STYLE,
     format_range,
     new_figure,
@@ -43,7 +43,7 @@ def draw_efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
         if line.empty:
             continue
         calls, low, high = line["calls_per_class"], 100 * line["low"], 100 * line["high"]
-        axes.fill_between(calls, low, high, color=COLOURS[index], alpha=0.15, linewidth=0)
+        axes.fill_between(calls, low, high, color=PALETTE[index], alpha=0.15, linewidth=0)
         axes.plot(calls, 100 * line["accuracy"], label=variant, **series_style(index))
     axes.set_xscale("log")
     use_plain_log_ticks(axes)

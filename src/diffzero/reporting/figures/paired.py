@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from diffzero.analysis.rows import iter_rows
 from diffzero.reporting.figures import FigureResult
-from diffzero.reporting.figures.style import COLOURS, STYLE, new_figure
+from diffzero.reporting.figures.style import PALETTE, STYLE, new_figure
 from diffzero.reporting.inputs import ReportInputs
 
 LEVEL = 0.05
@@ -25,9 +25,9 @@ def draw_paired_comparison(table: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     for row, pair in enumerate(iter_rows(table)):
         value, low, high = 100 * pair.difference, 100 * pair.low, 100 * pair.high
-        fill = COLOURS[0] if pair.pvalue_holm < LEVEL else "white"
-        axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=1.4)
-        axes.plot(value, row, "o", color=COLOURS[0], markerfacecolor=fill, markersize=6)
+        fill = PALETTE[0] if pair.pvalue_holm < LEVEL else "white"
+        axes.plot([low, high], [row, row], color=PALETTE[0], linewidth=1.4)
+        axes.plot(value, row, "o", color=PALETTE[0], markerfacecolor=fill, markersize=6)
     axes.axvline(0, color="black", linewidth=0.9, linestyle="--", zorder=1)
     names = [f"{pair.dataset}: {pair.model_a} − {pair.model_b} (n = {pair.n})" for pair in iter_rows(table)]
     axes.set_yticks(range(len(table)), names)

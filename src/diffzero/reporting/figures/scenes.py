@@ -13,8 +13,8 @@ from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import STYLE, new_figure, set_frame
 from diffzero.reporting.inputs import ReportInputs
 
-COLUMNS = 6
-SCENES = 18
+SCENES_PER_ROW = 6
+MAX_SCENES = 18
 
 
 def _describe_object(scene: pd.Series, side: str) -> str:
@@ -34,9 +34,9 @@ def draw_scenes(table: pd.DataFrame) -> Figure:
         One row per scene: columns image, bytes, held_out, and shape, colour, size, material and visible of each object, with the prefix
         left_ or right_.
     """
-    rows = -(-len(table) // COLUMNS)
-    figure = new_figure(1.9 * COLUMNS, 2.25 * rows)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False)
+    rows = -(-len(table) // SCENES_PER_ROW)
+    figure = new_figure(1.9 * SCENES_PER_ROW, 2.25 * rows)
+    grid = figure.subplots(rows, SCENES_PER_ROW, squeeze=False)
     for axes in grid.flat[len(table) :]:
         axes.set_visible(False)
     for axes, (_, scene) in zip(grid.flat, table.iterrows(), strict=False):
@@ -52,4 +52,4 @@ def draw_scenes(table: pd.DataFrame) -> Figure:
 def make_figure(inputs: ReportInputs, model: str = "", dataset: str = "") -> FigureResult:
     """Draw the first scenes of a run."""
     images = pd.read_parquet(Path(inputs.datasets[inputs.scenes]["images"]))
-    return FigureResult(draw_scenes(images.head(SCENES)))
+    return FigureResult(draw_scenes(images.head(MAX_SCENES)))

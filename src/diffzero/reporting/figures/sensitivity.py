@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffzero.analysis.load import load_schedule, load_score_shards
-from diffzero.analysis.score_array import WeightFn
 from diffzero.analysis.sweeps import replay_sensitivity
 from diffzero.diffusion.weighting import Heuristic, make_weight_fn
 from diffzero.reporting.figures import FigureKey, FigureResult
-from diffzero.reporting.figures.style import COLOURS, STYLE, new_figure, series_style
+from diffzero.reporting.figures.style import PALETTE, STYLE, new_figure, series_style
 from diffzero.reporting.inputs import ReportInputs, find_source
+from diffzero.typing import WeightFn
 
 PARAMETERS = ["cutoff_pval", "min_scores", "max_scores"]
 
@@ -23,7 +23,7 @@ def _plot_panel(axes: Axes, table: pd.DataFrame, by: str, x: str, value: str, sc
         line = line.sort_values(x)
         if value == "accuracy":
             band = (100 * line["low"], 100 * line["high"])
-            axes.fill_between(line[x], *band, color=COLOURS[index % 8], alpha=0.10, linewidth=0)
+            axes.fill_between(line[x], *band, color=PALETTE[index % 8], alpha=0.10, linewidth=0)
         axes.plot(line[x], scale * line[value], **series_style(index))
 
 

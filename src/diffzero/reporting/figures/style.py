@@ -42,7 +42,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "diffzero",  # otherwise the ids in an SVG are random
 }
 # The palette of Okabe & Ito (2008) is safe for colour-blind readers; markers and dashes carry the difference in grey.
-COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+PALETTE = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 1, 1, 1, 1, 1)))
 GREY = "0.45"
@@ -58,7 +58,7 @@ def new_figure(width: float, height: float) -> Figure:
 def series_style(index: int) -> dict[str, Any]:
     """Return colour, marker and line style of the index-th series, as arguments of `Axes.plot`."""
     return {
-        "color": COLOURS[index % len(COLOURS)],
+        "color": PALETTE[index % len(PALETTE)],
         "marker": MARKERS[index % len(MARKERS)],
         "linestyle": DASHES[index % len(DASHES)],
     }

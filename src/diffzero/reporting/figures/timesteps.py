@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from diffzero.analysis.timesteps import timestep_profile
 from diffzero.reporting.figures import FigureKey, FigureResult
-from diffzero.reporting.figures.style import COLOURS, STYLE, error_bars, new_figure, series_style
+from diffzero.reporting.figures.style import PALETTE, STYLE, error_bars, new_figure, series_style
 from diffzero.reporting.inputs import ReportInputs
 
 
@@ -32,7 +32,7 @@ def draw_timesteps(profile: pd.DataFrame, title: str) -> Figure:
     t, lead = profile["t"], 100 * profile["weighted"]
     width = 0.8 * np.diff(t).min() if len(profile) > 1 else 0.08
     reach = error_bars(profile, "weighted", "weighted_low", "weighted_high")
-    lower.bar(t, lead, width=width, color=COLOURS[0], alpha=0.85)
+    lower.bar(t, lead, width=width, color=PALETTE[0], alpha=0.85)
     lower.errorbar(t, lead, yerr=reach, linestyle="none", color="black", elinewidth=1.1, capsize=2)
     lower.axhline(0, color="black", linewidth=0.9)
     lower.set(xlim=(0, 1), xlabel="t (0: no noise, 1: nothing but noise)")

@@ -83,7 +83,7 @@ def to_data_url(data: bytes, mime: str) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _rank(name: str, order: Iterable[str]) -> int:
+def _position_in(name: str, order: Iterable[str]) -> int:
     """Return the position in the order; names that are not in it come last."""
     names = list(order)
     return names.index(name) if name in names else len(names)
@@ -94,7 +94,7 @@ def _list_tables(paths: Sequence[Path], captions: Mapping[str, str]) -> list[Tab
     for path in paths:
         by_stem.setdefault(path.stem, {})[path.suffix[1:]] = path
     entries: list[TableEntry] = []
-    for stem in sorted(by_stem, key=lambda stem: (_rank(stem, TABLES), stem)):
+    for stem in sorted(by_stem, key=lambda stem: (_position_in(stem, TABLES), stem)):
         files = by_stem[stem]
         links = [{"name": f"{stem}.{kind}", "url": to_data_url(files[kind].read_bytes(), MIME[kind])} for kind in MIME]
         entries.append(
@@ -131,7 +131,7 @@ def _describe_figure(path: Path, captions: Mapping[str, str], run_words: str) ->
 def _list_figures(paths: Sequence[Path], captions: Mapping[str, str], run_words: str) -> list[FigureEntry]:
     def rank(path: Path) -> tuple[int, str]:
         kind = next((kind for kind in FIGURES if path.stem == kind or path.stem.startswith(f"{kind}-")), path.stem)
-        return _rank(kind, FIGURES), path.stem
+        return _position_in(kind, FIGURES), path.stem
 
     return [_describe_figure(path, captions, run_words) for path in sorted(paths, key=rank)]
 

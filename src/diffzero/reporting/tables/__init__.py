@@ -77,11 +77,11 @@ TABLES: dict[str, Table] = {
 
 def write_tables(inputs: "ReportInputs", names: Iterable[str]) -> None:
     """Make the tables with these names and write them to `tables/` in the folder of the run, in every format."""
-    from diffzero.reporting.table_format import FORMATS, write_csv, write_table
+    from diffzero.reporting.table_format import TABLE_FORMATS, write_csv, write_table
 
     for name in names:
         result = TABLES[name].make(inputs)
-        paths = [inputs.run_dir / "tables" / f"{name}.{suffix}" for suffix in FORMATS]
+        paths = [inputs.run_dir / "tables" / f"{name}.{suffix}" for suffix in TABLE_FORMATS]
         write_table(result.frame, result.layouts, paths)
         for path, frame in result.data.items():
             write_csv(frame, inputs.run_dir / path)

@@ -9,7 +9,7 @@ from diffzero.analysis.rows import iter_rows
 from diffzero.analysis.statistics import bootstrap_interval, mcnemar_pvalue
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
-    MISSING,
+    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -123,7 +123,7 @@ def _format_row(cell: pd.Series) -> list[str]:
 def _reported_rows(table: pd.DataFrame, paper: pd.DataFrame) -> list[list[str]]:
     """Return the paper's rows of Section 4.1 that this run does not have."""
     known = set(zip(table["model"], table["dataset"], table["setting"], strict=True))
-    blank = [MISSING, "0", *[NOT_APPLICABLE] * 3]
+    blank = [NO_VALUE, "0", *[NOT_APPLICABLE] * 3]
     return [
         [row["model"], row["dataset"], row["setting"], *blank, f"{row['value']:.1f}", NOT_APPLICABLE]
         for _, row in paper[paper["where"] == "section 4.1"].iterrows()

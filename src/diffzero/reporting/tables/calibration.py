@@ -7,7 +7,7 @@ import pandas as pd
 from diffzero.analysis.calibration import calibrate
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
-    MISSING,
+    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -30,7 +30,7 @@ def format_calibration(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence
     ]  # fmt: skip
     for _, row in paper[paper["quantity"] == "ECE"].iterrows():
         name = [row["setting"], f"{row['model']} (reported)", row["dataset"]]
-        blank = [MISSING, NOT_APPLICABLE, "0", NOT_APPLICABLE, NOT_APPLICABLE]
+        blank = [NO_VALUE, NOT_APPLICABLE, "0", NOT_APPLICABLE, NOT_APPLICABLE]
         rows.append([*name, *blank, f"{row['value']:.2f}"])
     note = (
         "Expected calibration error in 10 bins of equal width, on n images; n calibration: other images, on which the confidence was "

@@ -6,10 +6,10 @@ from itertools import combinations
 import pandas as pd
 
 from diffzero.analysis.learned_weighting import combined_correct
-from diffzero.analysis.score_array import ScoreArray, WeightFn
+from diffzero.analysis.score_array import ScoreArray
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
-    MISSING,
+    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -17,6 +17,7 @@ from diffzero.reporting.table_format import (
     format_number,
 )
 from diffzero.reporting.tables.base import INTERVAL_NOTE, NO_FULL_SCORES_NOTE, summarise_correct
+from diffzero.typing import WeightFn
 
 COLUMNS = ("dataset", "models", "weights", "accuracy", "low", "high", "n", "calls")
 
@@ -59,7 +60,7 @@ def format_combined(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[st
              format_number(c["calls"], 0), NOT_APPLICABLE] for _, c in table.iterrows()]  # fmt: skip
     for _, row in paper[paper["where"] == "appendix F"].iterrows():
         name = f"{row['model']} (reported; {row['setting']})"
-        rows.append([row["dataset"], name, "heuristic", MISSING, "0", NOT_APPLICABLE, f"{row['value']:.1f}"])
+        rows.append([row["dataset"], name, "heuristic", NO_VALUE, "0", NOT_APPLICABLE, f"{row['value']:.1f}"])
     note = (
         f"{INTERVAL_NOTE} images. Learned weights are cross-fitted: no image is evaluated with weights that were fitted on its label. "
         "The paper combines Imagen's base and super-resolution stages; here any two models with full scores of the same images are "

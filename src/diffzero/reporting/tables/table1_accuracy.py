@@ -9,7 +9,7 @@ from diffzero.analysis.load import load_costs, match_reported_models
 from diffzero.analysis.rows import iter_rows
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
-    MISSING,
+    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -121,7 +121,7 @@ def _format_row(cell: pd.Series) -> list[str]:
     """Return the texts of HEADER for one row of the table."""
     name, paper = [cell["dataset"], cell["model"]], format_percent(cell["paper"])
     if not cell["n"]:
-        return [*name, MISSING, "0", *[MISSING] * 5, paper, NOT_APPLICABLE]
+        return [*name, NO_VALUE, "0", *[NO_VALUE] * 5, paper, NOT_APPLICABLE]
     reached = NOT_APPLICABLE if cell["kind"] == "baseline" else format_percent(cell["reached_max_scores"])
     return [
         *name,
@@ -142,7 +142,7 @@ def _reported_rows(dataset: str, table: pd.DataFrame, paper: pd.DataFrame | None
     if paper is None:
         return []
     rows = paper[(paper["dataset"] == dataset) & ~paper["model"].isin(table["model"])]
-    blank = [MISSING, "0", *[NOT_APPLICABLE] * (len(HEADER) - 6)]
+    blank = [NO_VALUE, "0", *[NOT_APPLICABLE] * (len(HEADER) - 6)]
     return [
         [dataset, f"{row.model} (reported)", *blank, f"{row.accuracy:.1f}", NOT_APPLICABLE] for row in iter_rows(rows)
     ]
@@ -178,7 +178,7 @@ def format_table1(table: pd.DataFrame, notes: Sequence[str] = (), paper: pd.Data
     rows = []
     for dataset, cells in table.groupby("dataset", sort=False):
         rows += [_format_row(cell) for _, cell in cells.iterrows()] + _reported_rows(str(dataset), table, paper)
-    empty = (NOT_APPLICABLE, MISSING)
+    empty = (NOT_APPLICABLE, NO_VALUE)
     keep = [k for k, head in enumerate(HEADER) if head not in OPTIONAL or any(row[k] not in empty for row in rows)]
     header, rows = [HEADER[k] for k in keep], [[row[k] for k in keep] for row in rows]
     return [Layout("Table 1: zero-shot accuracy", header, rows, [*_format_notes(table), *notes])]

@@ -6,9 +6,10 @@ import pandas as pd
 
 from diffzero.analysis.rows import iter_rows
 from diffzero.analysis.statistics import wilson_interval
+from diffzero.data.selection import CUES
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
-    MISSING,
+    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -28,7 +29,6 @@ from diffzero.reporting.tables.base import (
 )
 from diffzero.reporting.tables.notes import top5_notes
 
-CUES = ("shape_label", "texture_label")
 PAPER_CUE_IMAGES = 1280
 BIAS_COLUMNS = ("conflict_accuracy", "conflict_n", "shape_bias", "bias_low", "bias_high", "bias_n")
 COLUMNS = (
@@ -73,7 +73,7 @@ def select_cue_datasets(
 def _select_with_cues(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the predictions with CUES; correct means that the class of the shape was predicted."""
     absent = [cue for cue in CUES if cue not in predictions]
-    selected = predictions.reindex(columns=[*predictions.columns, *absent]).dropna(subset=list(CUES))
+    selected = predictions.reindex(columns=[*predictions.columns, *absent]).dropna(subset=CUES)
     return selected.assign(correct=selected["prediction"] == selected["shape_label"]) if len(selected) else selected
 
 
@@ -138,7 +138,7 @@ def _reported_row(row: pd.Series) -> list[str]:
     """Return the row of a model that only the paper has."""
     remark = f" (reported; {row['note']})" if isinstance(row["note"], str) else " (reported)"
     name = [f"{row['model']}{remark}", "cue-conflict"]
-    values = [MISSING, "0", MISSING, "0", MISSING, NOT_APPLICABLE, NOT_APPLICABLE]
+    values = [NO_VALUE, "0", NO_VALUE, "0", NO_VALUE, NOT_APPLICABLE, NOT_APPLICABLE]
     return [*name, *values, f"{row['shape_accuracy']:.1f}", NOT_APPLICABLE]
 
 

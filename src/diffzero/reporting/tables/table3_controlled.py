@@ -7,13 +7,13 @@ import pandas as pd
 from diffzero.analysis.statistics import clustered_wilson_interval, holm_adjust, sign_flip_pvalue
 from diffzero.binding.tasks import TASKS
 from diffzero.reporting.inputs import ReportInputs
-from diffzero.reporting.table_format import MISSING, Layout, TableResult, format_interval, format_pvalue
+from diffzero.reporting.table_format import NO_VALUE, Layout, TableResult, format_interval, format_pvalue
 from diffzero.reporting.tables.base import list_requested
 from diffzero.reporting.tables.notes import BINDING_NOTE
 from diffzero.reporting.tables.table3_binding import SIGNIFICANCE_LEVEL
 
 KINDS = ("recognition", "pair", "binding")
-SPLITS = {"seen": False, "held-out": True}
+HELD_OUT_BY_SPLIT = {"seen": False, "held-out": True}
 COLUMNS = ("kind", "split", "model", "accuracy", "low", "high", "n", "images", "pvalue", "pvalue_holm")
 
 
@@ -43,7 +43,7 @@ def build_controlled(predictions: pd.DataFrame, requested: pd.DataFrame | None =
     models = list_requested(["model"], requested, predictions)["model"]
     rows = []
     for kind in KINDS:
-        for split, held_out in SPLITS.items():
+        for split, held_out in HELD_OUT_BY_SPLIT.items():
             for model in models:
                 group = predictions[(predictions["model"] == model) & (predictions["kind"] == kind)]
                 group = group[group["held_out"].astype(bool) == held_out] if len(group) else group
@@ -67,7 +67,7 @@ def format_controlled(table: pd.DataFrame, notes: Sequence[str] = ()) -> list[La
     for _, cell in table.iterrows():
         text = format_interval(cell["accuracy"], cell["low"], cell["high"], cell["n"])
         text = f"**{text}**" if cell["pvalue_holm"] < SIGNIFICANCE_LEVEL else text
-        pvalues = [format_pvalue(cell["pvalue"]), format_pvalue(cell["pvalue_holm"])] if cell["n"] else [MISSING] * 2
+        pvalues = [format_pvalue(cell["pvalue"]), format_pvalue(cell["pvalue_holm"])] if cell["n"] else [NO_VALUE] * 2
         rows.append([cell["kind"], cell["split"], cell["model"], text, str(cell["n"]), str(cell["images"]), *pvalues])
     note = (
         "Accuracy in % with its Wilson 95 % interval, widened for decisions that share an image; chance is 50 %. p: sign-flip "

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from diffzero.analysis.learned_weighting import learned_correct
-from diffzero.analysis.score_array import ScoreArray, WeightFn
+from diffzero.analysis.score_array import ScoreArray
 from diffzero.diffusion.weighting import all_weightings
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
-    MISSING,
+    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -28,6 +28,7 @@ from diffzero.reporting.tables.base import (
     differs_from_paper,
     summarise_correct,
 )
+from diffzero.typing import WeightFn
 
 LEARNED = "learned"
 PAPER_DATASET = "caltech101"
@@ -98,7 +99,7 @@ def format_table4(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str]
         for _, c in table.iterrows()
     ]  # fmt: skip
     shown = set(table.loc[table["dataset"] == PAPER_DATASET, "model"])
-    blank = [MISSING, "0", NOT_APPLICABLE, NOT_APPLICABLE]
+    blank = [NO_VALUE, "0", NOT_APPLICABLE, NOT_APPLICABLE]
     for model in paper.columns.drop("weighting"):
         if model not in shown:
             name = f"{model} (reported)"

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from diffzero.analysis.learned_weighting import bucket_errors, fit_weights, learned_correct, make_bucket_weight_fn
-from diffzero.analysis.score_array import ScoreArray, WeightFn
+from diffzero.analysis.score_array import ScoreArray
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import Layout, TableResult, format_interval, format_number
 from diffzero.reporting.tables.base import INTERVAL_NOTE, NO_FULL_SCORES_NOTE, summarise_correct
+from diffzero.typing import WeightFn
 
 COLUMNS = ("model", "fitted_on", "dataset", "accuracy", "low", "high", "n", "calls")
 
