@@ -68,7 +68,7 @@ rule make_tables:
 rule plot_figures:
     input:
         prediction_files,
-        drawn_files,
+        figure_inputs,
         tables=[result(name) for key in OTHER_FIGURES for name in FIGURES[key.kind].inputs if name.endswith(".csv")],
     output:
         figure_files(OTHER_FIGURES),

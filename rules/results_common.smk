@@ -55,7 +55,7 @@ def score_files(wildcards):
     return files + [source["items"] for source in sources] + [ancient(source["weights"]) for source in sources]
 
 
-def drawn_files(wildcards):
+def figure_inputs(wildcards):
     """Return the prepared data and the generated images that figures show."""
     params = report_inputs.figure_params(TARGETS)
     datasets = params["datasets"]

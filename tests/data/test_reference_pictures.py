@@ -15,7 +15,7 @@ from diffzero.data.transforms import crop_image
 PICTURES = Path(__file__).parents[1] / "files" / "pictures"
 DIGESTS = json.loads((PICTURES / "digests.json").read_text())
 SETTINGS = {
-    "64": (64, None), "512": (512, None), "224": (224, None), "224 via 64": (224, 64), "512 via 32": (512, 32), "512 via 64": (512, 64),
+    "64": (64, None), "512": (512, None), "224": (224, None), "64-then-224": (224, 64), "32-then-512": (512, 32), "64-then-512": (512, 64),
 }  # fmt: skip
 
 

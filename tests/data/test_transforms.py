@@ -80,10 +80,10 @@ def test_downsample_to_removes_detail():
     data = file(Image.fromarray(picture(100, 80)))
     small = crop_image(data, "small", 16)
     assert np.array_equal(
-        crop_image(data, "via", 48, downsample_to=16), crop_image(file(Image.fromarray(small)), "small", 48)
+        crop_image(data, "downsampled", 48, downsample_to=16), crop_image(file(Image.fromarray(small)), "small", 48)
     )
-    assert not np.array_equal(crop_image(data, "via", 48, downsample_to=16), crop_image(data, "direct", 48))
-    assert np.array_equal(crop_image(data, "via", 16, downsample_to=16), small)
+    assert not np.array_equal(crop_image(data, "downsampled", 48, downsample_to=16), crop_image(data, "direct", 48))
+    assert np.array_equal(crop_image(data, "downsampled", 16, downsample_to=16), small)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
@@ -93,7 +93,7 @@ def test_png_keeps_every_pixel(shape):
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "size", "via", "sha256"),
+    ("width", "height", "size", "downsample_to", "sha256"),
     [
         (90, 61, 32, None, "0ffc87cc70e411183e21f86cc7c2d3b2154da794a7b9b9c6b72e1f69a07cec62"),
         (61, 90, 24, None, "4357dedcee5b5c14289dcb62234c66ce5a14a1adfbcb094d97fc98b29ca54e31"),
@@ -101,9 +101,9 @@ def test_png_keeps_every_pixel(shape):
         (200, 150, 64, 32, "2f37f29d42fcd13614287f183d357fccb072e33a9ea46620e42569c4955d67b5"),
     ],
 )
-def test_pixels_equal_those_of_the_pinned_pillow(width, height, size, via, sha256):
+def test_pixels_equal_those_of_the_pinned_pillow(width, height, size, downsample_to, sha256):
     """The digests were stored with Pillow 13.0.0. If a new Pillow changes them, raise SCORING_VERSION with it."""
-    pixels = crop_image(file(Image.fromarray(picture(width, height))), "reference", size, via)
+    pixels = crop_image(file(Image.fromarray(picture(width, height))), "reference", size, downsample_to)
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == sha256
 
 

@@ -26,7 +26,7 @@ PAPER2 = pd.DataFrame({"model": ["mini-sd", "other"], "shape_accuracy": [50.0, 6
 PAPER4 = pd.DataFrame({"weighting": ["vdm", "simple", "heuristic", "learned"], "imagen": [62.0, 56.1, 68.9, 70.2]})
 ABLATIONS = pd.DataFrame(
     [
-        ("section 4.1", "sd", "imagenet", "reduced to 32x32", "accuracy", 15.5),
+        ("section 4.1", "sd", "imagenet", "downsampled to 32x32", "accuracy", 15.5),
         ("appendix F", "sr", "imagenet", "super-resolution model alone", "accuracy", 16.1),
         ("figure 5", "imagen", "cifar100", "calls", "ECE", 0.04),
         ("appendix C", "mini-sd", "all", "random splits", "std of accuracy (points)", 0.6),
@@ -58,19 +58,19 @@ def test_table2_without_cue_conflict_images_shows_the_paper_and_says_what_to_add
 
 
 def test_a_variant_is_compared_with_the_plain_data_set_on_the_same_images() -> None:
-    plain, reduced = predictions("sd", "1111111100"), predictions("sd", "1000000000", dataset="digits-reduced-32")
+    plain, downsampled = predictions("sd", "1111111100"), predictions("sd", "1000000000", dataset="digits-downsampled-32")
     rows = [
-        ("reduced", "sd", "digits", "full resolution", "digits"),
-        ("reduced", "sd", "digits", "reduced to 32x32", "digits-reduced-32"),
+        ("downsampled", "sd", "digits", "full resolution", "digits"),
+        ("downsampled", "sd", "digits", "downsampled to 32x32", "digits-downsampled-32"),
         ("template", "sd", "digits", "template 1", "digits-template-1"),
     ]
-    table = build_ablations(pd.concat([plain, reduced]), pd.DataFrame(rows, columns=list(ABLATION_COLUMNS)), ABLATIONS)
+    table = build_ablations(pd.concat([plain, downsampled]), pd.DataFrame(rows, columns=list(ABLATION_COLUMNS)), ABLATIONS)
     whole, small, absent = (row for _, row in table.iterrows())
     assert math.isnan(whole["difference"]) and (small["accuracy"], small["difference"]) == (0.1, -0.7)
     assert small["pvalue"] == pytest.approx(2 / 2**7)  # seven images lost, none won
     assert absent["n"] == 0 and math.isnan(absent["accuracy"])
     text = to_markdown(format_ablations(table, ABLATIONS, ["Not there yet: x."]))
-    assert "−70.0 [" in text and "| sd | imagenet | reduced to 32x32 | – |" in text
+    assert "−70.0 [" in text and "| sd | imagenet | downsampled to 32x32 | – |" in text
     assert "Missing (–): sd on digits, template 1." in text and "Not there yet: x." in text
 
 
@@ -107,12 +107,12 @@ def test_pairs_are_compared_at_the_given_seed() -> None:
 
 def test_a_variant_is_compared_at_its_own_seed() -> None:
     plain = [predictions("sd", "1" * 10, seed=5), predictions("sd", "0" * 10, seed=1)]
-    reduced = predictions("sd", "1" * 9 + "0", dataset="digits-reduced-32", seed=5)
-    wanted = pd.DataFrame([("reduced", "sd", "digits", "x", "digits-reduced-32")], columns=list(ABLATION_COLUMNS))
-    row = build_ablations(pd.concat([*plain, reduced]), wanted, ABLATIONS).iloc[0]
+    downsampled = predictions("sd", "1" * 9 + "0", dataset="digits-downsampled-32", seed=5)
+    wanted = pd.DataFrame([("downsampled", "sd", "digits", "x", "digits-downsampled-32")], columns=list(ABLATION_COLUMNS))
+    row = build_ablations(pd.concat([*plain, downsampled]), wanted, ABLATIONS).iloc[0]
     assert (row["difference"], row["pvalue"], row["calls"]) == (pytest.approx(-0.1), 1, 550)
     # Scores at another seed have other noise, so there is no difference without the plain data set at this seed.
-    assert math.isnan(build_ablations(pd.concat([plain[1], reduced]), wanted, ABLATIONS)["difference"][0])
+    assert math.isnan(build_ablations(pd.concat([plain[1], downsampled]), wanted, ABLATIONS)["difference"][0])
 
 
 def test_items_that_share_an_image_are_resampled_together() -> None:

@@ -283,7 +283,7 @@ def test_tables_without_predictions_are_missing_or_empty() -> None:
         nothing, load.load_costs([]), load.match_reported_models(pd.read_csv(ROOT / "config/paper/table1.csv")), wanted
     )
     assert first["n"].tolist() == [0] and "sd on dtd" in to_markdown(format_table1(first))
-    cells = pd.DataFrame([("reduced", "sd", "dtd", "x", "dtd-reduced-32")], columns=list(ABLATION_COLUMNS))
+    cells = pd.DataFrame([("downsampled", "sd", "dtd", "x", "dtd-downsampled-32")], columns=list(ABLATION_COLUMNS))
     made = [
         (build_table2(nothing, paper2), lambda table: format_table2(table, paper2)),
         (build_ablations(nothing, cells, ablations), lambda table: format_ablations(table, ablations)),

@@ -112,7 +112,7 @@ def test_tables_and_figures_follow_the_registries(tmp_path: Path, monkeypatch: p
     targets = target_set(tmp_path, False)
     names, stems = {table.name for table in targets.tables()}, set(targets.figure_stems())
     assert "added" in names and "of-lewis" not in names
-    assert {"added-digits-reduced-4", "added-digits-template-0"} <= stems and "many" not in stems
+    assert {"added-digits-downsampled-4", "added-digits-template-0"} <= stems and "many" not in stems
 
 
 def test_another_weighting_needs_new_pruned_scores_but_reuses_full_scores(tmp_path: Path) -> None:
@@ -154,15 +154,15 @@ def test_full_scores_are_those_of_the_largest_scoring_per_model_and_data_set(tmp
 def test_an_ablation_has_its_own_name_and_the_noise_of_the_plain_data_set(tmp_path: Path) -> None:
     targets = target_set(tmp_path, False)
     experiment = targets.experiment
-    reduced, template = experiment.ablation_scorings
-    assert (reduced.dataset, template.dataset) == ("digits-reduced-4", "digits-template-0")
-    assert reduced.to_params()["noise_dataset"] == template.to_params()["noise_dataset"] == "digits"
-    assert experiment.downsample_to("digits-reduced-4") == 4 and experiment.downsample_to("digits") is None
-    assert experiment.dataset("digits-reduced-4").classnames == experiment.dataset("digits").classnames
-    assert experiment.scorings["mini-sd", "digits-reduced-4", reduced.seed, reduced.slug] == reduced
+    downsampled, template = experiment.ablation_scorings
+    assert (downsampled.dataset, template.dataset) == ("digits-downsampled-4", "digits-template-0")
+    assert downsampled.to_params()["noise_dataset"] == template.to_params()["noise_dataset"] == "digits"
+    assert experiment.downsample_to("digits-downsampled-4") == 4 and experiment.downsample_to("digits") is None
+    assert experiment.dataset("digits-downsampled-4").classnames == experiment.dataset("digits").classnames
+    assert experiment.scorings["mini-sd", "digits-downsampled-4", downsampled.seed, downsampled.slug] == downsampled
     settings = [(row["model"], row["setting"]) for row in targets.ablation_rows()]
     assert settings == [
-        ("mini-sd", "full resolution"), ("mini-sd", "reduced to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
+        ("mini-sd", "full resolution"), ("mini-sd", "downsampled to 4x4"), ("mini-if", "plain template"), ("mini-if", "template 0"),
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from diffzero.config import Clip, Model
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import read_json, write_parquet
 from diffzero.utils.logging import configure_logging
+from diffzero.workflow.paths import downsample_to_of
 
 configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
@@ -45,7 +46,7 @@ with reserve_gpu(snakemake.params.device) as name:
         source.images, source.item_table, source.prompts, snakemake.output, strict=True
     ):
         path = Path(output)
-        setting = path.stem.removeprefix("via-")  # the input setting is part of the path
-        size = None if setting == "none" else int(setting)
-        table = classify(pd.read_parquet(images), pd.read_parquet(items), Path(prompts), path.parent.name, size)
+        table = classify(
+            pd.read_parquet(images), pd.read_parquet(items), Path(prompts), path.parent.name, downsample_to_of(path)
+        )
         write_parquet(table, path)

@@ -103,7 +103,7 @@ class Run(FrozenModel):
     """Further scores without pruning, for Table 4, Figure 5, the sensitivity to settings and the cost frontier. Those of
     `figure2_efficiency` are used as well."""
     ablations: list[Ablation] = Field([])
-    """Ablations for the tables of Section 4.1 (reduced images) and of the prompt study."""
+    """Ablations for the tables of Section 4.1 (downsampled images) and of the prompt study."""
     figure3_denoised: list[Figure3Denoised] = Field([])
     """The models and data sets of Figure 3, denoised images."""
     figure6_samples: list[Figure6Samples] = Field([])

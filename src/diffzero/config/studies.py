@@ -96,7 +96,7 @@ class FullScoring(FrozenModel):
 
 
 class Ablation(FrozenModel):
-    """The same images with one change: reduced in size first (Section 4.1), or with another prompt template."""
+    """The same images with one change: downsampled first (Section 4.1), or with another prompt template."""
 
     renamed_keys = {"reduced": "downsample_to", "template": "prompt_template"}
 
@@ -105,7 +105,7 @@ class Ablation(FrozenModel):
     dataset: str
     """A data set of the run."""
     downsample_to: Count | None = None
-    """Width and height in pixels to which each image is reduced before it is resized to the resolution of the model."""
+    """Width and height in pixels to which each image is downsampled before it is resized to the resolution of the model."""
     prompt_template: Annotated[int, Field(ge=0)] | None = None
     """Number of the template in the list of the data set, counted from 0."""
 

@@ -43,7 +43,7 @@ def crop_image(data: bytes, name: str, size: int, downsample_to: int | None = No
     size : int
         Pixels per side of the result.
     downsample_to : int, optional
-        Pixels per side to which the square is reduced first, as in CLIP's 64-then-224 setting and Section 4.1 of the paper.
+        Pixels per side to which the square is downsampled first, as in CLIP's 64-then-224 setting and Section 4.1 of the paper.
 
     Returns
     -------

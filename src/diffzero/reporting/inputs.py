@@ -40,7 +40,7 @@ class RequestedResult(TypedDict):
 class AblationRow(TypedDict):
     """A row of the table of ablations."""
 
-    study: Literal["reduced", "template"]
+    study: Literal["downsampled", "template"]
     model: str
     dataset: str
     setting: str

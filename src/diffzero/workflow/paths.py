@@ -1,6 +1,7 @@
 """Build the paths of a run's files. They are strings, as in Snakemake's rules."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from diffzero.binding.lewis import LEWIS
 from diffzero.config import Ablation
@@ -8,13 +9,20 @@ from diffzero.diffusion.weighting import Weighting
 from diffzero.workflow.scoring_spec import Scoring
 
 SCENES = "scenes"  # the data set of the attribute-binding tasks on rendered scenes
+_FULL_RESOLUTION = "full-resolution"  # stem of the predictions of a baseline on images that are not downsampled
+_DOWNSAMPLED = "downsampled-"
 
 
 def ablation_name(ablation: Ablation) -> str:
     """Return the data set name of an ablation, as used in paths and tables."""
     if ablation.downsample_to:
-        return f"{ablation.dataset}-reduced-{ablation.downsample_to}"
+        return f"{ablation.dataset}-downsampled-{ablation.downsample_to}"
     return f"{ablation.dataset}-template-{ablation.prompt_template}"
+
+
+def downsample_to_of(path: Path) -> int | None:
+    """Return the size in pixels to which images are downsampled for the predictions of a baseline in this file; None: they are not."""
+    return None if path.stem == _FULL_RESOLUTION else int(path.stem.removeprefix(_DOWNSAMPLED))
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,9 @@ class RunPaths:
         return f"{self.run_dir}/{kind}/{scoring.model}/{scoring.dataset}/seed{scoring.seed}/{scoring.slug}"
 
     def baseline_predictions(self, baseline: str, dataset: str, downsample_to: int | None) -> str:
-        """Return the path of the predictions of a baseline on images that are first reduced to `downsample_to` pixels."""
-        return f"{self.run_dir}/baselines/{baseline}/{dataset}/via-{downsample_to or 'none'}.parquet"
+        """Return the path of the predictions of a baseline on images that are first downsampled to `downsample_to` pixels."""
+        stem = f"{_DOWNSAMPLED}{downsample_to}" if downsample_to else _FULL_RESOLUTION
+        return f"{self.run_dir}/baselines/{baseline}/{dataset}/{stem}.parquet"
 
     def pictures(self, kind: str, model: str, dataset: str) -> str:
         """Return the path of the pictures of Figure 3 (`denoised`) or Figure 6 (`samples`)."""

@@ -152,9 +152,9 @@ class TargetSet:
         """Return the rows of the table of ablations. The plain setting of a model and data set comes before its ablations."""
         rows: dict[tuple[str, ...], AblationRow] = {}
         for a in self.run.ablations:
-            study: Literal["reduced", "template"] = "reduced" if a.downsample_to else "template"
+            study: Literal["downsampled", "template"] = "downsampled" if a.downsample_to else "template"
             if a.downsample_to:
-                plain, changed = "full resolution", f"reduced to {a.downsample_to}x{a.downsample_to}"
+                plain, changed = "full resolution", f"downsampled to {a.downsample_to}x{a.downsample_to}"
             else:
                 plain, changed = "plain template", f"template {a.prompt_template}"
             for setting, variant in ((plain, a.dataset), (changed, ablation_name(a))):

@@ -37,7 +37,7 @@ HEADER = (
     "Model", "Data set", "Setting", "Accuracy (%)", "n", "Calls per image", "Difference (points)", "McNemar p", "Paper (%)",
     "Differs from paper",
 )  # fmt: skip
-TITLES = {"reduced": "Section 4.1: downsampled images", "template": "Prompt study: other templates"}
+TITLES = {"downsampled": "Section 4.1: downsampled images", "template": "Prompt study: other templates"}
 TEMPLATE_NOTE = "The paper (Imagen and SD on CIFAR-100): four templates within 1.5 points of each other."
 
 
@@ -141,12 +141,12 @@ def format_ablations(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[s
             f"{INTERVAL_NOTE} images. Difference: to the plain data set on the same images and the same noise, with its bootstrap 95 % "
             f"interval; p: McNemar's exact test. {DIFFERENCE_NOTE}"
         ]
-        if study == "reduced":
+        if study == "downsampled":
             rows += _reported_rows(part, paper)
         else:
             own.append(TEMPLATE_NOTE)
         if not len(part):
-            key = "downsample_to" if study == "reduced" else "prompt_template"
+            key = "downsample_to" if study == "downsampled" else "prompt_template"
             own.append(f"This run requests none: add entries with `{key}` to `ablations`.")
         absent = part[part["n"] == 0]
         own += missing_note(f"{c['model']} on {c['dataset']}, {c['setting']}" for _, c in absent.iterrows())
