@@ -55,7 +55,7 @@ class Classification:
         """Return the number of draws at which each prompt was eliminated [prompt]; NaN for those that never were."""
         draws = (~np.isnan(self.weighted)).sum(axis=0).astype(np.float64)
         survived = draws == len(self.weighted)
-        if not self.outcome.undecided:
+        if not self.outcome.reached_max_scores:
             survived = np.arange(len(draws)) == self.outcome.winner
         return np.where(survived, np.nan, draws)
 

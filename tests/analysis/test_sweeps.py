@@ -100,7 +100,7 @@ def test_a_run_without_t_test_is_swept_with_the_same_numbers() -> None:
 def test_efficiency_curves_show_the_savings_from_pruning_for_any_policy(policy: Policy) -> None:
     items, scores = stored()
     table = sweeps.efficiency_curves(items, scores, scores, TTest.of_run(policy), flat)
-    last = table.groupby("variant")["calls_per_class"].max()
+    last = table.groupby("curve")["calls_per_class"].max()
     assert last["shared + pruning"] < last["shared"] == last["unshared"] == DRAWS
 
 

@@ -111,9 +111,9 @@ def test_the_most_similar_prompt_wins_and_a_tie_goes_to_the_lowest_label():
     similarity = np.array([[0.1, 0.2, 0.3], [0.1, 0.4, 0.4]])  # of images a, b
     found = clip.clip_predictions(items, ["a", "b"], similarity)
     assert list(found["prediction"]) == [5, 7, 6]
-    assert list(found["tied"]) == [True, False, True]
+    assert list(found["exact_tie"]) == [True, False, True]
     assert list(found["correct"]) == [True, True, False]
-    assert found["calls"].isna().all() and (found["draws"] == 0).all() and not found["undecided"].any()
+    assert found["calls"].isna().all() and (found["draws"] == 0).all() and not found["reached_max_scores"].any()
 
 
 def test_a_named_architecture_uses_weights_and_image_statistics_of_the_folder(tiny_clip, tmp_path):

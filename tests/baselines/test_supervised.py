@@ -89,7 +89,7 @@ def test_the_sixteen_categories_are_means_of_their_outputs(tiny_resnet):
     rows = supervised.supervised_predictions(items_of(labels.tolist(), **cues), [f"p{k}" for k in range(6)], found)
     assert rows["prediction"].tolist() == found.argmax(axis=1).tolist()
     assert rows["correct"].tolist() == [True] + [False] * 5 and rows["top5"].tolist() == [True] * 3 + [False] * 3
-    assert {"shape_label", "texture_label", "calls", "draws", "undecided", "tied"} <= set(rows.columns)
+    assert {"shape_label", "texture_label", "calls", "draws", "reached_max_scores", "exact_tie"} <= set(rows.columns)
     assert "candidates" not in rows and rows["calls"].isna().all()
 
 
@@ -105,7 +105,11 @@ def test_the_configured_mapping_equals_that_of_geirhos_et_al():
 def test_ties_go_to_the_lowest_label_and_few_classes_have_no_top_5():
     probability = np.array([[0.2, 0.4, 0.4], [0.4, 0.4, 0.2]])
     rows = supervised.supervised_predictions(items_of([1, 1]), ["p0", "p1"], probability)
-    assert rows["prediction"].tolist() == [1, 0] and rows["tied"].tolist() == [True, True] and rows["top5"].isna().all()
+    assert (
+        rows["prediction"].tolist() == [1, 0]
+        and rows["exact_tie"].tolist() == [True, True]
+        and rows["top5"].isna().all()
+    )
 
 
 def test_wrong_classes_and_outputs_are_refused():

@@ -55,7 +55,7 @@ def test_both_sets_of_scenes_are_scored_and_reported_separately(tmp_path):
     tables = {table.name for table in alone.tables()}
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in tables)
     assert "table3-lewis" in tables and not {"table3", "controlled"} & tables
-    assert not {"scenes", "binding", "controlled", "breakdown"} & set(alone.figure_stems())
+    assert not {"scenes", "binding", "controlled", "binding_errors"} & set(alone.figure_stems())
 
 
 def test_a_data_set_with_the_name_of_the_scenes_is_refused(tmp_path):
@@ -79,7 +79,14 @@ def test_check_reports_whether_the_images_are_available_and_their_source(folder,
 
 
 def test_the_table_of_these_images_has_the_applicable_tasks_and_no_splits():
-    rows = {"model": "mini-sd", "dataset": "lewis", "seed": 0, "kind": "diffusion", "calls": 40.0, "undecided": False}
+    rows = {
+        "model": "mini-sd",
+        "dataset": "lewis",
+        "seed": 0,
+        "kind": "diffusion",
+        "calls": 40.0,
+        "reached_max_scores": False,
+    }
     frames = [
         pd.DataFrame(
             {"task": task, "item": [f"{task}/{k}" for k in range(8)], "correct": [True] * right + [False] * (8 - right)}

@@ -88,7 +88,7 @@ def decisions(model: str = "m", seed: int = 0) -> pd.DataFrame:
         "kind": "diffusion",
         "seed": seed,
         "calls": 10.0,
-        "undecided": False,
+        "reached_max_scores": False,
     }
     return table.assign(
         item=[f"{k}" for k in range(len(table))], prediction=prediction, correct=prediction == table["label"], **facts
@@ -183,7 +183,7 @@ def test_every_model_and_seed_has_an_export_and_there_is_a_figure(tmp_path: Path
     folder = f"{tmp_path}/cues/tables/model-vs-human/cue_conflict/cue-conflict"
     names = ["mini-sd_session_1", "mini-sd_session_2", "mini-clip_session_1", "mini-clip@24_session_1"]
     assert sorted(published.export_files()) == sorted(f"{folder}_{name}.csv" for name in names)
-    assert "shapes-cue_conflict" in published.figure_stems() and "shapes-digits" not in published.figure_stems()
+    assert "shape_bias-cue_conflict" in published.figure_stems() and "shape_bias-digits" not in published.figure_stems()
     nothing = TargetSet(published.experiment, lambda: True, "snakemake")
     assert not nothing.export_files() and nothing.cue_conflict_datasets() == ["cue_conflict"]
 
@@ -196,7 +196,7 @@ def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
     settings = copy / "config" / "datasets" / "cue_conflict.yaml"  # the sample of 16 is smaller than the test set
     settings.write_text(settings.read_text().replace("test_size: 1280\n", ""))
     run, export = copy / "results" / "cues", "tables/model-vs-human/cue_conflict/cue-conflict_mini-sd_session_1.csv"
-    targets = [f"results/cues/{name}" for name in ("tables/table2.csv", "figures/shapes-cue_conflict.svg", export)]
+    targets = [f"results/cues/{name}" for name in ("tables/table2.csv", "figures/shape_bias-cue_conflict.svg", export)]
     done = snakemake(copy, *targets, config=CONFIG)
     assert done.returncode == 0, done.stderr[-4000:]
     row = pd.read_csv(run / "tables" / "table2.csv").set_index("model").loc["mini-sd"]
@@ -211,8 +211,8 @@ def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
     }
     shape = sum(row["object_response"] == row["category"] for row in rows)
     assert row["shape_accuracy"] == pytest.approx(shape / 16)
-    categories = pd.read_csv(run / "figures" / "shapes-cue_conflict.csv")
+    categories = pd.read_csv(run / "figures" / "shape_bias-cue_conflict.csv")
     assert len(categories) == 17 and categories.set_index("category").loc["all", "n"] == 16
-    assert "Shape accuracy, cue_conflict" in (run / "figures" / "shapes-cue_conflict.svg").read_text()
+    assert "Shape accuracy, cue_conflict" in (run / "figures" / "shape_bias-cue_conflict.svg").read_text()
     selection = read_json(run / "data" / "cue_conflict" / "selection.json")
     assert selection["source"] == "resources/cue-conflict" and selection["count"] == len(selection["images"]) == 16

@@ -82,7 +82,7 @@ def cases(count: int, draws: Callable[[np.random.Generator], int]):
 
 @pytest.mark.parametrize(("min_scores", "extra", "count"), [(20, 16, 322), (2, 12, 140), (20, 100, 21)])
 def test_ttest_is_algorithm_1(min_scores, extra, count):
-    dropped, undecided = 0, 0
+    dropped, reached = 0, 0
     for kind, scores, weight in cases(count, lambda rng: min_scores + int(rng.integers(extra + 1))):
         policy = TTest(min_scores=min_scores, max_scores=len(scores), cutoff_pval=2e-3)
         expected = algorithm_1(scores.astype(np.float64) * weight, min_scores, len(scores), 2e-3)
@@ -93,11 +93,11 @@ def test_ttest_is_algorithm_1(min_scores, extra, count):
         outcome = race.outcome()
         assert (outcome.winner, outcome.calls) == (expected.prediction, expected.calls), kind
         assert outcome.draws == len(expected.history)
-        assert outcome.undecided == (len(history[-1][1]) > 1)
+        assert outcome.reached_max_scores == (len(history[-1][1]) > 1)
         dropped += scores.shape[1] - len(history[-1][1])
-        undecided += outcome.undecided
-    # The comparison covers decided and undecided races, and dropped classes.
-    assert dropped > count and 0 < undecided < count
+        reached += outcome.reached_max_scores
+    # The comparison covers races that end early and at max_scores, and dropped classes.
+    assert dropped > count and 0 < reached < count
 
 
 @pytest.mark.parametrize("min_scores", [2, 20])
@@ -107,7 +107,9 @@ def test_constant_differences_are_dropped_at_the_first_test_and_zero_differences
     race, history = run(TTest(min_scores=min_scores, max_scores=40), scores, np.ones((40, 1)))
     assert history[0] == (min_scores, (1, 2)) and history[-1] == (40, (1, 2))
     assert race.eliminated_at.tolist() == [min_scores, -1, -1, min_scores]
-    assert race.outcome() == Outcome(1, 40, 4 * min_scores + 2 * (40 - min_scores), undecided=True, tied=True)
+    assert race.outcome() == Outcome(
+        1, 40, 4 * min_scores + 2 * (40 - min_scores), reached_max_scores=True, exact_tie=True
+    )
 
 
 def test_constant_differences_with_rounding_errors_are_dropped_at_the_first_test():
@@ -167,7 +169,7 @@ def test_permuting_classes_permutes_the_result(kind):
         order = rng.permutation(7)
         race, _ = run(TTest(min_scores=20, max_scores=60), scores, weight)
         other, _ = run(TTest(min_scores=20, max_scores=60), scores[:, order], weight)
-        if race.outcome().tied:
+        if race.outcome().exact_tie:
             continue  # a tie goes to the lowest label, which a permutation changes
         assert order[other.outcome().winner] == race.outcome().winner
         assert (other.outcome().draws, other.outcome().calls) == (race.outcome().draws, race.outcome().calls)
@@ -201,14 +203,14 @@ def test_full_needs_every_score_and_predicts_the_lowest_mean():
 def test_one_class_wins_without_a_call(policy):
     race = Race(policy, 1, reader(np.ones((5, 1)), np.ones((5, 1))))
     assert race.finished
-    assert race.outcome() == Outcome(0, 0, 0, undecided=False, tied=False)
+    assert race.outcome() == Outcome(0, 0, 0, reached_max_scores=False, exact_tie=False)
 
 
 def test_exact_tie_goes_to_the_lowest_label_and_is_counted():
     scores = np.random.default_rng(1).random((30, 4)).astype(np.float32) + np.array([5, 0, 9, 5], dtype=np.float32)
     scores[:, 3] = scores[:, 1]
     outcome = run(TTest(min_scores=20, max_scores=30), scores, np.ones((30, 1)))[0].outcome()
-    assert (outcome.winner, outcome.undecided, outcome.tied) == (1, True, True)
+    assert (outcome.winner, outcome.reached_max_scores, outcome.exact_tie) == (1, True, True)
 
 
 @pytest.mark.parametrize("shape", [(19, 3), (21, 3), (20, 2), (20, 4), (20,), (0, 3), (3, 20)])
@@ -268,7 +270,7 @@ def test_different_settings_have_different_slugs():
     assert len({policy.slug for policy in policies}) == len(policies)
 
 
-def test_the_printed_cutoff_drops_a_tied_class_often_and_the_papers_cutoff_rarely():
+def test_the_printed_cutoff_drops_an_equally_good_class_often_and_the_papers_cutoff_rarely():
     def false_drops(cutoff_pval: float) -> float:
         """Return the share of races between two equally good classes in which one is dropped."""
         dropped = 0
@@ -278,7 +280,7 @@ def test_the_printed_cutoff_drops_a_tied_class_often_and_the_papers_cutoff_rarel
             dropped += (
                 not run(TTest(min_scores=20, max_scores=200, cutoff_pval=cutoff_pval), scores, np.ones((200, 1)))[0]
                 .outcome()
-                .undecided
+                .reached_max_scores
             )
         return dropped / 400
 

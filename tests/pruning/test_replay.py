@@ -22,8 +22,14 @@ def assert_replays(toy, problem, recording, policy) -> pd.DataFrame:
     table = replay_items(item_table(problem), frame.sample(frac=1, random_state=2), policy, weight)
     for row in table.itertuples():
         expected = live[row.item]
-        found = (row.prediction, row.draws, row.calls, row.undecided, row.tied)
-        assert found == (expected.winner, expected.draws, expected.calls, expected.undecided, expected.tied)
+        found = (row.prediction, row.draws, row.calls, row.reached_max_scores, row.exact_tie)
+        assert found == (
+            expected.winner,
+            expected.draws,
+            expected.calls,
+            expected.reached_max_scores,
+            expected.exact_tie,
+        )
         assert row.correct == (row.prediction == row.label)
     return table
 

@@ -17,7 +17,7 @@ from diffzero.reporting.figures.calls import draw_calls
 from diffzero.reporting.figures.confusion import permuted_accuracy
 from diffzero.reporting.figures.controlled import draw_controlled
 from diffzero.reporting.figures.denoised import draw_denoised
-from diffzero.reporting.figures.efficiency import VARIANTS, draw_efficiency
+from diffzero.reporting.figures.efficiency import CURVES, draw_efficiency
 from diffzero.reporting.figures.frontier import draw_frontier
 from diffzero.reporting.figures.race import draw_race
 from diffzero.reporting.figures.reliability import draw_reliability
@@ -26,14 +26,14 @@ from diffzero.reporting.figures.sensitivity import draw_sensitivity
 from diffzero.reporting.figures.shape_bias import draw_shape_bias
 from diffzero.reporting.figures.style import save_figure, spread_labels
 from diffzero.reporting.figures.timesteps import draw_timesteps
-from small_figures import confusion, paired
+from small_figures import confusion, paired_comparison
 
 DRAWS = list(range(1, 61))
 
 
 def efficiency() -> Figure:
-    rows = [(variant, calls, 0.5, 0.4, 0.6, 100) for variant in VARIANTS for calls in (1.0, 10.0, 100.0)]
-    curves = pd.DataFrame(rows, columns=["variant", "calls_per_class", "accuracy", "low", "high", "n"])
+    rows = [(curve, calls, 0.5, 0.4, 0.6, 100) for curve in CURVES for calls in (1.0, 10.0, 100.0)]
+    curves = pd.DataFrame(rows, columns=["curve", "calls_per_class", "accuracy", "low", "high", "n"])
     return draw_efficiency(curves, "mini-sd", "digits")
 
 
@@ -83,7 +83,7 @@ def controlled() -> Figure:
     return draw_controlled(pd.DataFrame(rows, columns=columns))
 
 
-def shapes() -> Figure:
+def shape_bias() -> Figure:
     rows = [
         (model, category, 0.5, 0.4, 0.6, 80, 40, 20, 15, bias, 0.3, 0.9, 60 if bias else 0)
         for model in ("mini-sd", "mini-clip@64")
@@ -93,7 +93,7 @@ def shapes() -> Figure:
     return draw_shape_bias(pd.DataFrame(rows, columns=["model", "category", *names]), "cue_conflict")
 
 
-def breakdown() -> Figure:
+def binding_errors() -> Figure:
     shapes = pd.DataFrame(
         [("m", "cube", "sphere", 0.9, 0.7, 1.0, 20)], columns=["model", "true", "false", "accuracy", "low", "high", "n"]
     )
@@ -164,10 +164,17 @@ def samples() -> Figure:
 WANTED = {
     confusion: ["accuracy 75.0 %", "if classes were renamed", "Predicted class", "dress"],
     calls: ["Calls per item (denoiser evaluations)", "mini-if on digits", "wrong"],
-    paired: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
+    paired_comparison: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
     controlled: ["seen combinations (10 scenes)", "held-out combinations (10 scenes)", "recognition", "chance"],
-    shapes: ["Shape accuracy, cue_conflict", "Shape bias", "truck", "all", "mini-clip@64", "shape as often as texture"],
-    breakdown: ["cube, not sphere", "its colour", "Is the larger object preferred?"],
+    shape_bias: [
+        "Shape accuracy, cue_conflict",
+        "Shape bias",
+        "truck",
+        "all",
+        "mini-clip@64",
+        "shape as often as texture",
+    ],
+    binding_errors: ["cube, not sphere", "its colour", "Is the larger object preferred?"],
     reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
     timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],
     frontier: ["Calls per class and image (log scale)", "t-test p < 0.002", "best for its cost,"],
@@ -229,9 +236,9 @@ def test_binding_refuses_a_split_without_decisions() -> None:
         draw_binding(pd.DataFrame({"split": ["seen"], "n": [5], "task": ["Shape"], "model": ["m"]}), "unseen")
 
 
-def test_efficiency_refuses_an_unknown_variant() -> None:
-    with pytest.raises(ValueError, match="found variant 'pruned'"):
-        draw_efficiency(pd.DataFrame({"variant": ["pruned"]}), "mini-sd", "digits")
+def test_efficiency_refuses_an_unknown_curve() -> None:
+    with pytest.raises(ValueError, match="found curve 'pruned'"):
+        draw_efficiency(pd.DataFrame({"curve": ["pruned"]}), "mini-sd", "digits")
 
 
 def test_labels_are_spread_without_changing_their_order() -> None:
@@ -245,7 +252,7 @@ def test_a_wrong_order_of_class_names_shows_in_the_confusion_matrix() -> None:
 
 
 def test_significant_paired_differences_are_filled() -> None:
-    marks = [line for line in paired().axes[0].get_lines() if line.get_marker() == "o"]
+    marks = [line for line in paired_comparison().axes[0].get_lines() if line.get_marker() == "o"]
     assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True, False]
 
 

@@ -8,7 +8,7 @@ from diffzero.reporting.figures.missing import write_missing_figures
 
 def test_a_missing_figure_says_so_in_all_of_its_files(tmp_path):
     write_missing_figures(
-        tmp_path, [FigureKey("frontier", "mini-sd", "digits"), FigureKey("paired")], "Run: snakemake x"
+        tmp_path, [FigureKey("frontier", "mini-sd", "digits"), FigureKey("paired_comparison")], "Run: snakemake x"
     )
     folder = tmp_path / "figures"
     names = {path.name for path in folder.iterdir()}
@@ -16,8 +16,8 @@ def test_a_missing_figure_says_so_in_all_of_its_files(tmp_path):
         "frontier-mini-sd-digits.svg",
         "frontier-mini-sd-digits.png",
         "frontier-mini-sd-digits.csv",
-        "paired.svg",
-        "paired.png",
+        "paired_comparison.svg",
+        "paired_comparison.png",
     }
     svg = (folder / "frontier-mini-sd-digits.svg").read_text()
     assert "mini-sd on digits" in svg and "Run: snakemake x" in svg

@@ -1,5 +1,6 @@
 """The registries of tables and figures: all entries can be made in one process, and agree with the files of the repository."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -26,7 +27,7 @@ def inputs(tmp_path: Path) -> ReportInputs:
     for model, frame in frames.items():
         file = tmp_path / f"{model}.parquet"
         own = frame.drop(columns=["model", "dataset", "kind", "seed"])
-        own.assign(image=own["item"], label=[0, 1, 0, 1], prediction=[0, 1, 1, 1]).to_parquet(file)
+        own.assign(image=own["item"], task="", draws=40, label=[0, 1, 0, 1], prediction=[0, 1, 1, 1]).to_parquet(file)
         kind = "baseline" if model == "mini-clip" else "diffusion"
         sources.append({"model": model, "dataset": "digits", "seed": 0, "kind": kind, "file": str(file)})
     prompts = tmp_path / "prompts.json"
@@ -51,9 +52,11 @@ def test_all_tables_are_written_in_every_format(inputs: ReportInputs) -> None:
 
 
 def test_figures_are_written_as_svg_and_png(inputs: ReportInputs) -> None:
-    write_tables(inputs, ["paired"])
-    write_figures(inputs, [FigureKey("confusion", "mini-sd", "digits"), FigureKey("calls"), FigureKey("paired")])
-    stems = ("confusion-mini-sd-digits", "calls", "paired")
+    write_tables(inputs, ["paired_comparison"])
+    write_figures(
+        inputs, [FigureKey("confusion", "mini-sd", "digits"), FigureKey("calls"), FigureKey("paired_comparison")]
+    )
+    stems = ("confusion-mini-sd-digits", "calls", "paired_comparison")
     assert {path.name for path in (inputs.run_dir / "figures").iterdir()} == {
         f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")
     }
@@ -64,7 +67,7 @@ def test_every_entry_has_a_module_and_a_caption() -> None:
         assert hasattr(import_module(f"diffzero.reporting.tables.{table.module}"), "make_table")
         assert (ROOT / "workflow" / "report" / f"{table.name}.rst").is_file()
     for kind in FIGURES.values():
-        assert hasattr(import_module(f"diffzero.reporting.figures.{kind.module or kind.kind}"), "make_figure")
+        assert hasattr(import_module(f"diffzero.reporting.figures.{kind.kind}"), "make_figure")
         assert (ROOT / "workflow" / "report" / f"{kind.caption or kind.kind}.rst").is_file()
 
 
@@ -72,10 +75,17 @@ def test_every_module_is_registered() -> None:
     helpers = {"__init__", "base", "notes", "style", "race", "missing"}
     for package, registered in (
         ("tables", {table.module for table in TABLES.values()}),
-        ("figures", {kind.module or kind.kind for kind in FIGURES.values()}),
+        ("figures", {kind.kind for kind in FIGURES.values()}),
     ):
         modules = {path.stem for path in (ROOT / "src" / "diffzero" / "reporting" / package).glob("*.py")}
         assert modules - helpers == registered
+
+
+def test_every_table_is_named_after_its_module_or_numbered_as_in_the_paper() -> None:
+    for table in TABLES.values():
+        number = re.fullmatch(r"(table\d)_(\w+)", table.module)
+        names = {number[1], number[2], f"{number[1]}-{number[2]}"} if number else {table.module}
+        assert table.name in names
 
 
 @pytest.mark.parametrize(

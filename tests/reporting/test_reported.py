@@ -27,7 +27,7 @@ def predictions(model: str, dataset: str, **columns) -> pd.DataFrame:
         "item": ["a", "b"],
         "correct": [True, False],
     }
-    return pd.DataFrame(frame | {"calls": math.nan, "undecided": False, "tied": False} | columns)
+    return pd.DataFrame(frame | {"calls": math.nan, "reached_max_scores": False, "exact_tie": False} | columns)
 
 
 def reported_rows(layouts: list[Layout], measured: str) -> dict[str, list[str]]:

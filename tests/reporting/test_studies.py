@@ -57,14 +57,19 @@ def test_table2_without_cue_conflict_images_shows_the_paper_and_says_what_to_add
     assert f"| other (reported; by others) | cue-conflict | {NO_VALUE} | 0 |" in markdown and "`datasets`" in markdown
 
 
-def test_a_variant_is_compared_with_the_plain_data_set_on_the_same_images() -> None:
-    plain, downsampled = predictions("sd", "1111111100"), predictions("sd", "1000000000", dataset="digits-downsampled-32")
+def test_an_ablation_is_compared_with_the_plain_data_set_on_the_same_images() -> None:
+    plain, downsampled = (
+        predictions("sd", "1111111100"),
+        predictions("sd", "1000000000", dataset="digits-downsampled-32"),
+    )
     rows = [
         ("downsampled", "sd", "digits", "full resolution", "digits"),
         ("downsampled", "sd", "digits", "downsampled to 32x32", "digits-downsampled-32"),
         ("template", "sd", "digits", "template 1", "digits-template-1"),
     ]
-    table = build_ablations(pd.concat([plain, downsampled]), pd.DataFrame(rows, columns=list(ABLATION_COLUMNS)), ABLATIONS)
+    table = build_ablations(
+        pd.concat([plain, downsampled]), pd.DataFrame(rows, columns=list(ABLATION_COLUMNS)), ABLATIONS
+    )
     whole, small, absent = (row for _, row in table.iterrows())
     assert math.isnan(whole["difference"]) and (small["accuracy"], small["difference"]) == (0.1, -0.7)
     assert small["pvalue"] == pytest.approx(2 / 2**7)  # seven images lost, none won
@@ -105,10 +110,12 @@ def test_pairs_are_compared_at_the_given_seed() -> None:
     assert (table["n"][0], table["difference"][0]) == (4, 0)
 
 
-def test_a_variant_is_compared_at_its_own_seed() -> None:
+def test_an_ablation_is_compared_at_its_own_seed() -> None:
     plain = [predictions("sd", "1" * 10, seed=5), predictions("sd", "0" * 10, seed=1)]
     downsampled = predictions("sd", "1" * 9 + "0", dataset="digits-downsampled-32", seed=5)
-    wanted = pd.DataFrame([("downsampled", "sd", "digits", "x", "digits-downsampled-32")], columns=list(ABLATION_COLUMNS))
+    wanted = pd.DataFrame(
+        [("downsampled", "sd", "digits", "x", "digits-downsampled-32")], columns=list(ABLATION_COLUMNS)
+    )
     row = build_ablations(pd.concat([*plain, downsampled]), wanted, ABLATIONS).iloc[0]
     assert (row["difference"], row["pvalue"], row["calls"]) == (pytest.approx(-0.1), 1, 550)
     # Scores at another seed have other noise, so there is no difference without the plain data set at this seed.

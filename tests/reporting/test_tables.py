@@ -254,9 +254,9 @@ def test_items_that_reached_max_scores_are_counted() -> None:
 
 
 def test_exact_ties_are_counted_and_noted() -> None:
-    ties = predictions("mini-sd", "1101", tied=[False, True, True, False])
+    ties = predictions("mini-sd", "1101", exact_tie=[False, True, True, False])
     frames = pd.concat(
-        [ties, predictions("mini-sd", "1101", seed=1, tied=[True, False, False, False]), baseline("clip", "11")]
+        [ties, predictions("mini-sd", "1101", seed=1, exact_tie=[True, False, False, False]), baseline("clip", "11")]
     )
     table = build_table1(frames, COSTS)
     assert list(table["exact_ties"]) == [3, 0]

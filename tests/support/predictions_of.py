@@ -18,11 +18,11 @@ def predictions(model: str, correct: str, dataset: str = "digits", seed: int = 0
         "item": [f"item-{row}" for row in rows],
         "correct": [mark == "1" for mark in correct],
         "calls": [10.0 * (row + 1) for row in rows],
-        "undecided": [row == 0 for row in rows],
-        "tied": False,
+        "reached_max_scores": [row == 0 for row in rows],
+        "exact_tie": False,
     }
     return pd.DataFrame({**frame, **columns})
 
 
 def baseline(model: str, correct: str, **columns: object) -> pd.DataFrame:
-    return predictions(model, correct, kind="baseline", calls=NAN, undecided=False, **columns)
+    return predictions(model, correct, kind="baseline", calls=NAN, reached_max_scores=False, **columns)

@@ -131,7 +131,7 @@ def decisions(matrix: np.ndarray, policy: StatelessPolicy) -> list[tuple[int, tu
 
 
 def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
-    """Run one item's race as the papers print it; return its outcome (without `tied`) and the evaluated triples."""
+    """Run one item's race as the papers print it; return its outcome (without `exact_tie`) and the evaluated triples."""
     scores = np.array(
         [[one_score(denoiser, problem, item.image, n, k) for k in item.candidates] for n in range(policy.max_draws)]
     )
@@ -149,4 +149,4 @@ def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: 
     for n, survivors in history:
         evaluated |= {(item.image, draw, int(item.candidates[k])) for draw in range(start, n) for k in alive}
         alive, start = survivors, n
-    return Outcome(winner, start, len(evaluated), undecided=len(alive) > 1, tied=False), evaluated
+    return Outcome(winner, start, len(evaluated), reached_max_scores=len(alive) > 1, exact_tie=False), evaluated

@@ -153,8 +153,8 @@ def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path
     assert after.calls == pytest.approx(len(everything), rel=0.1)
     assert abs(after.calls - len(everything)) < 4 * after.expected.standard_error
     assert after.calls_per_s == pytest.approx(len(pilot) / 100) and "measured on cpu" in after.speed_source
-    undecided = everything.groupby("image")["draw"].max().eq(199).mean()
-    assert after.expected.undecided == pytest.approx(undecided, abs=0.1)
+    reached = everything.groupby("image")["draw"].max().eq(199).mean()
+    assert after.expected.reached_max_scores == pytest.approx(reached, abs=0.1)
     text = plan_to_markdown(planned, experiment(tmp_path).run.cost_estimate)
     assert "100 images measured" in text and "**2,500,000**" in text and "guess" not in text
 
@@ -242,8 +242,8 @@ SCENES = {"attribute_binding": {"examples_per_task": 10, "policy": {"max_scores"
 
 
 def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, float]:
-    """Scores of the races of an item table, of which every other one cannot be told apart; and the share of undecided races."""
-    frames, undecided = [], 0
+    """Scores of the races of an item table, of which every other one cannot be told apart; and the share of races that reach max_scores."""
+    frames, reached = [], 0
     for number, item in enumerate(table.itertuples()):
         weighted = np.random.default_rng(number).normal(size=(max_scores, 2)) + [0, 3.0 * (number % 2)]
         race = Race(
@@ -253,13 +253,13 @@ def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, 
         )
         while not race.finished:
             race.step(race.next_draws[1])
-        undecided += race.outcome().undecided
+        reached += race.outcome().reached_max_scores
         columns = {"image": item.image, "draw": np.arange(race.n).repeat(2), "prompt": item.candidates * race.n}
         frames.append(pd.DataFrame(columns))
-    return pd.concat(frames).drop_duplicates(ignore_index=True), undecided / len(table)
+    return pd.concat(frames).drop_duplicates(ignore_index=True), reached / len(table)
 
 
-def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_races(tmp_path):
+def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_races_that_reach_max_scores(tmp_path):
     planned = experiment(tmp_path, **SCENES)
     estimate = make_plan(planned).estimates[-1]
     assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
@@ -268,19 +268,19 @@ def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_undecided_ra
     assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
 
 
-def test_a_pilot_of_the_binding_tasks_counts_undecided_races_and_not_images(tmp_path):
+def test_a_pilot_of_the_binding_tasks_counts_races_that_reach_max_scores_and_not_images(tmp_path):
     planned = experiment(tmp_path, **SCENES)
     bound = make_plan(planned).estimates[-1]
     # Every sentence its own prompt: what a race takes is then what its sentences took.
     images = [f"scene-0-{k}" for k in range(12)]
     rows = [(image, [2 * k, 2 * k + 1]) for k, image in enumerate(images * 10)]
-    scores, undecided = binding_scores(pd.DataFrame(rows, columns=["image", "candidates"]), 200)
+    scores, reached = binding_scores(pd.DataFrame(rows, columns=["image", "candidates"]), 200)
     write_parquet(
         scores, tmp_path / "pilot/scores/mini-sd/scenes/seed0" / planned.main_scorings[-1].slug / "1-of-1.parquet"
     )
     measured = make_plan(planned).estimates[-1]
-    assert measured.expected.source == "12 images measured" and 0.3 < undecided < 0.6
-    assert measured.expected.undecided == pytest.approx(undecided)
+    assert measured.expected.source == "12 images measured" and 0.3 < reached < 0.6
+    assert measured.expected.reached_max_scores == pytest.approx(reached)
     assert bound.floor < measured.calls < bound.most
 
 

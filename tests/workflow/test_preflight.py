@@ -258,7 +258,10 @@ def test_both_kinds_of_baseline_run_from_local_weights_and_appear_in_table_1(cop
         "datasets": ["digits", "fashion"],
     }
     folder = "results/b/baselines"
-    files = [f"{folder}/tiny-resnet/digits/full-resolution.parquet", f"{folder}/mini-clip/digits/downsampled-24.parquet"]
+    files = [
+        f"{folder}/tiny-resnet/digits/full-resolution.parquet",
+        f"{folder}/mini-clip/digits/downsampled-24.parquet",
+    ]
     done = snakemake(copy, config | {"max_images": 8, "device": "cpu"}, *files)
     assert done.returncode == 0, done.stderr[-4000:]
     supervised, clip = (pd.read_parquet(copy / file) for file in files)

@@ -16,7 +16,7 @@ from diffzero.reporting.table_format import Layout
 from diffzero.reporting.tables import TABLES, Table
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import TargetSet, command_line
-from small_figures import confusion, paired
+from small_figures import confusion, paired_comparison
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -63,7 +63,7 @@ def test_a_run_has_all_results_and_with_existing_only_those_that_exist(tmp_path:
         "frontier-mini-if-fashion",
         "samples-mini-sd-digits",
         "controlled",
-        "paired",
+        "paired_comparison",
     }
     assert expected <= set(whole.figure_stems())
     assert part.table_files() == whole.table_files() and f"{tmp_path}/tiny/tables/table4.tex" in whole.table_files()
@@ -95,7 +95,9 @@ def test_a_result_exists_with_its_predictions_or_with_all_score_shards(tmp_path:
     assert {(s["model"], s["dataset"]) for s in part.sources("classification")} == {
         ("mini-sd", "digits"), ("mini-if", "digits"), ("mini-clip", "digits"),
     }  # fmt: skip
-    assert {"confusion-mini-sd-digits", "confusion-mini-if-digits", "calls", "paired"} == set(part.figure_stems())
+    assert {"confusion-mini-sd-digits", "confusion-mini-if-digits", "calls", "paired_comparison"} == set(
+        part.figure_stems()
+    )
     notes = part.missing_notes("classification")
     assert (
         f"Not available yet: mini-if on fashion (1 of 2 score shards). `snakemake --cores all {sources['mini-if', 'fashion']}`"
@@ -195,7 +197,7 @@ def page(tmp_path: Path) -> str:
     table = Layout("Table 1: <accuracy>", ["Data set", "Model", "Accuracy (%)"], rows, ["Read `this` & that."])
     files = [tmp_path / f"table1.{kind}" for kind in table_format.TABLE_FORMATS]
     table_format.write_table(pd.DataFrame({"a": [1]}), [table], map(str, files))
-    for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired, "paired")):
+    for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired_comparison, "paired_comparison")):
         save_figure(draw(), tmp_path / stem)
     weights = tmp_path / "mini-sd.json"
     weights.write_text('{"family": "stable_diffusion", "digest": "abc123", "folder": "resources/models/mini-sd"}')

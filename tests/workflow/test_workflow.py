@@ -176,7 +176,7 @@ def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, f
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     text = (copy / "results" / run / "plan.md").read_text()
-    assert text in done.stdout and "| scenes, seed 0 |" in text and "every race undecided at max_scores" in text
+    assert text in done.stdout and "| scenes, seed 0 |" in text and "every race reaches max_scores" in text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Load the predictions, costs and full scores of a run for tables and figures."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -12,7 +13,8 @@ from diffzero.utils.io import read_json
 
 # Columns of a predictions file. `held_out` occurs only for the binding tasks.
 PREDICTION_COLUMNS = (
-    "item", "task", "image", "label", "prediction", "correct", "calls", "draws", "undecided", "tied", "held_out",
+    "item", "task", "image", "label", "prediction", "correct", "calls", "draws", "reached_max_scores", "exact_tie",
+    "held_out",
 )  # fmt: skip
 COST_COLUMNS = (
     "model", "dataset", "calls", "seconds", "gpu_hours", "device", "dtype", "batch_size", "calls_at_once", "peak_memory_mb",
@@ -47,9 +49,14 @@ def load_predictions(sources: Iterable[PredictionSource]) -> pd.DataFrame:
     -------
     PREDICTION_COLUMNS as in the files, and model, dataset, kind (str) and seed (int64) from `sources`. Without any source the
     frame has all columns and no row.
+
+    Raises
+    ------
+    ValueError
+        If a file lacks a column, because an earlier version of diffzero wrote it.
     """
     frames = [
-        pd.read_parquet(source["file"]).assign(
+        _read_predictions(Path(source["file"])).assign(
             model=source["model"], dataset=source["dataset"], seed=source["seed"], kind=source["kind"]
         )
         for source in sources
@@ -57,6 +64,19 @@ def load_predictions(sources: Iterable[PredictionSource]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*PREDICTION_COLUMNS, "model", "dataset", "seed", "kind"])
     return pd.concat(frames, ignore_index=True)
+
+
+def _read_predictions(path: Path) -> pd.DataFrame:
+    """Read one predictions file and check its columns."""
+    table = pd.read_parquet(path)
+    absent = [name for name in PREDICTION_COLUMNS if name not in table and name != "held_out"]
+    if absent:
+        folder = next((parent for parent in path.parents if parent.name == "predictions"), path)
+        raise ValueError(
+            f"{path}: found the columns {', '.join(map(str, table))}, expected also {', '.join(absent)}. An earlier version of diffzero wrote the "
+            f"file. Type `rm -r {shlex.quote(str(folder))}` and the same command again: predictions are replayed from stored scores."
+        )
+    return table
 
 
 def load_costs(files: Iterable[str]) -> pd.DataFrame:

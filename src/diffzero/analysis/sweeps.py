@@ -11,7 +11,7 @@ from diffzero.pruning.replay import replay_items
 from diffzero.typing import WeightFn
 
 CURVE_POINTS = 12  # per curve of Figure 2, evenly spaced on a log axis
-VARIANTS = ("unshared", "shared", "shared + pruning")
+CURVES = ("unshared", "shared", "shared + pruning")
 RESULT_COLUMNS = ("calls_per_class", "accuracy", "low", "high", "n", "reached_max_scores")
 MIN_SCORES = (5, 10, 20)
 DECAYS = (0.0, 1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
@@ -23,7 +23,7 @@ def draw_counts(draws: int) -> list[int]:
 
 
 def efficiency_policies(draws: int, pruning: TTest) -> Iterator[tuple[str, Policy]]:
-    """Yield the variant (one of VARIANTS) and the policy of every point of Figure 2."""
+    """Yield the curve (one of CURVES) and the policy of every point of Figure 2."""
     for n in draw_counts(draws):
         yield "unshared", Full(max_scores=n)
         yield "shared", Full(max_scores=n)
@@ -47,17 +47,17 @@ def efficiency_curves(
 
     Returns
     -------
-    One row per point. Columns variant (str, one of VARIANTS), calls_per_class, accuracy, low, high (float64, Wilson 95 %) and
+    One row per point. Columns curve (str, one of CURVES), calls_per_class, accuracy, low, high (float64, Wilson 95 %) and
     n (int64, images).
     """
     items = select_scored(items, shared)
     rows = []
-    for variant, policy in efficiency_policies(int(shared["draw"].max()) + 1, pruning):
+    for curve, policy in efficiency_policies(int(shared["draw"].max()) + 1, pruning):
         calls, accuracy, low, high, n, _ = replay_result(
-            items, unshared if variant == "unshared" else shared, policy, weight
+            items, unshared if curve == "unshared" else shared, policy, weight
         )
-        rows.append((variant, calls, accuracy, low, high, n))
-    return pd.DataFrame(rows, columns=["variant", *RESULT_COLUMNS[:5]])
+        rows.append((curve, calls, accuracy, low, high, n))
+    return pd.DataFrame(rows, columns=["curve", *RESULT_COLUMNS[:5]])
 
 
 def replay_result(
@@ -72,7 +72,7 @@ def replay_result(
     calls = float((table["calls"] / items["candidates"].map(len).to_numpy()).mean())
     correct, n = int(table["correct"].sum()), len(table)
     low, high = wilson_interval(correct, n)
-    return calls, correct / n, low, high, n, float(table["undecided"].mean())
+    return calls, correct / n, low, high, n, float(table["reached_max_scores"].mean())
 
 
 def select_scored(items: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

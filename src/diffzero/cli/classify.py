@@ -60,7 +60,11 @@ def format_ranking(result: Classification) -> str:
     for row in result.ranking:
         gap = f"+{row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]" if row is not result.ranking[0] else "best"
         lines.append(f"{row.prompt:{width}}  {row.mean:10.3f}  {row.draws:5d}  {gap}")
-    state = "reached max_scores with several prompts left" if result.outcome.undecided else "decided before max_scores"
+    state = (
+        "reached max_scores with several prompts left"
+        if result.outcome.reached_max_scores
+        else "decided before max_scores"
+    )
     return "\n".join([*lines, f"{result.outcome.calls} calls of the denoiser, {result.outcome.draws} draws, {state}"])
 
 

@@ -78,7 +78,7 @@ class Baseline(Weights):
     renamed_keys = {"via": "downsample_to"}
 
     downsample_to: list[Count | None] = Field([None], min_length=1)
-    """Sizes in pixels to which images are downsampled before they are resized for the network; null: no downsampling. One result per entry."""
+    """Sizes in pixels to which images are downsampled before they are resized for the network; null: they are not. One result per entry."""
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -93,7 +93,7 @@ class Clip(Baseline):
     kind: Literal["clip"]
     """A CLIP model."""
     downsample_to: list[Count | None] = Field([64, None], min_length=1)
-    """Sizes in pixels to which images are downsampled before they are resized for the network; null: no downsampling. One result per entry."""
+    """Sizes in pixels to which images are downsampled before they are resized for the network; null: they are not. One result per entry."""
     architecture: Text | None = None
     """Name of the architecture in open_clip. By default that of `open_clip_config.json` beside the weights. `local-dir:PATH` is the same
     as `path: PATH`."""

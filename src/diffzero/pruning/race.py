@@ -17,8 +17,8 @@ class Outcome:
     winner: int
     draws: int
     calls: int
-    undecided: bool  # more than one class was left when the race ended
-    tied: bool  # the winner's mean equals another survivor's to the last bit
+    reached_max_scores: bool  # more than one class was left after the last draw
+    exact_tie: bool  # the winner's mean equals another survivor's to the last bit
 
 
 class Race:
@@ -107,8 +107,8 @@ class Race:
     def outcome(self) -> Outcome:
         """Return the result of a finished race; a race with one class is won without a draw."""
         if self.n == 0:
-            return Outcome(0, 0, 0, undecided=False, tied=False)
+            return Outcome(0, 0, 0, reached_max_scores=False, exact_tie=False)
         means = self.read(0, self.n).mean(axis=0)
         best = int(np.argmin(means))
-        tied = bool((means == means[best]).sum() > 1)
-        return Outcome(int(self.alive[best]), self.n, self.calls, undecided=len(self.alive) > 1, tied=tied)
+        reached, tie = len(self.alive) > 1, bool((means == means[best]).sum() > 1)
+        return Outcome(int(self.alive[best]), self.n, self.calls, reached_max_scores=reached, exact_tie=tie)

@@ -44,7 +44,7 @@ class AblationRow(TypedDict):
     model: str
     dataset: str
     setting: str
-    variant: str  # name of the data set that was scored; `dataset` for the plain one
+    scored_dataset: str  # the data set of the ablation; `dataset` for the plain setting
 
 
 class DatasetFiles(TypedDict):

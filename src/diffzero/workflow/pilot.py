@@ -12,7 +12,7 @@ from diffzero.pruning.policies import Policy, TTest
 from diffzero.workflow.paths import SCENES
 from diffzero.workflow.scoring_spec import Scoring
 
-PILOT_COLUMNS = ("image", "calls", "draws", "ended", "left", "undecided", "own")
+PILOT_COLUMNS = ("image", "calls", "draws", "ended", "left", "reached_max_scores", "own")
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
 
 
@@ -20,7 +20,7 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
     """Return the calls of every image that any run has scored under the policy of this scoring or a comparable one.
 
     A policy is comparable to a t-test policy if it differs in max_scores alone. Of a longer race, the draws from max_scores on are
-    ignored; the calls of a shorter race that ended undecided are a lower bound.
+    ignored; the calls of a shorter race that reached its max_scores are a lower bound.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
     -------
     pd.DataFrame
         One row per image: `image` (str), `calls` and `draws` (int), `ended` (bool: whether the race would take no further draw),
-        `left` (int: classes that remain at the last draw), `undecided` (float: share of the image's races that remain undecided),
+        `left` (int: classes that remain at the last draw), `reached_max_scores` (float: share of the image's races that did),
         `own` (bool: the scores have the scoring's seed, so they count for this scoring). Images with `own` take precedence.
     """
     frames = [pd.DataFrame({name: [] for name in PILOT_COLUMNS})]
@@ -58,7 +58,7 @@ def _races(scores: pd.DataFrame, max_scores: int, scoring: Scoring, own: bool) -
     races["left"] = left.reindex(races.index, fill_value=0)
     # Every race of a scene takes two scores per draw, so this ratio counts races; an image of another data set has one race.
     is_scene = scoring.dataset in (SCENES, LEWIS)
-    races["undecided"] = races["left"] / first if is_scene else (races["left"] > 0).astype(float)
+    races["reached_max_scores"] = races["left"] / first if is_scene else (races["left"] > 0).astype(float)
     races["own"] = own
     return races.reset_index()
 

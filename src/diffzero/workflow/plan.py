@@ -1,8 +1,8 @@
 """Predict the cost of a run before anything is submitted: calls, GPU-hours, shards, disk space and the expected end.
 
 The calls are measured on earlier runs of the same model and data set, for example a pilot of some images. Without a pilot they are
-estimated from the minimum of a race (classes x min_scores), because the number of undecided races is unknown; the plan then states the cost
-if all of them are undecided. The speed is measured if a run used the device, else it follows from the network's FLOPs.
+estimated from the minimum of a race (classes x min_scores), because the number of races that reach max_scores is unknown; the plan
+then states the cost if all of them do. The speed is measured if a run used the device, else it follows from the network's FLOPs.
 """
 
 import heapq
@@ -48,7 +48,7 @@ class Calls:
     calls: float
     stored: float  # calls whose scores are in the store, made by this run or another
     standard_error: float  # of `calls`, from the variation between the measured images; NaN without a pilot
-    undecided: float  # expected share of races that reach max_scores; NaN without a measurement
+    reached_max_scores: float  # expected share of races that reach max_scores; NaN without a measurement
     source: str
     sample: Floats  # calls per image [measured or simulated image]
 
@@ -168,8 +168,8 @@ def estimate_calls(experiment: Experiment, scoring: Scoring, images: int, races:
     known = min(len(sample), images)
     error = sample.std(ddof=1) / np.sqrt(len(sample)) * (images - known) if len(sample) > 1 else float("nan")
     calls = float(images * sample.mean())
-    undecided = float(measured["undecided"].mean())
-    return Calls(calls, min(stored, calls), float(error), undecided, f"{len(sample)} images measured", sample)
+    reached = float(measured["reached_max_scores"].mean())
+    return Calls(calls, min(stored, calls), float(error), reached, f"{len(sample)} images measured", sample)
 
 
 def estimate_speed(experiment: Experiment, model: str, costs: pd.DataFrame) -> tuple[float, str]:

@@ -71,7 +71,7 @@ def _row(e: Estimate) -> tuple[object, ...]:
         e.classes,
         f"{e.calls / max(e.images, 1):.0f}",
         f"{e.calls:,.0f}",
-        _undecided(e),
+        _reached_max_scores(e),
         e.expected.source,
         f"{e.calls_per_s:.3g}",
         f"{e.hours:.3g}",
@@ -80,11 +80,11 @@ def _row(e: Estimate) -> tuple[object, ...]:
     )
 
 
-def _undecided(e: Estimate) -> str:
-    """Return the share of undecided races, or without a pilot the calls if all races are undecided."""
+def _reached_max_scores(e: Estimate) -> str:
+    """Return the share of races that reach max_scores, or without a pilot the calls if all races do."""
     if e.expected.source == NO_PILOT:
         return f"at most all: {e.most:,.0f} calls"
-    return "" if np.isnan(e.expected.undecided) else f"{e.expected.undecided:.0%}"
+    return "" if np.isnan(e.expected.reached_max_scores) else f"{e.expected.reached_max_scores:.0%}"
 
 
 def _schedule_row(s: QueueSchedule) -> tuple[object, ...]:
@@ -94,7 +94,7 @@ def _schedule_row(s: QueueSchedule) -> tuple[object, ...]:
 
 
 def _unmeasured(estimates: Sequence[Estimate]) -> list[str]:
-    """Return notes on scorings without a pilot; for the binding tasks, whose cost depends on undecided races, with the range."""
+    """Return notes on scorings without a pilot; for the binding tasks, whose cost varies most, with the range."""
     guessed = [e for e in estimates if e.expected.source == NO_PILOT]
     if not guessed:
         return []
@@ -106,7 +106,7 @@ def _unmeasured(estimates: Sequence[Estimate]) -> list[str]:
         hours = sum(e.most / e.calls_per_s for e in binding) / 3600
         lines.append(
             f"The {mean:,.0f} calls of the binding tasks are such a guess. They lie between {low:,.0f} (every race decided at "
-            f"min_scores) and {high:,.0f} ({hours:.3g} hours: every race undecided at max_scores, as most races of weak models are)."
+            f"min_scores) and {high:,.0f} ({hours:.3g} hours: every race reaches max_scores, as most races of weak models are)."
         )
     return lines
 

@@ -157,8 +157,8 @@ class TargetSet:
                 plain, changed = "full resolution", f"downsampled to {a.downsample_to}x{a.downsample_to}"
             else:
                 plain, changed = "plain template", f"template {a.prompt_template}"
-            for setting, variant in ((plain, a.dataset), (changed, ablation_name(a))):
-                row = AblationRow(study=study, model=a.model, dataset=a.dataset, setting=setting, variant=variant)
+            for setting, scored in ((plain, a.dataset), (changed, ablation_name(a))):
+                row = AblationRow(study=study, model=a.model, dataset=a.dataset, setting=setting, scored_dataset=scored)
                 rows.setdefault((study, a.model, a.dataset, setting), row)
         return sorted(rows.values(), key=lambda row: (row["study"], row["model"], row["dataset"]))
 

@@ -49,6 +49,7 @@ class FigureKind:
     """One kind of figure of the registry."""
 
     kind: str
+    """Module in this package that draws it, and first part of the names of its files."""
     title: str
     """On the report page."""
     category: str
@@ -60,8 +61,6 @@ class FigureKind:
     """Fields of the `FigureKey` that identify one figure; the others are empty."""
     caption: str = ""
     """Stem of its caption in `workflow/report`, where it is not the kind."""
-    module: str = ""
-    """Module in this package that draws it, where its name is not the kind."""
     data: tuple[str, ...] = ()
     """CSV files that it writes: stems, where {stem} is the stem of the figure."""
     requires: tuple[str, ...] = ()
@@ -86,9 +85,7 @@ class FigureKind:
 
     def make(self, inputs: "ReportInputs", model: str, dataset: str) -> FigureResult:
         """Draw the figure of this model and data set."""
-        result: FigureResult = import_module(f"{__name__}.{self.module or self.kind}").make_figure(
-            inputs, model, dataset
-        )
+        result: FigureResult = import_module(f"{__name__}.{self.kind}").make_figure(inputs, model, dataset)
         return result
 
 
@@ -122,23 +119,21 @@ FIGURES: dict[str, FigureKind] = {
             caption="controlled-figure",
         ),
         FigureKind(
-            "breakdown",
+            "binding_errors",
             "Errors of attribute binding",
             "Attribute binding",
             ("binding", "items", "prompts", "images"),
-            module="binding_errors",
             data=("{stem}-shapes", "{stem}-larger"),
         ),
         FigureKind("timesteps", "Decision by timestep", "Replayed", ("full_scores",), _ONE, data=("{stem}",)),
         FigureKind("frontier", "Accuracy against cost", "Replayed", ("full_scores",), _ONE, data=("{stem}",)),
         FigureKind("sensitivity", "Sensitivity", "Replayed", ("full_scores",), _ONE, data=("{stem}",)),
         FigureKind(
-            "shapes",
+            "shape_bias",
             "Shape or texture, by category",
             "Decisions",
             ("classification", "prompts"),
             "dataset",
-            module="shape_bias",
             data=("{stem}",),
             shows="cue conflict",
         ),
@@ -152,11 +147,11 @@ FIGURES: dict[str, FigureKind] = {
         ),
         FigureKind("calls", "Calls per item", "Decisions", _PREDICTIONS, shows="diffusion models"),
         FigureKind(
-            "paired",
+            "paired_comparison",
             "Paired comparison",
             "Decisions",
-            ("tables/paired.csv",),
-            caption="paired-figure",
+            ("tables/paired_comparison.csv",),
+            caption="paired_comparison-figure",
             requires=_PREDICTIONS,
             min_results=2,
         ),

@@ -53,5 +53,5 @@ def make_figure(inputs: ReportInputs, model: str = "", dataset: str = "") -> Fig
         inputs.load_prompts(inputs.scenes)["prompts"],
         pd.read_parquet(Path(files["images"])).drop(columns="bytes"),
     )
-    data = {"breakdown-shapes": errors.shapes, "breakdown-larger": errors.larger}
+    data = {"binding_errors-shapes": errors.shapes, "binding_errors-larger": errors.larger}
     return FigureResult(draw_binding_errors(errors.shapes, errors.larger), data)

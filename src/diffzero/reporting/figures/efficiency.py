@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from diffzero.analysis.load import load_schedule, load_score_shards
-from diffzero.analysis.sweeps import VARIANTS, efficiency_curves
+from diffzero.analysis.sweeps import CURVES, efficiency_curves
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting.figures import FigureKey, FigureResult
 from diffzero.reporting.figures.style import (
@@ -21,7 +21,7 @@ from diffzero.reporting.inputs import ReportInputs, find_source
 
 @matplotlib.rc_context(STYLE)
 def draw_efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
-    """Draw Figure 2 of the paper: accuracy against calls per class, one line per variant with its interval as a band.
+    """Draw Figure 2 of the paper: accuracy against calls per class, each curve with its interval as a band.
 
     Parameters
     ----------
@@ -31,20 +31,20 @@ def draw_efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
     Raises
     ------
     ValueError
-        For an unknown variant.
+        For an unknown curve.
     """
-    unknown = sorted(set(curves["variant"]) - set(VARIANTS))
+    unknown = sorted(set(curves["curve"]) - set(CURVES))
     if unknown:
-        raise ValueError(f"efficiency curves: found variant {unknown[0]!r}, expected one of {VARIANTS}.")
+        raise ValueError(f"efficiency curves: found curve {unknown[0]!r}, expected one of {CURVES}.")
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
-    for index, variant in enumerate(VARIANTS):
-        line = curves[curves["variant"] == variant].sort_values("calls_per_class")
+    for index, curve in enumerate(CURVES):
+        line = curves[curves["curve"] == curve].sort_values("calls_per_class")
         if line.empty:
             continue
         calls, low, high = line["calls_per_class"], 100 * line["low"], 100 * line["high"]
         axes.fill_between(calls, low, high, color=PALETTE[index], alpha=0.15, linewidth=0)
-        axes.plot(calls, 100 * line["accuracy"], label=variant, **series_style(index))
+        axes.plot(calls, 100 * line["accuracy"], label=curve, **series_style(index))
     axes.set_xscale("log")
     use_plain_log_ticks(axes)
     axes.set_xlabel("Denoiser calls per class and image (log scale)")

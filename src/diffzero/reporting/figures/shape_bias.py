@@ -55,5 +55,5 @@ def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
     """Draw the shape bias of every model of a run on one data set."""
     sources = [source for source in inputs.predictions["classification"] if source["dataset"] == dataset]
     table = shape_bias_by_category(load_predictions(sources), inputs.load_prompts(dataset)["classnames"])
-    stem = FigureKey("shapes", dataset=dataset).stem
+    stem = FigureKey("shape_bias", dataset=dataset).stem
     return FigureResult(draw_shape_bias(table, dataset), {stem: table})

@@ -57,10 +57,10 @@ TABLES: dict[str, Table] = {
         Table("controlled", "table3_controlled", ("binding",), requires="binding"),
         Table("table3-lewis", "table3_lewis", ("lewis",), reported=("table3",), requires="lewis"),
         Table("table4", "table4_weighting", full_scores=True, reported=("table4",)),
-        Table("transfer", "weight_transfer", full_scores=True),
-        Table("combined", "combined_models", full_scores=True, reported=("ablations",)),
-        Table("variants", "ablations", ("classification", "ablations"), reported=("ablations",)),
-        Table("spread", "seed_variance", ("classification",), reported=("ablations",)),
+        Table("weight_transfer", "weight_transfer", full_scores=True),
+        Table("combined_models", "combined_models", full_scores=True, reported=("ablations",)),
+        Table("ablations", "ablations", ("classification", "ablations"), reported=("ablations",)),
+        Table("seed_variance", "seed_variance", ("classification",), reported=("ablations",)),
         Table(
             "calibration",
             "calibration",
@@ -68,7 +68,7 @@ TABLES: dict[str, Table] = {
             reported=("ablations",),
             data=("replayed/reliability.csv",),
         ),
-        Table("paired", "paired_comparison", _COMPARED),
+        Table("paired_comparison", "paired_comparison", _COMPARED),
         Table("cost", "cost", costs=True),
     )
 }

@@ -28,7 +28,7 @@ from diffzero.reporting.tables.base import (
     summarise_cells,
 )
 
-ABLATION_COLUMNS = ("study", "model", "dataset", "setting", "variant")
+ABLATION_COLUMNS = ("study", "model", "dataset", "setting", "scored_dataset")
 COLUMNS = (
     "study", "model", "dataset", "setting", "accuracy", "low", "high", "n", "calls_per_image", "calls", "difference",
     "difference_low", "difference_high", "pvalue", "paper", "differs_from_paper",
@@ -49,7 +49,7 @@ def build_ablations(
     Parameters
     ----------
     predictions
-        Those of the plain data sets and of the variants; the `dataset` of a variant is its name.
+        Those of the plain data sets and of the ablations, each with the name of its own data set.
     requested
         ABLATION_COLUMNS (str): one row per setting.
     paper
@@ -73,29 +73,30 @@ def build_ablations(
     reported = paper[paper["quantity"] == "accuracy"].set_index(["model", "dataset", "setting"])["value"] / 100
     rows = []
     for entry in iter_rows(requested):
-        variant, plain = outcomes.get((entry.model, entry.variant)), outcomes.get((entry.model, entry.dataset))
+        changed, plain = outcomes.get((entry.model, entry.scored_dataset)), outcomes.get((entry.model, entry.dataset))
         value = float(reported.get((entry.model, entry.dataset, entry.setting), np.nan))
         name = (entry.study, entry.model, entry.dataset, entry.setting)
-        if variant is None:
+        if changed is None:
             rows.append((*name, *[np.nan] * 3, 0, *[np.nan] * 6, value, pd.NA))
             continue
-        cell = cells.loc[entry.model, entry.variant]
-        difference = _compare(variant, plain) if plain is not None and entry.variant != entry.dataset else (np.nan,) * 4
-        n, calls = int(cell["n"]), variant["calls"].sum(min_count=1)
+        cell = cells.loc[entry.model, entry.scored_dataset]
+        is_plain = entry.scored_dataset == entry.dataset
+        difference = (np.nan,) * 4 if is_plain or plain is None else _compare(changed, plain)
+        n, calls = int(cell["n"]), changed["calls"].sum(min_count=1)
         differs = differs_from_paper(cell["accuracy"], n, value, count_paper_images(entry.dataset, test_sizes))
         result = (cell["accuracy"], cell["low"], cell["high"], n, cell["calls"], calls)
         rows.append((*name, *result, *difference, value, differs))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"differs_from_paper": "boolean"})
 
 
-def _compare(variant: pd.DataFrame, plain: pd.DataFrame) -> tuple[float, float, float, float]:
-    """Return (difference, low, high, p) of a variant and its plain data set at the variant's seeds: another seed is other noise."""
-    plain = plain[plain["seed"].isin(set(variant["seed"]))]
+def _compare(changed: pd.DataFrame, plain: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Return (difference, low, high, p) of an ablation and its plain data set at the ablation's seeds: another seed is other noise."""
+    plain = plain[plain["seed"].isin(set(changed["seed"]))]
     if plain.empty:
         return (np.nan,) * 4
-    means = [frame.groupby("item")["correct"].mean() for frame in (variant, plain)]
+    means = [frame.groupby("item")["correct"].mean() for frame in (changed, plain)]
     both = pd.concat(means, axis=1, join="inner").to_numpy()
-    first = [frame[frame["seed"] == variant["seed"].iloc[0]].set_index("item")["correct"] for frame in (variant, plain)]
+    first = [frame[frame["seed"] == changed["seed"].iloc[0]].set_index("item")["correct"] for frame in (changed, plain)]
     aligned = pd.concat(first, axis=1, join="inner").to_numpy()
     return *bootstrap_interval(both[:, 0] - both[:, 1]), mcnemar_pvalue(aligned[:, 0], aligned[:, 1])
 

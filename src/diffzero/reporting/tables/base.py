@@ -62,7 +62,7 @@ def summarise_cells(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     ValueError
         Where a column is absent, or an item occurs twice for one seed.
     """
-    require_columns(predictions, [*keys, "item", "correct", "calls", "undecided"], "predictions")
+    require_columns(predictions, [*keys, "item", "correct", "calls", "reached_max_scores"], "predictions")
     identity = [*keys, "item", *(["seed"] if "seed" in predictions else [])]
     repeated = predictions.loc[predictions.duplicated(identity), identity]
     if len(repeated):
@@ -71,7 +71,7 @@ def summarise_cells(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
             "item once per seed; read each predictions file once."
         )
     rows = [
-        (*key, *accuracy_interval(group), group["calls"].mean(), group["undecided"].mean())
+        (*key, *accuracy_interval(group), group["calls"].mean(), group["reached_max_scores"].mean())
         for key, group in predictions.groupby(keys, sort=False)
     ]
     return pd.DataFrame(rows, columns=[*keys, "accuracy", "low", "high", "n", "calls", "reached_max_scores"])

@@ -101,12 +101,12 @@ def build_table1(
         For an absent column, an item that occurs twice, or several reported numbers for one cell.
     """
     keys = ["model", "dataset"]
-    require_columns(predictions, ["kind", "seed", "tied"], "predictions")
+    require_columns(predictions, ["kind", "seed", "exact_tie"], "predictions")
     names = list_requested([*keys, "kind"], requested, predictions)
     levels = {name: list(names[name].unique()) for name in ("dataset", "model")}
     cells = fill_missing_cells(summarise_cells(predictions, keys), levels).rename(columns={"calls": "calls_per_image"})
     cells["kind"] = cells["model"].map(names.drop_duplicates("model").set_index("model")["kind"])
-    ties = predictions.groupby(keys)["tied"].sum().astype("int64").rename("exact_ties").reset_index()
+    ties = predictions.groupby(keys)["exact_tie"].sum().astype("int64").rename("exact_ties").reset_index()
     cells = cells.merge(ties, how="left", on=keys).merge(sum_costs(costs), how="left", on=keys)
     cells["paper"] = _reported_accuracy(cells, paper)
     differs = [

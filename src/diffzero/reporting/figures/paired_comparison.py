@@ -41,4 +41,4 @@ def draw_paired_comparison(table: pd.DataFrame) -> Figure:
 
 def make_figure(inputs: ReportInputs, model: str = "", dataset: str = "") -> FigureResult:
     """Draw the paired comparison of a run from its table."""
-    return FigureResult(draw_paired_comparison(inputs.load_table("paired")))
+    return FigureResult(draw_paired_comparison(inputs.load_table("paired_comparison")))
