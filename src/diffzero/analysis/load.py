@@ -74,7 +74,8 @@ def _read_predictions(path: Path) -> pd.DataFrame:
         folder = next((parent for parent in path.parents if parent.name == "predictions"), path)
         raise ValueError(
             f"{path}: found the columns {', '.join(map(str, table))}, expected also {', '.join(absent)}. An earlier version of "
-            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(folder))}` and the same command again: predictions are replayed from stored scores."
+            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(folder))}` and the same command again: predictions are replayed "
+            "from stored scores."
         )
     return table
 
