@@ -84,7 +84,7 @@ class Bookkeeping(Denoiser):
     """A network without cost, so that only the engine's own work is timed."""
 
     def __init__(self) -> None:
-        self.folder, self.dtype, self.device = Path("bookkeeping"), torch.float32, torch.device("cpu")
+        self.checkpoint_dir, self.dtype, self.device = Path("bookkeeping"), torch.float32, torch.device("cpu")
         self.schedule = VPSchedule(np.cumprod(1 - betas({"num_train_timesteps": 1000})), "sample")
 
     def x0(self, x_t: torch.Tensor, t: NDArray[np.float64], text: Tensors) -> torch.Tensor:

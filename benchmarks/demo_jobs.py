@@ -1,8 +1,8 @@
 """Count the jobs and seconds of a finished run from the metadata that Snakemake keeps for every output file.
 
-    .venv/bin/python benchmarks/demo_jobs.py [FOLDER] [--results results/demo]
+    .venv/bin/python benchmarks/demo_jobs.py [WORKING_DIR] [--results results/demo]
 
-FOLDER holds the `.snakemake` of the run; by default it is the current one. Prints one line per rule, then the totals.
+WORKING_DIR holds the `.snakemake` of the run; by default it is the current one. Prints one line per rule, then the totals.
 """
 
 import argparse
@@ -60,10 +60,10 @@ def to_text(jobs: Iterable[Job]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path())
+    parser.add_argument("working_dir", nargs="?", type=Path, default=Path())
     parser.add_argument("--results", default="results/demo", help="the run's folder, as Snakemake names it")
     arguments = parser.parse_args()
-    jobs = read_jobs(arguments.folder / ".snakemake" / "metadata", arguments.results)
+    jobs = read_jobs(arguments.working_dir / ".snakemake" / "metadata", arguments.results)
     print(to_text(jobs))
 
 

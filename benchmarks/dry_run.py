@@ -51,8 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--max-calls-per-job", type=int, help="replaces the value of the paper's run")
     chosen = parser.parse_args().max_calls_per_job
-    with tempfile.TemporaryDirectory() as folder:
-        root = prepare(Path(folder), **({"max_calls_per_job": chosen} if chosen else {}))
+    with tempfile.TemporaryDirectory() as root_dir:
+        root = prepare(Path(root_dir), **({"max_calls_per_job": chosen} if chosen else {}))
         start = time.monotonic()
         found = count_jobs(dry_run(root, "--quiet=rules"))
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -55,12 +55,12 @@ def bookkeeping(turns: int) -> dict:
     problem, policy = bookkeeping_problem(64, 1000), TTest(min_scores=20, max_scores=60, cutoff_pval=2e-3)
     rates: dict[str, list[float]] = {"bookkeeping": [], "bookkeeping_stored": [], "replay": []}
     items = item_table(problem)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as store_dir:
         for turn in range(turns):
             # One store per run, because existing chunks are not written again.
             recorders = {
                 "bookkeeping": lambda scores: None,
-                "bookkeeping_stored": Store(Path(folder), {"turn": turn}).write,
+                "bookkeeping_stored": Store(Path(store_dir), {"turn": turn}).write,
             }
             for name, record in recorders.items():
                 engine = Engine(Bookkeeping(), problem, policy, decay, 4096)

@@ -28,7 +28,7 @@ class RandomStableDiffusion(StableDiffusion):
     """The family's adapter around a network without a checkpoint."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
-        self.folder, self.dtype, self.device = Path("random"), unet.dtype, unet.device
+        self.checkpoint_dir, self.dtype, self.device = Path("random"), unet.dtype, unet.device
         self.schedule = VPSchedule(np.cumprod(1 - betas(BETAS)), "epsilon")
         self.unet, self.cache = unet, UNetCache(unet)
 

@@ -64,8 +64,8 @@ def by_batch_size(work: Workload, calls: int) -> tuple[dict[int, float], dict[in
 
 def engine_run(work: Workload, batch: int) -> tuple[float, int, float]:
     """Return seconds (including writing to a store), calls and accuracy of the engine."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder), {"benchmark": work.problem.dataset})
+    with tempfile.TemporaryDirectory() as store_dir:
+        store = Store(Path(store_dir), {"benchmark": work.problem.dataset})
         engine = Engine(work.denoiser, work.problem, work.policy, work.weight, batch)
         start = time.perf_counter()
         result = engine.run(store.write)

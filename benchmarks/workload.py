@@ -43,10 +43,10 @@ class Workload:
             unshared=False,
             images=names,
             image_keys=names,
-            x=denoiser.encode_images(denoiser.folder, pixels),
+            x=denoiser.encode_images(denoiser.checkpoint_dir, pixels),
             prompts=prompts,
             prompt_keys=prompts,
-            text=denoiser.encode_text(denoiser.folder, prompts),
+            text=denoiser.encode_text(denoiser.checkpoint_dir, prompts),
             items=[Item(name, k, np.arange(len(prompts))) for k, name in enumerate(names)],
         )
         return cls(denoiser, problem, table["label"].to_numpy())

@@ -18,8 +18,8 @@ def log_of(path):
 
 def prepared(dataset="{dataset}"):
     """Return the images, prompts and items of a prepared data set, as named outputs."""
-    folder = result(f"data/{dataset}")
-    return {"images": f"{folder}/images.parquet", "prompts": f"{folder}/prompts.json", "item_table": f"{folder}/items.parquet"}
+    data_dir = result(f"data/{dataset}")
+    return {"images": f"{data_dir}/images.parquet", "prompts": f"{data_dir}/prompts.json", "item_table": f"{data_dir}/items.parquet"}
 
 
 def checkpoint_record(model="{model}"):
@@ -34,8 +34,8 @@ def crops_of(wildcards):
 
 def encoded(model="{model}", dataset="{dataset}"):
     """Return the latents and text embeddings of a data set, as named inputs."""
-    folder = result(f"inputs/{model}/{dataset}")
-    return {"x": f"{folder}/x.npy", "text": f"{folder}/text.safetensors"}
+    inputs_dir = result(f"inputs/{model}/{dataset}")
+    return {"x": f"{inputs_dir}/x.npy", "text": f"{inputs_dir}/text.safetensors"}
 
 
 def scoring_of(wildcards):

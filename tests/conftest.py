@@ -68,31 +68,33 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHu
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tiny Stable Diffusion checkpoint with random fp32 weights, as StableDiffusionPipeline.save_pretrained writes it."""
     torch.manual_seed(1)
-    folder, tokenizer = tmp_path_factory.mktemp("tiny-sd"), nets.clip_tokenizer(corpus())
+    checkpoint_dir, tokenizer = tmp_path_factory.mktemp("tiny-sd"), nets.clip_tokenizer(corpus())
     vae = nets.autoencoder()
     vae.register_to_config(scaling_factor=0.7)  # neither 1 nor the default, so that a missing scaling changes results
     parts = (vae, nets.clip_text_model(tokenizer), tokenizer, nets.sd_unet(), nets.sd_scheduler())
-    StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False).save_pretrained(folder)
-    return folder
+    StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False).save_pretrained(checkpoint_dir)
+    return checkpoint_dir
 
 
 @pytest.fixture(scope="session")
 def tiny_if(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tiny DeepFloyd IF-I checkpoint with random fp32 weights, as IFPipeline.save_pretrained writes it."""
     torch.manual_seed(2)
-    folder, tokenizer = tmp_path_factory.mktemp("tiny-if"), nets.t5_tokenizer(corpus())
+    checkpoint_dir, tokenizer = tmp_path_factory.mktemp("tiny-if"), nets.t5_tokenizer(corpus())
     parts = (tokenizer, nets.t5_encoder(tokenizer), nets.if_unet(), nets.if_scheduler())
-    IFPipeline(*parts, None, None, None, requires_safety_checker=False).save_pretrained(folder)
-    return folder
+    IFPipeline(*parts, None, None, None, requires_safety_checker=False).save_pretrained(checkpoint_dir)
+    return checkpoint_dir
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Yield the folder of a file system of 2 MB, which the test may fill."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
+    disk_dir = tmp_path / "disk"
+    disk_dir.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk_dir], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"needs permission to mount a tmpfs: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    yield disk_dir
+    subprocess.run(["umount", disk_dir], check=True)

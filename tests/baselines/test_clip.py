@@ -26,16 +26,16 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def tiny_clip(tmp_path_factory) -> Clip:
-    folder = tmp_path_factory.mktemp("tiny-clip")
-    (folder / "open_clip_config.json").write_text(json.dumps(CLIP_CONFIG))
+    checkpoint_dir = tmp_path_factory.mktemp("tiny-clip")
+    (checkpoint_dir / "open_clip_config.json").write_text(json.dumps(CLIP_CONFIG))
     torch.manual_seed(3)
     model = open_clip.CLIP(**CLIP_CONFIG["model_cfg"])
     state = {name: values.contiguous() for name, values in model.state_dict().items()}
-    save_file(state, folder / "open_clip_model.safetensors")
-    return Clip(kind="clip", title="tiny", licence="MIT", architecture=f"local-dir:{folder}")
+    save_file(state, checkpoint_dir / "open_clip_model.safetensors")
+    return Clip(kind="clip", title="tiny", licence="MIT", architecture=f"local-dir:{checkpoint_dir}")
 
 
-def folder_of(settings: Clip) -> Path:
+def checkpoint_dir_of(settings: Clip) -> Path:
     return locate_checkpoint(settings, Path())
 
 
@@ -58,7 +58,7 @@ def test_similarities_of_square_images_equal_open_clips(tiny_clip, tmp_path):
         images = model.encode_image(torch.stack([preprocess(Image.open(file)) for file in files]))
         text = model.encode_text(tokens)
         expected = torch.nn.functional.cosine_similarity(images[:, None], text[None], dim=-1)
-    found = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    found = clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     assert np.ptp(found) > 1e-3  # images and prompts are distinguished
 
@@ -66,13 +66,15 @@ def test_similarities_of_square_images_equal_open_clips(tiny_clip, tmp_path):
 def test_downsampling_changes_the_result_except_for_images_of_that_size(tiny_clip):
     table, rng = pictures((64, 64), (64, 64)), np.random.default_rng(8)
     direct, downsampled = (
-        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, side, CPU) for side in (None, 8)
+        clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table, PROMPTS, side, CPU)
+        for side in (None, 8)
     )
     assert np.abs(direct - downsampled).max() > 1e-4
     small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     already = pd.DataFrame({"image": ["small"], "bytes": [encode_png(small)]})
     one, other = (
-        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), already, PROMPTS, side, CPU) for side in (None, 8)
+        clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), already, PROMPTS, side, CPU)
+        for side in (None, 8)
     )
     np.testing.assert_array_equal(one, other)
 
@@ -83,16 +85,16 @@ def test_an_oblong_image_is_cropped_to_its_central_square(tiny_clip):
     table = pd.DataFrame(
         {"image": ["a", "b"], "bytes": [encode_png(pixels), encode_png(np.ascontiguousarray(pixels[:, 20:60]))]}
     )
-    oblong, square = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    oblong, square = clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(oblong, square, atol=1e-6)
 
 
 def test_similarities_do_not_depend_on_the_batch(tiny_clip):
     table = pictures(*[(32, 32)] * (base.BATCH_SIZE + 3))
-    found = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    found = clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(
         found[-2:],
-        clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table.tail(2), PROMPTS, None, CPU),
+        clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table.tail(2), PROMPTS, None, CPU),
         atol=1e-5,
     )
 
@@ -118,30 +120,30 @@ def test_the_most_similar_prompt_wins_and_a_tie_goes_to_the_lowest_label():
 
 def test_a_named_architecture_uses_weights_and_image_statistics_of_the_folder(tiny_clip, tmp_path):
     """OpenAI's weights are configured so: an architecture of open_clip, and weights from a repository."""
-    folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
-    architecture = json.loads((folder / "open_clip_config.json").read_text())
+    checkpoint_dir = shutil.copytree(checkpoint_dir_of(tiny_clip), tmp_path / "weights")
+    architecture = json.loads((checkpoint_dir / "open_clip_config.json").read_text())
     (tmp_path / "Tiny-1.json").write_text(json.dumps(architecture["model_cfg"]))
     open_clip.add_model_config(tmp_path / "Tiny-1.json")
     table, named = (
         pictures((32, 32), (40, 40)),
-        tiny_clip.model_copy(update={"architecture": "Tiny-1", "path": str(folder)}),
+        tiny_clip.model_copy(update={"architecture": "Tiny-1", "path": str(checkpoint_dir)}),
     )
-    expected = clip.image_text_similarities(tiny_clip, folder_of(tiny_clip), table, PROMPTS, None, CPU)
+    expected = clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table, PROMPTS, None, CPU)
     np.testing.assert_allclose(
-        clip.image_text_similarities(named, folder, table, PROMPTS, None, CPU), expected, atol=1e-6
+        clip.image_text_similarities(named, checkpoint_dir, table, PROMPTS, None, CPU), expected, atol=1e-6
     )
     statistics = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}
-    (folder / "open_clip_config.json").write_text(json.dumps({**architecture, "preprocess_cfg": statistics}))
-    model, _ = clip.load_clip(named, folder, CPU)
+    (checkpoint_dir / "open_clip_config.json").write_text(json.dumps({**architecture, "preprocess_cfg": statistics}))
+    model, _ = clip.load_clip(named, checkpoint_dir, CPU)
     assert list(model.visual.image_mean) == statistics["mean"] and list(model.visual.image_std) == statistics["std"]
-    (folder / "open_clip_config.json").unlink()
-    assert clip.load_clip(named, folder, CPU)[0].visual.image_mean == open_clip.OPENAI_DATASET_MEAN
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"quick_gelu": True}}))
+    (checkpoint_dir / "open_clip_config.json").unlink()
+    assert clip.load_clip(named, checkpoint_dir, CPU)[0].visual.image_mean == open_clip.OPENAI_DATASET_MEAN
+    (checkpoint_dir / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"quick_gelu": True}}))
     with pytest.raises(CheckpointError, match="Write 'Tiny-1-quickgelu'"):
-        clip.load_clip(named, folder, CPU)
+        clip.load_clip(named, checkpoint_dir, CPU)
     unknown = named.model_copy(update={"architecture": "Tiny-9"})
     with pytest.raises(CheckpointError, match="'Tiny-9': unknown to open_clip"):
-        clip.load_clip(unknown, folder, CPU)
+        clip.load_clip(unknown, checkpoint_dir, CPU)
 
 
 def test_the_configured_clip_is_built_with_quick_gelu():
@@ -157,37 +159,37 @@ def test_the_configured_clip_is_built_with_quick_gelu():
 
 
 def test_a_clip_from_the_hub_equals_that_of_a_folder(tiny_clip, fake_hub):
-    folder = folder_of(tiny_clip)
-    fake_hub.repositories["models", "owner/clip"] = {p.name: p.read_bytes() for p in folder.iterdir()} | {
+    checkpoint_dir = checkpoint_dir_of(tiny_clip)
+    fake_hub.repositories["models", "owner/clip"] = {p.name: p.read_bytes() for p in checkpoint_dir.iterdir()} | {
         "open_clip_pytorch_model.bin": b"not needed", "model.safetensors": b"not needed"}  # fmt: skip
     settings = Clip(kind="clip", title="C", licence="MIT", hub="owner/clip", revision=REVISION)
     found = locate_checkpoint(settings, Path())
     table = pictures((32, 32))
     np.testing.assert_array_equal(
         clip.image_text_similarities(settings, found, table, PROMPTS, None, CPU),
-        clip.image_text_similarities(tiny_clip, folder, table, PROMPTS, None, CPU),
+        clip.image_text_similarities(tiny_clip, checkpoint_dir, table, PROMPTS, None, CPU),
     )
     assert not fake_hub.requests_for("open_clip_pytorch_model.bin") and not fake_hub.requests_for("/model.safetensors")
 
 
 def test_pickled_weights_are_never_opened_even_if_open_clip_prefers_them(tiny_clip, tmp_path, monkeypatch):
-    folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
-    (folder / "open_clip_pytorch_model.bin").write_bytes(b"not a pickle")
+    checkpoint_dir = shutil.copytree(checkpoint_dir_of(tiny_clip), tmp_path / "weights")
+    (checkpoint_dir / "open_clip_pytorch_model.bin").write_bytes(b"not a pickle")
     monkeypatch.setattr(torch, "load", None)
-    settings = tiny_clip.model_copy(update={"architecture": None, "path": str(folder)})
-    clip.load_clip(settings, folder, CPU)
-    (folder / "open_clip_model.safetensors").rename(
-        folder / "model.safetensors"
+    settings = tiny_clip.model_copy(update={"architecture": None, "path": str(checkpoint_dir)})
+    clip.load_clip(settings, checkpoint_dir, CPU)
+    (checkpoint_dir / "open_clip_model.safetensors").rename(
+        checkpoint_dir / "model.safetensors"
     )  # open_clip itself would now take the .bin
     with pytest.raises(CheckpointError, match=r"found open_clip_pytorch_model.bin and no open_clip_model.safetensors"):
-        clip.load_clip(settings, folder, CPU)
+        clip.load_clip(settings, checkpoint_dir, CPU)
 
 
 def test_weights_that_do_not_fit_are_refused(tiny_clip, tmp_path):
-    folder = shutil.copytree(folder_of(tiny_clip), tmp_path / "weights")
-    save_file({"a": torch.zeros(1)}, folder / "open_clip_model.safetensors")
+    checkpoint_dir = shutil.copytree(checkpoint_dir_of(tiny_clip), tmp_path / "weights")
+    save_file({"a": torch.zeros(1)}, checkpoint_dir / "open_clip_model.safetensors")
     with pytest.raises(CheckpointError, match="open_clip_model.safetensors: does not fit"):
-        clip.load_clip(tiny_clip, folder, CPU)
+        clip.load_clip(tiny_clip, checkpoint_dir, CPU)
 
 
 @pytest.mark.parametrize(

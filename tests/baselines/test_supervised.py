@@ -25,7 +25,7 @@ ROOT, CPU = Path(__file__).resolve().parents[2], torch.device("cpu")
 def tiny_resnet(tmp_path_factory) -> Path:
     """Return the folder of a small ResNet with ImageNet's 1000 outputs, as timm saves it for the hub."""
     torch.manual_seed(7)
-    folder = tmp_path_factory.mktemp("tiny-resnet")
+    checkpoint_dir = tmp_path_factory.mktemp("tiny-resnet")
     overlay = {
         "input_size": (3, 64, 64),
         "mean": (0.4, 0.5, 0.6),
@@ -35,9 +35,9 @@ def tiny_resnet(tmp_path_factory) -> Path:
     }
     model = timm.create_model("resnet10t", num_classes=1000, pretrained_cfg_overlay=overlay)
     torch.nn.init.normal_(model.fc.weight)  # the initial head gives nearly equal outputs for all images
-    save_for_hf(model, folder, safe_serialization=True)
-    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
-    return folder
+    save_for_hf(model, checkpoint_dir, safe_serialization=True)
+    assert {path.name for path in checkpoint_dir.iterdir()} == {"config.json", "model.safetensors"}
+    return checkpoint_dir
 
 
 def pictures(*sizes: tuple[int, int]) -> tuple[pd.DataFrame, list[np.ndarray]]:
@@ -122,21 +122,21 @@ def test_wrong_classes_and_outputs_are_refused():
 
 
 def test_weights_of_another_architecture_are_refused(tiny_resnet, tmp_path):
-    folder = shutil.copytree(tiny_resnet, tmp_path / "copy")
-    config = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(config.replace("resnet10t", "resnet18"))
+    checkpoint_dir = shutil.copytree(tiny_resnet, tmp_path / "copy")
+    config = (checkpoint_dir / "config.json").read_text()
+    (checkpoint_dir / "config.json").write_text(config.replace("resnet10t", "resnet18"))
     with pytest.raises(CheckpointError, match="does not fit the config.json"):
-        supervised.load_classifier(folder)
+        supervised.load_classifier(checkpoint_dir)
 
 
 def test_a_pickle_beside_or_instead_of_the_weights_is_never_opened(tiny_resnet, tmp_path, monkeypatch):
-    folder = shutil.copytree(tiny_resnet, tmp_path / "copy")
-    (folder / "pytorch_model.bin").write_bytes(b"not a pickle")
+    checkpoint_dir = shutil.copytree(tiny_resnet, tmp_path / "copy")
+    (checkpoint_dir / "pytorch_model.bin").write_bytes(b"not a pickle")
     monkeypatch.setattr(torch, "load", None)
-    supervised.load_classifier(folder)
-    (folder / "model.safetensors").unlink()
+    supervised.load_classifier(checkpoint_dir)
+    (checkpoint_dir / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"found pytorch_model.bin and no model.safetensors.*python -c"):
-        supervised.load_classifier(folder)
+        supervised.load_classifier(checkpoint_dir)
 
 
 def settings(**changes) -> dict:

@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def lewis_dir(tmp_path: Path) -> Path:
     return write_lewis_folder(tmp_path, label_rows(OBJECTS))
 
 
-def experiment(folder: Path | str, root: Path = ROOT, **changes) -> Experiment:
-    lewis = {"path": str(folder), "max_images": 4}
+def experiment(lewis_dir: Path | str, root: Path = ROOT, **changes) -> Experiment:
+    lewis = {"path": str(lewis_dir), "max_images": 4}
     binding = {"lewis": lewis, "baselines": [], "policy": {"max_scores": 20}, **changes.pop("attribute_binding", {})}
     run = {
         "name": "tiny",
@@ -68,11 +68,11 @@ def test_a_data_set_with_the_name_of_the_scenes_is_refused(tmp_path):
         experiment("x", tmp_path, datasets=["digits", "lewis"])
 
 
-def test_check_reports_whether_the_images_are_available_and_their_source(folder, tmp_path):
-    requirement = {each.name: each for each in check_requirements(experiment(folder))}["lewis"]
-    files = [folder / "two_object" / "gen.csv", *(folder / "two_object" / "images" / "gen").iterdir()]
+def test_check_reports_whether_the_images_are_available_and_their_source(lewis_dir, tmp_path):
+    requirement = {each.name: each for each in check_requirements(experiment(lewis_dir))}["lewis"]
+    files = [lewis_dir / "two_object" / "gen.csv", *(lewis_dir / "two_object" / "images" / "gen").iterdir()]
     assert (requirement.state, requirement.size) == (AVAILABLE, sum(file.stat().st_size for file in files))
-    requirement = {each.name: each for each in check_requirements(experiment(folder / "gone"))}["lewis"]
+    requirement = {each.name: each for each in check_requirements(experiment(lewis_dir / "gone"))}["lewis"]
     assert requirement.state == MISSING and requirement.source.startswith("https://")
     assert "not stated" in requirement.licence
     assert "gone/two_object: does not exist" in requirement.reasons[0]

@@ -157,9 +157,9 @@ def test_the_prediction_type_is_read_and_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["DDPMScheduler", "FlowMatchEulerDiscreteScheduler"])
 def test_a_configuration_without_a_number_of_steps_has_diffusers_default(name, tmp_path):
-    folder = tmp_path / "scheduler"
-    folder.mkdir()
-    (folder / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
+    scheduler_dir = tmp_path / "scheduler"
+    scheduler_dir.mkdir()
+    (scheduler_dir / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
     assert schedule.read_schedule(tmp_path).steps == getattr(diffusers, name)().config.num_train_timesteps
 
 

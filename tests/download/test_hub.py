@@ -121,18 +121,18 @@ def test_offline_cached_files_are_used_and_all_missing_files_are_named(hub, monk
 
 @pytest.mark.parametrize("how", ["offline", "no network"])
 def test_without_a_network_files_that_another_program_cached_are_used(hub, monkeypatch, how):
-    folder = REPO.download_files(lambda name: True)
+    snapshot_dir = REPO.download_files(lambda name: True)
     shutil.rmtree(cache_dir())
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", how == "offline")
-    assert REPO.download_files(lambda name: True, QUICK) == folder
+    assert REPO.download_files(lambda name: True, QUICK) == snapshot_dir
     with pytest.raises(OfflineError if how == "offline" else TransientDownloadError):
         HubRepo("other/repo", REVISION, "dataset").file_sizes(retry_policy=QUICK)
 
 
 def test_download_files_returns_the_folder_of_the_wanted_files(hub):
-    folder = REPO.download_files(lambda name: not name.endswith(".txt"))
-    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == [SMALL, LARGE]
+    snapshot_dir = REPO.download_files(lambda name: not name.endswith(".txt"))
+    assert sorted(p.relative_to(snapshot_dir).as_posix() for p in snapshot_dir.rglob("*.*")) == [SMALL, LARGE]
     with pytest.raises(RemoteFileNotFoundError, match="none of the wanted files among 3"):
         REPO.download_files(lambda name: False)
 
@@ -177,8 +177,8 @@ def test_partly_cached_sharded_weights_are_refused(hub, monkeypatch):
     index = json.dumps({"weight_map": {"a": "model.safetensors", "b": "other.safetensors"}}).encode()
     files = dict.fromkeys([*parts, "vae/model.safetensors", "vae/other.safetensors"], BIG)
     hub.repositories["models", NAME] = files | {"vae/model.safetensors.index.json": index}
-    folder = REPO.download_files(lambda name: name not in (parts[0], "vae/other.safetensors"))
-    assert missing_parts(files, folder) == []
+    snapshot_dir = REPO.download_files(lambda name: name not in (parts[0], "vae/other.safetensors"))
+    assert missing_parts(files, snapshot_dir) == []
     without_listing(monkeypatch, "offline")
     with pytest.raises(OfflineError, match=rf"2 files are missing: {parts[0]}, vae/other.safetensors"):
         REPO.download_files(lambda name: True)

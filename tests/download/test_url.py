@@ -42,9 +42,9 @@ def test_a_plain_file_with_a_wrong_digest_is_moved_aside(hub):
         HashMismatchError, match=r"found sha256:\w+, expected sha256:.*kept as .*images.zip.wrong-digest-"
     ) as error:
         download_url(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG), retry_policy=QUICK)
-    folder = url_cache_path(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG)).parent
-    assert "proxy's error page" in str(error.value) and not (folder / "images.zip").exists()
-    assert [p.read_bytes() for p in folder.glob("images.zip.wrong-digest-*")] == [b"<html>Please log in.</html>"]
+    file_dir = url_cache_path(f"{hub.url}/plain/images.zip", "images.zip", digest_of(BIG)).parent
+    assert "proxy's error page" in str(error.value) and not (file_dir / "images.zip").exists()
+    assert [p.read_bytes() for p in file_dir.glob("images.zip.wrong-digest-*")] == [b"<html>Please log in.</html>"]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, RemoteFileNotFoundError), (403, AccessDeniedError)])

@@ -25,20 +25,20 @@ both = pytest.mark.parametrize("name", SHAPES)
 
 
 @pytest.fixture
-def folder(name: str, request: pytest.FixtureRequest) -> Path:
+def checkpoint_dir(name: str, request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue(name)
 
 
 @pytest.fixture
-def denoiser(folder: Path) -> Denoiser:
-    return load(folder, "float32", "cpu")
+def denoiser(checkpoint_dir: Path) -> Denoiser:
+    return load(checkpoint_dir, "float32", "cpu")
 
 
 @functools.cache
-def pipeline(folder: Path) -> StableDiffusionPipeline | IFPipeline:
+def pipeline(checkpoint_dir: Path) -> StableDiffusionPipeline | IFPipeline:
     """Return the pipeline that diffusers loads from the folder."""
-    pipeline_class = StableDiffusionPipeline if (folder / "vae").is_dir() else IFPipeline
-    loaded = pipeline_class.from_pretrained(folder)
+    pipeline_class = StableDiffusionPipeline if (checkpoint_dir / "vae").is_dir() else IFPipeline
+    loaded = pipeline_class.from_pretrained(checkpoint_dir)
     loaded.set_progress_bar_config(disable=True)
     return loaded
 
@@ -56,8 +56,8 @@ def assert_close(ours: torch.Tensor, theirs: torch.Tensor, rtol: float) -> None:
 
 
 @both
-def test_x0_equals_the_schedulers_predicted_original_sample(name, folder, denoiser):
-    unet, config = pipeline(folder).unet, pipeline(folder).scheduler.config
+def test_x0_equals_the_schedulers_predicted_original_sample(name, checkpoint_dir, denoiser):
+    unet, config = pipeline(checkpoint_dir).unet, pipeline(checkpoint_dir).scheduler.config
     x_t, states = inputs(name, len(TIMES))
     # Compared without clipping: near t = 1 it hides most of the difference and magnifies the rest.
     plain = {"clip_sample": False, "thresholding": False}
@@ -90,8 +90,8 @@ def test_the_last_timesteps_of_a_pixel_model_cannot_outweigh_all_others(tiny_if)
 
 @both
 @pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
-def test_x0_follows_the_prediction_type_of_the_checkpoint(name, folder, prediction_type, tmp_path):
-    copy = shutil.copytree(folder, tmp_path / "copy")
+def test_x0_follows_the_prediction_type_of_the_checkpoint(name, checkpoint_dir, prediction_type, tmp_path):
+    copy = shutil.copytree(checkpoint_dir, tmp_path / "copy")
     path = copy / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": prediction_type}))
     unet, config = pipeline(copy).unet, pipeline(copy).scheduler.config
@@ -118,10 +118,10 @@ def test_a_batch_of_mixed_timesteps_equals_single_calls(name, denoiser):
 
 
 @both
-def test_half_precision_affects_only_the_network(name, folder, denoiser):
+def test_half_precision_affects_only_the_network(name, checkpoint_dir, denoiser):
     x_t, states = inputs(name, 3)
     with torch.inference_mode():
-        half = load(folder, "bfloat16", "cpu").x0(x_t, np.array([0.0, 0.3, 0.7]), {"states": states})
+        half = load(checkpoint_dir, "bfloat16", "cpu").x0(x_t, np.array([0.0, 0.3, 0.7]), {"states": states})
         full = denoiser.x0(x_t, np.array([0.0, 0.3, 0.7]), {"states": states})
     assert half.dtype == torch.float32
     # At t = 0 x_hat is almost x_t, which must not be rounded: bf16 would leave an error of 4e-3.
@@ -153,12 +153,12 @@ def test_text_of_if_equals_the_pipelines_within_the_prompt(tiny_if):
 
 def test_text_of_if_equals_the_pipelines_at_every_position_if_the_tokenizer_allows_77(tiny_if, tmp_path):
     """IF's own tokenizer allows more than 77 tokens. Its U-Net also reads the padding, so states of padding must agree, too."""
-    folder = shutil.copytree(tiny_if, tmp_path / "copy")
-    path = folder / "tokenizer" / "tokenizer_config.json"
+    checkpoint_dir = shutil.copytree(tiny_if, tmp_path / "copy")
+    path = checkpoint_dir / "tokenizer" / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 512}))
     with torch.inference_mode():
-        theirs, _ = pipeline(folder).encode_prompt(PROMPTS, do_classifier_free_guidance=False, device="cpu")
-    assert_close(torch.from_numpy(DeepFloydIF.encode_text(folder, PROMPTS)["states"]), theirs, 1e-5)
+        theirs, _ = pipeline(checkpoint_dir).encode_prompt(PROMPTS, do_classifier_free_guidance=False, device="cpu")
+    assert_close(torch.from_numpy(DeepFloydIF.encode_text(checkpoint_dir, PROMPTS)["states"]), theirs, 1e-5)
 
 
 def test_latents_equal_the_scaled_mean_of_the_pipelines_vae(tiny_sd):
@@ -193,17 +193,17 @@ def test_decoding_inverts_if_encoding_and_equals_the_vaes(tiny_sd, tiny_if):
 
 
 @both
-def test_a_prompt_that_would_be_truncated_is_refused(folder):
-    adapter, longest = adapter_class(folder), " ".join(["dress"] * 22)
-    assert adapter.encode_text(folder, ["a bag", longest])["states"].shape[:2] == (2, 24)
+def test_a_prompt_that_would_be_truncated_is_refused(checkpoint_dir):
+    adapter, longest = adapter_class(checkpoint_dir), " ".join(["dress"] * 22)
+    assert adapter.encode_text(checkpoint_dir, ["a bag", longest])["states"].shape[:2] == (2, 24)
     too_long = " ".join(["dress"] * 40)
     with pytest.raises(PromptTooLongError, match=rf"'{too_long}': found 4\d tokens, expected at most 24"):
-        adapter.encode_text(folder, ["a bag", too_long, "a coat"])
+        adapter.encode_text(checkpoint_dir, ["a bag", too_long, "a coat"])
 
 
 @both
-def test_the_family_follows_from_the_checkpoint(name, folder):
-    assert adapter_class(folder) is {"tiny_sd": StableDiffusion, "tiny_if": DeepFloydIF}[name]
+def test_the_family_follows_from_the_checkpoint(name, checkpoint_dir):
+    assert adapter_class(checkpoint_dir) is {"tiny_sd": StableDiffusion, "tiny_if": DeepFloydIF}[name]
 
 
 def test_the_error_for_a_missing_folder_says_what_to_do(tmp_path):
@@ -220,17 +220,17 @@ def test_an_unknown_pipeline_is_refused_with_the_known_ones(tmp_path):
 
 
 def test_pickled_weights_are_refused_with_a_command_that_converts_them(tiny_sd, tmp_path):
-    folder = shutil.copytree(tiny_sd, tmp_path / "copy")
-    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    checkpoint_dir = shutil.copytree(tiny_sd, tmp_path / "copy")
+    weights = checkpoint_dir / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
     with pytest.raises(CheckpointError, match=r"unet: found no safetensors.*from_pretrained.*save_pretrained"):
-        load(folder, "float32", "cpu")
+        load(checkpoint_dir, "float32", "cpu")
 
 
 @both
-def test_the_digest_covers_every_used_weight_and_configuration_and_nothing_else(folder, tmp_path):
-    copy = shutil.copytree(folder, tmp_path / "elsewhere")
-    original = checkpoint_digest(folder)
+def test_the_digest_covers_every_used_weight_and_configuration_and_nothing_else(checkpoint_dir, tmp_path):
+    copy = shutil.copytree(checkpoint_dir, tmp_path / "elsewhere")
+    original = checkpoint_digest(checkpoint_dir)
     assert checkpoint_digest(copy) == original
     # Other files of published repositories.
     for name in ("README.md", "training.jsonl", "unet/notes.md", "unet/model.fp16.safetensors", "unet/model.non_ema.safetensors",
@@ -240,9 +240,9 @@ def test_the_digest_covers_every_used_weight_and_configuration_and_nothing_else(
         (copy / name).write_text("{}")
     assert checkpoint_digest(copy) == original
     seen = {original}
-    parts = [path for path in sorted(folder.rglob("*")) if path.suffix in (".safetensors", ".json")]
+    parts = [path for path in sorted(checkpoint_dir.rglob("*")) if path.suffix in (".safetensors", ".json")]
     assert len({path.parent for path in parts}) >= 5
-    for path in (copy / part.relative_to(folder) for part in parts if part.name != "model_index.json"):
+    for path in (copy / part.relative_to(checkpoint_dir) for part in parts if part.name != "model_index.json"):
         data = path.read_bytes()
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         seen.add(checkpoint_digest(copy))

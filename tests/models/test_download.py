@@ -38,9 +38,11 @@ def diffusion(**changes) -> Diffusion:
     return Diffusion.model_validate({**values, "dtype": "float32", **changes})
 
 
-def list_files(folder: Path) -> dict[str, bytes]:
+def list_files(checkpoint_dir: Path) -> dict[str, bytes]:
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(checkpoint_dir).as_posix(): path.read_bytes()
+        for path in sorted(checkpoint_dir.rglob("*"))
+        if path.is_file()
     }
 
 
@@ -61,14 +63,14 @@ def served(fake_hub, tiny_sd):
 
 
 def test_only_the_files_that_a_model_is_loaded_from_are_downloaded_once(served, tiny_sd):
-    folder = locate_checkpoint(diffusion(), Path(), QUICK)
-    assert set(list_files(folder)) == set(list_files(tiny_sd))
-    load(folder, "float32", "cpu")
+    checkpoint_dir = locate_checkpoint(diffusion(), Path(), QUICK)
+    assert set(list_files(checkpoint_dir)) == set(list_files(tiny_sd))
+    load(checkpoint_dir, "float32", "cpu")
     n_requests = len(served.seen)
-    assert locate_checkpoint(diffusion(), Path(), QUICK) == folder and len(served.seen) == n_requests
+    assert locate_checkpoint(diffusion(), Path(), QUICK) == checkpoint_dir and len(served.seen) == n_requests
     assert not [seen.path for seen in served.seen if "fp16" in seen.path or "ckpt" in seen.path or ".bin" in seen.path]
     found = inspect_checkpoint(diffusion(), Path())
-    assert (found["folder"], found["family"]) == (str(folder), "StableDiffusion")
+    assert (found["folder"], found["family"]) == (str(checkpoint_dir), "StableDiffusion")
     assert set(found["files"]) == set(list_files(tiny_sd)) and found["digest"] == checkpoint_digest(tiny_sd)
 
 
@@ -85,8 +87,8 @@ def test_mirrors_are_tried_in_order_until_one_works(served, status, caplog):
     served.repositories["models", "mirror/sd"] = served.repositories.pop(("models", "owner/sd"))
     served.faults["owner/sd/tree"] = [Fault(status=status, code="GatedRepo" if status != 404 else "RepoNotFound")]
     gone = {"hub": "gone/sd", "revision": REVISION}
-    folder = locate_checkpoint(diffusion(mirrors=[gone, OTHER]), Path(), QUICK)
-    assert "mirror--sd" in str(folder)
+    checkpoint_dir = locate_checkpoint(diffusion(mirrors=[gone, OTHER]), Path(), QUICK)
+    assert "mirror--sd" in str(checkpoint_dir)
     trees = [seen.path.split("/tree/")[0] for seen in served.seen if "/tree/" in seen.path]
     assert list(dict.fromkeys(trees)) == ["api/models/owner/sd", "api/models/gone/sd", "api/models/mirror/sd"]
     assert "owner/sd" in caplog.text and "gone/sd" in caplog.text
@@ -117,9 +119,9 @@ def test_a_broken_transfer_of_one_file_of_a_model_resumes(served, tiny_sd):
 
 
 def test_offline_all_missing_files_are_named_at_once(served, monkeypatch):
-    folder = locate_checkpoint(diffusion(), Path(), QUICK)
+    checkpoint_dir = locate_checkpoint(diffusion(), Path(), QUICK)
     for name in ("unet/config.json", "vae/diffusion_pytorch_model.safetensors"):
-        (folder / name).unlink()
+        (checkpoint_dir / name).unlink()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
         CheckpointError, match=r"2 of \d+ files .*unet/config.json, vae/diffusion_pytorch_model.safetensors"
@@ -193,18 +195,20 @@ class MaliciousPickle:
 
 @pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "model.pt", "weights.pth", "x.ckpt"])
 def test_a_folder_of_pickles_is_refused_with_a_command_that_converts_them(tmp_path, name):
-    folder = tmp_path / "pickles"
-    folder.mkdir()
-    (folder / name).write_bytes(pickle.dumps(MaliciousPickle(tmp_path / "mark")))
+    checkpoint_dir = tmp_path / "pickles"
+    checkpoint_dir.mkdir()
+    (checkpoint_dir / name).write_bytes(pickle.dumps(MaliciousPickle(tmp_path / "mark")))
     with pytest.raises(CheckpointError, match="Pickled weights are refused"):
-        download.require_complete(Clip(kind="clip", title="C", licence="MIT", path=str(folder)), folder)
+        download.require_complete(Clip(kind="clip", title="C", licence="MIT", path=str(checkpoint_dir)), checkpoint_dir)
     assert not (tmp_path / "mark").exists()
-    torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, folder / name)
+    torch.save({"a": torch.arange(3.0), "b": torch.arange(6.0)[::2]}, checkpoint_dir / name)
     with pytest.raises(CheckpointError) as error:
-        download.checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS)
+        download.checkpoint.single_weights_file(checkpoint_dir, OPEN_CLIP_WEIGHTS)
     command = str(error.value).partition('python -c "')[2].removesuffix('"')
     subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
-    assert download.checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS).name == "open_clip_model.safetensors"
+    assert (
+        download.checkpoint.single_weights_file(checkpoint_dir, OPEN_CLIP_WEIGHTS).name == "open_clip_model.safetensors"
+    )
 
 
 def test_a_missing_or_empty_folder_is_named(tmp_path):
@@ -244,10 +248,10 @@ def test_a_local_model_causes_no_request(served, tiny_sd):
 
 
 def test_stamps_change_with_size_or_time_of_a_needed_file_only(tiny_sd, tmp_path):
-    folder = shutil.copytree(tiny_sd, tmp_path / "weights")
-    model, path = diffusion(path=str(folder)), folder / "unet" / "diffusion_pytorch_model.safetensors"
+    checkpoint_dir = shutil.copytree(tiny_sd, tmp_path / "weights")
+    model, path = diffusion(path=str(checkpoint_dir)), checkpoint_dir / "unet" / "diffusion_pytorch_model.safetensors"
     before = file_stamps(model, Path())
-    (folder / "README.md").write_text("A model.")
+    (checkpoint_dir / "README.md").write_text("A model.")
     assert file_stamps(model, Path()) == before and len(before) == len(list_files(tiny_sd))
     # A copy may keep its old time, so an older file counts as changed, too.
     os.utime(path, ns=(0, path.stat().st_mtime_ns - 1))

@@ -45,13 +45,16 @@ def inputs(denoiser: Denoiser, batch: int) -> tuple[torch.Tensor, dict[str, torc
     generator = torch.Generator().manual_seed(1)
     shape = (8, 8, 8) if denoiser.LATENT_ENCODERS else (3, 24, 24)
     text = encode_text(denoiser, ["a photo of a bag.", "a red cube.", "the number 3."][:batch])
-    for condition in denoiser.encode_conditions(denoiser.folder, np.zeros((1, 24, 24, 3), np.uint8)):
+    for condition in denoiser.encode_conditions(denoiser.checkpoint_dir, np.zeros((1, 24, 24, 3), np.uint8)):
         text[condition] = torch.randn(batch, *shape, generator=generator)
     return torch.randn(batch, *shape, generator=generator), text
 
 
 def test_every_family_has_a_tiny_checkpoint(folders):
-    pipelines = {json.loads((folder / "model_index.json").read_text())["_class_name"] for folder in folders.values()}
+    pipelines = {
+        json.loads((checkpoint_dir / "model_index.json").read_text())["_class_name"]
+        for checkpoint_dir in folders.values()
+    }
     assert pipelines == set(families()), "write a builder in tests/support/families.py, as docs/extending.md says"
 
 
@@ -96,10 +99,12 @@ def test_predictions_depend_on_text_time_and_condition(name, folders):
 
 @all_families
 def test_x_does_not_depend_on_other_images_of_the_batch(name, folders):
-    folder = folders[name]
+    checkpoint_dir = folders[name]
     pixels = np.random.default_rng(4).integers(0, 256, (VAE_BATCH + 3, 24, 24, 3), dtype=np.uint8)
-    together = adapter_class(folder).encode_images(folder, pixels)
-    alone = np.concatenate([adapter_class(folder).encode_images(folder, pixels[k : k + 1]) for k in range(len(pixels))])
+    together = adapter_class(checkpoint_dir).encode_images(checkpoint_dir, pixels)
+    alone = np.concatenate(
+        [adapter_class(checkpoint_dir).encode_images(checkpoint_dir, pixels[k : k + 1]) for k in range(len(pixels))]
+    )
     assert together.dtype == np.float32
     assert relative_difference(torch.from_numpy(together), torch.from_numpy(alone)) < 1e-5
 
@@ -149,8 +154,8 @@ def test_decoding_gives_pictures_and_inverts_the_encoding_of_pixels(name, folder
 def test_scoring_reads_only_the_network(folders, tmp_path):
     """Neither text encoders nor the VAE are imported or read: their files are deleted, and their modules are not loaded."""
     work = []
-    for number, folder in enumerate(folders.values()):
-        copy = shutil.copytree(folder, tmp_path / str(number))
+    for number, checkpoint_dir in enumerate(folders.values()):
+        copy = shutil.copytree(checkpoint_dir, tmp_path / str(number))
         x_t, text = inputs(load(copy, "float32", "cpu"), 1)
         save_file({"x_t": x_t, **text}, tmp_path / f"{number}.safetensors")
         for part in weight_folders():
@@ -202,45 +207,46 @@ def test_the_noise_of_a_small_image_is_a_function_of_its_crop():
 
 @pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
 def test_a_checkpoint_with_pickled_weights_is_refused_with_a_command_that_converts_it(part, folders, tmp_path):
-    folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
-    (weights,) = (folder / part).glob("*.safetensors")
+    checkpoint_dir = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
+    (weights,) = (checkpoint_dir / part).glob("*.safetensors")
     if part == "unet":
         torch.save(
-            UNet2DConditionModel.from_pretrained(folder, subfolder=part).state_dict(), weights.with_suffix(".bin")
+            UNet2DConditionModel.from_pretrained(checkpoint_dir, subfolder=part).state_dict(),
+            weights.with_suffix(".bin"),
         )
     weights.unlink()
     with pytest.raises(CheckpointError, match=rf"{part}: found no safetensors.*\.bin.*save_pretrained") as refusal:
-        adapter_class(folder)
-    assert conversion_command(folder) in str(refusal.value)
+        adapter_class(checkpoint_dir)
+    assert conversion_command(checkpoint_dir) in str(refusal.value)
     if part == "unet":
-        code = conversion_command(folder).removeprefix('python -c "').removesuffix('"')
+        code = conversion_command(checkpoint_dir).removeprefix('python -c "').removesuffix('"')
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        load(Path(f"{folder}-safetensors"), "float32", "cpu")
+        load(Path(f"{checkpoint_dir}-safetensors"), "float32", "cpu")
 
 
 def test_a_safety_checker_in_any_format_is_ignored(folders, tmp_path):
-    folder = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
-    (folder / "safety_checker").mkdir()
-    (folder / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
-    assert adapter_class(folder).__name__ == "StableDiffusion"
+    checkpoint_dir = shutil.copytree(folders["Stable Diffusion 1.x"], tmp_path / "copy")
+    (checkpoint_dir / "safety_checker").mkdir()
+    (checkpoint_dir / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
+    assert adapter_class(checkpoint_dir).__name__ == "StableDiffusion"
 
 
 def test_a_checkpoint_without_a_network_is_refused(folders, tmp_path):
-    folder = shutil.copytree(folders["PixArt-Sigma"], tmp_path / "copy")
-    shutil.rmtree(folder / "transformer")
+    checkpoint_dir = shutil.copytree(folders["PixArt-Sigma"], tmp_path / "copy")
+    shutil.rmtree(checkpoint_dir / "transformer")
     with pytest.raises(CheckpointError, match="found no transformer folder"):
-        adapter_class(folder)
+        adapter_class(checkpoint_dir)
 
 
 def test_the_engine_gives_every_image_its_own_condition(folders):
     """Scores of IF-II equal those of the adapter image by image in any batch, and another image's condition changes them."""
-    folder = folders["DeepFloyd IF-II"]
-    denoiser, prompts = load(folder, "float32", "cpu"), ["a bag", "a red cube."]
+    checkpoint_dir = folders["DeepFloyd IF-II"]
+    denoiser, prompts = load(checkpoint_dir, "float32", "cpu"), ["a bag", "a red cube."]
     pixels = np.random.default_rng(3).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
-    text, conditions = denoiser.encode_text(folder, prompts), denoiser.encode_conditions(folder, pixels)
+    text, conditions = denoiser.encode_text(checkpoint_dir, prompts), denoiser.encode_conditions(checkpoint_dir, pixels)
     problem = Problem(
         dataset="enlarged", seed=0, unshared=False, images=["a", "b", "c"], image_keys=["A", "B", "C"],
-        x=denoiser.encode_images(folder, pixels), prompts=prompts, prompt_keys=prompts, text=text,
+        x=denoiser.encode_images(checkpoint_dir, pixels), prompts=prompts, prompt_keys=prompts, text=text,
         items=[Item(name, k, np.arange(2)) for k, name in enumerate("abc")], conditions=conditions,
     )  # fmt: skip
     one, many = (

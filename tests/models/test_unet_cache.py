@@ -80,11 +80,11 @@ UNUSUAL = {
 
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_a_network_that_reads_text_elsewhere_keeps_its_output(name, tiny_sd, tmp_path):
-    folder = shutil.copytree(tiny_sd, tmp_path / "copy")
+    checkpoint_dir = shutil.copytree(tiny_sd, tmp_path / "copy")
     torch.manual_seed(0)
-    config = dict(UNet2DConditionModel.load_config(folder, subfolder="unet")) | UNUSUAL[name]
-    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
-    denoiser = models.load(folder, "float32", "cpu")
+    config = dict(UNet2DConditionModel.load_config(checkpoint_dir, subfolder="unet")) | UNUSUAL[name]
+    UNet2DConditionModel.from_config(config).save_pretrained(checkpoint_dir / "unet")
+    denoiser = models.load(checkpoint_dir, "float32", "cpu")
     draw_index, prompt = map(torch.tensor, BATCHES["one draw, all classes"])
     x_t, timestep, states = inputs(draw_index, prompt)
     with torch.inference_mode():

@@ -189,8 +189,8 @@ WANTED = {
 
 @pytest.mark.parametrize("draw", WANTED, ids=lambda draw: draw.__name__)
 def test_files_are_complete_labelled_and_reproducible(draw: Callable[[], Figure], tmp_path: Path) -> None:
-    for folder in ("first", "second"):
-        save_figure(draw(), tmp_path / folder / "figure.v1")
+    for subfolder in ("first", "second"):
+        save_figure(draw(), tmp_path / subfolder / "figure.v1")
     for name in ("figure.v1.svg", "figure.v1.png"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     svg = ElementTree.parse(tmp_path / "first" / "figure.v1.svg").getroot()

@@ -10,8 +10,8 @@ def test_a_missing_figure_says_so_in_all_of_its_files(tmp_path):
     write_missing_figures(
         tmp_path, [FigureKey("frontier", "mini-sd", "digits"), FigureKey("paired_comparison")], "Run: snakemake x"
     )
-    folder = tmp_path / "figures"
-    names = {path.name for path in folder.iterdir()}
+    figures_dir = tmp_path / "figures"
+    names = {path.name for path in figures_dir.iterdir()}
     assert names == {
         "frontier-mini-sd-digits.svg",
         "frontier-mini-sd-digits.png",
@@ -19,6 +19,6 @@ def test_a_missing_figure_says_so_in_all_of_its_files(tmp_path):
         "paired_comparison.svg",
         "paired_comparison.png",
     }
-    svg = (folder / "frontier-mini-sd-digits.svg").read_text()
+    svg = (figures_dir / "frontier-mini-sd-digits.svg").read_text()
     assert "mini-sd on digits" in svg and "Run: snakemake x" in svg
-    assert pd.read_csv(folder / "frontier-mini-sd-digits.csv")["missing"].tolist() == ["Run: snakemake x"]
+    assert pd.read_csv(figures_dir / "frontier-mini-sd-digits.csv")["missing"].tolist() == ["Run: snakemake x"]

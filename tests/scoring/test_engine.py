@@ -23,13 +23,13 @@ TTEST = POLICIES[0]
 
 
 @pytest.fixture(scope="module")
-def toy_folder(tmp_path_factory):
+def checkpoint_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("toy")
 
 
 @pytest.fixture
-def toy(toy_folder):
-    return Toy(toy_folder)
+def toy(checkpoint_dir):
+    return Toy(checkpoint_dir)
 
 
 def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
@@ -144,8 +144,8 @@ def test_a_shard_without_images_gives_an_empty_table_with_the_same_columns(toy):
 
 
 @every_policy
-def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_no_call(toy_folder, policy):
-    problem, whole = classification(6, 4), score(Toy(toy_folder), classification(6, 4), policy)[0].to_frame()
+def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_no_call(checkpoint_dir, policy):
+    problem, whole = classification(6, 4), score(Toy(checkpoint_dir), classification(6, 4), policy)[0].to_frame()
     stops = 0
     while True:
         recorded, left = [], stops
@@ -155,7 +155,7 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_no_c
             left -= 1
             return left < 0
 
-        toy = Toy(toy_folder)
+        toy = Toy(checkpoint_dir)
         try:
             Engine(toy, problem, policy, weight, 6).run(recorded.append, stop=stop, flush_every=13)
         except ScoringStoppedError:
@@ -171,23 +171,23 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_repeats_no_c
     assert stops > 10
 
 
-def test_a_killed_run_repeats_exactly_the_batches_that_were_lost(toy_folder):
-    first, problem = Toy(toy_folder), classification()
+def test_a_killed_run_repeats_exactly_the_batches_that_were_lost(checkpoint_dir):
+    first, problem = Toy(checkpoint_dir), classification()
     result, chunks = score(first, problem, TTEST, flush_every=1)
     assert len(chunks) == len(first.batches)
     for kept in range(len(chunks)):
-        again = Toy(toy_folder)
+        again = Toy(checkpoint_dir)
         resumed, _ = score(again, problem, TTEST, known=pd.concat(chunks[:kept]) if kept else None)
         assert Counter(again.batches) == Counter(first.batches[kept:]), kept
         assert same(resumed.to_frame(), result.to_frame())
 
 
 @every_policy
-def test_known_scores_that_the_policy_does_not_need_change_nothing(toy_folder, policy):
-    everything = pd.concat(score(Toy(toy_folder), classification(), Full(max_scores=12))[1])
-    fresh = score(Toy(toy_folder), classification(), policy)[0]
+def test_known_scores_that_the_policy_does_not_need_change_nothing(checkpoint_dir, policy):
+    everything = pd.concat(score(Toy(checkpoint_dir), classification(), Full(max_scores=12))[1])
+    fresh = score(Toy(checkpoint_dir), classification(), policy)[0]
     for share in (1.0, 0.5):
-        toy = Toy(toy_folder)
+        toy = Toy(checkpoint_dir)
         known = everything.sample(frac=share, random_state=1)
         result, recorded = score(toy, classification(), policy, known=known)
         assert same(result.to_frame(), fresh.to_frame()) and result.outcomes == fresh.outcomes
@@ -245,7 +245,7 @@ def test_a_non_finite_score_names_image_prompt_and_draw_and_keeps_all_earlier_sc
     toy.poison, recorded = x_t[0], []
     with pytest.raises(ScoreError, match=r"picture 5, prompt 'prompt 0', draw 2: found score nan") as error:
         Engine(toy, problem, TTEST, weight, 6).run(recorded.append)
-    assert "toy" in str(error.value) and f"in {toy.folder} with their source" in str(error.value)
+    assert "toy" in str(error.value) and f"in {toy.checkpoint_dir} with their source" in str(error.value)
     rows = pd.concat(recorded)
     assert len(rows) and np.isfinite(rows["score"]).all()
     # The batch in flight is kept, too: only the batch with the bad score is lost.

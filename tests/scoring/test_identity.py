@@ -62,12 +62,12 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     return inputs, settings
 
 
-def encode(inputs: ShardInputs, folder: Path, pixels: np.ndarray) -> None:
+def encode(inputs: ShardInputs, checkpoint_dir: Path, pixels: np.ndarray) -> None:
     """Write the input files of the job: crops, latents and text inputs."""
-    family = models.adapter_class(folder)
+    family = models.adapter_class(checkpoint_dir)
     np.save(inputs.crops, pixels)
-    np.save(inputs.x, family.encode_images(folder, pixels))
-    inputs.text.write_bytes(dump_text(family.encode_text(folder, inputs.prompts), inputs.prompts))
+    np.save(inputs.x, family.encode_images(checkpoint_dir, pixels))
+    inputs.text.write_bytes(dump_text(family.encode_text(checkpoint_dir, inputs.prompts), inputs.prompts))
 
 
 def cost(inputs: ShardInputs, settings: ScoringSettings) -> tuple[int, int]:
@@ -84,9 +84,9 @@ def test_another_seed_dtype_noise_or_dataset_reuses_no_score(job, change):
     assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
 
 
-def flip_a_bit(folder: Path) -> None:
+def flip_a_bit(checkpoint_dir: Path) -> None:
     """Flip one bit of one weight of the U-Net."""
-    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path = checkpoint_dir / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)
     bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
     bits[0] ^= 1
@@ -95,7 +95,7 @@ def flip_a_bit(folder: Path) -> None:
 
 def test_a_flipped_bit_of_the_weights_reuses_no_score(job, tmp_path):
     inputs, settings = job
-    shutil.copytree(settings.weights.folder, tmp_path / "weights")
+    shutil.copytree(settings.weights.checkpoint_dir, tmp_path / "weights")
     flip_a_bit(tmp_path / "weights")
     changed = replace(settings, weights=record_checkpoint(tmp_path / "weights", tmp_path / "changed.json"))
     assert cost(inputs, changed) == (CALLS, 0)
@@ -103,7 +103,7 @@ def test_a_flipped_bit_of_the_weights_reuses_no_score(job, tmp_path):
 
 def test_weights_that_differ_from_their_record_are_refused_and_nothing_is_stored(job, tmp_path):
     inputs, settings = job
-    shutil.copytree(settings.weights.folder, tmp_path / "weights")
+    shutil.copytree(settings.weights.checkpoint_dir, tmp_path / "weights")
     record = record_checkpoint(tmp_path / "weights", tmp_path / "weights.json")
     assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
     flip_a_bit(tmp_path / "weights")
@@ -121,10 +121,10 @@ def test_a_changed_image_or_prompt_reuses_only_the_scores_of_the_others(job):
     inputs, settings = job
     pixels = np.load(inputs.crops)
     pixels[1, 5, 5] ^= 1
-    encode(inputs, settings.weights.folder, pixels)
+    encode(inputs, settings.weights.checkpoint_dir, pixels)
     assert cost(inputs, settings) == (CALLS // 2, CALLS // 2)
     inputs = replace(inputs, prompts=[*inputs.prompts[:2], "the number 2!"])
-    encode(inputs, settings.weights.folder, pixels)
+    encode(inputs, settings.weights.checkpoint_dir, pixels)
     assert cost(inputs, settings) == (CALLS // 3, 2 * CALLS // 3)
 
 
@@ -149,7 +149,7 @@ def test_other_paths_shards_and_class_orders_reuse_scores(job, tmp_path):
     inputs, settings = job
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
-    shutil.copytree(settings.weights.folder, elsewhere / "weights")
+    shutil.copytree(settings.weights.checkpoint_dir, elsewhere / "weights")
     paths = {name: elsewhere / getattr(inputs, name).name for name in ("images", "items", "crops", "x", "text")}
     weights = record_checkpoint(elsewhere / "weights", elsewhere / "weights.json")
     moved = replace(settings, weights=weights, store=elsewhere / "store")
@@ -157,7 +157,7 @@ def test_other_paths_shards_and_class_orders_reuse_scores(job, tmp_path):
         assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)
     # Prompts in another order: scores are identified by the text of the prompt, not by its number.
     order = replace(inputs, prompts=inputs.prompts[::-1], text=tmp_path / "order.safetensors")
-    encode(order, settings.weights.folder, np.load(inputs.crops))
+    encode(order, settings.weights.checkpoint_dir, np.load(inputs.crops))
     scores = score_shard(inputs, settings, "a job")[0]
     assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
 

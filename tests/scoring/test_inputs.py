@@ -45,16 +45,18 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
 def refusal(job: tuple[ShardInputs, ScoringSettings]) -> str:
     inputs, settings = job
     with pytest.raises(InputError) as error:
-        build_problem(inputs, settings, adapter_class(settings.weights.folder))
+        build_problem(inputs, settings, adapter_class(settings.weights.checkpoint_dir))
     return str(error.value)
 
 
 def test_a_shard_is_read_from_its_own_rows(job):
     inputs, settings = job
-    problem = build_problem(inputs, settings, adapter_class(settings.weights.folder))
+    problem = build_problem(inputs, settings, adapter_class(settings.weights.checkpoint_dir))
     assert problem.images == NAMES[2:] and [item.image for item in problem.items] == [0, 1]
     assert (problem.x == np.load(inputs.x)[2:]).all() and len(set(problem.image_keys)) == 2
-    first = build_problem(replace(inputs, max_images=2, shard=1), settings, adapter_class(settings.weights.folder))
+    first = build_problem(
+        replace(inputs, max_images=2, shard=1), settings, adapter_class(settings.weights.checkpoint_dir)
+    )
     assert first.images == NAMES[:1]
 
 
@@ -98,7 +100,7 @@ def test_a_non_finite_latent_is_refused_in_its_own_shard_alone(job, value):
         text.startswith(f"{inputs.x}: found NaN or infinity for image four (1 of 2 rows)")
         and "weights of the VAE" in text
     )
-    build_problem(replace(inputs, shard=1), settings, adapter_class(settings.weights.folder))
+    build_problem(replace(inputs, shard=1), settings, adapter_class(settings.weights.checkpoint_dir))
 
 
 def test_a_non_finite_text_input_is_refused_with_its_prompt(job):

@@ -150,19 +150,19 @@ def jobs(inputs, tiny_sd):
 
 @pytest.fixture(scope="module")
 def uninterrupted(jobs, tmp_path_factory) -> pd.DataFrame:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    jobs.finish(folder / "store", folder)
-    return read(folder)
+    scores_dir = tmp_path_factory.mktemp("uninterrupted")
+    jobs.finish(scores_dir / "store", scores_dir)
+    return read(scores_dir)
 
 
-def read(folder: Path, shards: int = 1) -> pd.DataFrame:
-    parts = [pd.read_parquet(folder / f"{k}-of-{shards}.parquet") for k in range(1, shards + 1)]
+def read(scores_dir: Path, shards: int = 1) -> pd.DataFrame:
+    parts = [pd.read_parquet(scores_dir / f"{k}-of-{shards}.parquet") for k in range(1, shards + 1)]
     return pd.concat(parts).sort_values(["image", "draw", "prompt"], ignore_index=True)
 
 
-def cost(folder: Path, shards: int = 1) -> pd.Series:
+def cost(scores_dir: Path, shards: int = 1) -> pd.Series:
     """Return calls made and scores reused, summed over shards."""
-    rows = [json.loads((folder / f"{k}-of-{shards}.json").read_text()) for k in range(1, shards + 1)]
+    rows = [json.loads((scores_dir / f"{k}-of-{shards}.json").read_text()) for k in range(1, shards + 1)]
     return pd.DataFrame(rows)[["calls", "reused"]].sum()
 
 

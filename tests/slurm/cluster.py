@@ -37,12 +37,12 @@ AuthType=auth/munge
 CredType=cred/munge
 AuthInfo=cred_expire=10
 SlurmctldPort=16817
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.%n.pid
-SlurmdSpoolDir={folder}/spool/%n
-StateSaveLocation={folder}/state
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.%n.log
+SlurmctldPidFile={daemon_dir}/slurmctld.pid
+SlurmdPidFile={daemon_dir}/slurmd.%n.pid
+SlurmdSpoolDir={daemon_dir}/spool/%n
+StateSaveLocation={daemon_dir}/state
+SlurmctldLogFile={daemon_dir}/slurmctld.log
+SlurmdLogFile={daemon_dir}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
@@ -117,10 +117,10 @@ def _end(path: Path, number: signal.Signals = signal.SIGTERM) -> None:
 
 
 class Cluster:
-    """The daemons, with their files in `folder`."""
+    """The daemons, with their files in `daemon_dir`."""
 
-    def __init__(self, folder: Path, node_timeout: int = 30) -> None:
-        self.folder, self.node_timeout = folder.resolve(), node_timeout
+    def __init__(self, daemon_dir: Path, node_timeout: int = 30) -> None:
+        self.daemon_dir, self.node_timeout = daemon_dir.resolve(), node_timeout
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a SLURM command and return its output."""
@@ -133,30 +133,31 @@ class Cluster:
         """Start all daemons and wait until all nodes are idle."""
         host = socket.gethostname().split(".")[0]
         for name in ("state", "dev", *(f"spool/{node}" for node in NODES)):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            (self.daemon_dir / name).mkdir(parents=True, exist_ok=True)
         for k in range(len(GPU_NODES)):
-            device = self.folder / "dev" / f"nvidia{k}"
+            device = self.daemon_dir / "dev" / f"nvidia{k}"
             # A copy of /dev/null: SLURM only accepts character devices, for which it sets CUDA_VISIBLE_DEVICES.
             device.exists() or os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         nodes = "\n".join(
             NODE.format(name=name, host=host, port=port, gres="Gres=gpu:toy:1 " * (name in GPU_NODES))
             for name, port in NODES.items()
         )
-        conf = CONF.format(host=host, folder=self.folder, nodes=nodes, node_timeout=self.node_timeout)
+        conf = CONF.format(host=host, daemon_dir=self.daemon_dir, nodes=nodes, node_timeout=self.node_timeout)
         gres = [
-            f"NodeName={name} Name=gpu Type=toy File={self.folder}/dev/nvidia{k}" for k, name in enumerate(GPU_NODES)
+            f"NodeName={name} Name=gpu Type=toy File={self.daemon_dir}/dev/nvidia{k}"
+            for k, name in enumerate(GPU_NODES)
         ]
         # In SLURM's default folder, because Snakemake's job steps do not pass SLURM_CONF on.
         for name, text in (("slurm.conf", conf), ("gres.conf", "\n".join(["AutoDetect=off", *gres, ""]))):
-            (self.folder / name).write_text(text)
+            (self.daemon_dir / name).write_text(text)
             (ETC / name).unlink(missing_ok=True)
-            (ETC / name).symlink_to(self.folder / name)
+            (ETC / name).symlink_to(self.daemon_dir / name)
         if _pid(MUNGED) is None:
             shutil.rmtree(MUNGED.parent, ignore_errors=True)
             MUNGED.parent.mkdir(mode=0o755)
             shutil.chown(MUNGED.parent, "munge", "munge")
             self.run("runuser", "-u", "munge", "--", "/usr/sbin/munged")
-            (self.folder / "munged.pid").write_text(MUNGED.read_text())
+            (self.daemon_dir / "munged.pid").write_text(MUNGED.read_text())
         self.start_controller("-c", "-i")
         for node in NODES:
             self.start_node(node)
@@ -170,7 +171,7 @@ class Cluster:
             if states == ["idle"] * len(NODES):
                 return
             time.sleep(0.2)
-        logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
+        logs = "\n".join(path.read_text()[-2000:] for path in self.daemon_dir.glob("*.log"))
         raise RuntimeError(f"SLURM did not start within {seconds:.0f} s.\n{logs}")
 
     def start_controller(self, *options: str) -> None:
@@ -179,7 +180,7 @@ class Cluster:
 
     def stop_controller(self) -> None:
         """End slurmctld; the jobs continue."""
-        _end(self.folder / "slurmctld.pid")
+        _end(self.daemon_dir / "slurmctld.pid")
 
     def start_node(self, node: str) -> None:
         """Start slurmd of a node; its jobs have a low priority on this machine."""
@@ -189,7 +190,7 @@ class Cluster:
         """Simulate a power failure: kill slurmd, its step daemons and all their processes."""
         doomed = [p for p in psutil.process_iter(["cmdline"]) if f"[{node}]" in " ".join(p.info["cmdline"] or [])]
         steps = [p for p in psutil.process_iter(["name", "cmdline"]) if (p.info["name"] or "") == "slurmstepd"]
-        pid = _pid(self.folder / f"slurmd.{node}.pid")
+        pid = _pid(self.daemon_dir / f"slurmd.{node}.pid")
         jobs = set(self.run("squeue", "-h", "-w", node, "-o", "%i", check=False).split())
         doomed += [p for p in steps if any(f"[{job}." in " ".join(p.info["cmdline"]) for job in jobs)]
         for process in doomed + [child for parent in doomed for child in _descendants(parent)]:
@@ -204,14 +205,14 @@ class Cluster:
         time.sleep(1)
         # The nodes first: without a controller they would wait for it.
         for node in NODES:
-            _end(self.folder / f"slurmd.{node}.pid")
-        _end(self.folder / "slurmctld.pid")
-        if (self.folder / "munged.pid").exists():
+            _end(self.daemon_dir / f"slurmd.{node}.pid")
+        _end(self.daemon_dir / "slurmctld.pid")
+        if (self.daemon_dir / "munged.pid").exists():
             _end(MUNGED)
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).unlink(missing_ok=True)
         for name in ("state", "spool", "dev"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.rmtree(self.daemon_dir / name, ignore_errors=True)
 
 
 def _descendants(process) -> list:

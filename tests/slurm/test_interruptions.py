@@ -26,7 +26,7 @@ SAMPLES = "results/slurm/samples/mini-sd/digits.safetensors"
 
 
 def test_a_run_with_the_unchanged_profile_gives_the_results_of_a_local_run(cluster, work):
-    shutil.rmtree(work.folder)
+    shutil.rmtree(work.run_dir)
     run = work.start(*QUICK, more=SAMPLES)
     ended(cluster, work, run, "none", 0, 0, 0)
     log, known = work.log(), cluster.run("scontrol", "show", "job", "-o").splitlines()

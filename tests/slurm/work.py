@@ -46,7 +46,7 @@ class Work:
     """A working copy with all inputs of the score jobs, and the results of a run without SLURM."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.folder, self.store = root, root / "results" / "slurm", root / "results" / "store"
+        self.root, self.run_dir, self.store = root, root / "results" / "slurm", root / "results" / "store"
         self.started: list[subprocess.Popen] = []
         names = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -114,27 +114,27 @@ class Work:
     def clean(self) -> None:
         """Delete all scores and everything made from them."""
         for name in ("scores", "predictions", "tables", "samples"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-        for folder in (self.store, self.root / "logs" / "slurm"):
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self.run_dir / name, ignore_errors=True)
+        for directory in (self.store, self.root / "logs" / "slurm"):
+            shutil.rmtree(directory, ignore_errors=True)
 
     def results(self) -> dict[str, bytes]:
         """Return predictions and score tables as bytes, and the table without its column of measured times."""
         found = {
-            str(path.relative_to(self.folder)): path.read_bytes()
-            for path in self.folder.glob("predictions/**/*.parquet")
+            str(path.relative_to(self.run_dir)): path.read_bytes()
+            for path in self.run_dir.glob("predictions/**/*.parquet")
         }
         found |= {
-            str(path.relative_to(self.folder)): path.read_bytes() for path in self.folder.glob("scores/**/*.parquet")
+            str(path.relative_to(self.run_dir)): path.read_bytes() for path in self.run_dir.glob("scores/**/*.parquet")
         }
-        table = pd.read_csv(self.folder / "tables" / "table1.csv", dtype=str).drop(columns="seconds")
+        table = pd.read_csv(self.run_dir / "tables" / "table1.csv", dtype=str).drop(columns="seconds")
         return found | {"table1": table.to_csv().encode()}
 
     def chunks(self) -> list[pd.DataFrame]:
         return [pd.read_parquet(io.BytesIO(path.read_bytes())) for path in self.store.glob("*/*.parquet")]
 
     def costs(self) -> list[dict]:
-        return [json.loads(path.read_text()) for path in self.folder.glob("scores/**/*.json")]
+        return [json.loads(path.read_text()) for path in self.run_dir.glob("scores/**/*.json")]
 
     def stored(self) -> tuple[int, int]:
         """Return the number of scores in the store, and how many of them are duplicates."""
@@ -185,7 +185,7 @@ def ended(
     assert same
     assert twice == 0 and total == scored == 8 * 10 * 60
     assert "Cost so far" in work.log() and "--profile slurm" in work.log()
-    assert not list(work.folder.glob("scores/**/*.lock"))
+    assert not list(work.run_dir.glob("scores/**/*.lock"))
 
 
 def submissions(log: str) -> int:

@@ -8,18 +8,18 @@ from diffzero.models.download import inspect_checkpoint
 from diffzero.utils.io import write_json
 
 
-def model(folder: Path) -> Diffusion:
+def model(checkpoint_dir: Path) -> Diffusion:
     """Return the configuration of a model in a local directory."""
     settings = {"kind": "diffusion", "title": "M", "licence": "MIT", "resolution": 32, "dtype": "float32"}
-    return Diffusion(**settings, path=str(folder.resolve()))
+    return Diffusion(**settings, path=str(checkpoint_dir.resolve()))
 
 
-def record_checkpoint(folder: Path, record: Path) -> CheckpointRecord:
-    """Write the record of the checkpoint in `folder` to the file `record` and read it again."""
-    write_json(inspect_checkpoint(model(folder), Path()), record)
+def record_checkpoint(checkpoint_dir: Path, record: Path) -> CheckpointRecord:
+    """Write the record of the checkpoint in `checkpoint_dir` to the file `record` and read it again."""
+    write_json(inspect_checkpoint(model(checkpoint_dir), Path()), record)
     return CheckpointRecord.read(record)
 
 
-def checkpoint_digest(folder: Path) -> str:
+def checkpoint_digest(checkpoint_dir: Path) -> str:
     """Return the digest of the checkpoint that is part of a score's key."""
-    return inspect_checkpoint(model(folder), Path())["digest"]
+    return inspect_checkpoint(model(checkpoint_dir), Path())["digest"]

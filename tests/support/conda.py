@@ -34,16 +34,16 @@ elif arguments[:1] != ["clean"]:
 ACTIVATE = 'export CONDA_PREFIX="$1"; export PATH="$1/bin:$PATH"\n'  # sourced with the environment's directory
 
 
-def write_conda_program(folder: Path) -> Path:
+def write_conda_program(conda_dir: Path) -> Path:
     """Write the program and return the directory to put first in PATH."""
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin" / "conda").write_text(CONDA.format(python=sys.executable))
-    (folder / "bin" / "conda").chmod(0o755)
-    (folder / "bin" / "activate").write_text(ACTIVATE)
-    return folder / "bin"
+    (conda_dir / "bin").mkdir(parents=True)
+    (conda_dir / "bin" / "conda").write_text(CONDA.format(python=sys.executable))
+    (conda_dir / "bin" / "conda").chmod(0o755)
+    (conda_dir / "bin" / "activate").write_text(ACTIVATE)
+    return conda_dir / "bin"
 
 
-def write_channel(folder: Path, name: str, version: str, programs: dict[str, str]) -> str:
+def write_channel(channel_dir: Path, name: str, version: str, programs: dict[str, str]) -> str:
     """Write a channel with one package, whose bin/ holds `programs` (name: text), and return its URL."""
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "noarch": "generic"}
     index |= {"subdir": "noarch", "depends": []}
@@ -54,7 +54,7 @@ def write_channel(folder: Path, name: str, version: str, programs: dict[str, str
     ]
     files["info/index.json"] = json.dumps(index).encode()
     files["info/paths.json"] = json.dumps({"paths_version": 1, "paths": paths}).encode()
-    file = folder / "noarch" / f"{name}-{version}-0.tar.bz2"
+    file = channel_dir / "noarch" / f"{name}-{version}-0.tar.bz2"
     file.parent.mkdir(parents=True)
     with tarfile.open(file, "w:bz2") as archive:
         for path, data in files.items():
@@ -64,7 +64,7 @@ def write_channel(folder: Path, name: str, version: str, programs: dict[str, str
     data = file.read_bytes()
     record = index | {"md5": hashlib.md5(data).hexdigest(), "sha256": hashlib.sha256(data).hexdigest()}
     for subdir, packages in (("noarch", {file.name: record | {"size": len(data)}}), ("linux-64", {})):
-        (folder / subdir).mkdir(exist_ok=True)
+        (channel_dir / subdir).mkdir(exist_ok=True)
         listing = {"info": {"subdir": subdir}, "packages": packages, "packages.conda": {}, "repodata_version": 1}
-        (folder / subdir / "repodata.json").write_text(json.dumps(listing))
-    return folder.as_uri()
+        (channel_dir / subdir / "repodata.json").write_text(json.dumps(listing))
+    return channel_dir.as_uri()

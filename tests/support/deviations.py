@@ -50,9 +50,9 @@ class Recorder(DDPMScheduler):
         return made
 
 
-def load_pipeline(folder: Path, reference: Reference) -> DiffusionPipeline:
+def load_pipeline(checkpoint_dir: Path, reference: Reference) -> DiffusionPipeline:
     """Load the checkpoint with diffusers."""
-    pipe = DiffusionPipeline.from_pretrained(folder, **reference.load_options)
+    pipe = DiffusionPipeline.from_pretrained(checkpoint_dir, **reference.load_options)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -65,7 +65,7 @@ def call_options(reference: Reference) -> dict:
 
 def encode_text(denoiser: Denoiser, prompts: list[str]) -> dict[str, Tensor]:
     """Return our own text inputs [prompt, ...]."""
-    return {name: torch.from_numpy(v) for name, v in denoiser.encode_text(denoiser.folder, prompts).items()}
+    return {name: torch.from_numpy(v) for name, v in denoiser.encode_text(denoiser.checkpoint_dir, prompts).items()}
 
 
 def record_calls(pipe, denoiser: Denoiser, reference: Reference) -> list[NetworkCall]:
@@ -116,16 +116,16 @@ def pipeline_latents(pipe, pixels) -> Tensor:
 
 
 @torch.inference_mode()
-def deviations(name: str, folder: Path) -> dict[str, float]:
+def deviations(name: str, checkpoint_dir: Path) -> dict[str, float]:
     """Return the largest relative deviations of a checkpoint: x0 over all t, x0 clipped (pixel models), text, latents."""
     reference = FAMILIES[name]
-    denoiser, pipe = load(folder, "float32", "cpu"), load_pipeline(folder, reference)
+    denoiser, pipe = load(checkpoint_dir, "float32", "cpu"), load_pipeline(checkpoint_dir, reference)
     text, theirs = encode_text(denoiser, PROMPTS), reference.encode_prompts(pipe)
     assert text.keys() == theirs.keys()
     found = {"text": max(relative_difference(text[name], theirs[name]) for name in theirs)}
     if hasattr(pipe, "vae"):
         pixels = np.random.default_rng(0).integers(0, 256, (19, 32, 32, 3), dtype=np.uint8)  # more than one batch
-        ours = torch.from_numpy(denoiser.encode_images(folder, pixels))
+        ours = torch.from_numpy(denoiser.encode_images(checkpoint_dir, pixels))
         found["latents"] = relative_difference(ours, pipeline_latents(pipe, pixels))
     calls = record_calls(pipe, denoiser, reference)
     times = [call.t for call in calls]

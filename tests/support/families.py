@@ -238,7 +238,7 @@ def if2() -> IFSuperResolutionPipeline:
     return IFSuperResolutionPipeline(*parts, None, None, None, requires_safety_checker=False)
 
 
-def write_checkpoint(name: str, folder: Path) -> Path:
+def write_checkpoint(name: str, checkpoint_dir: Path) -> Path:
     """Write a tiny checkpoint of a family and return its directory."""
     torch.manual_seed(5)
     pipeline = FAMILIES[name].build()
@@ -247,5 +247,5 @@ def write_checkpoint(name: str, folder: Path) -> Path:
         network = getattr(pipeline, part, None)
         for parameter in network.parameters() if network is not None else ():
             torch.nn.init.normal_(parameter, std=0.02) if not parameter.any() else None
-    pipeline.save_pretrained(folder)
-    return folder
+    pipeline.save_pretrained(checkpoint_dir)
+    return checkpoint_dir

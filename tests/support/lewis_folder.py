@@ -51,13 +51,13 @@ def label_rows(objects: list[tuple[str, str]]) -> list[list[str]]:
 
 
 def write_lewis_folder(
-    folder: Path, rows: list[list[str]], objects: list[tuple[str, str]] = OBJECTS, split: str = "gen"
+    lewis_dir: Path, rows: list[list[str]], objects: list[tuple[str, str]] = OBJECTS, split: str = "gen"
 ) -> Path:
     """Write a folder in the format of Lewis et al. with one image per pair of objects."""
-    pictures = folder / "two_object" / "images" / split
+    pictures = lewis_dir / "two_object" / "images" / split
     pictures.mkdir(parents=True, exist_ok=True)
     for k, couple in enumerate(objects):
         (pictures / f"CLEVR_new_{k:06d}.png").write_bytes(draw_picture(couple, k))
-    with (folder / "two_object" / f"{split}.csv").open("w", newline="") as file:
+    with (lewis_dir / "two_object" / f"{split}.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file_name", "pos", *(f"neg_{k}" for k in range(4))], *rows])
-    return folder
+    return lewis_dir

@@ -36,11 +36,11 @@ Triple = tuple[int, int, int]  # image, draw, prompt
 class Toy(Denoiser):
     """Move x_t towards the prompt's centre. A score is a sum of two numbers, so that it is exact in any order and batch."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "scheduler").mkdir(parents=True, exist_ok=True)
+    def __init__(self, checkpoint_dir: Path) -> None:
+        (checkpoint_dir / "scheduler").mkdir(parents=True, exist_ok=True)
         schedule = {"num_train_timesteps": 1000, "beta_schedule": "linear", "prediction_type": "sample"}
-        (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(schedule))
-        super().__init__(folder, torch.float32, torch.device("cpu"))
+        (checkpoint_dir / "scheduler" / "scheduler_config.json").write_text(json.dumps(schedule))
+        super().__init__(checkpoint_dir, torch.float32, torch.device("cpu"))
         self.batches: list[bytes] = []
         self.calls = 0
         self.poison: torch.Tensor | None = None  # the x_t for which the network returns NaN

@@ -60,10 +60,10 @@ def copy(tmp_path_factory) -> Path:
 
 def literal_accuracy_and_calls(root: Path, dataset: str, max_scores: int) -> tuple[float, float]:
     """Return accuracy and calls per item, computed from the score shards with a literal Algorithm 1."""
-    folder = root / "results" / "tiny"
-    shards = (folder / "scores" / "mini-sd" / dataset).rglob("*.parquet")
+    run_dir = root / "results" / "tiny"
+    shards = (run_dir / "scores" / "mini-sd" / dataset).rglob("*.parquet")
     scores = pd.concat([pd.read_parquet(path) for path in shards])
-    items = pd.read_parquet(folder / "data" / dataset / "items.parquet")
+    items = pd.read_parquet(run_dir / "data" / dataset / "items.parquet")
     right, calls = [], []
     for item in items.itertuples():
         mine = scores[(scores["image"] == item.image) & scores["prompt"].isin(item.candidates)]

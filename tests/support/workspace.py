@@ -20,9 +20,9 @@ def demo(**changes: object) -> dict[str, object]:
     return copy.deepcopy(yaml.safe_load((ROOT / "config/demo.yaml").read_text())) | changes
 
 
-def workspace(folder: Path, model: str = "", dataset: str = "") -> Path:
-    """Write one model `m` and one data set `d` with these contents below `folder` and return it."""
+def workspace(root: Path, model: str = "", dataset: str = "") -> Path:
+    """Write one model `m` and one data set `d` with these contents below `root` and return it."""
     for kind, name, text in (("models", "m", model), ("datasets", "d", dataset)):
-        (folder / "config" / kind).mkdir(parents=True)
-        (folder / "config" / kind / f"{name}.yaml").write_text(text)
-    return folder
+        (root / "config" / kind).mkdir(parents=True)
+        (root / "config" / kind / f"{name}.yaml").write_text(text)
+    return root

@@ -28,15 +28,15 @@ def t5_tokenizer() -> T5Tokenizer:
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
     """Return a training set of the real digits, ten grey squares as fashion images, and three scenes in two files."""
-    folder = tmp_path_factory.mktemp("mini")
+    data_dir = tmp_path_factory.mktemp("mini")
     squares = []
     for label in range(10):
         stream = io.BytesIO()
         Image.new("L", (28, 28), 20 * label).save(stream, format="PNG")
         squares.append({"bytes": stream.getvalue(), "label": label})
-    pd.DataFrame(squares).to_parquet(folder / "fashion.parquet")
+    pd.DataFrame(squares).to_parquet(data_dir / "fashion.parquet")
     for shard in (0, 1):
         indices = range(shard, 3, 2)
-        render_scenes(0, indices, 32, 1, SEEN_PAIRS).to_parquet(folder / f"scenes-{shard}.parquet")
-    scenes = [folder / "scenes-0.parquet", folder / "scenes-1.parquet"]
-    return load_training_set(folder / "fashion.parquet", scenes, DATA_MIXES["broad"])
+        render_scenes(0, indices, 32, 1, SEEN_PAIRS).to_parquet(data_dir / f"scenes-{shard}.parquet")
+    scenes = [data_dir / "scenes-0.parquet", data_dir / "scenes-1.parquet"]
+    return load_training_set(data_dir / "fashion.parquet", scenes, DATA_MIXES["broad"])

@@ -16,12 +16,12 @@ def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the working directory, with a folder `trained` that holds a finished training of every stage."""
     monkeypatch.chdir(tmp_path)
     for name in export.TRAINING_STAGES:
-        folder = tmp_path / "trained" / name
-        (folder / "unet").mkdir(parents=True)
+        stage_dir = tmp_path / "trained" / name
+        (stage_dir / "unet").mkdir(parents=True)
         curve = [f'{{"step": {step}, "loss": {1 / step}, "seconds": {step / 2}}}\n' for step in range(500, 10_500, 500)]
-        (folder / "training.jsonl").write_text("".join(curve))
-        (folder / "state-0-32-100.safetensors").write_bytes(b"state")
-        (folder / "unet" / "weights.safetensors").write_bytes(name.encode())
+        (stage_dir / "training.jsonl").write_text("".join(curve))
+        (stage_dir / "state-0-32-100.safetensors").write_bytes(b"state")
+        (stage_dir / "unet" / "weights.safetensors").write_bytes(name.encode())
     return tmp_path
 
 

@@ -20,7 +20,7 @@ def test_the_learning_rate_rises_in_the_warm_up_and_falls_to_2_percent(steps):
 
 
 def train_line(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, stop_before: int | None = None, steps: int = 10
+    out_dir: Path, monkeypatch: pytest.MonkeyPatch, stop_before: int | None = None, steps: int = 10
 ) -> torch.nn.Module:
     """Train a linear model, saved every three steps; InterruptedError is raised at the step `stop_before`."""
     monkeypatch.setattr("diffzero.training.loop.SAVE_EVERY", 3)
@@ -33,7 +33,7 @@ def train_line(
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (line(x) - x[:, :2]).square().mean()
 
-    return train_loop(line, loss, TrainConfig(steps, 10, 8, 0.1), lambda average: None, folder / "training.jsonl")
+    return train_loop(line, loss, TrainConfig(steps, 10, 8, 0.1), lambda average: None, out_dir / "training.jsonl")
 
 
 @pytest.mark.parametrize("stop_before", [1, 3, 7, 9])

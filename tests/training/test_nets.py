@@ -60,9 +60,9 @@ def test_both_tokenizers_append_their_end_token_and_clips_ignores_case(clip_toke
 
 def test_saved_tokenizers_give_the_same_ids_when_loaded(clip_tokenizer, t5_tokenizer, tmp_path):
     for tokenizer in (clip_tokenizer, t5_tokenizer):
-        folder = tmp_path / type(tokenizer).__name__
-        tokenizer.save_pretrained(folder)
-        loaded = type(tokenizer).from_pretrained(folder)
+        tokenizer_dir = tmp_path / type(tokenizer).__name__
+        tokenizer.save_pretrained(tokenizer_dir)
+        loaded = type(tokenizer).from_pretrained(tokenizer_dir)
         for caption in sample_captions(100):
             assert loaded(caption.lower())["input_ids"] == tokenizer(caption.lower())["input_ids"]
         assert loaded.model_max_length == nets.TOKENS

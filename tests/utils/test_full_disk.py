@@ -50,20 +50,26 @@ def test_a_lock_without_space_leaves_no_file_that_blocks_the_next_worker(full):
 
 
 def test_a_run_with_a_full_disk_gives_one_message_and_continues_once_there_is_space(copy, small_disk):
-    folder = small_disk / "results"
+    results_dir = small_disk / "results"
     config = {"name": "full", "models": ["mini-sd"], "datasets": ["digits"], "max_images": 2, "device": "cpu"}
-    config |= {"policy": {"kind": "full", "max_scores": 2}, "results": str(folder), "store": str(small_disk / "store")}
-    inputs = [str(folder / "full" / "inputs" / "mini-sd" / "digits" / name) for name in ("x.npy", "text.safetensors")]
+    config |= {
+        "policy": {"kind": "full", "max_scores": 2},
+        "results": str(results_dir),
+        "store": str(small_disk / "store"),
+    }
+    inputs = [
+        str(results_dir / "full" / "inputs" / "mini-sd" / "digits" / name) for name in ("x.npy", "text.safetensors")
+    ]
     done = snakemake(copy, *inputs, config=config)
     assert done.returncode == 0, done.stderr[-3000:]
     ballast = fill(small_disk)
     message = error_message(snakemake(copy, "scores", config=config))
     assert (
-        message.startswith(f"diffzero: DiskFullError: {folder}/full/scores/mini-sd/digits/")
+        message.startswith(f"diffzero: DiskFullError: {results_dir}/full/scores/mini-sd/digits/")
         and ".lock: No space left" in message
     )
-    assert not list(folder.rglob("*.lock"))
+    assert not list(results_dir.rglob("*.lock"))
     ballast.unlink()
     done = snakemake(copy, "scores", config=config)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(list((folder / "full" / "scores").rglob("*.parquet"))) == 1
+    assert len(list((results_dir / "full" / "scores").rglob("*.parquet"))) == 1

@@ -134,12 +134,12 @@ def raced(images: range, max_scores: int) -> pd.DataFrame:
 def write(
     tmp_path: Path, run: str, scores: pd.DataFrame, max_scores: int, seconds: float = 100.0, device: str = "cpu"
 ) -> None:
-    folder = (
+    scores_dir = (
         tmp_path / run / "scores" / "mini-sd" / "digits" / "seed0" / f"shared-ttest-20-{max_scores}-0.002-heuristic-7"
     )
-    write_parquet(scores, folder / "1-of-1.parquet")
+    write_parquet(scores, scores_dir / "1-of-1.parquet")
     cost = {"images": scores["image"].nunique(), "calls": len(scores), "reused": 0, "seconds": seconds + 5}
-    write_json(cost | {"network_seconds": seconds, "device": device}, folder / "1-of-1.json")
+    write_json(cost | {"network_seconds": seconds, "device": device}, scores_dir / "1-of-1.json")
 
 
 def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path):

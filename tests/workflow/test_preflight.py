@@ -191,9 +191,9 @@ def copy(tmp_path_factory) -> Path:
         if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
-    folder = root / "weights" / "tiny-resnet"
-    folder.mkdir(parents=True)
-    save_for_hf(timm.create_model("resnet10t", num_classes=30), folder, safe_serialization=True)
+    checkpoint_dir = root / "weights" / "tiny-resnet"
+    checkpoint_dir.mkdir(parents=True)
+    save_for_hf(timm.create_model("resnet10t", num_classes=30), checkpoint_dir, safe_serialization=True)
     digits = {str(k): [k, 29 - k] for k in range(10)}
     names = yaml.safe_load((ROOT / "config" / "datasets" / "digits.yaml").read_text())["classnames"]
     classes = {"digits": dict(zip(names, digits.values(), strict=True))}
@@ -257,10 +257,10 @@ def test_both_kinds_of_baseline_run_from_local_weights_and_appear_in_table_1(cop
         "baselines": ["mini-clip", "tiny-resnet"],
         "datasets": ["digits", "fashion"],
     }
-    folder = "results/b/baselines"
+    baselines_dir = "results/b/baselines"
     files = [
-        f"{folder}/tiny-resnet/digits/full-resolution.parquet",
-        f"{folder}/mini-clip/digits/downsampled-24.parquet",
+        f"{baselines_dir}/tiny-resnet/digits/full-resolution.parquet",
+        f"{baselines_dir}/mini-clip/digits/downsampled-24.parquet",
     ]
     done = snakemake(copy, config | {"max_images": 8, "device": "cpu"}, *files)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -40,8 +40,8 @@ CONFIG = {
 }
 
 
-def target_set(folder: Path, existing_only: bool, **changes: object) -> TargetSet:
-    config = {**CONFIG, "results": str(folder), "store": str(folder / "store"), **changes}
+def target_set(results_dir: Path, existing_only: bool, **changes: object) -> TargetSet:
+    config = {**CONFIG, "results": str(results_dir), "store": str(results_dir / "store"), **changes}
     experiment = Experiment(load_run(config, ROOT), ROOT)
     return TargetSet(experiment, lambda: existing_only, "snakemake --cores all")
 

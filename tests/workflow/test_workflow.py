@@ -28,9 +28,9 @@ def costs(root: Path) -> pd.DataFrame:
 
 def tables(root: Path) -> dict[str, bytes]:
     """Every table but for the columns on batches and memory, which belong to the jobs and not to the scores."""
-    folder = root / "results" / "tiny" / "tables"
-    found = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.stem != "cost"}
-    cost = pd.read_csv(folder / "cost.csv").drop(columns=["batch_sizes", "calls_at_once", "peak_memory_mb"])
+    tables_dir = root / "results" / "tiny" / "tables"
+    found = {path.name: path.read_bytes() for path in sorted(tables_dir.iterdir()) if path.stem != "cost"}
+    cost = pd.read_csv(tables_dir / "cost.csv").drop(columns=["batch_sizes", "calls_at_once", "peak_memory_mb"])
     return found | {"cost.csv": cost.to_csv().encode()}
 
 
@@ -62,9 +62,9 @@ def test_table_3_is_what_the_score_shards_say(finished):
 
 
 def test_figures_and_logs_exist(finished):
-    folder = finished / "results" / "tiny"
-    assert {path.suffix for path in (folder / "figures").iterdir()} >= {".svg", ".png"}
-    assert list((folder / "logs").rglob("*.log"))
+    run_dir = finished / "results" / "tiny"
+    assert {path.suffix for path in (run_dir / "figures").iterdir()} >= {".svg", ".png"}
+    assert list((run_dir / "logs").rglob("*.log"))
 
 
 def test_a_finished_run_has_nothing_to_be_done(finished):
@@ -121,12 +121,14 @@ def test_a_change_of_plots_and_tables_never_touches_a_scoring_rule(finished, fil
 
 
 def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_it(finished):
-    folder = finished / "results" / "tiny"
-    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "/mini-sd/digits/" in str(path)}
+    run_dir = finished / "results" / "tiny"
+    kept = {
+        path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file() and "/mini-sd/digits/" in str(path)
+    }
     assert any("/scores/" in str(path) for path in kept) and any("/predictions/" in str(path) for path in kept)
     for name in ("digits", "scenes"):  # without the scenes there is no binding result at all
-        shutil.rmtree(folder / "scores" / "mini-sd" / name)
-        shutil.rmtree(folder / "predictions" / "mini-sd" / name)
+        shutil.rmtree(run_dir / "scores" / "mini-sd" / name)
+        shutil.rmtree(run_dir / "predictions" / "mini-sd" / name)
     assert not planned(finished, "tables", "figures", "report") & SCORING
     done = snakemake(finished, "tables", "report")
     assert done.returncode == 0, done.stderr[-4000:]
@@ -135,19 +137,21 @@ def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_i
     )
     command = f"snakemake --cores all --configfile=tiny.yaml {file}"
     assert "mini-sd on digits (0 of 1 score shards)" in done.stderr and command in done.stderr
-    table = pd.read_csv(folder / "tables" / "table1.csv").set_index("model")
+    table = pd.read_csv(run_dir / "tables" / "table1.csv").set_index("model")
     assert table.loc["mini-sd", "n"] == 0 and np.isnan(table.loc["mini-sd", "accuracy"])
-    assert command in (folder / "tables" / "table1.md").read_text() and command in (folder / "report.html").read_text()
-    assert (pd.read_csv(folder / "tables" / "table3.csv")["n"] == 0).all()
-    assert (pd.read_csv(folder / "tables" / "controlled.csv")["n"] == 0).all()
+    assert (
+        command in (run_dir / "tables" / "table1.md").read_text() and command in (run_dir / "report.html").read_text()
+    )
+    assert (pd.read_csv(run_dir / "tables" / "table3.csv")["n"] == 0).all()
+    assert (pd.read_csv(run_dir / "tables" / "controlled.csv")["n"] == 0).all()
     # The command as it was printed, then everything: back to the whole table without a call.
     made = subprocess.run(
         [sys.executable, "-m", *command.split()], cwd=finished, capture_output=True, text=True, timeout=600
     )
     assert made.returncode == 0 and file.name in made.stdout + made.stderr, made.stderr[-3000:]
     assert snakemake(finished).returncode == 0
-    assert pd.read_csv(folder / "tables" / "table1.csv").set_index("model").loc["mini-sd", "n"] == 3
-    new = [json.loads(path.read_text()) for path in folder.rglob("scores/mini-sd/**/*.json")]
+    assert pd.read_csv(run_dir / "tables" / "table1.csv").set_index("model").loc["mini-sd", "n"] == 3
+    new = [json.loads(path.read_text()) for path in run_dir.rglob("scores/mini-sd/**/*.json")]
     assert new and all(cost["calls"] == 0 for cost in new)
 
 

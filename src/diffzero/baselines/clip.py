@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     import open_clip
 
 
-def load_clip(clip: Clip, folder: Path, device: torch.device) -> tuple[open_clip.CLIP, Callable[[list[str]], Tensor]]:
-    """Load the model and its tokenizer from the safetensors file in `folder`.
+def load_clip(
+    clip: Clip, checkpoint_dir: Path, device: torch.device
+) -> tuple[open_clip.CLIP, Callable[[list[str]], Tensor]]:
+    """Load the model and its tokenizer from the safetensors file in `checkpoint_dir`.
 
     open_clip builds the architecture and reads the weights, but does not choose the file: it would also take pickles.
 
@@ -34,11 +36,14 @@ def load_clip(clip: Clip, folder: Path, device: torch.device) -> tuple[open_clip
     """
     import open_clip
 
-    weights, config_path = single_weights_file(folder, OPEN_CLIP_WEIGHTS), folder / "open_clip_config.json"
+    weights, config_path = (
+        single_weights_file(checkpoint_dir, OPEN_CLIP_WEIGHTS),
+        checkpoint_dir / "open_clip_config.json",
+    )
     config = json.loads(config_path.read_text()) if config_path.is_file() else {}
     if clip.open_clip_name is not None:
-        _require_fitting_activation(clip.open_clip_name, config, folder)
-    source = clip.open_clip_name or f"local-dir:{folder}"
+        _require_fitting_activation(clip.open_clip_name, config, checkpoint_dir)
+    source = clip.open_clip_name or f"local-dir:{checkpoint_dir}"
     # The statistics that the images were normalised with are in the configuration; open_clip's default is OpenAI's.
     preprocess = {
         key: config["preprocess_cfg"][key] for key in ("mean", "std") if key in config.get("preprocess_cfg", {})
@@ -50,10 +55,10 @@ def load_clip(clip: Clip, folder: Path, device: torch.device) -> tuple[open_clip
         open_clip.load_checkpoint(model, str(weights))
     except RuntimeError as error:
         raise CheckpointError(f"{weights}: does not fit {source}. {str(error).splitlines()[-1].strip()}") from None
-    return model.eval(), open_clip.get_tokenizer(f"local-dir:{folder}" if config else source)
+    return model.eval(), open_clip.get_tokenizer(f"local-dir:{checkpoint_dir}" if config else source)
 
 
-def _require_fitting_activation(architecture: str, config: dict[str, Any], folder: Path) -> None:
+def _require_fitting_activation(architecture: str, config: dict[str, Any], checkpoint_dir: Path) -> None:
     """Refuse weights trained with QuickGELU for an architecture without it: they load without an error and classify worse."""
     import open_clip
 
@@ -64,12 +69,17 @@ def _require_fitting_activation(architecture: str, config: dict[str, Any], folde
         )
     if config.get("model_cfg", {}).get("quick_gelu") and not builtin.get("quick_gelu"):
         raise CheckpointError(
-            f"{folder}: weights of a model with QuickGELU, found architecture {architecture!r}. Write '{architecture}-quickgelu'."
+            f"{checkpoint_dir}: weights of a model with QuickGELU, found architecture {architecture!r}. Write '{architecture}-quickgelu'."
         )
 
 
 def image_text_similarities(
-    clip: Clip, folder: Path, table: pd.DataFrame, prompts: list[str], downsample_to: int | None, device: torch.device
+    clip: Clip,
+    checkpoint_dir: Path,
+    table: pd.DataFrame,
+    prompts: list[str],
+    downsample_to: int | None,
+    device: torch.device,
 ) -> NDArray[np.float64]:
     """Return the cosine similarity [image, prompt] of each image and prompt.
 
@@ -79,7 +89,7 @@ def image_text_similarities(
     ----------
     clip : Clip
         Settings of the model.
-    folder : Path
+    checkpoint_dir : Path
         Its checkpoint.
     table : DataFrame
         Images, with a column `bytes`.
@@ -90,7 +100,7 @@ def image_text_similarities(
     device : torch.device
         Where the network runs.
     """
-    model, tokenizer = load_clip(clip, folder, device)
+    model, tokenizer = load_clip(clip, checkpoint_dir, device)
     size = model.visual.image_size
     pixels = crop_images(table, size[0] if isinstance(size, tuple) else size, downsample_to)
     mean, std = model.visual.image_mean, model.visual.image_std

@@ -16,7 +16,7 @@ from diffzero.models.checkpoint import TIMM_WEIGHTS, CheckpointError, single_wei
 TOP = 5
 
 
-def load_classifier(folder: Path) -> torch.nn.Module:
+def load_classifier(checkpoint_dir: Path) -> torch.nn.Module:
     """Load the network that config.json describes, with the weights of model.safetensors.
 
     Raises
@@ -27,9 +27,9 @@ def load_classifier(folder: Path) -> torch.nn.Module:
     import timm
     from safetensors.torch import load_file
 
-    path = single_weights_file(folder, TIMM_WEIGHTS)
+    path = single_weights_file(checkpoint_dir, TIMM_WEIGHTS)
     # Not `pretrained=True`: timm would take a pickle where it finds one.
-    model = timm.create_model(f"local-dir:{folder}", pretrained=False)
+    model = timm.create_model(f"local-dir:{checkpoint_dir}", pretrained=False)
     try:
         model.load_state_dict(load_file(path))
     except RuntimeError as error:
@@ -40,7 +40,7 @@ def load_classifier(folder: Path) -> torch.nn.Module:
 
 
 def predict_probabilities(
-    folder: Path, table: pd.DataFrame, downsample_to: int | None, device: torch.device
+    checkpoint_dir: Path, table: pd.DataFrame, downsample_to: int | None, device: torch.device
 ) -> NDArray[np.float64]:
     """Return the softmax output [image, output] for each image.
 
@@ -48,7 +48,7 @@ def predict_probabilities(
     """
     from timm.data import resolve_model_data_config
 
-    model = load_classifier(folder).to(device)
+    model = load_classifier(checkpoint_dir).to(device)
     data = resolve_model_data_config(model)
     pixels = crop_images(table, data["input_size"][-1], downsample_to)
     with torch.inference_mode():

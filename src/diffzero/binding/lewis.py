@@ -44,25 +44,26 @@ class Labels:
     objects: dict[Pair, set[Pair]] = field(default_factory=dict)
 
 
-def labels_path(folder: Path, split: str) -> Path:
+def labels_path(lewis_dir: Path, split: str) -> Path:
     """Return the path of the split's CSV. Raises LewisError if it or the folder of its pictures does not exist."""
-    data = folder / "two_object"
+    data = lewis_dir / "two_object"
     for path in (data, data / f"{split}.csv", data / "images" / split):
         if not path.exists():
             raise LewisError(
-                f"{path}: does not exist; expected `two_object/{split}.csv` and `two_object/images/{split}/` in {folder}. {DOWNLOAD_HINT}."
+                f"{path}: does not exist; expected `two_object/{split}.csv` and `two_object/images/{split}/` in {lewis_dir}. "
+                f"{DOWNLOAD_HINT}."
             )
     return data / f"{split}.csv"
 
 
-def load_scenes(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame:
+def load_scenes(lewis_dir: Path, split: str, count: int, seed: int) -> pd.DataFrame:
     """Load a split as a scene table.
 
     Pictures are sorted by a hash of seed and name, so that a larger `count` extends a smaller one.
 
     Parameters
     ----------
-    folder : Path
+    lewis_dir : Path
         The folder that contains `two_object`.
     split : str
         "train", "val" or "gen".
@@ -85,7 +86,7 @@ def load_scenes(folder: Path, split: str, count: int, seed: int) -> pd.DataFrame
     ImageError
         If a picture cannot be decoded.
     """
-    path = labels_path(folder, split)
+    path = labels_path(lewis_dir, split)
     known = _resolve_objects(_read_labels(path))
     if not known:
         raise LewisError(f"{path}: found no picture with two known objects, expected some. {DOWNLOAD_HINT}.")

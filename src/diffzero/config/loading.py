@@ -92,19 +92,19 @@ def _load_dataset(name: str, root: Path, place: str = "") -> Dataset:
 
 def _check_name(kind: str, name: str, root: Path, place: str) -> None:
     """Refuse a name that cannot be part of a path or that has no file."""
-    folder = f"config/{kind}s"
+    config_dir = f"config/{kind}s"
     pattern = NAME_PATTERNS[kind]
     if not re.fullmatch(pattern, name):
         raise ConfigError(
             f"{place}found the {kind} name '{name}', expected {PATTERN_MEANINGS[pattern]}: it becomes part of paths. "
-            f"Rename {folder}/{name}.yaml."
+            f"Rename {config_dir}/{name}.yaml."
         )
-    known = sorted(path.stem for path in (root / folder).glob("*.yaml"))
+    known = sorted(path.stem for path in (root / config_dir).glob("*.yaml"))
     if name not in known:
         listed = ", ".join(nearest_first(name, known)) or "none"
         raise ConfigError(
             f"{place}unknown {kind} '{name}'.{did_you_mean(name, known)} Known {kind}s, the nearest first: {listed}. "
-            f"To add one, write {folder}/{name}.yaml ({DOCS} lists its keys)."
+            f"To add one, write {config_dir}/{name}.yaml ({DOCS} lists its keys)."
         )
 
 

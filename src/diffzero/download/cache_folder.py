@@ -12,18 +12,18 @@ NUMBERED_FILE = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(
 WEIGHTS_INDEX = ".safetensors.index.json"
 
 
-def sizes_in_folder(folder: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
-    """Return the sizes of the files in `folder`. Raises OfflineError if a file is missing that belongs to the wanted ones."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    if missing := missing_parts(filter(wanted, sizes), folder):
+def sizes_in_folder(snapshot_dir: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
+    """Return the sizes of the files in `snapshot_dir`. Raises OfflineError if a file is missing that belongs to the wanted ones."""
+    files = sorted(path for path in snapshot_dir.rglob("*") if path.is_file())
+    sizes = {path.relative_to(snapshot_dir).as_posix(): path.stat().st_size for path in files}
+    if missing := missing_parts(filter(wanted, sizes), snapshot_dir):
         raise OfflineError(
-            f"{why}, and in the cache {folder} {len(missing)} files are missing: {', '.join(missing)}. {CHECK_COMMAND}"
+            f"{why}, and in the cache {snapshot_dir} {len(missing)} files are missing: {', '.join(missing)}. {CHECK_COMMAND}"
         )
     return sizes
 
 
-def missing_parts(names: Iterable[str], folder: Path) -> list[str]:
+def missing_parts(names: Iterable[str], snapshot_dir: Path) -> list[str]:
     """Return the files that belong to `names` but are not among them: other parts of a split or of sharded weights."""
     present = set(names)
     expected: set[str] = set()
@@ -34,6 +34,6 @@ def missing_parts(names: Iterable[str], folder: Path) -> list[str]:
                 f"{part['stem']}-{k:05d}-of-{part['count']}{part['suffix']}" for k in range(first, first + count)
             }
         if name.endswith(WEIGHTS_INDEX) and "." not in PurePosixPath(name).name.removesuffix(WEIGHTS_INDEX):
-            files = set(read_json(folder / name)["weight_map"].values())
+            files = set(read_json(snapshot_dir / name)["weight_map"].values())
             expected |= {(PurePosixPath(name).parent / file).as_posix() for file in files}
     return sorted(expected - present)

@@ -239,10 +239,10 @@ def _write(file: FileIO, piece: bytes, part: Path) -> None:
         raise
 
 
-def require_space(folder: Path, needed: int) -> None:
-    """Raise DownloadSpaceError if the disk of `folder` has fewer than `needed` free bytes."""
-    free = shutil.disk_usage(folder).free
+def require_space(target_dir: Path, needed: int) -> None:
+    """Raise DownloadSpaceError if the disk of `target_dir` has fewer than `needed` free bytes."""
+    free = shutil.disk_usage(target_dir).free
     if needed > free:
         raise DownloadSpaceError(
-            f"{folder}: needs {format_bytes(needed)}, found {format_bytes(free)} free. {MORE_SPACE}"
+            f"{target_dir}: needs {format_bytes(needed)}, found {format_bytes(free)} free. {MORE_SPACE}"
         )

@@ -25,12 +25,12 @@ def pick_device(device: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
 
 
-def load(folder: Path, dtype: str, device: str) -> Denoiser:
+def load(checkpoint_dir: Path, dtype: str, device: str) -> Denoiser:
     """Load the denoiser of a checkpoint.
 
     Parameters
     ----------
-    folder : Path
+    checkpoint_dir : Path
         The checkpoint, in diffusers' folder layout.
     dtype : str
         PyTorch dtype of the network, e.g. "float16".
@@ -44,4 +44,4 @@ def load(folder: Path, dtype: str, device: str) -> Denoiser:
     """
     import torch
 
-    return adapter_class(folder)(folder, getattr(torch, dtype), pick_device(device))
+    return adapter_class(checkpoint_dir)(checkpoint_dir, getattr(torch, dtype), pick_device(device))

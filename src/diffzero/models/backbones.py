@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def load_network(
-    network_class: type[ModelMixin], folder: Path, part: str, dtype: torch.dtype, device: torch.device
+    network_class: type[ModelMixin], checkpoint_dir: Path, part: str, dtype: torch.dtype, device: torch.device
 ) -> torch.nn.Module:
     """Load the network in the sub-folder `part` with a diffusers class, frozen and in evaluation mode."""
-    network = network_class.from_pretrained(folder, subfolder=part, torch_dtype=dtype, use_safetensors=True)
+    network = network_class.from_pretrained(checkpoint_dir, subfolder=part, torch_dtype=dtype, use_safetensors=True)
     return network.to(device).eval().requires_grad_(False)
 
 
@@ -26,11 +26,11 @@ class UNetDenoiser(Denoiser):
 
     NETWORK: ClassVar[str] = "unet"
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-        super().__init__(folder, dtype, device)
-        self.unet = load_network(UNet2DConditionModel, folder, self.NETWORK, dtype, device)
+        super().__init__(checkpoint_dir, dtype, device)
+        self.unet = load_network(UNet2DConditionModel, checkpoint_dir, self.NETWORK, dtype, device)
 
 
 class TransformerDenoiser(Denoiser):
@@ -38,9 +38,9 @@ class TransformerDenoiser(Denoiser):
 
     NETWORK: ClassVar[str] = "transformer"
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
-        super().__init__(folder, dtype, device)
-        self.transformer = load_network(self.network_class(), folder, self.NETWORK, dtype, device)
+    def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(checkpoint_dir, dtype, device)
+        self.transformer = load_network(self.network_class(), checkpoint_dir, self.NETWORK, dtype, device)
 
     @staticmethod
     @abstractmethod

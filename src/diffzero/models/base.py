@@ -39,9 +39,9 @@ class Denoiser(ABC):
     LATENT_ENCODERS: ClassVar[tuple[str, ...]] = ()  # sub-folders of the networks that make x from pixels
     FAMILY_VERSION: ClassVar[int] = 1  # part of a score's key: increase it when an adapter changes scores
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
-        self.folder, self.dtype, self.device = folder, dtype, device
-        self.schedule = read_schedule(folder)
+    def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
+        self.checkpoint_dir, self.dtype, self.device = checkpoint_dir, dtype, device
+        self.schedule = read_schedule(checkpoint_dir)
 
     @classmethod
     def scoring_folders(cls) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class Denoiser(ABC):
 
     @classmethod
     @abstractmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+    def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return the network's text inputs, float32 arrays [prompt, ...] by name, computed on `device`.
 
         Raises
@@ -96,17 +96,17 @@ class Denoiser(ABC):
     @classmethod
     @abstractmethod
     def iter_latents(
-        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
+        cls, checkpoint_dir: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
     ) -> Iterator[NDArray[np.float32]]:
         """Yield x of the images `pixels` [image, size, size, 3] in batches [n, *x], float32, computed on `device`."""
 
     @classmethod
-    def encode_images(cls, folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_images(cls, checkpoint_dir: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return x [image, *x] of all images at once."""
-        return np.concatenate(list(cls.iter_latents(folder, pixels)))
+        return np.concatenate(list(cls.iter_latents(checkpoint_dir, pixels)))
 
     @classmethod
-    def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:
+    def encode_conditions(cls, checkpoint_dir: Path, pixels: NDArray[np.uint8]) -> Arrays:
         """Return inputs of the network that depend on the image, arrays [image, ...] by name; most families have none."""
         return {}
 

@@ -22,7 +22,7 @@ class CheckpointError(ValueError):
     """A checkpoint folder is missing, incomplete, changed or of an unknown family."""
 
 
-def adapter_class(folder: Path) -> type[Denoiser]:
+def adapter_class(checkpoint_dir: Path) -> type[Denoiser]:
     """Return the adapter of a diffusion model's checkpoint, from the pipeline that its model_index.json names.
 
     Raises
@@ -30,32 +30,34 @@ def adapter_class(folder: Path) -> type[Denoiser]:
     CheckpointError
         If there is no checkpoint, its pipeline is not supported, or a part has no safetensors weights.
     """
-    path = folder / MODEL_INDEX
+    path = checkpoint_dir / MODEL_INDEX
     if not path.is_file():
         raise CheckpointError(
-            f"{folder}: no checkpoint there (found no model_index.json). Expected a diffusers folder with safetensors "
+            f"{checkpoint_dir}: no checkpoint there (found no model_index.json). Expected a diffusers folder with safetensors "
             "weights; set `path` in config/models/ to it, or train the mini models with `snakemake --cores all train_mini`."
         )
     pipeline = json.loads(path.read_text())["_class_name"]
     adapter = families().get(pipeline)
     if adapter is None:
         raise CheckpointError(f"{path}: found pipeline {pipeline!r}, expected one of {', '.join(families())}.")
-    require_safetensors_in(folder, adapter)
+    require_safetensors_in(checkpoint_dir, adapter)
     return adapter
 
 
-def require_safetensors_in(folder: Path, adapter: type[Denoiser]) -> None:
+def require_safetensors_in(checkpoint_dir: Path, adapter: type[Denoiser]) -> None:
     """Raise CheckpointError if the network is missing, or if a part that the family reads has no safetensors weights.
 
     Other parts, such as a safety checker, may have any format, as they are never opened.
     """
-    if not (folder / adapter.NETWORK).is_dir():
-        raise CheckpointError(f"{folder}: found no {adapter.NETWORK} folder, expected one with safetensors weights.")
-    for part in (folder / name for name in adapter.weight_folders()):
+    if not (checkpoint_dir / adapter.NETWORK).is_dir():
+        raise CheckpointError(
+            f"{checkpoint_dir}: found no {adapter.NETWORK} folder, expected one with safetensors weights."
+        )
+    for part in (checkpoint_dir / name for name in adapter.weight_folders()):
         if part.is_dir() and not list(part.glob("*.safetensors")):
             raise CheckpointError(
                 f"{part}: found no safetensors weights. Weights in pickled `.bin` files are refused, as they can run any code. "
-                f"If you trust them, convert them and set `path` to the new folder: {conversion_command(folder)}"
+                f"If you trust them, convert them and set `path` to the new folder: {conversion_command(checkpoint_dir)}"
             )
 
 
@@ -70,7 +72,7 @@ def conversion_command(source: Path | str, revision: str | None = None) -> str:
     return f'python -c "{code}"'
 
 
-def single_weights_file(folder: Path, names: tuple[str, ...]) -> Path:
+def single_weights_file(checkpoint_dir: Path, names: tuple[str, ...]) -> Path:
     """Return the first of these safetensors files in a folder whose weights are one file.
 
     Raises
@@ -78,24 +80,24 @@ def single_weights_file(folder: Path, names: tuple[str, ...]) -> Path:
     CheckpointError
         If there is none, also where there are pickled weights.
     """
-    found = [folder / name for name in names if (folder / name).is_file()]
+    found = [checkpoint_dir / name for name in names if (checkpoint_dir / name).is_file()]
     if found:
         return found[0]
-    if not folder.is_dir():
+    if not checkpoint_dir.is_dir():
         raise CheckpointError(
-            f"{folder}: no checkpoint there, expected a folder with {names[0]}. Set `path` or `hub` in its YAML."
+            f"{checkpoint_dir}: no checkpoint there, expected a folder with {names[0]}. Set `path` or `hub` in its YAML."
         )
-    pickled = sorted(path for path in folder.iterdir() if path.suffix in PICKLE_SUFFIXES)
+    pickled = sorted(path for path in checkpoint_dir.iterdir() if path.suffix in PICKLE_SUFFIXES)
     if not pickled:
-        raise CheckpointError(f"{folder}: found no weights, expected {names[0]}.")
+        raise CheckpointError(f"{checkpoint_dir}: found no weights, expected {names[0]}.")
     code = (
         "import torch; from safetensors.torch import save_file; "
         f"s = torch.load({str(pickled[0])!r}, map_location='cpu', weights_only=True); s = s.get('state_dict', s); "
-        f"save_file({{k: v.clone().contiguous() for k, v in s.items()}}, {str(folder / names[0])!r})"
+        f"save_file({{k: v.clone().contiguous() for k, v in s.items()}}, {str(checkpoint_dir / names[0])!r})"
     )
     raise CheckpointError(
-        f"{folder}: found {pickled[0].name} and no {names[0]}. Pickled weights are refused, as they can run any code. If you trust them, "
-        f'convert them: python -c "{code}"'
+        f"{checkpoint_dir}: found {pickled[0].name} and no {names[0]}. Pickled weights are refused, as they can run any code. "
+        f'If you trust them, convert them: python -c "{code}"'
     )
 
 
@@ -104,10 +106,10 @@ def is_read(name: str) -> bool:
 
     Published repositories also hold other precisions and parts that no family reads.
     """
-    folder, _, file = name.rpartition("/")
-    if not folder:
+    subfolder, _, file = name.rpartition("/")
+    if not subfolder:
         return name == MODEL_INDEX
-    if folder not in checkpoint_folders():
+    if subfolder not in checkpoint_folders():
         return False
     if file.endswith(".safetensors"):
         return "." not in file.removesuffix(".safetensors")  # not model.fp16.safetensors, model.non_ema.safetensors
@@ -123,10 +125,10 @@ def is_needed(model: Model, name: str) -> bool:
     return is_read(name)
 
 
-def list_files(folder: Path, wanted: Callable[[str], bool] = is_read) -> list[str]:
-    """Return the sorted names, relative to `folder`, of the wanted files of a checkpoint; none if there is no such folder."""
-    paths = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
-    return sorted(name for name in (path.relative_to(folder).as_posix() for path in paths) if wanted(name))
+def list_files(checkpoint_dir: Path, wanted: Callable[[str], bool] = is_read) -> list[str]:
+    """Return the sorted names, relative to `checkpoint_dir`, of the wanted files of a checkpoint; none if there is no such folder."""
+    paths = (path for pattern in ("*", "*/*") for path in checkpoint_dir.glob(pattern) if path.is_file())
+    return sorted(name for name in (path.relative_to(checkpoint_dir).as_posix() for path in paths) if wanted(name))
 
 
 def file_stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
@@ -137,14 +139,17 @@ def file_stamps(model: Model, root: Path) -> list[tuple[str, int, int]]:
     """
     if not model.local_dir:
         return []
-    folder = root / model.local_dir
-    stats = [(name, (folder / name).stat()) for name in list_files(folder, lambda name: is_needed(model, name))]
+    checkpoint_dir = root / model.local_dir
+    stats = [
+        (name, (checkpoint_dir / name).stat())
+        for name in list_files(checkpoint_dir, lambda name: is_needed(model, name))
+    ]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
-def checkpoint_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+def checkpoint_digests(checkpoint_dir: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of these files of a checkpoint, by name."""
-    return {name: sha256_of(folder / name) for name in names}
+    return {name: sha256_of(checkpoint_dir / name) for name in names}
 
 
 def combine_digests(files: dict[str, str]) -> str:
@@ -160,16 +165,16 @@ class CheckpointRecord:
     ----------
     record : Path
         The file, written from the result of `inspect_checkpoint`.
-    folder : Path
+    checkpoint_dir : Path
         The checkpoint.
     digest : str
         SHA-256 over all files, a part of every score's key.
     files : dict of str to str
-        SHA-256 of each file, by its name relative to `folder`.
+        SHA-256 of each file, by its name relative to `checkpoint_dir`.
     """
 
     record: Path
-    folder: Path
+    checkpoint_dir: Path
     digest: str
     files: dict[str, str]
 
@@ -185,14 +190,14 @@ class CheckpointRecord:
 
     def adapter(self) -> type[Denoiser]:
         """Return the adapter of the checkpoint's family."""
-        return adapter_class(self.folder)
+        return adapter_class(self.checkpoint_dir)
 
-    def verified_path(self, folders: Iterable[str] | None = None) -> Path:
+    def verified_path(self, subfolders: Iterable[str] | None = None) -> Path:
         """Return the checkpoint's path after its files' digests have been compared with the recorded ones.
 
         Parameters
         ----------
-        folders : iterable of str, optional
+        subfolders : iterable of str, optional
             The sub-folders that the caller reads; files of others, which are often larger, are not compared. Default: all files.
 
         Raises
@@ -200,16 +205,18 @@ class CheckpointRecord:
         CheckpointError
             If a file is missing, added or changed.
         """
-        prefixes = ("",) if folders is None else (MODEL_INDEX, *(f"{folder}/" for folder in folders))
+        prefixes = ("",) if subfolders is None else (MODEL_INDEX, *(f"{subfolder}/" for subfolder in subfolders))
         expected = {name: value for name, value in self.files.items() if name.startswith(prefixes)}
-        found = checkpoint_digests(self.folder, [name for name in list_files(self.folder) if name.startswith(prefixes)])
+        found = checkpoint_digests(
+            self.checkpoint_dir, [name for name in list_files(self.checkpoint_dir) if name.startswith(prefixes)]
+        )
         differing = sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name))
         if differing:
             name = differing[0]
             now, then = (files[name][:16] if name in files else "no such file" for files in (found, expected))
             raise CheckpointError(
-                f"{self.folder / name}: found sha256 {now}, expected {then} as recorded in {self.record} ({len(differing)} of "
+                f"{self.checkpoint_dir / name}: found sha256 {now}, expected {then} as recorded in {self.record} ({len(differing)} of "
                 f"{len(expected)} files differ). Nothing was computed with it. Delete {self.record} and re-run the same command: outputs "
                 "are then rebuilt with the current weights; stored scores of the old weights are kept."
             )
-        return self.folder
+        return self.checkpoint_dir

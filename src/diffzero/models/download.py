@@ -131,20 +131,20 @@ def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
 
     Raises CheckpointError or DownloadError.
     """
-    folder = locate_checkpoint(model, root)
-    family = require_complete(model, folder)
-    files = checkpoint_digests(folder, list_files(folder, partial(is_needed, model)))
-    return {"folder": str(folder), "family": family, "digest": combine_digests(files), "files": files}
+    checkpoint_dir = locate_checkpoint(model, root)
+    family = require_complete(model, checkpoint_dir)
+    files = checkpoint_digests(checkpoint_dir, list_files(checkpoint_dir, partial(is_needed, model)))
+    return {"folder": str(checkpoint_dir), "family": family, "digest": combine_digests(files), "files": files}
 
 
-def require_complete(model: Model, folder: Path) -> str:
-    """Return the family of the checkpoint in `folder`. Raises CheckpointError if it cannot be loaded."""
+def require_complete(model: Model, checkpoint_dir: Path) -> str:
+    """Return the family of the checkpoint in `checkpoint_dir`. Raises CheckpointError if it cannot be loaded."""
     if isinstance(model, Diffusion):
-        return adapter_class(folder).__name__
-    checkpoint.single_weights_file(folder, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
+        return adapter_class(checkpoint_dir).__name__
+    checkpoint.single_weights_file(checkpoint_dir, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
     config = (
         "config.json" if isinstance(model, Supervised) else None if model.open_clip_name else "open_clip_config.json"
     )
-    if config and not (folder / config).is_file():
-        raise CheckpointError(f"{folder}: found no {config}, expected it beside the weights.")
+    if config and not (checkpoint_dir / config).is_file():
+        raise CheckpointError(f"{checkpoint_dir}: found no {config}, expected it beside the weights.")
     return "open_clip" if isinstance(model, Clip) else "timm"

@@ -30,7 +30,7 @@ class LatentDenoiser(Denoiser):
 
     @classmethod
     def iter_latents(
-        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
+        cls, checkpoint_dir: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
     ) -> Iterator[NDArray[np.float32]]:
         """Yield (mean - shift) * scale of the VAE's posterior.
 
@@ -38,7 +38,7 @@ class LatentDenoiser(Denoiser):
         """
         import torch
 
-        vae = load_vae(folder).to(device)
+        vae = load_vae(checkpoint_dir).to(device)
         shift, scale = latent_shift_and_scale(vae.config)
         for rows in batch_slices(len(pixels), encode_batch_size(*pixels.shape[1:3])):
             # Convolutions on a GPU round to TF32 (three digits) by default; x must not depend on the device.
@@ -51,7 +51,7 @@ class LatentDenoiser(Denoiser):
         """Decode latents with the VAE, one image at a time."""
         import torch
 
-        vae = load_vae(self.folder)
+        vae = load_vae(self.checkpoint_dir)
         shift, scale = latent_shift_and_scale(vae.config)
         with torch.inference_mode():
             return to_pixels(torch.cat([vae.decode(x[k] / scale + shift).sample for k in batch_slices(len(x), 1)]))
@@ -78,16 +78,18 @@ def latent_shift_and_scale(config: FrozenDict) -> tuple[float, float]:
     return config.get("shift_factor") or 0.0, config.scaling_factor
 
 
-def pixels_per_latent(folder: Path) -> int:
+def pixels_per_latent(checkpoint_dir: Path) -> int:
     """Return the ratio of an image's side to its latent's side, from the VAE's configuration."""
-    config = json.loads((folder / "vae" / "config.json").read_text())
+    config = json.loads((checkpoint_dir / "vae" / "config.json").read_text())
     return int(2 ** (len(config["block_out_channels"]) - 1))
 
 
-def load_vae(folder: Path) -> AutoencoderKL:
+def load_vae(checkpoint_dir: Path) -> AutoencoderKL:
     """Load the checkpoint's AutoencoderKL in float32 for every dtype of the network: its decoder overflows in half precision."""
     import torch
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True)
+    vae = AutoencoderKL.from_pretrained(
+        checkpoint_dir, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True
+    )
     return vae.eval()

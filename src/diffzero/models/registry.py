@@ -42,7 +42,7 @@ def families() -> dict[str, type[Denoiser]]:
 @functools.cache
 def checkpoint_folders() -> tuple[str, ...]:
     """Return the sub-folders of a checkpoint that any family reads."""
-    return _unique(folder for family in families().values() for folder in family.folders())
+    return _unique(subfolder for family in families().values() for subfolder in family.folders())
 
 
 @functools.cache
@@ -54,7 +54,7 @@ def network_folders() -> tuple[str, ...]:
 @functools.cache
 def weight_folders() -> tuple[str, ...]:
     """Return the sub-folders that hold weights: all but tokenizers and schedulers."""
-    return _unique(folder for family in families().values() for folder in family.weight_folders())
+    return _unique(subfolder for family in families().values() for subfolder in family.weight_folders())
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class SamplingSettings:
     resolution: int  # side of the images in pixels
 
 
-def load_pipeline(folder: Path, dtype: torch.dtype, device: torch.device) -> DiffusionPipeline:
+def load_pipeline(checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> DiffusionPipeline:
     """Load the checkpoint's diffusers pipeline without safety checker and watermark, which alter images.
 
     Raises
@@ -37,14 +37,14 @@ def load_pipeline(folder: Path, dtype: torch.dtype, device: torch.device) -> Dif
     """
     from diffusers import DiffusionPipeline
 
-    parts = DiffusionPipeline.load_config(folder)
+    parts = DiffusionPipeline.load_config(checkpoint_dir)
     if "image_noising_scheduler" in parts:
         raise ValueError(
-            f"{folder}: found a super-resolution stage, which cannot generate images from text. Remove it from `figure6_samples`."
+            f"{checkpoint_dir}: found a super-resolution stage, which cannot generate images from text. Remove it from `figure6_samples`."
         )
     left_out = {name: None for name in ("safety_checker", "feature_extractor", "watermarker") if name in parts}
     pipeline = DiffusionPipeline.from_pretrained(
-        folder,
+        checkpoint_dir,
         dtype=dtype,
         use_safetensors=True,
         local_files_only=True,
@@ -56,7 +56,7 @@ def load_pipeline(folder: Path, dtype: torch.dtype, device: torch.device) -> Dif
 
 
 def sample(
-    folder: Path, prompts: list[str], settings: SamplingSettings, dtype: torch.dtype, device: torch.device
+    checkpoint_dir: Path, prompts: list[str], settings: SamplingSettings, dtype: torch.dtype, device: torch.device
 ) -> NDArray[np.uint8]:
     """Generate images [prompt, image, resolution, resolution, 3].
 
@@ -64,7 +64,7 @@ def sample(
     """
     import torch
 
-    pipeline = load_pipeline(folder, dtype, device)
+    pipeline = load_pipeline(checkpoint_dir, dtype, device)
     rows = []
     for number, prompt in enumerate(prompts):
         # One generator per image, on the CPU, as for the noise of scores.

@@ -21,10 +21,10 @@ TEXT_BATCH = 16
 
 
 def load_encoder(
-    encoder_class: type[PreTrainedModel], folder: Path, part: str, device: torch.device | str
+    encoder_class: type[PreTrainedModel], checkpoint_dir: Path, part: str, device: torch.device | str
 ) -> PreTrainedModel:
     """Load the encoder in the sub-folder `part` in float32, regardless of the dtype of its file."""
-    encoder = encoder_class.from_pretrained(folder, subfolder=part, dtype=torch.float32, use_safetensors=True)
+    encoder = encoder_class.from_pretrained(checkpoint_dir, subfolder=part, dtype=torch.float32, use_safetensors=True)
     return encoder.eval().to(device)
 
 
@@ -37,37 +37,46 @@ def tokenize_prompts(
 
 
 @torch.inference_mode()
-def encode_clip_last(folder: Path, prompts: list[str], device: torch.device | str) -> Tensor:
+def encode_clip_last(checkpoint_dir: Path, prompts: list[str], device: torch.device | str) -> Tensor:
     """Return CLIP's last hidden state [prompt, token, width], padded as in StableDiffusionPipeline."""
-    tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
-    encoder = load_encoder(CLIPTextModel, folder, "text_encoder", device)
+    tokenizer = CLIPTokenizer.from_pretrained(checkpoint_dir, subfolder="tokenizer")
+    encoder = load_encoder(CLIPTextModel, checkpoint_dir, "text_encoder", device)
     ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, "CLIP tokenizer")["input_ids"].to(device)
     return torch.cat([encoder(ids[rows]).last_hidden_state.cpu() for rows in batch_slices(len(ids), TEXT_BATCH)])
 
 
 @torch.inference_mode()
-def encode_clip_penultimate(folder: Path, prompts: list[str], suffix: str, device: torch.device | str) -> Tensor:
+def encode_clip_penultimate(
+    checkpoint_dir: Path, prompts: list[str], suffix: str, device: torch.device | str
+) -> Tensor:
     """Return the penultimate hidden state [prompt, token, width] of a CLIP encoder without projection."""
     return torch.cat(
-        [output.hidden_states[-2].cpu() for output in _clip_outputs(CLIPTextModel, folder, prompts, suffix, device)]
+        [
+            output.hidden_states[-2].cpu()
+            for output in _clip_outputs(CLIPTextModel, checkpoint_dir, prompts, suffix, device)
+        ]
     )
 
 
 @torch.inference_mode()
 def encode_clip_projected(
-    folder: Path, prompts: list[str], suffix: str, device: torch.device | str
+    checkpoint_dir: Path, prompts: list[str], suffix: str, device: torch.device | str
 ) -> tuple[Tensor, Tensor]:
     """Return the penultimate hidden state [prompt, token, width] and the projected pooled state [prompt, width]."""
-    outputs = _clip_outputs(CLIPTextModelWithProjection, folder, prompts, suffix, device)
+    outputs = _clip_outputs(CLIPTextModelWithProjection, checkpoint_dir, prompts, suffix, device)
     states = torch.cat([output.hidden_states[-2].cpu() for output in outputs])
     return states, torch.cat([output.text_embeds.cpu() for output in outputs])
 
 
 def _clip_outputs(
-    encoder_class: type[PreTrainedModel], folder: Path, prompts: list[str], suffix: str, device: torch.device | str
+    encoder_class: type[PreTrainedModel],
+    checkpoint_dir: Path,
+    prompts: list[str],
+    suffix: str,
+    device: torch.device | str,
 ) -> list[ModelOutput]:
-    tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
-    encoder = load_encoder(encoder_class, folder, f"text_encoder{suffix}", device)
+    tokenizer = CLIPTokenizer.from_pretrained(checkpoint_dir, subfolder=f"tokenizer{suffix}")
+    encoder = load_encoder(encoder_class, checkpoint_dir, f"text_encoder{suffix}", device)
     name = f"CLIP tokenizer{suffix}"
     ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, name)["input_ids"].to(device)
     return [encoder(ids[rows], output_hidden_states=True) for rows in batch_slices(len(ids), TEXT_BATCH)]
@@ -75,7 +84,7 @@ def _clip_outputs(
 
 @torch.inference_mode()
 def encode_t5(
-    folder: Path,
+    checkpoint_dir: Path,
     prompts: list[str],
     limit: int,
     device: torch.device | str,
@@ -86,8 +95,8 @@ def encode_t5(
 
     `masked` says whether the encoder gets the mask: it does in IF and PixArt, but not in Stable Diffusion 3.
     """
-    tokenizer = T5Tokenizer.from_pretrained(folder, subfolder=f"tokenizer{suffix}")
-    encoder = load_encoder(T5EncoderModel, folder, f"text_encoder{suffix}", device)
+    tokenizer = T5Tokenizer.from_pretrained(checkpoint_dir, subfolder=f"tokenizer{suffix}")
+    encoder = load_encoder(T5EncoderModel, checkpoint_dir, f"text_encoder{suffix}", device)
     tokens = tokenize_prompts(tokenizer, prompts, limit, f"T5 tokenizer{suffix}")
     ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
     states = [
@@ -97,7 +106,7 @@ def encode_t5(
     return torch.cat(states), tokens["attention_mask"]
 
 
-def t5_max_tokens(folder: Path, limit: int) -> int:
+def t5_max_tokens(checkpoint_dir: Path, limit: int) -> int:
     """Return `limit`, or the length that the checkpoint's tokenizer allows where that is less (in mini checkpoints)."""
-    tokenizer = T5Tokenizer.from_pretrained(folder, subfolder="tokenizer")
+    tokenizer = T5Tokenizer.from_pretrained(checkpoint_dir, subfolder="tokenizer")
     return min(limit, int(tokenizer.model_max_length))

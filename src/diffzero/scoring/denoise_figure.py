@@ -62,7 +62,7 @@ def denoise_images(
     """
     prompts = select_prompts(items)
     embedded = {name: torch.from_numpy(values[prompts]).to(denoiser.device) for name, values in text.items()}
-    conditions = denoiser.encode_conditions(denoiser.folder, crops[: len(items)])
+    conditions = denoiser.encode_conditions(denoiser.checkpoint_dir, crops[: len(items)])
     noisy, predicted, errors = [], [], []
     for row, image in enumerate(items["image"]):
         eps = sample_draw(*noise_key, image, 0, x.shape[1:]).eps

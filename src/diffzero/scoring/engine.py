@@ -201,7 +201,7 @@ class Engine:
         x = self.x[image]
         if x_hat.shape != x.shape:
             raise ScoreError(
-                f"{self.denoiser.folder}: found predictions of shape {tuple(x_hat.shape)}, expected {tuple(x.shape)}."
+                f"{self.denoiser.checkpoint_dir}: found predictions of shape {tuple(x_hat.shape)}, expected {tuple(x.shape)}."
             )
         scores: NDArray[np.float32] = (x - x_hat).square().flatten(1).sum(dim=1).cpu().numpy()
         return scores
@@ -223,7 +223,7 @@ class Engine:
         problem, dtype, bad = self.problem, self.denoiser.dtype, np.flatnonzero(~np.isfinite(scores))
         row = bad[0]
         advice = (
-            f"The network ran in {dtype}, the widest type: compare the files in {self.denoiser.folder} with their source."
+            f"The network ran in {dtype}, the widest type: compare the files in {self.denoiser.checkpoint_dir} with their source."
             if dtype == torch.float32
             else f"The network ran in {dtype}: set `dtype: float32` (or bfloat16) in the model's YAML and type the same command again."
         )

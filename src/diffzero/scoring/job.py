@@ -63,8 +63,8 @@ def score_shard(
         If the weights are not the recorded ones, a file does not match, a score is not finite, or the disk is full.
     """
     start, stop = time.monotonic(), stop or StopRequest()
-    folder = settings.weights.verified_path(settings.weights.adapter().scoring_folders())
-    denoiser = models.load(folder, settings.dtype, settings.device)
+    checkpoint_dir = settings.weights.verified_path(settings.weights.adapter().scoring_folders())
+    denoiser = models.load(checkpoint_dir, settings.dtype, settings.device)
     problem = build_problem(inputs, settings, type(denoiser))
     store, images = Store(settings.store, score_identity(settings, denoiser)), set(problem.image_keys)
     weight = make_weight_fn(settings.weighting, denoiser.schedule)
@@ -114,7 +114,7 @@ def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[m
         text=load_text(inputs.text, prompts),
         items=select_items(pd.read_parquet(inputs.items), images),
         # Not stored in a file like x: conditions are computed from the crop without a network, and are large at 256 pixels.
-        conditions=family.encode_conditions(settings.weights.folder, crops[rows]),
+        conditions=family.encode_conditions(settings.weights.checkpoint_dir, crops[rows]),
     )
 
 

@@ -196,11 +196,11 @@ def model_card(name: str, tables: Path) -> str:
 def main(arguments: list[str]) -> None:
     """Run the command `weights FOLDER` or `cards TABLES`."""
     match arguments:
-        case ["weights", folder]:
-            export_weights(Path(folder))
-        case ["cards", folder]:
+        case ["weights", training_dir]:
+            export_weights(Path(training_dir))
+        case ["cards", run_dir]:
             for name in DESCRIPTIONS:
-                write_atomically(MODELS / name / "README.md", model_card(name, Path(folder)).encode())
+                write_atomically(MODELS / name / "README.md", model_card(name, Path(run_dir)).encode())
         case _:
             sys.exit(f"{' '.join(arguments) or 'nothing'}: expected `weights FOLDER` or `cards TABLES`.\n\n{__doc__}")
 

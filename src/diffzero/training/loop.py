@@ -40,14 +40,14 @@ def learning_rate(step: int, decay_steps: int) -> float:
 class Training:
     """The state of a training: weights, their moving average, the optimizer's moments and the learning curve."""
 
-    def __init__(self, module: torch.nn.Module, config: TrainConfig, folder: Path) -> None:
+    def __init__(self, module: torch.nn.Module, config: TrainConfig, out_dir: Path) -> None:
         self.module, self.done = module, 0
         self.curve: list[dict[str, float]] = []
         self.average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]  # PyTorch's function has no annotations
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=0.01, betas=(0.9, 0.99))
         self.config = config
         # The name holds seed, batch size and decay steps: a longer training resumes from this state, one with other settings does not.
-        self.path = folder / f"state-{config.seed}-{config.batch_size}-{config.lr_decay_steps}.safetensors"
+        self.path = out_dir / f"state-{config.seed}-{config.batch_size}-{config.lr_decay_steps}.safetensors"
 
     def save(self) -> None:
         """Write the state to its file."""

@@ -113,7 +113,7 @@ def encode_latents(vae: AutoencoderKL, pixels: Pixels) -> Tensor:
     return torch.cat(chunks) * vae.config.scaling_factor
 
 
-def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None, vae_folder: Path | None) -> None:
+def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | None, vae_dir: Path | None) -> None:
     """Train mini-sd and save it in `out` as a StableDiffusionPipeline; U-Net and text encoder are trained together on eps.
 
     Parameters
@@ -126,11 +126,11 @@ def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
         Hyperparameters.
     start : Path or None
         Folder of the earlier stage, from which all weights including the VAE's are taken.
-    vae_folder : Path or None
+    vae_dir : Path or None
         Folder of the VAE if there is no earlier stage.
     """
     torch.manual_seed(config.seed)
-    vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_folder, torch_dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(start / "vae" if start else vae_dir, torch_dtype=torch.float32)
     vae.requires_grad_(False)
     tokenizer = nets.clip_tokenizer(corpus())
     scheduler = nets.sd_scheduler()

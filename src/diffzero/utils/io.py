@@ -42,7 +42,7 @@ def explain_disk_full(path: Path, size: int | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        disk = next(folder for folder in path.absolute().parents if folder.exists())
+        disk = next(parent for parent in path.absolute().parents if parent.exists())
         raise DiskFullError(
             error.errno,
             f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
@@ -82,12 +82,12 @@ def _open_atomically(path: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _sync_dir(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_dir(parent_dir: Path) -> None:
     # Without this, a power failure can undo the rename.
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(parent_dir, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

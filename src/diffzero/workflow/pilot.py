@@ -37,12 +37,12 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
         `own` (bool: the scores have the scoring's seed, so they count for this scoring). Images with `own` take precedence.
     """
     frames = [pd.DataFrame({name: [] for name in PILOT_COLUMNS})]
-    for folder in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
-        max_scores = _comparable_max_scores(folder.name, scoring)
-        shards = sorted(folder.glob("*.parquet"))
+    for scoring_dir in sorted(results.glob(f"*/scores/{scoring.model}/{scoring.dataset}/seed*/*")):
+        max_scores = _comparable_max_scores(scoring_dir.name, scoring)
+        shards = sorted(scoring_dir.glob("*.parquet"))
         if shards and max_scores is not None:
             scores = pd.concat([pd.read_parquet(path, columns=["image", "draw", "prompt"]) for path in shards])
-            frames.append(_races(scores, max_scores, scoring, own=folder.parent.name == f"seed{scoring.seed}"))
+            frames.append(_races(scores, max_scores, scoring, own=scoring_dir.parent.name == f"seed{scoring.seed}"))
     found = pd.concat(frames[1:] or frames, ignore_index=True)
     return found.sort_values("own", ascending=False, kind="stable").drop_duplicates("image")
 

@@ -232,8 +232,8 @@ def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> E
 def make_plan(experiment: Experiment) -> Plan:
     """Plan a run from its configuration and the measurements below its results folder."""
     results, device = Path(experiment.run.results), experiment.run.cost_estimate.device
-    folders = sorted(results.glob("*/scores")) or [results / "none"]
-    costs = pd.concat([read_costs(folder) for folder in folders], ignore_index=True)
+    scores_dirs = sorted(results.glob("*/scores")) or [results / "none"]
+    costs = pd.concat([read_costs(scores_dir) for scores_dir in scores_dirs], ignore_index=True)
     estimates = [estimate(experiment, scoring, costs) for scoring in experiment.scorings.values()]
     peak = DEVICES.get(device)  # unknown for a device that is only measured
     return Plan(

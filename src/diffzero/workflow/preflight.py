@@ -70,12 +70,12 @@ def check_model(
     """Check the weights of a model."""
     licence = model.licence + (" (gated)" if model.gated else "")
     if model.local_dir:
-        folder = root / model.local_dir
+        checkpoint_dir = root / model.local_dir
         try:
-            download.require_complete(model, folder)
+            download.require_complete(model, checkpoint_dir)
         except CheckpointError as error:
             return Requirement(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
-        return Requirement(kind, name, AVAILABLE, path_size(folder), licence, model.local_dir)
+        return Requirement(kind, name, AVAILABLE, path_size(checkpoint_dir), licence, model.local_dir)
     wanted, reasons = partial(is_needed, model), []
     for repo in download.list_repositories(model):
         try:
@@ -159,10 +159,10 @@ def _summarise(requirements: list[Requirement]) -> str:
         total = format_bytes(sum(requirement.size or 0 for requirement in downloads))
         more = f" and {unknown} of unknown size" if unknown else ""
         cache = Path(constants.HF_HUB_CACHE)
-        folder = next(path for path in (cache, *cache.parents) if path.exists())
-        free = format_bytes(shutil.disk_usage(folder).free)
+        existing_dir = next(path for path in (cache, *cache.parents) if path.exists())
+        free = format_bytes(shutil.disk_usage(existing_dir).free)
         parts.append(
-            f"To download: {len(downloads)}, when the run needs them ({total}{more}; {free} free in {folder})."
+            f"To download: {len(downloads)}, when the run needs them ({total}{more}; {free} free in {existing_dir})."
         )
     parts += [f"Missing: {missing}; the run would fail."] if missing else []
     return " ".join(parts)

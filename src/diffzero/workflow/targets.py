@@ -283,7 +283,7 @@ class TargetSet:
             "policy": ", ".join(f"{key} {value}" for key, value in policy.items() if value != []),
             "weighting": ", ".join(f"{key} {value}" for key, value in weighting.items()),
             "command": self.command,
-            "folder": self.experiment.run_dir,
+            "run_dir": self.experiment.run_dir,
             "datasets": self.all_datasets(),
             "models": list(dict.fromkeys([*self.diffusion_models(), *models])),
         }

@@ -28,7 +28,10 @@ def guard(workflow: "Workflow") -> None:
     workflow
         Snakemake's workflow object, after planning and before the first job.
     """
-    settings, folder = snakemake_internals.slurm_settings(workflow), snakemake_internals.working_directory(workflow)
+    settings, working_dir = (
+        snakemake_internals.slurm_settings(workflow),
+        snakemake_internals.working_directory(workflow),
+    )
     try:
         plugin_patches.check_plugin_version()
         min_job_age = queue.check_settings(
@@ -37,7 +40,7 @@ def guard(workflow: "Workflow") -> None:
             settings.init_seconds_before_status_checks,
             plugin_patches.patch_min_job_age(),
         )
-        has_waited = queue.wait_for_earlier_jobs(folder, print_message)
+        has_waited = queue.wait_for_earlier_jobs(working_dir, print_message)
     except queue.SlurmError as error:
         print_message(str(error))
         sys.exit(1)
@@ -51,7 +54,7 @@ def guard(workflow: "Workflow") -> None:
     plugin_patches.patch_preempted_jobs()
     signal.signal(STOP_SIGNAL, signal.default_int_handler)
     idle_timeout = float(os.environ.get(IDLE_TIMEOUT, "600"))
-    QueueMonitor(folder, stop_run, print_message, idle_timeout, min(30.0, poll_interval)).start()
+    QueueMonitor(working_dir, stop_run, print_message, idle_timeout, min(30.0, poll_interval)).start()
 
 
 def print_message(message: str) -> None:

@@ -22,7 +22,7 @@ class QueueMonitor(threading.Thread):
 
     Parameters
     ----------
-    folder
+    working_dir
         The folder from which jobs were submitted.
     stop_run
         Called once, with the reason, if the run cannot end by itself.
@@ -36,14 +36,14 @@ class QueueMonitor(threading.Thread):
 
     def __init__(
         self,
-        folder: Path,
+        working_dir: Path,
         stop_run: Callable[[str], None],
         print_message: Callable[[str], None],
         idle_timeout: float = 600.0,
         poll_interval: float = 30.0,
     ) -> None:
         super().__init__(name="slurm-monitor", daemon=True)
-        self.folder, self.stop_run, self.print_message = folder, stop_run, print_message
+        self.working_dir, self.stop_run, self.print_message = working_dir, stop_run, print_message
         self.idle_timeout, self.poll_interval = idle_timeout, poll_interval
         self.ended = threading.Event()
 
@@ -53,7 +53,7 @@ class QueueMonitor(threading.Thread):
         unschedulable: str | None = None
         while not self.ended.wait(self.poll_interval):
             try:
-                jobs = list_jobs(self.folder)
+                jobs = list_jobs(self.working_dir)
             except SlurmError as error:
                 log.warning("%s", error)
                 idle_since = time.monotonic()  # jobs may be running: they do not need a controller

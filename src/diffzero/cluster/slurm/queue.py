@@ -57,7 +57,7 @@ class Job:
     state: str
     name: str
     comment: str  # written by the plugin: rule_NAME_wildcards_...
-    folder: str
+    working_dir: str
     reason: str  # of a running job: its nodes
 
 
@@ -82,7 +82,7 @@ def query_slurm(*command: str) -> str:
     return done.stdout
 
 
-def list_jobs(folder: Path) -> list[Job]:
+def list_jobs(working_dir: Path) -> list[Job]:
     """Return the active Snakemake jobs of this user that were submitted from a folder.
 
     Raises
@@ -95,11 +95,11 @@ def list_jobs(folder: Path) -> list[Job]:
     user = str(os.getuid())
     answer = query_slurm("squeue", "--noheader", "--user", user, "--states", "all", "--format", "\t".join(fields))
     jobs = [Job(*line.split("\t", 5)) for line in answer.splitlines() if line.count("\t") >= 5]
-    here = os.path.realpath(folder)
+    here = os.path.realpath(working_dir)
     return [
         job
         for job in jobs
-        if job.state in ACTIVE_STATES and RUN_ID.fullmatch(job.name) and os.path.realpath(job.folder) == here
+        if job.state in ACTIVE_STATES and RUN_ID.fullmatch(job.name) and os.path.realpath(job.working_dir) == here
     ]
 
 
@@ -166,13 +166,13 @@ def check_settings(
     return min_job_age
 
 
-def wait_for_earlier_jobs(folder: Path, print_message: Callable[[str], None], poll_interval: float = 10.0) -> bool:
+def wait_for_earlier_jobs(working_dir: Path, print_message: Callable[[str], None], poll_interval: float = 10.0) -> bool:
     """Wait until no jobs of an earlier Snakemake are active; return whether there were any.
 
     A killed Snakemake leaves its jobs behind. Submitting them again would do the work twice.
     """
     last_message, has_waited = -MESSAGE_INTERVAL, False
-    while jobs := list_jobs(folder):
+    while jobs := list_jobs(working_dir):
         if time.monotonic() - last_message >= MESSAGE_INTERVAL:
             last_message = time.monotonic()
             print_message(

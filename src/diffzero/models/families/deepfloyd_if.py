@@ -51,7 +51,7 @@ class DeepFloydIF(UNetDenoiser):
         return self.unet(x_t, timestep, text["states"]).sample[:, : x_t.shape[1]]
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+    def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return T5's `states` [prompt, token, width] of the lower-cased prompts.
 
         T5 reads the mask; the U-Net reads all positions, as in IFPipeline. The pipeline's cleaning of captions is left out: made for
@@ -61,13 +61,13 @@ class DeepFloydIF(UNetDenoiser):
         from diffzero.models import text_encoders
 
         lowered = [prompt.lower().strip() for prompt in prompts]
-        limit = text_encoders.t5_max_tokens(folder, TEXT_TOKENS)
-        states, _ = text_encoders.encode_t5(folder, lowered, limit, device)
+        limit = text_encoders.t5_max_tokens(checkpoint_dir, TEXT_TOKENS)
+        states, _ = text_encoders.encode_t5(checkpoint_dir, lowered, limit, device)
         return {"states": states.numpy()}
 
     @classmethod
     def iter_latents(
-        cls, folder: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
+        cls, checkpoint_dir: Path, pixels: NDArray[np.uint8], device: torch.device | str = "cpu"
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the pixels scaled to [-1, 1]; nothing is computed on `device`."""
         for rows in batch_slices(len(pixels), PIXEL_BATCH):
@@ -97,13 +97,13 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
         return self.unet(both, timestep, text["states"], class_labels=level).sample[:, : x_t.shape[1]]
 
     @classmethod
-    def encode_conditions(cls, folder: Path, pixels: NDArray[np.uint8]) -> Arrays:
+    def encode_conditions(cls, checkpoint_dir: Path, pixels: NDArray[np.uint8]) -> Arrays:
         """Return `small` [image, 3, size, size] float32: the crop at 64 pixels, enlarged and noised as in the pipeline.
 
         The noise is a function of the crop's bytes, the same for all draws, classes and runs: the pipeline too keeps one noise for
         all steps.
         """
-        noising = read_schedule(folder, "image_noising_scheduler")
+        noising = read_schedule(checkpoint_dir, "image_noising_scheduler")
         assert isinstance(noising, VPSchedule), "IF's schedulers are variance-preserving"
         t = np.array([(NOISE_LEVEL + 0.5) / noising.steps])
         alpha, sigma = noising.alpha(t).item(), noising.sigma(t).item()

@@ -46,7 +46,7 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         return output[:, : x_t.shape[1]]
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+    def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return T5's `states` [prompt, token, width] and `mask` [prompt, token] of the lower-cased prompts.
 
         The pipeline's cleaning of captions is left out for the reason given in `DeepFloydIF.encode_text`.
@@ -54,5 +54,5 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         from diffzero.models import text_encoders
 
         lowered = [prompt.lower().strip() for prompt in prompts]
-        states, mask = text_encoders.encode_t5(folder, lowered, TEXT_TOKENS, device)
+        states, mask = text_encoders.encode_t5(checkpoint_dir, lowered, TEXT_TOKENS, device)
         return {"states": states.numpy(), "mask": mask.numpy()}

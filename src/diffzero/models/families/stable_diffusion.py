@@ -25,10 +25,10 @@ class StableDiffusion(LatentDenoiser, UNetDenoiser):
 
     PIPELINE: ClassVar[str] = "StableDiffusionPipeline"
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
         from diffzero.models.unet_cache import UNetCache, supports_cache
 
-        super().__init__(folder, dtype, device)
+        super().__init__(checkpoint_dir, dtype, device)
         self.cache = UNetCache(self.unet) if supports_cache(self.unet) else None
 
     def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager[None]:
@@ -42,8 +42,8 @@ class StableDiffusion(LatentDenoiser, UNetDenoiser):
         return self.unet(x_t, timestep, text["states"]).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+    def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return CLIP's last hidden state, `states` [prompt, token, width]."""
         from diffzero.models import text_encoders
 
-        return {"states": text_encoders.encode_clip_last(folder, prompts, device).numpy()}
+        return {"states": text_encoders.encode_clip_last(checkpoint_dir, prompts, device).numpy()}

@@ -41,7 +41,7 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
         return self.transformer(x_t, text["states"], text["pooled"], timestep).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+    def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return `states` [prompt, CLIP and T5 tokens, width] and `pooled` [prompt, width].
 
         For a checkpoint without T5 (text_encoder_3 is null in model_index.json) T5's states are zeros, as in the pipeline.
@@ -50,12 +50,12 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
 
         from diffzero.models import text_encoders
 
-        first, pooled = text_encoders.encode_clip_projected(folder, prompts, "", device)
-        second, pooled_2 = text_encoders.encode_clip_projected(folder, prompts, "_2", device)
-        width = json.loads((folder / "transformer" / "config.json").read_text())["joint_attention_dim"]
-        if json.loads((folder / "model_index.json").read_text()).get("text_encoder_3", [None, None])[1]:
+        first, pooled = text_encoders.encode_clip_projected(checkpoint_dir, prompts, "", device)
+        second, pooled_2 = text_encoders.encode_clip_projected(checkpoint_dir, prompts, "_2", device)
+        width = json.loads((checkpoint_dir / "transformer" / "config.json").read_text())["joint_attention_dim"]
+        if json.loads((checkpoint_dir / "model_index.json").read_text()).get("text_encoder_3", [None, None])[1]:
             # The pipeline gives this T5 no mask: padding takes part, as it did in training.
-            third, _ = text_encoders.encode_t5(folder, prompts, T5_TOKENS, device, "_3", masked=False)
+            third, _ = text_encoders.encode_t5(checkpoint_dir, prompts, T5_TOKENS, device, "_3", masked=False)
         else:
             third = torch.zeros(len(prompts), T5_TOKENS, width)
         clip = torch.cat([first, second], dim=-1)

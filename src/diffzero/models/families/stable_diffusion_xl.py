@@ -25,9 +25,9 @@ class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
     PIPELINE: ClassVar[str] = "StableDiffusionXLPipeline"
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: torch.device) -> None:
-        super().__init__(folder, dtype, device)
-        self.pixels_per_latent = pixels_per_latent(folder)
+    def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(checkpoint_dir, dtype, device)
+        self.pixels_per_latent = pixels_per_latent(checkpoint_dir)
 
     def time_ids(self, x_t: Tensor) -> Tensor:
         """Return original size, crop corner and target size [batch, 6]: those of an uncropped image, the pipeline's default."""
@@ -43,12 +43,12 @@ class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
         return self.unet(x_t, timestep, text["states"], added_cond_kwargs=added).sample
 
     @classmethod
-    def encode_text(cls, folder: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
+    def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return `states` [prompt, token, width of both] and `pooled` [prompt, width of the second]."""
         import torch
 
         from diffzero.models import text_encoders
 
-        first = text_encoders.encode_clip_penultimate(folder, prompts, "", device)
-        second, pooled = text_encoders.encode_clip_projected(folder, prompts, "_2", device)
+        first = text_encoders.encode_clip_penultimate(checkpoint_dir, prompts, "", device)
+        second, pooled = text_encoders.encode_clip_projected(checkpoint_dir, prompts, "_2", device)
         return {"states": torch.cat([first, second], dim=-1).numpy(), "pooled": pooled.numpy()}

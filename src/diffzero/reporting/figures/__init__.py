@@ -165,9 +165,9 @@ def write_figures(inputs: "ReportInputs", keys: Iterable[FigureKey]) -> None:
     from diffzero.reporting.figures.style import save_figure
     from diffzero.reporting.table_format import write_csv
 
-    folder = inputs.run_dir / "figures"
+    figures_dir = inputs.run_dir / "figures"
     for key in keys:
         result = FIGURES[key.kind].make(inputs, key.model, key.dataset)
         for stem, frame in result.data.items():
-            write_csv(frame, folder / f"{stem}.csv")
-        save_figure(result.figure, folder / key.stem)
+            write_csv(frame, figures_dir / f"{stem}.csv")
+        save_figure(result.figure, figures_dir / key.stem)

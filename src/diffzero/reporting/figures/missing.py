@@ -24,10 +24,10 @@ def draw_missing(title: str, note: str) -> Figure:
 
 def write_missing_figures(run_dir: Path, keys: Iterable[FigureKey], note: str) -> None:
     """Write placeholders of these figures, and CSV files with the note in place of the data behind them."""
-    folder = run_dir / "figures"
+    figures_dir = run_dir / "figures"
     for key in keys:
         kind = FIGURES[key.kind]
         title = " on ".join(filter(None, key[1:]))
-        save_figure(draw_missing(f"{kind.title}: {title}" if title else kind.title, note), folder / key.stem)
+        save_figure(draw_missing(f"{kind.title}: {title}" if title else kind.title, note), figures_dir / key.stem)
         for stem in kind.data:
-            write_csv(pd.DataFrame({"missing": [note]}), folder / f"{stem.format(stem=key.stem)}.csv")
+            write_csv(pd.DataFrame({"missing": [note]}), figures_dir / f"{stem.format(stem=key.stem)}.csv")

@@ -30,7 +30,7 @@ class RunFacts(TypedDict):
     policy: str
     weighting: str
     command: str  # runs it again
-    folder: str
+    run_dir: str
     datasets: list[str]
     models: list[str]
 

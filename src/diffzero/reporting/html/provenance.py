@@ -46,13 +46,13 @@ def list_provenance(facts: RunFacts, weights: Iterable[Path], images: Iterable[P
         The image tables of the data sets.
     """
     seeds = ", ".join(map(str, facts["seeds"]))
-    command, folder = facts["command"], facts["folder"]
+    command, run_dir = facts["command"], facts["run_dir"]
     settings = [
         ["Run", facts["run"]], ["Noise seeds", seeds], ["Subset seed", str(facts["subset_seed"])],
         ["Maximum number of images per data set", str(facts["images"])], ["Policy", facts["policy"]],
         ["Weighting", facts["weighting"]], ["Repeat the whole run", f"`{command}`"],
         ["Tables, figures and this page from existing results", f"`{command} tables figures report`"],
-        ["Scores behind all numbers", f"{folder}/scores"],
+        ["Scores behind all numbers", f"{run_dir}/scores"],
         ["Snakemake's own report of the run", f"`{command} --report snakemake-report.html`"],
     ]  # fmt: skip
     models = []
