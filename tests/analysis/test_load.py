@@ -27,11 +27,11 @@ def test_predictions_have_the_documented_columns_and_their_source(tmp_path: Path
 
 @pytest.mark.parametrize("name", [*OLD_NAMES, "calls", "item"])
 def test_a_file_of_an_earlier_version_is_refused_with_the_command_that_mends_it(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "my run" / "predictions"
-    file = folder / "mini-sd" / "digits" / "seed0" / "race" / "simple.parquet"
+    predictions_dir = tmp_path / "my run" / "predictions"
+    file = predictions_dir / "mini-sd" / "digits" / "seed0" / "race" / "simple.parquet"
     source = write(file, {name: OLD_NAMES.get(name, "other")})
     with pytest.raises(ValueError, match=f"expected also {name}\\.") as error:
         load_predictions([write(tmp_path / "new.parquet", {}), source])
     message = str(error.value)
     assert message.startswith(f"{file}: found the columns ") and OLD_NAMES.get(name, "other") in message
-    assert f"`rm -r '{folder}'`" in message
+    assert f"`rm -r '{predictions_dir}'`" in message

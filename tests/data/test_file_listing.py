@@ -22,11 +22,11 @@ def test_hidden_and_derived_files_are_left_out_at_every_depth(tmp_path):
 
 def test_linked_folders_are_followed_once(tmp_path):
     target = write(tmp_path / "elsewhere" / "1.png")
-    folder = tmp_path / "images"
-    folder.mkdir()
-    (folder / "cat").symlink_to(target.parent)
-    (target.parent / "above").symlink_to(folder)
-    assert list_visible_files(folder) == [folder / "cat" / "1.png"]
+    image_dir = tmp_path / "images"
+    image_dir.mkdir()
+    (image_dir / "cat").symlink_to(target.parent)
+    (target.parent / "above").symlink_to(image_dir)
+    assert list_visible_files(image_dir) == [image_dir / "cat" / "1.png"]
 
 
 @pytest.mark.parametrize(

@@ -81,13 +81,13 @@ def lines(names: list[str]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "folder", "file", "meta", "coarse"),
+    ("name", "inner_dir", "file", "meta", "coarse"),
     [
         ("cifar10", "cifar-10-batches-bin", "test_batch.bin", "batches.meta.txt", b""),
         ("cifar100", "cifar-100-binary", "test.bin", "fine_label_names.txt", b"\x07"),
     ],
 )
-def test_cifar_records_are_read_and_cifar100_uses_the_fine_label(server, name, folder, file, meta, coarse):
+def test_cifar_records_are_read_and_cifar100_uses_the_fine_label(server, name, inner_dir, file, meta, coarse):
     images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     labels = [9, 0, 4]
     records = b"".join(
@@ -95,18 +95,18 @@ def test_cifar_records_are_read_and_cifar100_uses_the_fine_label(server, name, f
     )
     names = lines([n.replace(" ", "_") for n in load_dataset(name, ROOT).classnames]) + b"\n"
     members = {
-        f"{folder}/data_batch_1.bin": records[:1],
-        f"{folder}/train.bin": b"",
-        f"{folder}/{file}": records,
-        f"{folder}/{meta}": names,
+        f"{inner_dir}/data_batch_1.bin": records[:1],
+        f"{inner_dir}/train.bin": b"",
+        f"{inner_dir}/{file}": records,
+        f"{inner_dir}/{meta}": names,
     }
     found = load(server, name, tar(members))
     assert labels_of(found) == {f"test-{k:06d}": label for k, label in enumerate(labels)}
     assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
     with pytest.raises(ValueError, match=f"found {len(records) - 1} bytes, expected a multiple of"):
-        load(server, name, tar({**members, f"{folder}/{file}": records[:-1]}))
+        load(server, name, tar({**members, f"{inner_dir}/{file}": records[:-1]}))
     with pytest.raises(ValueError, match=f"found no member ending in .*{meta}"):
-        load(server, name, tar({f"{folder}/{file}": records}))
+        load(server, name, tar({f"{inner_dir}/{file}": records}))
 
 
 def idx(array: np.ndarray) -> bytes:

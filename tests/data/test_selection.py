@@ -29,7 +29,7 @@ def dataset(**source) -> Dataset:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def image_root(tmp_path):
     """Return a folder with three images in each of three class folders."""
     for k in range(9):
         path = tmp_path / "animals" / NAMES[k % 3] / f"{k}.png"
@@ -91,17 +91,17 @@ def test_a_stratified_selection_keeps_the_shares_of_the_classes_at_every_length(
         assert abs((chosen["label"] == label).sum() - share * size) <= 1 + table["label"].nunique() / 2
 
 
-def test_the_record_of_a_selection_has_names_labels_and_digests(folder):
-    chosen = load_test_images(dataset(**FOLDER), 4, 0, folder)
+def test_the_record_of_a_selection_has_names_labels_and_digests(image_root):
+    chosen = load_test_images(dataset(**FOLDER), 4, 0, image_root)
     record = selection_record(chosen, 0, False)
     assert record["source"] == "animals" and (record["seed"], record["stratified"], record["count"]) == (0, False, 4)
     for entry in record["images"]:
-        data = (folder / "animals" / entry["image"]).read_bytes()
+        data = (image_root / "animals" / entry["image"]).read_bytes()
         assert entry["sha256"] == hashlib.sha256(data).hexdigest() and NAMES[entry["label"]] in entry["image"]
     assert [entry["image"] for entry in record["images"]] == list(chosen["image"])
 
 
-@pytest.mark.parametrize(("source", "where"), [(FOLDER, "folder"), (PARQUET, "parquet")])
+@pytest.mark.parametrize(("source", "where"), [(FOLDER, "image_root"), (PARQUET, "parquet")])
 def test_folder_and_parquet_return_images_with_labels_and_digests(source, where, request):
     table = load_test_images(dataset(**source), 100, 0, request.getfixturevalue(where))
     assert len(table) == 9 and table["image"].is_unique
@@ -111,9 +111,9 @@ def test_folder_and_parquet_return_images_with_labels_and_digests(source, where,
         assert row.digest == hashlib.sha256(row.bytes).hexdigest()
 
 
-def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
+def test_a_missing_folder_sub_folder_file_or_column_is_named(image_root, parquet):
     with pytest.raises(FileNotFoundError, match="elsewhere: found no sub-folder 'cat'"):
-        load_test_images(dataset(kind="folder", path="elsewhere"), 5, 0, folder)
+        load_test_images(dataset(kind="folder", path="elsewhere"), 5, 0, image_root)
     with pytest.raises(FileNotFoundError, match="elsewhere.parquet: not found"):
         load_test_images(dataset(**{**PARQUET, "path": "elsewhere.parquet"}), 5, 0, parquet)
     for key in ("image", "label"):
@@ -121,14 +121,14 @@ def test_a_missing_folder_sub_folder_file_or_column_is_named(folder, parquet):
             load_test_images(dataset(**{**PARQUET, key: "nothing"}), 5, 0, parquet)
 
 
-def test_sub_folders_are_matched_like_class_names_and_others_are_logged(folder, caplog):
-    before = load_test_images(dataset(**FOLDER), 100, 0, folder)
-    (folder / "animals" / NAMES[0]).rename(folder / "animals" / f"{NAMES[0].upper()}_")
-    (folder / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
+def test_sub_folders_are_matched_like_class_names_and_others_are_logged(image_root, caplog):
+    before = load_test_images(dataset(**FOLDER), 100, 0, image_root)
+    (image_root / "animals" / NAMES[0]).rename(image_root / "animals" / f"{NAMES[0].upper()}_")
+    (image_root / "animals" / NAMES[1] / "._1.png").write_bytes(b"AppleDouble")
     for name in (".git", "__MACOSX", "unicorn"):
-        (folder / "animals" / name).mkdir()
-        (folder / "animals" / name / "1.png").write_bytes(picture(0))
-    found = load_test_images(dataset(**FOLDER), 100, 0, folder)
+        (image_root / "animals" / name).mkdir()
+        (image_root / "animals" / name / "1.png").write_bytes(picture(0))
+    found = load_test_images(dataset(**FOLDER), 100, 0, image_root)
     assert set(zip(found["label"], found["bytes"], strict=True)) == set(
         zip(before["label"], before["bytes"], strict=True)
     )
@@ -160,10 +160,10 @@ def test_a_folder_without_images_is_refused(tmp_path):
         load_test_images(dataset(**FOLDER), 5, 0, tmp_path)
 
 
-def test_an_image_that_cannot_be_decoded_is_named(folder):
-    (folder / "animals" / "owl" / "2.png").write_bytes(picture(2)[:60])
+def test_an_image_that_cannot_be_decoded_is_named(image_root):
+    (image_root / "animals" / "owl" / "2.png").write_bytes(picture(2)[:60])
     with pytest.raises(ImageError, match="owl/2.png"):
-        load_test_images(dataset(**FOLDER), 100, 0, folder)
+        load_test_images(dataset(**FOLDER), 100, 0, image_root)
 
 
 def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):

@@ -48,6 +48,17 @@ def public_names(tree: ast.Module) -> list[str]:
     return [name for name in names if not name.startswith("_")]
 
 
+def unnamed_folders(tree: ast.Module) -> list[int]:
+    """Return the lines of parameters and attributes called `folder`, which does not say what the folder holds."""
+    named = [(getattr(node, "arg", getattr(node, "attr", None)), node) for node in ast.walk(tree)]
+    fields = [
+        (node.target.id, node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
+    return [node.lineno for name, node in named + fields if name == "folder"]
+
+
 def unclear_docstrings(tree: ast.Module) -> list[str]:
     """Return docstrings that do not begin with what the object is or does."""
     documented = [node for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS))]
@@ -62,6 +73,7 @@ def test_files_are_short_and_docstrings_direct(path):
     tree = ast.parse(text)
     assert len(text.splitlines()) < MOST_LINES.get(top, math.inf)
     assert not unclear_docstrings(tree)
+    assert not unnamed_folders(tree)
     if top == "src":
         assert not long_functions(tree)
         assert not misnamed_exceptions(tree)

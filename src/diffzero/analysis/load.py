@@ -71,10 +71,10 @@ def _read_predictions(path: Path) -> pd.DataFrame:
     table = pd.read_parquet(path)
     absent = [name for name in PREDICTION_COLUMNS if name not in table and name != "held_out"]
     if absent:
-        folder = next((parent for parent in path.parents if parent.name == "predictions"), path)
+        predictions_dir = next((parent for parent in path.parents if parent.name == "predictions"), path)
         raise ValueError(
             f"{path}: found the columns {', '.join(map(str, table))}, expected also {', '.join(absent)}. An earlier version of "
-            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(folder))}` and the same command again: predictions are replayed "
+            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(predictions_dir))}` and the same command again: predictions are replayed "
             "from stored scores."
         )
     return table

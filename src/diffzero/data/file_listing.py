@@ -16,18 +16,18 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in DERIVED
 
 
-def list_visible_files(folder: Path) -> list[Path]:
+def list_visible_files(top_dir: Path) -> list[Path]:
     """Return all files at every depth below a folder, sorted; linked folders are followed once, hidden and derived files left out."""
-    return sorted(_iter_files(str(folder), set()))
+    return sorted(_iter_files(str(top_dir), set()))
 
 
-def _iter_files(folder: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _iter_files(current_dir: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
     # os.scandir and not Path.rglob: it knows from the folder alone which entries are folders, without a call per file.
-    stat = os.stat(folder)
+    stat = os.stat(current_dir)
     if (stat.st_dev, stat.st_ino) in seen:  # a link to a folder above it
         return
     seen.add((stat.st_dev, stat.st_ino))
-    with os.scandir(folder) as entries:
+    with os.scandir(current_dir) as entries:
         for entry in entries:
             if is_hidden(entry.name):
                 continue
