@@ -74,8 +74,8 @@ def _read_predictions(path: Path) -> pd.DataFrame:
         predictions_dir = next((parent for parent in path.parents if parent.name == "predictions"), path)
         raise ValueError(
             f"{path}: found the columns {', '.join(map(str, table))}, expected also {', '.join(absent)}. An earlier version of "
-            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(predictions_dir))}` and the same command again: predictions are replayed "
-            "from stored scores."
+            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(predictions_dir))}` and the same command again: "
+            "predictions are replayed from stored scores."
         )
     return table
 
