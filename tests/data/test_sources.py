@@ -109,9 +109,10 @@ def serve(server: DataServer) -> dict[str, dict]:
     repositories[repository("eurosat", Webdataset)] = shards(
         order, [(eurosat.classnames.index(n), k) for k, n in enumerate(order)]
     )
-    folders = ["Annual Crop", *eurosat.source_classnames[1:]]
     repositories[repository("eurosat", Hub)] = {
-        "data/test-00000-of-00001.parquet": parquet("image", "label", [(k, k) for k in range(10)], folders)
+        "data/test-00000-of-00001.parquet": parquet(
+            "image", "label", [(k, k) for k in range(10)], eurosat.source_classnames
+        )
     }
     asked |= {"eurosat-shards": only("eurosat", Webdataset), "eurosat-hub": only("eurosat", Hub)}
 
@@ -127,10 +128,10 @@ def serve(server: DataServer) -> dict[str, dict]:
     )
     asked["pets"] = whole("pets")
 
-    caltech = load_dataset("caltech101", ROOT)
-    upper = ["background_google", "faces", "faces_easy", "leopards", "motorbikes"]
-    ascii_order = [name.capitalize() for name in upper] + [key for key in caltech.source_classnames if key not in upper]
-    rows = [(caltech.source_classnames.index(name.lower()), k) for k, name in enumerate(ascii_order)]
+    caltech = load_dataset("caltech101", ROOT).classnames
+    upper = ["background", "off-center face", "centered face", "leopard", "motorbike"]  # codespell:ignore
+    ascii_order = [*upper, *(name for name in caltech if name not in upper)]
+    rows = [(caltech.index(name), k) for k, name in enumerate(ascii_order)]
     repositories[repository("caltech101", Webdataset)] = shards(ascii_order, rows[:50], rows[50:])
     asked["caltech101"] = whole("caltech101")
 
@@ -213,7 +214,7 @@ def test_pets_in_title_case_with_cats_first_are_mapped_to_ours(loaded):
     assert len(dataset.classnames) == 37
 
 
-def test_cifar100_uses_fine_labels_and_accepts_a_misspelt_name(loaded):
+def test_cifar100_uses_fine_labels_and_knows_that_the_source_misspells_one(loaded):
     dataset = load_dataset("cifar100", ROOT)
     assert by_class(table(loaded, "cifar100"), dataset) == {"apple": 0, "crab": 26, "worm": 99}
 

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from diffzero.data.class_names import nfc
 from diffzero.data.sources import AnySource
 from diffzero.data.sources.base import Source
 from diffzero.utils.fields import Count, Text
@@ -33,7 +34,8 @@ class Dataset(FrozenModel):
     classnames: list[Text]
     """Names in the order of the labels, at least two. Equal names are scored once and share the score."""
     source_classnames: list[Text] = Field([])
-    """Names of the classes in the sources (folders, column metadata), in the order of `classnames`; default: `classnames`."""
+    """Names of the classes in the sources (folders, column metadata), in the order of `classnames`; default: `classnames`. A source may
+    have its own."""
     prompt_templates: Annotated[list[str], Field(min_length=1)]
     """Prompt templates, each with exactly one `{}` for the class name."""
     prompt_template: Annotated[int, Field(ge=0)] = 0
@@ -59,6 +61,16 @@ class Dataset(FrozenModel):
     def all_sources(self) -> list[Source]:
         """The sources in order of preference."""
         return [self.source] if self.source else list(self.sources)
+
+    @property
+    def names_in_sources(self) -> list[str]:
+        """The names of the classes in the sources, in the order of `classnames`."""
+        return self.source_classnames or self.classnames
+
+    def for_source(self, source: Source) -> Self:
+        """Return the data set as one of its sources names it: with the source's own names as `source_classnames`, if it has any."""
+        names = self.classnames if source.uses_classnames else source.source_classnames
+        return self.model_copy(update={"source_classnames": names}) if names else self
 
     @field_validator("classnames")
     @classmethod
@@ -97,14 +109,12 @@ class Dataset(FrozenModel):
                 raise ValueError(
                     f"'{key}' is {getattr(self, key)}, expected 0 to {len(self.prompt_templates) - 1}: counted from 0."
                 )
-        if (
-            self.source_classnames
-            and (len(self.source_classnames), len(set(self.source_classnames))) != (len(self.classnames),) * 2
-        ):
-            raise ValueError(
-                f"found {len(set(self.source_classnames))} different 'source_classnames', expected one for each of the "
-                f"{len(self.classnames)} class names."
-            )
+        for names in (self.source_classnames, *(source.source_classnames for source in self.all_sources)):
+            if names and (len(names), len(set(map(nfc, names)))) != (len(self.classnames),) * 2:
+                raise ValueError(
+                    f"found {len(set(map(nfc, names)))} different 'source_classnames', expected one for each of the "
+                    f"{len(self.classnames)} class names."
+                )
         if self.exclude_non_conflict and not self.cue_pattern:
             raise ValueError(
                 "'exclude_non_conflict' needs 'cue_pattern', which says what the shape and texture of an image are."

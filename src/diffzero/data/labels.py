@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import logging
+import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diffzero.data.class_names import nearest, nfc, source_classnames_to_write
 
 if TYPE_CHECKING:
     from diffzero.data.dataset import Dataset
 
-log = logging.getLogger(__name__)
-
-
-def identity(name: str) -> str:
-    """Return the name unchanged."""
-    return name
-
-
-def normalize_name(name: str) -> str:
-    """Return a class name without case, spaces, underscores and punctuation, which differ between sources."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
-def _vocabularies(dataset: Dataset) -> Sequence[tuple[list[str], Callable[[str], str]]]:
-    """Return the lists of names by which classes may be known, each with the form in which to compare them, in order of preference.
-
-    `normalize_name` is used only if it keeps different names apart: `C` and `C++` must not become one class.
-    """
-    lists = [names for names in (dataset.source_classnames, dataset.classnames) if names]
-    distinct = [names for names in lists if len(set(map(normalize_name, names)) - {""}) == len(set(names))]
-    return [*((names, identity) for names in lists), *((names, normalize_name) for names in distinct)]
-
 
 class LabelMap:
     """Map the labels of a source to those of a data set, by name if the source names its classes.
+
+    Names match if they are equal after Unicode normalisation. The names of the data set are `source_classnames` if it has them,
+    otherwise `classnames`, never both.
 
     Parameters
     ----------
@@ -41,73 +27,115 @@ class LabelMap:
         The data set.
     names : sequence of str
         The source's class names in the order of its labels. If there are none, its labels are those of the data set.
+    where : str
+        Where `names` are written, for messages; default: the title of the data set.
 
     Raises
     ------
     ValueError
-        Some of `names` are class names of the data set and others are not.
+        `names` are not the names of the data set in some order.
     """
 
-    def __init__(self, dataset: Dataset, names: Sequence[str] = ()) -> None:
+    def __init__(self, dataset: Dataset, names: Sequence[str] = (), where: str = "") -> None:
         self.dataset = dataset
-        self._labels = _match_names(dataset, names) if names else list(range(len(dataset.classnames)))
-        self._labels_by_name = [
-            ({form(name): k for k, name in reversed(list(enumerate(known)))}, form)
-            for known, form in _vocabularies(dataset)
-        ]
+        self.names = dataset.names_in_sources
+        """The names by which the source may know the classes, in the order of the data set's labels."""
+        self._label_by_name = {nfc(name): k for k, name in reversed(list(enumerate(self.names)))}
+        self._labels = list(range(len(self.names)))
+        if names:
+            self._labels = self._match_names(names, where or dataset.title)
 
     def find(self, name: str) -> int | None:
         """Return the label of the class with this name, the lowest of several; None if there is none."""
-        return next((labels[form(name)] for labels, form in self._labels_by_name if form(name) in labels), None)
+        return self._label_by_name.get(nfc(name))
 
     def contains(self, name: str) -> bool:
         """Return whether a class has this name."""
         return self.find(name) is not None
 
+    def advise(self, names: Sequence[str]) -> str:
+        """Return what to write for a source whose class names are `names`, some of which are not those of the data set."""
+        pairs = [(name, nearest(name, self.names)) for name in names if not self.contains(name)]
+        meant = [f"{name!r} for class {near!r}" for name, near in pairs if near][:3]
+        suggestion = f"Did you mean {', '.join(meant)}? " if meant else ""
+        return (
+            f"{suggestion}Names must be equal. If the source is right, write its names into the data set's YAML, in the order of "
+            f"`classnames` (and per source if the sources differ): {source_classnames_to_write(names, self.names)}"
+        )
+
     def to_label(self, label: object) -> int:
         """Return the data set's label for a label of the source, which is a number or a class name. Raises ValueError."""
         if isinstance(label, str) and (found := self.find(label)) is not None:
             return found
-        if isinstance(label, int | float) and 0 <= label < len(self._labels) and label == int(label):
-            return self._labels[int(label)]
-        expected = f"0..{len(self._labels) - 1}" if not isinstance(label, str) else "a class name"
-        raise ValueError(
-            f"{self.dataset.title}: found label {label}, expected {expected}. "
-            "Add the missing names to `classnames`, in label order."
-        )
+        number = whole_number(label)
+        if number is not None and 0 <= number < len(self._labels):
+            return self._labels[number]
+        raise ValueError(f"{self.dataset.title}: found label {label}, {self._expected(label)}")
 
+    def to_labels(self, labels: Sequence[object], place: Callable[[int], str]) -> list[int]:
+        """Return the data set's labels for all labels of a source; `place(k)` is where the k-th is, for the message of the ValueError."""
+        count = len(self._labels)
+        found = [whole_number(label) for label in labels]
+        if count in found and all(number is not None and 1 <= number <= count for number in found):
+            raise ValueError(
+                f"{place(found.index(count))}: {self.dataset.title}: found label {count}, expected 0..{count - 1}. "
+                f"The labels are 1..{count}: they count from 1. Store them from 0 (each label minus 1), or store the class names."
+            )
+        mapped = []
+        for k, label in enumerate(labels):
+            try:
+                mapped.append(self.to_label(label))
+            except ValueError as error:
+                raise ValueError(f"{place(k)}: {error}") from error
+        return mapped
 
-def _match_names(dataset: Dataset, names: Sequence[str]) -> list[int]:
-    """Return the data set's label of each of the source's classes, which have these names."""
-    unknown = ""
-    for vocabulary, form in _vocabularies(dataset):
-        found, known = list(map(form, names)), list(map(form, vocabulary))
+    def _expected(self, label: object) -> str:
+        """Return what is expected in place of a label that has no class, and what to do."""
+        numbered = f"expected 0..{len(self._labels) - 1}"
+        if isinstance(label, str):
+            return f"expected a class name. {self.advise([label])}"
+        if label is None or (isinstance(label, numbers.Real) and math.isnan(label)):
+            return f"{numbered} or a class name. The image has no label: add it, or remove the image."
+        number = whole_number(label)
+        if number is not None and number < 0:
+            return f"{numbered}. A negative label usually marks an image without a label: add it, or remove the image."
+        if number is not None:
+            return (
+                f"{numbered}, the labels of {len(self._labels)} classes. Add the missing names to `classnames`, in label order, or "
+                "store labels that count from 0."
+            )
+        return f"{numbered} or a class name, found {type(label).__name__}. Store whole numbers or text."
+
+    def _match_names(self, names: Sequence[str], where: str) -> list[int]:
+        """Return the data set's label of each of the source's classes, which have these names."""
+        found, known = list(map(nfc, names)), list(map(nfc, self.names))
         if found == known:  # also if a name occurs twice, as in ImageNet
             return list(range(len(known)))
-        if len(set(known)) < len(known) or len(set(found)) < len(found):
-            continue
-        label_of = {name: k for k, name in enumerate(known)}
-        labels = [label_of.get(name) for name in found]
-        unmatched = {k for k, label in enumerate(labels) if label is None}
-        # A misspelt name at its own place ("cra" for crab) is that class. At another place it could be any class.
-        is_free = unmatched <= set(range(len(known))) - {label for label in labels if label is not None}
-        is_misspelt = len(unmatched) * 4 <= len(found) and is_free and form is normalize_name
-        if not unmatched or is_misspelt:
-            return [k if label is None else label for k, label in enumerate(labels)]
-        if len(unmatched) < len(found):
-            unknown = unknown or names[min(unmatched)]
-    if unknown:
-        raise ValueError(
-            f"{dataset.title}: found a class {unknown!r} in the source, expected the names in `classnames` or `source_classnames`. "
-            "Write the source's names under `source_classnames`, in the order of `classnames`."
-        )
-    if len(names) != len(dataset.classnames):
-        raise ValueError(
-            f"{dataset.title}: found {len(names)} class names in the source, expected {len(dataset.classnames)}."
-        )
-    log.warning(
-        "%s: the source calls its classes %s, ...: no name is known, so they are taken in order",
-        dataset.title,
-        names[0],
+        if unknown := [name for name in names if not self.contains(name)]:
+            key = "source_classnames" if self.dataset.source_classnames else "classnames"
+            raise ValueError(
+                f"{where}: found a class {unknown[0]!r} in the source ({len(unknown)} of its {len(names)} names are unknown), "
+                f"expected the names in `{key}`. {self.advise(names)}"
+            )
+        if repeated := [name for name in names if found.count(nfc(name)) > 1]:
+            raise ValueError(
+                f"{where}: found the class name {repeated[0]!r} {found.count(nfc(repeated[0]))} times in the source, whose order is "
+                "not that of the data set: a label could be any of these classes. Write `label_names` or correct the source."
+            )
+        if len(found) < len(known):
+            missing = [name for name in self.names if nfc(name) not in found]
+            raise ValueError(
+                f"{where}: found {len(names)} class names in the source, expected {len(known)}; not there: {', '.join(missing[:3])}. If a "
+                "line was lost, every label after it is wrong: restore it. If the source has fewer classes, remove the others from "
+                "`classnames`."
+            )
+        return [self._label_by_name[name] for name in found]
+
+
+def whole_number(label: object) -> int | None:
+    """Return a label that is a whole number of any type as int; None for other labels, also for truth values."""
+    if isinstance(label, numbers.Integral) and not isinstance(label, bool):
+        return int(label)
+    return (
+        int(label) if isinstance(label, float | np.floating) and math.isfinite(label) and label == int(label) else None
     )
-    return list(range(len(names)))

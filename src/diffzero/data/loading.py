@@ -58,7 +58,7 @@ def load_images(dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFr
 
 
 def _load_from(source: Source, dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFrame:
-    found = source.load(dataset, root)
+    found = source.load(dataset.for_source(source), root)
     table = pd.DataFrame({"image": list(found.images), "label": list(found.labels)}).astype({"label": "int64"})
     repeated = table.loc[table["image"].duplicated(), "image"]
     if len(repeated):

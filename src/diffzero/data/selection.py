@@ -54,7 +54,7 @@ def add_cue_labels(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     """
     if not dataset.cue_pattern:
         return table
-    names, rows = dataset.source_classnames or dataset.classnames, []
+    names, rows = dataset.names_in_sources, []
     for image, label in zip(table["image"], table["label"], strict=True):
         match = re.search(dataset.cue_pattern, PurePosixPath(image).name)
         found = [match["shape"], match["texture"]] if match else []

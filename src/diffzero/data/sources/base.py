@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
 
 from diffzero.utils.fields import Commit, Repository, Text
 from diffzero.utils.frozen_model import FrozenModel
@@ -49,6 +51,16 @@ class Source(FrozenModel, ABC):
     """
 
     kind: str
+    source_classnames: list[Text] = Field([])
+    """Names of the classes in this source, in the order of `classnames`; default: the data set's `source_classnames`."""
+    uses_classnames: bool = False
+    """Whether this source calls its classes by `classnames`, although the data set has `source_classnames` for others."""
+
+    @model_validator(mode="after")
+    def _require_one_kind_of_names(self) -> Self:
+        if self.uses_classnames and self.source_classnames:
+            raise ValueError("found 'source_classnames' and 'uses_classnames: true', expected one. Remove the other.")
+        return self
 
     @abstractmethod
     def load(self, dataset: Dataset, root: Path) -> TestSet:
@@ -57,7 +69,7 @@ class Source(FrozenModel, ABC):
         Parameters
         ----------
         dataset : Dataset
-            The data set that they belong to, which says what its classes are called.
+            The data set that they belong to, with the names of its classes in this source (`Dataset.for_source`).
         root : Path
             Root of the repository, to which local paths are relative.
 
