@@ -19,7 +19,7 @@ from diffzero.workflow.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 COLOURS = {"gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow"}
-addresses = st.tuples(st.integers(0, 2**32), st.integers(0, 2**32))
+scene_keys = st.tuples(st.integers(0, 2**32), st.integers(0, 2**32))
 
 
 def box(scene: Scene, k: int) -> np.ndarray:
@@ -30,9 +30,9 @@ def box(scene: Scene, k: int) -> np.ndarray:
 
 
 @settings(max_examples=60, deadline=None)
-@given(addresses)
-def test_objects_differ_are_apart_and_lie_inside_the_frame(address):
-    scene = sample_scene(*address)
+@given(scene_keys)
+def test_objects_differ_are_apart_and_lie_inside_the_frame(key):
+    scene = sample_scene(*key)
     left, right = scene.objects
     assert left.shape != right.shape and left.colour != right.colour
     assert (left.position, right.position) == ("left", "right")
@@ -43,14 +43,14 @@ def test_objects_differ_are_apart_and_lie_inside_the_frame(address):
 
 
 @settings(max_examples=30, deadline=None)
-@given(addresses, st.randoms(use_true_random=False))
-def test_scene_depends_on_its_address_and_not_on_the_order_of_the_pairs(address, random):
+@given(scene_keys, st.randoms(use_true_random=False))
+def test_scene_depends_on_its_key_and_not_on_the_order_of_the_pairs(key, random):
     shuffled = list(SEEN_PAIRS)
     random.shuffle(shuffled)
-    assert sample_scene(*address, pairs=shuffled) == sample_scene(*address, pairs=SEEN_PAIRS)
+    assert sample_scene(*key, pairs=shuffled) == sample_scene(*key, pairs=SEEN_PAIRS)
 
 
-def test_different_addresses_give_different_scenes():
+def test_different_scene_keys_give_different_scenes():
     drawn = [sample_scene(seed, index).objects for seed in (0, 1) for index in range(20)]
     assert all(a != b for a, b in combinations(drawn, 2))
 
@@ -74,9 +74,9 @@ def test_held_out_pairs_are_balanced_and_every_word_is_in_seen_pairs():
 
 
 @settings(max_examples=60, deadline=None)
-@given(addresses)
-def test_held_out_pairs_never_appear_when_only_seen_pairs_are_allowed(address):
-    scene = sample_scene(*address, pairs=SEEN_PAIRS)
+@given(scene_keys)
+def test_held_out_pairs_never_appear_when_only_seen_pairs_are_allowed(key):
+    scene = sample_scene(*key, pairs=SEEN_PAIRS)
     assert not {(item.shape, item.colour) for item in scene.objects} & HELD_OUT
     assert not scene.held_out
 
@@ -149,7 +149,7 @@ def test_impossible_pairs_are_refused(pairs, words):
         sample_scene(0, 0, pairs=pairs)
 
 
-def test_negative_addresses_are_refused():
+def test_negative_scene_keys_are_refused():
     with pytest.raises(ValueError, match="0 or more"):
         sample_scene(0, -1)
 

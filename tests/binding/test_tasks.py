@@ -121,9 +121,9 @@ def test_sentences_of_a_scene_written_by_hand(name):
 
 @pytest.mark.parametrize("task", TASKS, ids=TABLE_3)
 @settings(max_examples=40, deadline=None)
-@given(address=st.tuples(st.integers(0, 2**31), st.integers(0, 2**31)), seed=st.integers(0, 2**31))
-def test_positive_is_true_and_negative_is_false(task, address, seed):
-    scene = sample_scene(*address)
+@given(key=st.tuples(st.integers(0, 2**31), st.integers(0, 2**31)), seed=st.integers(0, 2**31))
+def test_positive_is_true_and_negative_is_false(task, key, seed):
+    scene = sample_scene(*key)
     if not is_usable(task, scene):
         return
     one = make_example(task, scene, seed)

@@ -51,10 +51,10 @@ class Executor(plugin.Executor):
 @pytest.fixture
 def squeue(tmp_path, monkeypatch):
     """Return a file whose content a fake squeue prints; a fake scontrol has a MinJobAge of 120 s."""
-    said = tmp_path / "said"
-    for name, text in (("squeue", f'cat "{said}"'), ("scontrol", "echo 'MinJobAge = 120 sec'")):
+    queue_file = tmp_path / "queue"
+    for name, text in (("squeue", f'cat "{queue_file}"'), ("scontrol", "echo 'MinJobAge = 120 sec'")):
         (tmp_path / name).write_text(
-            f'#!/bin/sh\n[ "{name}" = scontrol ] || printf "%s\\n" "$*" > "{tmp_path}/asked"\n{text}\n'
+            f'#!/bin/sh\n[ "{name}" = scontrol ] || printf "%s\\n" "$*" > "{tmp_path}/arguments"\n{text}\n'
         )
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
@@ -63,7 +63,7 @@ def squeue(tmp_path, monkeypatch):
     monkeypatch.setattr(plugin, "query_job_status", plugin.query_job_status)
     pause = plugin.Executor.next_seconds_between_status_checks
     monkeypatch.setattr(plugin.Executor, "next_seconds_between_status_checks", pause)
-    return said
+    return queue_file
 
 
 JOB = SimpleNamespace(external_jobid="7", aux={})
@@ -106,7 +106,7 @@ def test_jobs_of_a_folder_are_recognised_by_run_id_and_queried_by_user_number(sq
     monkeypatch.setenv("LOGNAME", "somebody")
     squeue.write_text(line(comment="(null)") + line(name="rule_score") + line(name=RUN_ID.removeprefix("diffzero_")))
     assert [job.comment for job in queue.list_jobs(HERE)] == ["(null)", "rule_score"]
-    assert f"--user {os.getuid()}" in (squeue.parent / "asked").read_text()
+    assert f"--user {os.getuid()}" in (squeue.parent / "arguments").read_text()
     assert queue.list_jobs(HERE.parent) == []
 
 

@@ -1,6 +1,6 @@
 """The shipped data sets from the hub: small files in the original formats from a local server.
 
-The hub's library reads its address when it is imported. Therefore a separate process loads all data sets, and the tests check the results.
+The hub's library reads the hub's URL when it is imported. So a separate process loads all data sets, and the tests check the results.
 """
 
 import json
@@ -74,7 +74,7 @@ def repository(name: str, kind: type) -> str:
 
 def serve(server: DataServer) -> dict[str, dict]:
     """Return the files of the server, and the data sets to load: name -> settings."""
-    repositories, asked = server.repositories, {}
+    repositories, test_sets = server.repositories, {}
     food = load_dataset("food101", ROOT).classnames
     other = [*food[:16], *FOOD_WDS, *food[18:]]
     keys = [name.replace(" ", "_") for name in food]
@@ -86,13 +86,13 @@ def serve(server: DataServer) -> dict[str, dict]:
         "data/validation-00001-of-00002.parquet": parquet("image", "label", rows[2:], keys),
     }
     repositories[repository("food101", Webdataset)] = shards(other, [(3, 3), (16, 17), (17, 16), (100, 100)])
-    asked |= {"food-hub": only("food101", Hub), "food-shards": only("food101", Webdataset)}
+    test_sets |= {"food-hub": only("food101", Hub), "food-shards": only("food101", Webdataset)}
 
     fine = [name.replace(" ", "_") for name in load_dataset("cifar100", ROOT).classnames]
     fine[26] = "cra"
     table = parquet("img", "fine_label", [(k, k) for k in (0, 26, 99)], fine, coarse_label=[9, 9, 9])
     repositories[repository("cifar100", Hub)] = {"cifar100/test-00000-of-00001.parquet": table}
-    asked["cifar100"] = whole("cifar100")
+    test_sets["cifar100"] = whole("cifar100")
 
     digits = [str(k) for k in range(10)]
     repositories[repository("svhn", Hub)] = {
@@ -100,9 +100,9 @@ def serve(server: DataServer) -> dict[str, dict]:
         "cropped_digits/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0), (9, 9)], digits),
         "full_numbers/test-00000-of-00001.parquet": parquet("image", "label", [(91, 9)], digits),
     }
-    asked["svhn"] = whole("svhn")
+    test_sets["svhn"] = whole("svhn")
     mixed = {**only("svhn", Hub)["sources"][0], "subset": None}
-    asked["mixed"] = whole("svhn", sources=[], source=mixed)
+    test_sets["mixed"] = whole("svhn", sources=[], source=mixed)
 
     eurosat = load_dataset("eurosat", ROOT)
     order = [*EUROSAT_OPENAI, *(name for name in eurosat.classnames if name not in EUROSAT_OPENAI)]
@@ -114,7 +114,7 @@ def serve(server: DataServer) -> dict[str, dict]:
             "image", "label", [(k, k) for k in range(10)], eurosat.source_classnames
         )
     }
-    asked |= {"eurosat-shards": only("eurosat", Webdataset), "eurosat-hub": only("eurosat", Hub)}
+    test_sets |= {"eurosat-shards": only("eurosat", Webdataset), "eurosat-hub": only("eurosat", Hub)}
 
     pets = load_dataset("pets", ROOT).classnames
     # Title Case, as CLIP_benchmark has it; OpenAI's order, cats first
@@ -126,41 +126,41 @@ def serve(server: DataServer) -> dict[str, dict]:
     repositories[repository("pets", Webdataset)] = shards(
         cats_first, [(at[n.lower()], k) for k, n in enumerate(cats_first)], kind="jpg"
     )
-    asked["pets"] = whole("pets")
+    test_sets["pets"] = whole("pets")
 
     caltech = load_dataset("caltech101", ROOT).classnames
     upper = ["background", "off-center face", "centered face", "leopard", "motorbike"]  # codespell:ignore
     ascii_order = [*upper, *(name for name in caltech if name not in upper)]
     rows = [(caltech.index(name), k) for k, name in enumerate(ascii_order)]
     repositories[repository("caltech101", Webdataset)] = shards(ascii_order, rows[:50], rows[50:])
-    asked["caltech101"] = whole("caltech101")
+    test_sets["caltech101"] = whole("caltech101")
 
     camelyon = load_dataset("camelyon", ROOT)
     repositories[camelyon.all_sources[1].repo] = shards(camelyon.classnames, [(0, 0), (1, 1)])
-    asked["camelyon"] = whole("camelyon", test_size=1)  # the first source answers 404
-    asked["part"] = whole("camelyon", test_size=3)
+    test_sets["camelyon"] = whole("camelyon", test_size=1)  # the first source answers 404
+    test_sets["part"] = whole("camelyon", test_size=3)
 
     imagenet = load_dataset("imagenet", ROOT).classnames
     repositories[repository("imagenet", Webdataset)] = shards(
         imagenet, [(k % 256, k) for k in (0, 657, 744, 999)], kind="jpg"
     )
-    asked["imagenet"] = whole("imagenet")
+    test_sets["imagenet"] = whole("imagenet")
 
-    asked["nothing"] = whole("cars")
+    test_sets["nothing"] = whole("cars")
     names = load_dataset("stl10", ROOT).classnames
     repositories[repository("stl10", Hub)] = {
         "data/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], ["house", *names[:9]])
     }
     repositories[repository("stl10", Webdataset)] = shards(names, [(4, 4)], kind="png")
-    asked["stl10"] = whole("stl10")  # the first source has an unknown class
+    test_sets["stl10"] = whole("stl10")  # the first source has an unknown class
     repositories["owner/broken"] = shards(names, [(0, 0)], [(1, 1)])
     broken = {"kind": "webdataset", "repo": "owner/broken", "revision": "0" * 40}
-    asked["digest"] = whole("stl10", sources=[], source={**broken, "digests": {"test/1.tar": f"sha256:{'0' * 64}"}})
+    test_sets["digest"] = whole("stl10", sources=[], source={**broken, "digests": {"test/1.tar": f"sha256:{'0' * 64}"}})
     repositories["owner/short"] = {**shards(names, [(0, 0)]), "test/nshards.txt": b"2"}
-    asked["short"] = whole("stl10", sources=[], source={**broken, "repo": "owner/short"})
+    test_sets["short"] = whole("stl10", sources=[], source={**broken, "repo": "owner/short"})
     repositories["owner/beyond"] = shards(names, [(0, 10)])
-    asked["beyond"] = whole("stl10", sources=[], source={**broken, "repo": "owner/beyond"})
-    return asked
+    test_sets["beyond"] = whole("stl10", sources=[], source={**broken, "repo": "owner/beyond"})
+    return test_sets
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def loaded(tmp_path_factory) -> Path:
     """Load all data sets and return the folder with NAME.parquet, or NAME.txt with the error, and log.txt."""
     folder = tmp_path_factory.mktemp("loaded")
     with DataServer() as server:
-        write_atomically(folder / "asked.json", json.dumps(serve(server)).encode())
+        write_atomically(folder / "test_sets.json", json.dumps(serve(server)).encode())
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "DIFFZERO_"))}
         environment |= {
             "HF_ENDPOINT": server.url,
@@ -176,7 +176,7 @@ def loaded(tmp_path_factory) -> Path:
             "DIFFZERO_CACHE": str(folder / "cache"),
         }
         environment |= {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
-        command = [sys.executable, "-c", LOAD, str(folder / "asked.json"), str(folder)]
+        command = [sys.executable, "-c", LOAD, str(folder / "test_sets.json"), str(folder)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     (folder / "log.txt").write_text(done.stderr)

@@ -29,16 +29,16 @@ def test_a_file_is_in_the_hubs_own_cache_and_is_requested_once(hub, monkeypatch)
     path = get()
     assert path.read_bytes() == BIG and path.is_relative_to(constants.HF_HUB_CACHE)
     assert path.parts[-4:] == ("snapshots", REVISION, "unet", "model.safetensors")
-    asked = len(hub.seen)
-    assert get() == path and len(hub.seen) == asked
+    n_requests = len(hub.seen)
+    assert get() == path and len(hub.seen) == n_requests
     assert get(SMALL).read_bytes() == b'{"a": 1}'
 
 
 def test_the_list_of_files_is_requested_once_page_by_page(hub):
     names = REPO.file_sizes()
     assert list(names) == sorted([SMALL, LARGE, "notes.txt"])
-    asked = len(hub.seen)
-    assert REPO.file_sizes() == names and len(hub.seen) == asked == 2
+    n_requests = len(hub.seen)
+    assert REPO.file_sizes() == names and len(hub.seen) == n_requests == 2
 
 
 @pytest.mark.parametrize("wrong", [BIG[:-1] + b"x", BIG[:-1]], ids=["other bytes", "too short"])
@@ -105,7 +105,7 @@ def test_the_error_of_a_gated_repository_names_licence_page_and_variable_but_not
 def test_offline_cached_files_are_used_and_all_missing_files_are_named(hub, monkeypatch):
     get(SMALL)
     REPO.file_sizes()
-    asked = len(hub.seen)
+    n_requests = len(hub.seen)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert get(SMALL).is_file()
     with pytest.raises(
@@ -116,7 +116,7 @@ def test_offline_cached_files_are_used_and_all_missing_files_are_named(hub, monk
         download_url(f"{hub.url}/plain/x", "x", "md5:" + "0" * 32)
     with pytest.raises(OfflineError, match="list of files"):
         HubRepo("other/repo", REVISION, "dataset").file_sizes()
-    assert len(hub.seen) == asked
+    assert len(hub.seen) == n_requests
 
 
 @pytest.mark.parametrize("how", ["offline", "no network"])

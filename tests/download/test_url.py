@@ -23,8 +23,8 @@ def test_a_plain_file_is_resumed_verified_and_kept(hub, kind):
     path = download_url(url, "images.zip", digest_of(BIG, kind), retry_policy=QUICK)
     assert path.read_bytes() == BIG and path.name == "images.zip" and path.is_relative_to(cache_dir())
     assert hub.sent("images.zip") == len(BIG)
-    asked = len(hub.seen)
-    assert download_url(url, "images.zip", digest_of(BIG, kind)) == path and len(hub.seen) == asked
+    n_requests = len(hub.seen)
+    assert download_url(url, "images.zip", digest_of(BIG, kind)) == path and len(hub.seen) == n_requests
 
 
 def test_a_plain_file_without_a_known_digest_is_used_and_its_digest_is_logged(hub, caplog):
@@ -69,7 +69,7 @@ def test_offline_a_broken_plain_file_is_named_without_a_request(hub, monkeypatch
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert download_url(url, "images.zip", digest) == path
     path.write_bytes(BIG[:100])
-    asked = len(hub.seen)
+    n_requests = len(hub.seen)
     with pytest.raises(OfflineError, match="found another file than expected in the cache"):
         download_url(url, "images.zip", digest)
-    assert len(hub.seen) == asked
+    assert len(hub.seen) == n_requests

@@ -74,9 +74,9 @@ def test_an_ablation_is_compared_with_the_plain_data_set_on_the_same_images() ->
     assert math.isnan(whole["difference"]) and (small["accuracy"], small["difference"]) == (0.1, -0.7)
     assert small["pvalue"] == pytest.approx(2 / 2**7)  # seven images lost, none won
     assert absent["n"] == 0 and math.isnan(absent["accuracy"])
-    text = to_markdown(format_ablations(table, ABLATIONS, ["Not there yet: x."]))
+    text = to_markdown(format_ablations(table, ABLATIONS, ["Not available yet: x."]))
     assert "−70.0 [" in text and "| sd | imagenet | downsampled to 32x32 | – |" in text
-    assert "Missing (–): sd on digits, template 1." in text and "Not there yet: x." in text
+    assert "Missing (–): sd on digits, template 1." in text and "Not available yet: x." in text
 
 
 def test_seed_variance_has_both_parts_for_several_seeds_and_none_for_one() -> None:

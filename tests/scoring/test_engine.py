@@ -260,7 +260,7 @@ def test_a_wider_dtype_is_suggested_if_there_is_one(toy):
     toy.dtype = torch.float16
     x_t, _ = noise_images(classification(), toy, [(5, 2, None)])
     toy.poison = x_t[0].half()
-    with pytest.raises(ScoreError, match=r"ran in torch.float16: set `dtype: float32` .*same command again"):
+    with pytest.raises(ScoreError, match=r"ran in torch.float16: set `dtype: float32` .*re-run the same command"):
         score(toy, classification(), TTEST)
 
 

@@ -66,7 +66,7 @@ def test_a_file_with_too_few_or_too_many_images_is_refused(job, name, rows):
     path: Path = getattr(job[0], name)
     np.save(path, np.resize(np.load(path), (rows, *np.load(path).shape[1:])))
     assert refusal(job).startswith(
-        f"{path}: found {rows} images, expected 4, as in {job[0].images}. Delete it and type the"
+        f"{path}: found {rows} images, expected 4, as in {job[0].images}. Delete it and re-run the"
     )
 
 

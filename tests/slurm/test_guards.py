@@ -17,7 +17,7 @@ def test_a_run_whose_jobs_the_plugin_loses_ends_with_a_message_and_the_same_comm
     time.sleep(40)
     cluster.start_controller()
     assert run.wait(300) != 0
-    assert "lost track" in work.log() and "Type the same command again" in work.log(), work.log()[-3000:]
+    assert "lost track" in work.log() and "Re-run the same command" in work.log(), work.log()[-3000:]
     ended(cluster, work, work.start(*QUICK), "plugin loses its jobs", 0, 0, 0)
 
 

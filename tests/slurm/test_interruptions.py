@@ -31,8 +31,9 @@ def test_a_run_with_the_unchanged_profile_gives_the_results_of_a_local_run(clust
     ended(cluster, work, run, "none", 0, 0, 0)
     log, known = work.log(), cluster.run("scontrol", "show", "job", "-o").splitlines()
     for rule, count in (("score", 2), ("generate_images", 1)):
-        asked = [job for job in known if f"Comment=rule_{rule}_" in job and "JobState=COMPLETED" in job]
-        assert len(asked) >= count and all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in asked)
+        matching = [job for job in known if f"Comment=rule_{rule}_" in job and "JobState=COMPLETED" in job]
+        assert len(matching) >= count
+        assert all("TresPerJob=gres:gpu:1" in job and "Partition=gpu" in job for job in matching)
     assert (work.root / SAMPLES).stat().st_size > 0
     # Downloads run on this machine, everything else in jobs.
     # Crops, encoding, generated images, two shards, replay, tables.
@@ -42,15 +43,15 @@ def test_a_run_with_the_unchanged_profile_gives_the_results_of_a_local_run(clust
     assert not list((work.root / "logs" / "slurm").glob("rule_retrieve_weights*"))
 
 
-@pytest.mark.parametrize("state", ["FAILED", "TIMEOUT"], ids=["told before", "at the limit"])
+@pytest.mark.parametrize("state", ["FAILED", "TIMEOUT"], ids=["signal before the limit", "at the limit"])
 def test_a_job_that_exceeds_its_time_limit_continues(cluster, work, state):
     """With the profile's --signal, a job ends by itself before the limit; otherwise SLURM ends it with its usual signal."""
     # One minute more for --signal: SLURM may send it half a minute early, and a start takes that long on a busy machine.
-    asked = {
+    resources = {
         "TIMEOUT": ["score:slurm_partition=gpu", "score:runtime=attempt"],
         "FAILED": ["score:slurm_partition=gpu", "score:runtime=attempt + 1", "score:slurm_extra=--signal=TERM@5"],
     }
-    run = work.start(*QUICK, "--set-resources", *asked[state], "--config", "flush_every=100000")
+    run = work.start(*QUICK, "--set-resources", *resources[state], "--config", "flush_every=100000")
 
     def both_score() -> bool:
         return len(work.workers()) == 2 and sum("calls/s" in text for text in work.slurm_logs("score")) >= 2

@@ -110,7 +110,7 @@ def triples(recorded: Iterable[pd.DataFrame], problem: Problem) -> list[Triple]:
 
 @torch.inference_mode()
 def one_score(denoiser: Denoiser, problem: Problem, image: int, draw: int, prompt: int) -> tuple[float, float]:
-    """Return t and ||x - x_hat||^2 of one triple, computed from its address."""
+    """Return t and ||x - x_hat||^2 of one triple, computed from its indices."""
     x, own = torch.from_numpy(problem.x[image]), problem.prompts[prompt] if problem.unshared else None
     noise = sample_draw(problem.seed, problem.dataset, problem.images[image], draw, tuple(x.shape), own)
     t = np.array([noise.t])

@@ -11,7 +11,9 @@ from diffzero.utils.io import DiskFullError, write_atomically
 from workflow_copy import copy, error_message, snakemake
 
 __all__ = ["copy"]
-ADVICE = r"No space left on device: found 0 bytes free .*expected [\d,]+\. Free some space there, .*type the same command again"
+ADVICE = (
+    r"No space left on device: found 0 bytes free .*expected [\d,]+\. Free some space there, .*re-run the same command"
+)
 
 
 @pytest.fixture

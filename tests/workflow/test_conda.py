@@ -28,10 +28,10 @@ def test_a_rules_script_runs_in_the_environment_that_its_file_describes(tmp_path
     for name in ("rules", "workflow", "src", "config", "envs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", tmp_path)
-    address = write_channel(tmp_path / "channel", "python", "3.11.9", {"python": PYTHON.format(python=sys.executable)})
+    channel = write_channel(tmp_path / "channel", "python", "3.11.9", {"python": PYTHON.format(python=sys.executable)})
     # The rule's own pin of Python; wheels and pip need an index.
     wanted = [spec for spec in dependencies(ROOT / "envs" / "analysis.yaml") if str(spec).startswith("python=")]
-    environment = {"channels": [address, "nodefaults"], "dependencies": wanted}
+    environment = {"channels": [channel, "nodefaults"], "dependencies": wanted}
     (tmp_path / "envs" / "analysis.yaml").write_text(yaml.safe_dump(environment))
     path = f"{write_conda_program(tmp_path / 'conda')}{os.pathsep}{os.environ['PATH']}"
     command = [

@@ -59,8 +59,8 @@ def test_more_attempts_ask_for_more_up_to_the_sites_limit():
     model = Diffusion(
         kind="diffusion", title="m", licence="l", path="p", resolution=64, dtype="float16", parameters=860, gflops=803
     )
-    asked = [resources.score_minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
-    assert asked == sorted(asked) and asked[1] >= 2 * asked[0] - 1 and asked[-1] == 240
+    minutes = [resources.score_minutes(5e4, model, "auto", attempt, 240) for attempt in (1, 2, 3, 9)]
+    assert minutes == sorted(minutes) and minutes[1] >= 2 * minutes[0] - 1 and minutes[-1] == 240
     assert resources.score_minutes(1e6, model, "auto", 1, 10**6) > resources.score_minutes(5e5, model, "auto", 1, 10**6)
     assert resources.denoiser_memory(model, 2) == 2 * resources.denoiser_memory(model, 1) > 2 * 860 * 4
 

@@ -20,7 +20,7 @@ from diffzero.utils.frozen_model import FrozenModel
 
 
 class CostEstimate(FrozenModel):
-    """Assumptions of `snakemake plan`. Results do not depend on them."""
+    """Assumptions of `snakemake --cores 1 plan`. Results do not depend on them."""
 
     renamed_keys = {"efficiency": "utilization"}
 
@@ -109,7 +109,7 @@ class Run(FrozenModel):
     figure6_samples: list[Figure6Samples] = Field([])
     """The models and data sets of Figure 6, generated images."""
     cost_estimate: CostEstimate = CostEstimate()
-    """Assumptions of the cost estimate, `snakemake plan`."""
+    """Assumptions of the cost estimate, `snakemake --cores 1 plan`."""
 
     @model_validator(mode="after")
     def _check_duplicates(self) -> Self:

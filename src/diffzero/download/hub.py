@@ -106,7 +106,7 @@ class HubRepo:
         return read_json(self._listing) if self._listing.is_file() else None
 
     def cached_file(self, name: str) -> Path | None:
-        """Return a file in the hub's cache, None if it is not there or has another size than listed. Makes no request."""
+        """Return a file in the hub's cache, None if it is not cached or has another size than listed. Makes no request."""
         path = try_to_load_from_cache(self.repo_id, name, revision=self.revision, repo_type=self.repo_type)
         if not isinstance(path, str):
             return None

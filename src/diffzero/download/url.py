@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 def url_cache_path(url: str, name: str, digest: str | None) -> Path:
     """Return where `download_url` puts a file."""
-    kind, _, value = (digest or f"address:{hashlib.sha256(url.encode()).hexdigest()}").partition(":")
-    if kind not in ("sha256", "md5", "address") or Path(name).name != name:
+    kind, _, value = (digest or f"url:{hashlib.sha256(url.encode()).hexdigest()}").partition(":")
+    if kind not in ("sha256", "md5", "url") or Path(name).name != name:
         raise ValueError(
             f"found name {name!r} and digest {digest!r}, expected a name without folder and sha256:... or md5:..."
         )
@@ -49,7 +49,7 @@ def url_size(url: str, timeout: float) -> int | None:
 
 
 def download_url(url: str, name: str, digest: str | None, retry_policy: RetryPolicy | None = None) -> Path:
-    """Return the file at `url` in the cache; it is downloaded if it is not there.
+    """Return the file at `url` in the cache; it is downloaded if it is not cached.
 
     Parameters
     ----------

@@ -225,7 +225,7 @@ class Engine:
         advice = (
             f"The network ran in {dtype}, the widest type: compare the files in {self.denoiser.checkpoint_dir} with their source."
             if dtype == torch.float32
-            else f"The network ran in {dtype}: set `dtype: float32` (or bfloat16) in the model's YAML and type the same command again."
+            else f"The network ran in {dtype}: set `dtype: float32` (or bfloat16) in the model's YAML and re-run the same command."
         )
         return (
             f"data set {problem.dataset}, image {problem.images[batch.image[row]]}, prompt {problem.prompts[batch.prompt[row]]!r}, "

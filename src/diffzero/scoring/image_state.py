@@ -84,7 +84,7 @@ class ImageState:
 
     def record(self, cells: Ints, scores: NDArray[np.float32], seconds: NDArray[np.float32] | float) -> None:
         """Record scores and the network time of each."""
-        # The usual case: the first of the missing cells. The rest is still missing, so the races need not advance.
+        # Usually `cells` is the beginning of the missing cells. The others remain missing, so the races need not advance.
         missing = self._missing
         is_head = missing is not None and len(missing) > len(cells) and missing[0] == cells[0]
         self._missing = missing[len(cells) :] if missing is not None and is_head else None

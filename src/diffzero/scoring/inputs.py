@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 from diffzero.scoring.store import content_key
 from diffzero.typing import Arrays
 
-REBUILD = "Delete it and type the same command again: it is built again."
+REBUILD = "Delete it and re-run the same command, which rebuilds it."
 
 
 class InputError(ValueError):
@@ -48,7 +48,7 @@ class ShardInputs:
             name, count = column[column.duplicated()].iloc[0], column.duplicated(keep=False).sum()
             raise InputError(
                 f"{self.images}: found {name!r} as the name of several images ({count} rows share names), expected unique names, which "
-                f"draws and predictions refer to. Rename the images in their source, delete {self.images} and type the same command again."
+                f"draws and predictions refer to. Rename the images in their source, delete {self.images} and re-run the same command."
             )
         names: list[str] = column.tolist()
         return names

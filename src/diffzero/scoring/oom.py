@@ -98,7 +98,7 @@ class MicroBatcher:
         if tried == 1:
             raise BatchTooLargeError(
                 "memory: found too little for a single call of the network, expected enough for a batch. Set `dtype: bfloat16` or "
-                "`float16` in the model's YAML, or use a device with more memory, and type the same command again."
+                "`float16` in the model's YAML, or use a device with more memory, and re-run the same command."
             )
         self.size = tried // 2
         log.warning("Out of memory with %d calls at once; continuing with %d.", tried, self.size)

@@ -146,12 +146,18 @@ def _break_stale_lock(path: Path, owner: str | None) -> None:
         if _is_gone(error):
             return
         raise
-    if _read_owner(tombstone) == owner:
+    holder = _read_owner(tombstone)
+    if holder == owner:
         log.warning("%s: its owner is dead (%s); taking over.", path, owner)
     else:
         # Another process has taken over since `owner` was read: restore its lock.
         try:
             os.link(tombstone, path)
         except OSError:
-            log.warning("%s: the lock changed hands twice; continuing.", path)
+            log.warning(
+                "%s: another process has locked the shard meanwhile, so the lock of %s could not be restored. Both compute the "
+                "shard; the scores stay correct.",
+                path,
+                holder,
+            )
     tombstone.unlink(missing_ok=True)

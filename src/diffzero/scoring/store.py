@@ -77,7 +77,7 @@ class Store:
         except OSError as error:
             raise StoreError(
                 f"{self.directory}: could not store {len(scores)} scores: {os.strerror(error.errno or 0)}. All earlier chunks are "
-                "intact. Free some space (or set `store:` to a folder on another disk) and type the same command again: stored scores are "
+                "intact. Free some space (or set `store:` to a folder on another disk) and re-run the same command: stored scores are "
                 "not computed again."
             ) from error
         return path

@@ -103,7 +103,7 @@ def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> Traini
     fashion_table, scene_table = pd.read_parquet(fashion), pd.concat([pd.read_parquet(path) for path in scenes])
     if scene_table["held_out"].any():
         raise ValueError(
-            f"{scenes}: found scenes with held-out pairs, expected none. Render them with `snakemake train_mini`."
+            f"{scenes}: found scenes with held-out pairs, expected none. Render them with `snakemake --cores all train_mini`."
         )
     sources: dict[str, tuple[list[bytes], list[ClassFact | SceneFact]]] = {
         "digits": (

@@ -100,7 +100,8 @@ def describe_training(name: str) -> list[str]:
         "Trained on handwritten digits (scikit-learn) and Fashion-MNIST photographs without the test images, and on "
         f"{SCENE_SHARDS * SCENES_PER_SHARD:,} rendered two-object scenes without held-out pairs. Captions are class templates and "
         f"sentences of the binding tasks in several forms (`diffzero.training.captions`); {100 * EMPTY_CAPTIONS:.0f} % are empty. "
-        "Optimiser: AdamW with averaged weights, on one thread of a machine with other load. `snakemake train_mini` repeats these stages:",
+        "Optimiser: AdamW with averaged weights, on one thread of a machine with other load. `snakemake --cores all train_mini` "
+        "repeats these stages:",
         "",
         "| steps | batch size | learning rate | domains | scene captions: one object | scene captions: one attribute | seconds "
         "| loss (step: loss) |",

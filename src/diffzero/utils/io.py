@@ -47,7 +47,7 @@ def explain_disk_full(path: Path, size: int | None = None) -> Iterator[None]:
             error.errno,
             f"{path}: {os.strerror(error.errno)}: found {shutil.disk_usage(disk).free:,} bytes free (a quota may allow less), expected "
             f"{'space for the rest' if size is None else f'{size:,}'}. Free some space there, or set `results` and `store` to folders on "
-            "another disk, and type the same command again: finished results are kept.",
+            "another disk, and re-run the same command: finished results are kept.",
         ) from error
 
 

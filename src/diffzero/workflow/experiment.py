@@ -89,7 +89,7 @@ class Experiment:
         return {ablation_name(entry): entry for entry in self.run.ablations}
 
     def downsample_to(self, dataset: str) -> int | None:
-        """Return the size in pixels to which images are downsampled first (Section 4.1); None unless the ablation asks for it."""
+        """Return the size in pixels to which images are downsampled first (Section 4.1); None for other data sets."""
         return self.ablations[dataset].downsample_to if dataset in self.ablations else None
 
     # Scenes of the attribute-binding tasks

@@ -124,7 +124,7 @@ def check_lewis(settings: Lewis, experiment: Experiment) -> Requirement:
 
 
 def format_requirements(requirements: list[Requirement], run: str) -> str:
-    """Return the table that `snakemake check` prints, the reasons why some are missing, and the size of the downloads."""
+    """Return the table that `snakemake --cores 1 check` prints, the reasons why some are missing, and the size of the downloads."""
     rows = [("", "name", "state", "size", "licence", "source"), *map(_format_row, requirements)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"Models and data sets of the run '{run}'", ""]

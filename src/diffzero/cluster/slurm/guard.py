@@ -64,5 +64,5 @@ def print_message(message: str) -> None:
 
 def stop_run(message: str) -> None:
     """End this Snakemake as Ctrl-C does, so that it releases its lock."""
-    print_message(f"{message} Type the same command again: it continues from there.")
+    print_message(f"{message} Re-run the same command: it continues from there.")
     os.kill(os.getpid(), STOP_SIGNAL)

@@ -73,11 +73,11 @@ def query_slurm(*command: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SlurmError(
-            f"{command[0]} did not answer: {error}. Check that `sinfo` works here, then type the same command again."
+            f"{command[0]} did not answer: {error}. Check that `sinfo` works here, then re-run the same command."
         ) from error
     if done.returncode:
         raise SlurmError(
-            f"{command[0]}: {done.stderr.strip()}. Check that `sinfo` works here, then type the same command again."
+            f"{command[0]}: {done.stderr.strip()}. Check that `sinfo` works here, then re-run the same command."
         )
     return done.stdout
 
@@ -155,7 +155,7 @@ def check_settings(
         )
     if min_job_age is None:
         raise SlurmError(
-            "`scontrol show config` did not answer. Check that `sinfo` works here, then type the same command again."
+            "`scontrol show config` did not answer. Check that `sinfo` works here, then re-run the same command."
         )
     if min_job_age < 3 * poll_seconds:
         raise SlurmError(

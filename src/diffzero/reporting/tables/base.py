@@ -33,8 +33,8 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> N
     absent = [name for name in columns if name not in frame]
     if absent:
         raise ValueError(
-            f"{what}: found columns {list(frame.columns)}, expected also {absent}; delete the files and run the same "
-            "command again to write them with this version."
+            f"{what}: found columns {list(frame.columns)}, expected also {absent}; delete the files and re-run the same "
+            "command, which writes them with this version."
         )
 
 
