@@ -1,6 +1,10 @@
 # Helper functions of the rules: paths, wildcard patterns, input functions. The answers come from diffzero.workflow.
 
 
+from diffzero.data.source_files import STATE
+from diffzero.workflow.source_state import update_state
+
+
 def any_of(names):
     """Return a pattern that matches exactly these names; without names, one that matches nothing."""
     return "|".join(map(re.escape, names)) or r"(?!)"
@@ -20,6 +24,18 @@ def prepared(dataset="{dataset}"):
     """Return the images, prompts and items of a prepared data set, as named outputs."""
     data_dir = result(f"data/{dataset}")
     return {"images": f"{data_dir}/images.parquet", "prompts": f"{data_dir}/prompts.json", "item_table": f"{data_dir}/items.parquet"}
+
+
+def source_state(wildcards):
+    """Return the file that is newer than the images of a data set if the files of its source have changed."""
+    name = getattr(wildcards, "dataset", LEWIS)
+    # Only the process that schedules jobs compares the files; its jobs find the state as it left it.
+    if snakemake_internals.is_main_process(workflow):
+        try:
+            return update_state(EXPERIMENT, name)
+        except OSError as error:
+            sys.exit(f"diffzero: {name}: the files of its source cannot be listed ({error}). Make them readable.")
+    return result(f"data/{name}/{STATE}")
 
 
 def checkpoint_record(model="{model}"):

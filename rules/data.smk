@@ -12,6 +12,8 @@ localrules:
 
 
 rule prepare_dataset:
+    input:
+        state=source_state,
     output:
         **prepared(),
         selection=result("data/{dataset}/selection.json"),
@@ -53,6 +55,8 @@ rule render_scenes:
 
 
 rule read_lewis_scenes:
+    input:
+        state=source_state,
     output:
         result(f"data/{LEWIS}/scenes.parquet"),
     log:

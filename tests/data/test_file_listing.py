@@ -16,7 +16,7 @@ def write(path: Path) -> Path:
 def test_hidden_and_derived_files_are_left_out_at_every_depth(tmp_path):
     for name in (".git/a.png", "cat/.ipynb_checkpoints/a.png", "cat/@eaDir/a.png", "__MACOSX/a.png", "cat/._a.png"):
         write(tmp_path / name)
-    wanted = sorted(write(tmp_path / name) for name in ("cat/1.png", "cat/deep/er/2.png", "dog/without-suffix"))
+    wanted = {name: write(tmp_path / name) for name in ("cat/1.png", "cat/deep/er/2.png", "dog/without-suffix")}
     assert list_visible_files(tmp_path) == wanted
 
 
@@ -26,7 +26,7 @@ def test_linked_folders_are_followed_once(tmp_path):
     image_dir.mkdir()
     (image_dir / "cat").symlink_to(target.parent)
     (target.parent / "above").symlink_to(image_dir)
-    assert list_visible_files(image_dir) == [image_dir / "cat" / "1.png"]
+    assert list_visible_files(image_dir) == {"cat/1.png": image_dir / "cat" / "1.png"}
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,7 @@ def test_hidden_and_derived_names_are_recognised_by_one_rule(name):
 @pytest.mark.parametrize("name", ["a.png", "cat", "eaDir", "MACOSX", "a.b", "_", "thumbs"])
 def test_other_names_are_visible(name):
     assert not is_hidden(name)
+
+
+def test_a_folder_that_does_not_exist_has_no_files(tmp_path):
+    assert list_visible_files(tmp_path / "no-such-folder") == {}

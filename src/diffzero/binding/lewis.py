@@ -16,6 +16,7 @@ import pandas as pd
 from diffzero.binding.scene_table import column_name
 from diffzero.binding.scenes import COLOURS, HELD_OUT, POSITIONS, SHAPES, Pair
 from diffzero.data.decode import decode_image
+from diffzero.data.file_listing import list_visible_files
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,14 @@ def labels_path(lewis_dir: Path, split: str) -> Path:
                 f"{DOWNLOAD_HINT}."
             )
     return data / f"{split}.csv"
+
+
+def list_lewis_files(lewis_dir: Path, split: str) -> dict[str, Path]:
+    """Return the label file and the pictures of a split, by name; none if they do not exist."""
+    labels = lewis_dir / "two_object" / f"{split}.csv"
+    pictures = list_visible_files(labels.parent / "images" / split)
+    found = {labels.name: labels} if labels.is_file() else {}
+    return found | {f"{split}/{name}": path for name, path in pictures.items()}
 
 
 def load_scenes(lewis_dir: Path, split: str, count: int, seed: int) -> pd.DataFrame:

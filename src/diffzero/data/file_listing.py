@@ -16,12 +16,16 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in DERIVED
 
 
-def list_visible_files(top_dir: Path) -> list[Path]:
-    """Return all files at every depth below a folder, sorted; linked folders are followed once, hidden and derived files left out."""
-    return sorted(_iter_files(str(top_dir), set()))
+def list_visible_files(top_dir: Path) -> dict[str, Path]:
+    """Return all files at every depth below a folder, by their sorted names relative to it; none if there is no such folder.
+
+    Linked folders are followed once. Hidden and derived files are left out.
+    """
+    names = sorted(_iter_names(str(top_dir), "", set())) if top_dir.is_dir() else []
+    return {name: top_dir / name for name in names}
 
 
-def _iter_files(current_dir: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _iter_names(current_dir: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
     # os.scandir and not Path.rglob: it knows from the folder alone which entries are folders, without a call per file.
     stat = os.stat(current_dir)
     if (stat.st_dev, stat.st_ino) in seen:  # a link to a folder above it
@@ -32,6 +36,6 @@ def _iter_files(current_dir: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
             if is_hidden(entry.name):
                 continue
             if entry.is_dir():
-                yield from _iter_files(entry.path, seen)
+                yield from _iter_names(entry.path, f"{prefix}{entry.name}/", seen)
             else:
-                yield Path(entry.path)
+                yield f"{prefix}{entry.name}"

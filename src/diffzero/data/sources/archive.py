@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -78,6 +78,7 @@ class Archive(Source):
     """Files as the authors of a data set publish them."""
 
     renamed_keys = {"layout": "format"}
+    is_downloaded = True
 
     kind: Literal["archive"]
     """Files from plain URLs."""
@@ -119,9 +120,9 @@ class Archive(Source):
         """Return whether the files are in the cache."""
         return probe.check_urls([(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files])
 
-    def local_files(self, root: Path) -> list[Path]:
+    def local_files(self, root: Path) -> Mapping[str, Path]:
         """Return the files that are in the cache."""
         from diffzero.download.url import url_cache_path
 
-        paths = [url_cache_path(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files]
-        return [path for path in paths if path.is_file()]
+        paths = {file.url: url_cache_path(file.url, PurePosixPath(file.url).name, file.digest) for file in self.files}
+        return {url: path for url, path in paths.items() if path.is_file()}

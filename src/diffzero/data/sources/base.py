@@ -6,13 +6,14 @@ Every job imports the configuration, and with it these modules: libraries that t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from diffzero.data.file_listing import list_visible_files
 from diffzero.utils.fields import Commit, Repository, Text
 from diffzero.utils.frozen_model import FrozenModel
 
@@ -51,6 +52,8 @@ class Source(FrozenModel, ABC):
     """
 
     kind: str
+    is_downloaded: ClassVar[bool] = False
+    """Whether the run downloads files that are not on this machine."""
     source_classnames: list[Text] = Field([])
     """Names of the classes in this source, in the order of `classnames`; default: the data set's `source_classnames`."""
     uses_classnames: bool = False
@@ -87,17 +90,19 @@ class Source(FrozenModel, ABC):
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
         """Return whether the images are on this machine or must be downloaded, and their size. Raises OSError if neither is possible."""
 
-    def local_files(self, root: Path) -> list[Path]:
-        """Return the files on this machine from which the images are loaded; none before they are downloaded.
+    def local_files(self, root: Path) -> Mapping[str, Path]:
+        """Return the files on this machine from which the images are loaded, by name; none before they are downloaded.
 
-        A run compares their names, sizes and contents with those that its images were loaded from. The default, no files, is
-        for sources that cannot change.
+        A run compares their names, sizes and contents with those that its images were loaded from. An image that is a file of its
+        own has the name that `load` gives it. The default, no files, is for sources that cannot change.
         """
-        return []
+        return {}
 
 
 class HubSource(Source):
     """A repository of the data set hub."""
+
+    is_downloaded = True
 
     repo: Repository
     """Repository, owner/name."""
@@ -127,8 +132,7 @@ class HubSource(Source):
         """Return whether the files of the split are in the cache."""
         return probe.check_repo(self.repository, self.owns_file)
 
-    def local_files(self, root: Path) -> list[Path]:
+    def local_files(self, root: Path) -> Mapping[str, Path]:
         """Return the files of the split that are in the cache."""
-        folder = self.repository.snapshot_dir
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return [path for path in paths if self.owns_file(path.relative_to(folder).as_posix())]
+        files = list_visible_files(self.repository.snapshot_dir)
+        return {name: path for name, path in files.items() if self.owns_file(name)}

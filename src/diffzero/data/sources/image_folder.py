@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -61,10 +61,9 @@ class Folder(Source):
         """Return the size of the folder."""
         return probe.check_path(root / self.path)
 
-    def local_files(self, root: Path) -> list[Path]:
+    def local_files(self, root: Path) -> Mapping[str, Path]:
         """Return the files in the folder."""
-        folder = root / self.path
-        return list_visible_files(folder) if folder.is_dir() else []
+        return list_visible_files(root / self.path)
 
 
 def is_image_name(name: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from diffzero.data.file_listing import list_visible_files
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import HubSource, Source, TestSet
 from diffzero.utils.fields import Text
@@ -57,10 +58,10 @@ class Parquet(Source):
         """Return the size of the file or folder."""
         return probe.check_path(root / self.path)
 
-    def local_files(self, root: Path) -> list[Path]:
+    def local_files(self, root: Path) -> Mapping[str, Path]:
         """Return the file, or those in the folder."""
         path = root / self.path
-        return sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+        return {path.name: path} if path.is_file() else list_visible_files(path)
 
 
 class Hub(HubSource):
