@@ -25,7 +25,7 @@ from diffzero.data.source_files import (
 from diffzero.utils.io import read_json, write_json
 from diffzero.workflow.experiment import Experiment
 
-SHOWN = 3
+NAMED_FILES = 3
 FIRST_STATE: Mapping[str, Any] = {"listing": None, "changes": []}
 
 
@@ -81,9 +81,9 @@ class Comparison:
             return f"found no files in {self.now.source}, so that its selected images cannot be compared with them"
         if not self.changes:
             return ""
-        more = f", and {len(self.changes) - SHOWN} more" if len(self.changes) > SHOWN else ""
+        more = f", and {len(self.changes) - NAMED_FILES} more" if len(self.changes) > NAMED_FILES else ""
         count = f"{len(self.changes)} files differ" if len(self.changes) > 1 else "1 file differs"
-        return f"{count} from those that its images were selected from ({', '.join(self.changes[:SHOWN])}{more})"
+        return f"{count} from those that its images were selected from ({', '.join(self.changes[:NAMED_FILES])}{more})"
 
 
 def compare_source(experiment: Experiment, name: str) -> Comparison:
