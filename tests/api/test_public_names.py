@@ -50,10 +50,10 @@ def test_a_type_checker_sees_the_same_names_and_modules():
 
 
 def test_another_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'diffzero' has no attribute 'clasify'"):
-        diffzero.clasify  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'diffzero' has no attribute 'predict'"):
+        diffzero.predict  # noqa: B018
     with pytest.raises(ImportError):
-        exec("from diffzero import clasify")
+        exec("from diffzero import predict")
 
 
 def test_the_example_of_the_readme_ranks_the_prompts(tmp_path, tiny_sd, monkeypatch, capsys):

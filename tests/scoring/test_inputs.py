@@ -14,6 +14,7 @@ from diffzero.models import adapter_class
 from diffzero.pruning.policies import Full
 from diffzero.scoring.inputs import InputError, ShardInputs, dump_text, load_text
 from diffzero.scoring.job import ScoringSettings, build_problem
+from diffzero.scoring.problem import shard_slice
 from diffzero.utils.io import write_parquet
 
 PROMPTS = ["a cat", "a dog", "a bird"]
@@ -108,3 +109,10 @@ def test_a_non_finite_text_input_is_refused_with_its_prompt(job):
     states[1, 4] = np.inf
     job[0].text.write_bytes(dump_text({"states": states}, PROMPTS))
     assert refusal(job).startswith(f"{job[0].text}, states: found NaN or infinity for prompt 'a dog' (1 of 3 rows)")
+
+
+@pytest.mark.parametrize(("count", "shards"), [(5, 7), (10, 3), (1, 1), (0, 2), (4096, 16), (7, 7)])
+def test_shards_are_contiguous_and_their_sizes_differ_by_at_most_one(count, shards):
+    rows = [list(range(count))[shard_slice(count, k, shards)] for k in range(1, shards + 1)]
+    assert sum(rows, []) == list(range(count))
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1

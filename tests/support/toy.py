@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from diffzero.diffusion.draws import sample_draw
@@ -29,6 +30,8 @@ POLICIES += [
     for kind in REGISTRY.values()
     if kind not in map(type, POLICIES)
 ]
+TTEST = POLICIES[0]
+every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.slug)
 KEYS = ["image", "prompt", "draw"]
 Triple = tuple[int, int, int]  # image, draw, prompt
 
@@ -55,6 +58,12 @@ class Toy(Denoiser):
         return output[:, :1] if self.lose_a_channel else output
 
     encode_text = iter_latents = decode = None  # a problem has its own latents and text
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Return True if both frames are equal to the last bit, types included."""
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    return True
 
 
 def weight(t):
