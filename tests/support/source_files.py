@@ -23,7 +23,7 @@ def picture(number: int, kind: str = "PNG") -> bytes:
     return stream.getvalue()
 
 
-def parquet(image: str, label: str, rows: list[tuple[int, int]], names: list[str] | None, **columns: list) -> bytes:
+def parquet(image: str, label: str, rows: list[tuple[int, int]], names: list[str] | None, /, **columns: list) -> bytes:
     """Return a Parquet file as the library `datasets` writes it: images as structs, class names in the metadata. `rows`: image, label."""
     cells = [{"bytes": picture(number), "path": None} for number, _ in rows]
     table = pa.table({image: cells, label: pa.array([k for _, k in rows], pa.int64()), **columns})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import logging
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -12,11 +14,14 @@ from pydantic import Field
 from diffzero.data.file_listing import list_visible_files
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import HubSource, Source, TestSet
+from diffzero.data.sources.parquet_files import Shard, find_files, is_in_split, require_all_shards, shared_class_names
 from diffzero.utils.fields import Text
 
 if TYPE_CHECKING:
     from diffzero.data.dataset import Dataset
     from diffzero.download.probe import Availability, RemoteProbe
+
+log = logging.getLogger(__name__)
 
 
 class Parquet(Source):
@@ -26,33 +31,31 @@ class Parquet(Source):
     """A Parquet file."""
     path: Text
     """The file, or a folder of such files, relative to the root of the repository."""
+    split: Text | None = None
+    """For a folder with several splits: the one with the test images, by the names of its files or sub-folders (`test-*`, `test/*`)."""
     image: Text
-    """Column with the bytes of a PNG, JPEG or WebP, plain or as `{bytes, path}`. If there is a further column `image`, it has the names."""
+    """Column with the bytes of a PNG, JPEG or WebP, plain or as `{bytes, path}`. If there is a further column `image` of text or whole
+    numbers, it has the names."""
     label: Text
-    """Column with the label: a number, 0 for the first class name, or the class's name."""
+    """Column with the label: a whole number, 0 for the first class name, or the class's name."""
+    label_names: list[Text] = Field([])
+    """Class names in the order of this source's labels, if that is not the order of `classnames`. They replace names in the files."""
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:
         """Return every row; its name is its number, or the value of the column `image`."""
         path = root / self.path
-        paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+        paths = find_files(path, self.split) if path.is_dir() else [path] if path.is_file() else []
         if not paths:
             raise FileNotFoundError(
                 f"{path}: not found; expected the Parquet file of {dataset.title}, or a folder of them (key source.path)."
             )
-        return _load_rows(paths, [self._row_names(file, path.is_dir()) for file in paths], self, dataset)
-
-    def _row_names(self, path: Path, in_folder: bool) -> list[str]:
-        import pandas as pd
-        import pyarrow.parquet as pq
-
-        if "image" in pq.read_schema(path).names and self.image != "image":
-            return pd.read_parquet(path, columns=["image"])["image"].astype(str).tolist()
-        prefix = f"{path.stem}-" if in_folder else "row-"
-        return [f"{prefix}{row:07d}" for row in range(pq.read_metadata(path).num_rows)]
+        shards = [Shard(path) for path in paths]
+        names = [shard.row_names(f"{shard.path.stem}-" if path.is_dir() else "row-", self.image) for shard in shards]
+        return _load_rows(shards, names, self, dataset)
 
     def describe(self) -> str:
-        """Return the path."""
-        return self.path
+        """Return the path and the split."""
+        return f"{self.path}, {self.split}" if self.split else self.path
 
     def check(self, probe: RemoteProbe, root: Path) -> Availability:
         """Return the size of the file or folder."""
@@ -80,7 +83,7 @@ class Hub(HubSource):
     label: Text
     """Column with the label. If the files name their classes, labels are matched by name, not by number."""
     label_names: list[Text] = Field([])
-    """Class names in the order of this source's labels, if its files do not give them and the order is not that of `classnames`."""
+    """Class names in the order of this source's labels, if that is not the order of `classnames`. They replace names in the files."""
 
     def owns_file(self, name: str) -> bool:
         """Return whether a file of the repository belongs to the split.
@@ -89,13 +92,14 @@ class Hub(HubSource):
         """
         path = PurePosixPath(name)
         folders = path.parts[:-1]
-        in_split = path.stem == self.split or path.stem.startswith(f"{self.split}-") or self.split in folders
-        return path.suffix == ".parquet" and in_split and (self.subset is None or self.subset in folders)
+        return (
+            path.suffix == ".parquet"
+            and is_in_split(name, self.split)
+            and (self.subset is None or self.subset in folders)
+        )
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:
         """Return every row of the split; its name is file and row, regardless of the selection."""
-        import pyarrow.parquet as pq
-
         files = self.repository.file_sizes(self.owns_file)
         chosen = sorted(filter(self.owns_file, files))
         if not chosen:
@@ -108,67 +112,39 @@ class Hub(HubSource):
             raise ValueError(
                 f"{self.repo}: found split {self.split!r} in {', '.join(folders)}, expected one folder. Write `subset`."
             )
+        require_all_shards(chosen, self.repo)
         folder = self.repository.download_files(self.owns_file)
-        paths = [folder / name for name in chosen]
-        rows = [range(pq.read_metadata(path).num_rows) for path in paths]
-        names = [[f"{path.stem}-{row:06d}" for row in mine] for path, mine in zip(paths, rows, strict=True)]
-        return _load_rows(paths, names, self, dataset)
+        shards = [Shard(folder / name) for name in chosen]
+        names = [[f"{shard.path.stem}-{row:06d}" for row in range(shard.open().metadata.num_rows)] for shard in shards]
+        return _load_rows(shards, names, self, dataset)
 
 
-def stored_class_names(path: Path, column: str) -> list[str]:
-    """Return the class names that the library `datasets` stores beside a label column; an empty list if there are none."""
-    import pyarrow.parquet as pq
-
-    stored = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
-    return stored.get("info", {}).get("features", {}).get(column, {}).get("names") or []
-
-
-def _load_rows(paths: list[Path], names: list[list[str]], source: Parquet | Hub, dataset: Dataset) -> TestSet:
+def _load_rows(shards: list[Shard], names: list[list[str]], source: Parquet | Hub, dataset: Dataset) -> TestSet:
     """Return the rows of these files under the names [file][row]."""
-    import pandas as pd
-    import pyarrow.parquet as pq
+    for shard in shards:
+        shard.require_columns(source.image, source.label)
+    stored = shared_class_names(shards, source.label)
+    if source.label_names and stored and list(source.label_names) != stored:
+        if len(source.label_names) != len(stored):
+            raise ValueError(
+                f"{shards[0].path}: found {len(source.label_names)} `label_names` for {len(stored)} class names in the file "
+                f"({stored[0]}, ...), expected one each."
+            )
+        log.warning("%s: `label_names` replace the class names in the files (%s, ...)", dataset.title, stored[0])
+    label_map = LabelMap(dataset, source.label_names or stored, "" if source.label_names else str(shards[0].path))
+    starts = list(accumulate((len(mine) for mine in names), initial=0))
 
-    for path in paths:
-        columns = pq.read_schema(path).names
-        for column in (source.image, source.label):
-            if column not in columns:
-                raise ValueError(
-                    f"{path}: found columns {columns}, expected {column!r} (keys source.image and source.label)."
-                )
-    declared = source.label_names if isinstance(source, Hub) else []
-    label_map = LabelMap(dataset, stored_class_names(paths[0], source.label) or declared)
-    labels = [
-        label_map.to_label(label)
-        for path in paths
-        for label in pd.read_parquet(path, columns=[source.label])[source.label].tolist()
-    ]
+    def place(k: int) -> str:
+        file = bisect_right(starts, k) - 1
+        return f"{shards[file].path}, row {k - starts[file]}"
+
+    labels = label_map.to_labels([label for shard in shards for label in shard.values(source.label)], place)
 
     def read(wanted: Sequence[str]) -> dict[str, bytes]:
-        return {
-            name: data
-            for path, mine in zip(paths, names, strict=True)
-            for name, data in _read_cells(path, mine, source.image, set(wanted))
-        }
+        chosen, found = set(wanted), {}
+        for shard, mine in zip(shards, names, strict=True):
+            rows = [row for row, name in enumerate(mine) if name in chosen]
+            found.update({mine[row]: data for row, data in shard.read_cells(source.image, rows)})
+        return found
 
     return TestSet([name for mine in names for name in mine], labels, read)
-
-
-def _read_cells(path: Path, names: list[str], column: str, wanted: set[str]) -> list[tuple[str, bytes]]:
-    """Return the wanted images of one file, with one row group in memory at a time. A cell is bytes, or a struct with a field `bytes`."""
-    import pyarrow.parquet as pq
-
-    found, file, first = [], pq.ParquetFile(path), 0
-    for group in range(file.num_row_groups):
-        last = first + file.metadata.row_group(group).num_rows
-        rows = [row for row in range(first, last) if names[row] in wanted]
-        if rows:
-            cells = file.read_row_group(group, columns=[column]).column(column).take([row - first for row in rows])
-            for row, cell in zip(rows, cells.to_pylist(), strict=True):
-                data = cell.get("bytes") if isinstance(cell, dict) else cell
-                if not isinstance(data, bytes):
-                    raise ValueError(
-                        f"{path}, row {row}: found {type(data).__name__} in column {column!r}, expected the bytes of an image file."
-                    )
-                found.append((names[row], data))
-        first = last
-    return found
