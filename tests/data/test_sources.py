@@ -1,12 +1,5 @@
-"""The shipped data sets from the hub: small files in the original formats from a local server.
+"""The shipped data sets from the hub: small files in the original formats from a local server."""
 
-The hub's library reads the hub's URL when it is imported. So a separate process loads all data sets, and the tests check the results.
-"""
-
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +11,11 @@ from diffzero.config import Dataset, load_dataset
 from diffzero.data.decode import decode_image
 from diffzero.data.sources.parquet import Hub
 from diffzero.data.sources.webdataset import Webdataset
-from diffzero.utils.io import sha256_of, write_atomically
+from diffzero.utils.io import sha256_of
+from hub_sources import load_from_hub, table
 from source_files import colour, parquet, shards
 
 ROOT = Path(__file__).parents[2]
-LOAD = """
-import json, logging, sys
-from pathlib import Path
-from pydantic import TypeAdapter
-from diffzero.config import Dataset
-from diffzero.data.selection import load_test_images
-logging.basicConfig(level=logging.WARNING)
-for name, settings in json.loads(Path(sys.argv[1]).read_text()).items():
-    out = Path(sys.argv[2], name)
-    try:
-        load_test_images(TypeAdapter(Dataset).validate_python(settings), 200, 0, Path()).to_parquet(f"{out}.parquet")
-    except (OSError, ValueError) as error:
-        Path(f"{out}.txt").write_text(f"{type(error).__name__}: {error}")
-"""
 # The class orders of known sources.
 FOOD_WDS = ("cheese plate", "cheesecake")  # 16 and 17 of torchvision's order
 EUROSAT_OPENAI = [
@@ -166,27 +146,7 @@ def serve(server: DataServer) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory) -> Path:
     """Load all data sets and return the folder with NAME.parquet, or NAME.txt with the error, and log.txt."""
-    folder = tmp_path_factory.mktemp("loaded")
-    with DataServer() as server:
-        write_atomically(folder / "test_sets.json", json.dumps(serve(server)).encode())
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "DIFFZERO_"))}
-        environment |= {
-            "HF_ENDPOINT": server.url,
-            "HF_HOME": str(folder / "home"),
-            "DIFFZERO_CACHE": str(folder / "cache"),
-        }
-        environment |= {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
-        command = [sys.executable, "-c", LOAD, str(folder / "test_sets.json"), str(folder)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (folder / "log.txt").write_text(done.stderr)
-    return folder
-
-
-def table(loaded: Path, name: str) -> pd.DataFrame:
-    path = loaded / f"{name}.parquet"
-    assert path.is_file(), (loaded / f"{name}.txt").read_text()
-    return pd.read_parquet(path)
+    return load_from_hub(tmp_path_factory.mktemp("loaded"), serve)
 
 
 @pytest.mark.parametrize("name", ["food-hub", "food-shards"])

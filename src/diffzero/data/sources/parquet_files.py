@@ -22,12 +22,12 @@ SPLIT_WORDS = {
 NUMBERED = re.compile(r"(.*?)[-_.]?\d+(?:-of-(\d+)(?:-[0-9a-f]+)?)?")
 
 
-def find_files(folder: Path, split: str | None) -> list[Path]:
+def find_files(parquet_dir: Path, split: str | None) -> list[Path]:
     """Return the Parquet files of one split below a folder.
 
     Parameters
     ----------
-    folder : Path
+    parquet_dir : Path
         The folder. Folders below it are searched, except hidden ones.
     split : str, optional
         The split, by the names of files (`{split}.parquet`, `{split}-00000-of-00001.parquet`) or folders. None: all files, which must
@@ -38,9 +38,9 @@ def find_files(folder: Path, split: str | None) -> list[Path]:
     FileNotFoundError, ValueError
         There are none; there are several splits, and none was chosen; a shard is missing.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".parquet" and not path.is_dir())
-    visible = [path for path in found if not _is_in_hidden_folder(path.relative_to(folder))]
-    names = [path.relative_to(folder).as_posix() for path in visible]
+    found = sorted(path for path in parquet_dir.rglob("*") if path.suffix.lower() == ".parquet" and not path.is_dir())
+    visible = [path for path in found if not _is_in_hidden_folder(path.relative_to(parquet_dir))]
+    names = [path.relative_to(parquet_dir).as_posix() for path in visible]
     splits: dict[str, list[str]] = {}
     for name in names:
         splits.setdefault(split_of(name), []).append(name)
@@ -48,18 +48,20 @@ def find_files(folder: Path, split: str | None) -> list[Path]:
     if split is None and len(splits) > 1:
         keys = " or ".join(f"`split: {key}`" for key in splits if key)
         raise ValueError(
-            f"{folder}: found Parquet files of several splits: {counts}. Write {keys} in the source's block."
+            f"{parquet_dir}: found Parquet files of several splits: {counts}. Write {keys} in the source's block."
         )
     chosen = [name for name in names if split is None or is_in_split(name, split) or split_of(name) == split]
     if split is not None and not chosen:
-        raise FileNotFoundError(f"{folder}: found no Parquet file of split {split!r}; found {counts or 'none at all'}.")
+        raise FileNotFoundError(
+            f"{parquet_dir}: found no Parquet file of split {split!r}; found {counts or 'none at all'}."
+        )
     folders = sorted({PurePosixPath(name).parent.as_posix() for name in chosen})
     if len(folders) > 1:
         raise ValueError(
-            f"{folder}: found its Parquet files in {', '.join(folders)}, expected one folder. Write one of them as `path`."
+            f"{parquet_dir}: found its Parquet files in {', '.join(folders)}, expected one folder. Write one of them as `path`."
         )
-    require_all_shards(chosen, folder)
-    return [folder / name for name in chosen]
+    require_all_shards(chosen, parquet_dir)
+    return [parquet_dir / name for name in chosen]
 
 
 def _is_in_hidden_folder(path: Path) -> bool:

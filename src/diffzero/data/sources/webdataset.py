@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,8 @@ from diffzero.utils.fields import Digest, Text
 
 if TYPE_CHECKING:
     from diffzero.data.dataset import Dataset
+
+CLASS_NAMES = "classnames.txt"
 
 
 class Webdataset(HubSource):
@@ -33,7 +36,7 @@ class Webdataset(HubSource):
 
     def owns_file(self, name: str) -> bool:
         """Return whether a file of the repository is needed for the split."""
-        return name.startswith(f"{self.split}/") or (name == "classnames.txt" and not self.label_names)
+        return name.startswith(f"{self.split}/") or (name == CLASS_NAMES and not self.label_names)
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:
         """Return every sample of the split, named by its key.
@@ -42,19 +45,33 @@ class Webdataset(HubSource):
         """
         from diffzero.download.archives import iter_members
 
-        n_shards = int(self.repository.download_file(f"{self.split}/nshards.txt").read_text())
+        n_shards = self._shard_count()
         # All files in one call, so that a disk that is too small is found before the first download.
         self.repository.download_files(self.owns_file)
         shards = [self._download_shard(f"{self.split}/{k}.tar") for k in range(n_shards)]
-        label_map = LabelMap(dataset, self._class_names())
-        labels: dict[str, int] = {}
-        for shard in shards:
-            for name, data in iter_members(shard, lambda name: name.endswith(".cls")):
-                key = _sample_key(name)
-                if key in labels:
-                    raise ValueError(f"{self.repo}: found sample {key} twice, expected unique keys.")
-                labels[key] = label_map.to_label(int(data))
-        return TestSet(list(labels), list(labels.values()), lambda wanted: self._read(shards, set(wanted)))
+        label_map = LabelMap(
+            dataset, self._class_names(), f"{self.repo}, {'label_names' if self.label_names else CLASS_NAMES}"
+        )
+        images: set[str] = set()
+
+        def is_label(name: str) -> bool:
+            if name.lower().endswith(IMAGE_SUFFIXES):
+                images.add(_sample_key(name))
+            return name.endswith(".cls")
+
+        found = [(shard, name, data) for shard in shards for name, data in iter_members(shard, is_label)]
+        keys = [_sample_key(name) for _, name, _ in found]
+        if repeated := [key for key, count in Counter(keys).items() if count > 1]:
+            raise ValueError(f"{self.repo}: found sample {repeated[0]} twice, expected unique keys.")
+        if unlabelled := sorted(images - set(keys)):
+            raise ValueError(
+                f"{self.repo}: found no label of sample {unlabelled[0]} ({len(unlabelled)} of {len(images)} images have none), expected "
+                f"{unlabelled[0]}.cls beside the image."
+            )
+        labels = label_map.to_labels(
+            [_parse_label(data) for _, _, data in found], lambda k: f"{self.repo}, {found[k][0].name}, {found[k][1]}"
+        )
+        return TestSet(keys, labels, lambda wanted: self._read(shards, set(wanted)))
 
     def _read(self, shards: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
         from diffzero.download.archives import iter_members
@@ -80,14 +97,41 @@ class Webdataset(HubSource):
             raise ValueError(f"{self.repo}, {name}: found {found}, expected {expected}. Delete {path} and try again.")
         return path
 
+    def _shard_count(self) -> int:
+        name = f"{self.split}/nshards.txt"
+        text = self._read_text(name).strip()
+        if not re.fullmatch("[0-9]+", text):
+            raise ValueError(f"{self.repo}, {name}: found {text[:40]!r}, expected the number of shards.")
+        return int(text)
+
     def _class_names(self) -> list[str]:
         """Return the class names in the order of the source's labels: from the configuration, else from the repository."""
         if self.label_names:
             return self.label_names
-        text = self.repository.download_file("classnames.txt").read_text(encoding="utf-8")
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in self._read_text(CLASS_NAMES).rstrip().split("\n")]
+        if "" in lines:
+            raise ValueError(
+                f"{self.repo}, {CLASS_NAMES}, line {lines.index('') + 1}: found no name, expected one per line: line n is label n - 1. "
+                "Write the names under `label_names`."
+            )
+        return lines
+
+    def _read_text(self, name: str) -> str:
+        try:
+            return self.repository.download_file(name).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{self.repo}, {name}: found text that is not UTF-8 ({error}).") from error
 
 
 def _sample_key(name: str) -> str:
     """Return the sample that a member belongs to: its file name up to the first dot."""
     return PurePosixPath(name).name.split(".", 1)[0]
+
+
+def _parse_label(data: bytes) -> object:
+    """Return the content of a `.cls` file: a whole number in decimal digits, or else its text or bytes."""
+    try:
+        text = data.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return data
+    return int(text) if re.fullmatch("[+-]?[0-9]+", text) else text
