@@ -150,7 +150,8 @@ def corrupt(data: bytes) -> bytes:
         ("part_1", lambda data: data[:-1], "found a damaged or truncated Parquet file"),
         ("part_1", lambda data: b"", "found an empty file"),
         ("part_1", lambda data: b"<!DOCTYPE html><html>", "found no Parquet file (it begins with b'<!DOCTYPE html>"),
-        ("._x", lambda data: b"\0\5\x16\7" + bytes(99), "found a file that macOS writes beside others"),
+        ("._x", lambda data: b"\0\5\x16\7" + bytes(99), "found a hidden file beside Parquet files, as macOS writes them"),
+        ("part_1", lambda data: b"\0\5\x16\7" + bytes(99), "found a file that macOS writes beside others"),
         ("part_1", corrupt, "found a damaged or truncated Parquet file"),
     ],
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Load data sets from a local server with the hub's paths.
 
-The hub's library reads its address when it is imported. Therefore a separate process loads all data sets, and the tests check the results.
+The hub's library reads the hub's URL when it is imported. So a separate process loads all data sets, and the tests check the results.
 """
 
 import json

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from diffzero.data.file_listing import list_visible_files
+
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
@@ -28,7 +30,7 @@ def find_files(parquet_dir: Path, split: str | None) -> list[Path]:
     Parameters
     ----------
     parquet_dir : Path
-        The folder. Folders below it are searched, except hidden ones.
+        The folder. Folders below it are searched, except hidden ones. A hidden Parquet file is refused.
     split : str, optional
         The split, by the names of files (`{split}.parquet`, `{split}-00000-of-00001.parquet`) or folders. None: all files, which must
         then belong to one split.
@@ -38,9 +40,7 @@ def find_files(parquet_dir: Path, split: str | None) -> list[Path]:
     FileNotFoundError, ValueError
         There are none; there are several splits, and none was chosen; a shard is missing.
     """
-    found = sorted(path for path in parquet_dir.rglob("*") if path.suffix.lower() == ".parquet" and not path.is_dir())
-    visible = [path for path in found if not _is_in_hidden_folder(path.relative_to(parquet_dir))]
-    names = [path.relative_to(parquet_dir).as_posix() for path in visible]
+    names = [name for name in list_visible_files(parquet_dir) if name.lower().endswith(".parquet")]
     splits: dict[str, list[str]] = {}
     for name in names:
         splits.setdefault(split_of(name), []).append(name)
@@ -60,12 +60,13 @@ def find_files(parquet_dir: Path, split: str | None) -> list[Path]:
         raise ValueError(
             f"{parquet_dir}: found its Parquet files in {', '.join(folders)}, expected one folder. Write one of them as `path`."
         )
+    for hidden in (parquet_dir / "".join(folders)).glob(".*.parquet"):
+        raise ValueError(
+            f"{hidden}: found a hidden file beside Parquet files, as macOS writes them on foreign disks, expected test images only. "
+            f"Delete it: rm '{hidden}'"
+        )
     require_all_shards(chosen, parquet_dir)
     return [parquet_dir / name for name in chosen]
-
-
-def _is_in_hidden_folder(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts[:-1])
 
 
 def split_of(name: str) -> str:
@@ -128,8 +129,8 @@ def _diagnose(path: Path) -> str:
         return "found an empty file (0 bytes), expected a Parquet file. Download it again."
     if head.startswith(b"version https://git-lfs"):
         return "found a Git LFS pointer, expected the Parquet file itself. Run `git lfs pull` in its repository."
-    if path.name.startswith("._") or head.startswith(b"\x00\x05\x16\x07"):
-        return f"found a file that macOS writes beside others, expected a Parquet file. Delete it: rm '{path}'"
+    if head.startswith(b"\x00\x05\x16\x07"):
+        return f"found a file that macOS writes beside others (AppleDouble), expected a Parquet file. Delete it: rm '{path}'"
     if head.startswith(b"PAR1"):
         return "found a damaged or truncated Parquet file. Download it again."
     return f"found no Parquet file (it begins with {head[:16]!r}). Remove it, or correct `path`."
