@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from diffzero.analysis.load import match_reported_models
-from diffzero.reporting.table_format import NO_VALUE, Layout
+from diffzero.reporting.table_format import NO_VALUE, NOT_APPLICABLE, Layout
 from diffzero.reporting.tables.calibration import format_calibration
 from diffzero.reporting.tables.combined_models import format_combined
 from diffzero.reporting.tables.notes import top5_notes
@@ -40,6 +40,8 @@ def reported_rows(layouts: list[Layout], measured: str) -> dict[str, list[str]]:
         if any("(reported" in c for c in row)
     }
     assert rows and all(row[column] == NO_VALUE for row in rows.values())
+    assert not any(NOT_APPLICABLE in row for row in rows.values())
+    assert layout.all_notes[0].startswith(f"{NO_VALUE}: not run, or not reported.")
     return rows
 
 

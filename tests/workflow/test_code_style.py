@@ -93,6 +93,34 @@ def test_a_public_name_has_one_definition():
     }  # fmt: skip
 
 
+def texts() -> dict[str, str]:
+    """Return code, configuration and documents of the project, without its tests, by their path."""
+    tops = ("src/diffzero", "workflow", "rules", "benchmarks", "slurm", "config", "docs")
+    files = [path for top in tops for path in sorted((ROOT / top).rglob("*"))] + [
+        ROOT / "README.md",
+        ROOT / "Snakefile",
+    ]
+    kinds = {".py", ".smk", ".md", ".yaml", ".rst", ".html", ""}
+    return {str(path.relative_to(ROOT)): path.read_text() for path in files if path.is_file() and path.suffix in kinds}
+
+
+def test_snakemake_commands_can_be_typed_as_they_are_written():
+    """Snakemake 9 refuses to run jobs without --cores, unless a profile gives it."""
+    command = r"^ {4}((?:\S*/)?snakemake .+)$|`((?:\S*/)?snakemake [^`]+)`"
+    enough = r"--(cores|profile|unlock|report|lint)\b| -n\b"
+    found = {(path, "".join(match)) for path, text in texts().items() for match in re.findall(command, text, re.M)}
+    assert len(found) > 20
+    assert not {entry for entry in found if not re.search(enough, entry[1])}
+
+
+def test_a_command_is_re_run_and_never_typed_again():
+    assert not [
+        path
+        for path, text in texts().items()
+        if re.search(r"(type|(?<!re-)run) the same command|hands twice", text, re.I)
+    ]
+
+
 def test_packages_are_documented_in_the_order_of_their_imports():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = contracts[0]["layers"][::-1]

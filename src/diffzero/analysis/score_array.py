@@ -82,5 +82,5 @@ def _check_complete(values: NDArray[np.float32], images: "pd.Series[str]") -> No
     row, draw, k = np.argwhere(np.isnan(values))[0]
     raise NotCoveredError(
         f"full scores: image {images.iloc[row]} lacks draw {draw} of class {k}, expected every class at every one of "
-        f"{values.shape[1]} draws; delete the files of this scoring under scores/ and run the same command again."
+        f"{values.shape[1]} draws; delete the files of this scoring under scores/ and re-run the same command."
     )

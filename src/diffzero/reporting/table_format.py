@@ -16,9 +16,13 @@ from pandas.api.typing import NAType
 from diffzero.utils.io import write_atomically, write_json
 
 NO_VALUE = "–"
-"""A result that the run requests but that does not exist yet."""
+"""A value that this run has not computed, or that the paper does not report."""
 NOT_APPLICABLE = "n/a"
-"""A value that does not exist for this row, such as the calls of a baseline."""
+"""A value that cannot exist for this row, such as the calls of a baseline."""
+SIGN_NOTES = {
+    NO_VALUE: f"{NO_VALUE}: not run, or not reported.",
+    NOT_APPLICABLE: f"{NOT_APPLICABLE}: does not apply to this row.",
+}
 TABLE_FORMATS = ("csv", "md", "tex", "json")
 _BOLD, _CODE = re.compile(r"\*\*(.+?)\*\*"), re.compile(r"`([^`]+)`")
 _LATEX = str.maketrans({
@@ -37,6 +41,13 @@ class Layout:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = field(default=())
 
+    @property
+    def all_notes(self) -> list[str]:
+        """The notes, after one on the signs for absent values that the rows contain."""
+        cells = {cell for row in self.rows for cell in row}
+        signs = " ".join(text for sign, text in SIGN_NOTES.items() if sign in cells)
+        return [signs, *self.notes] if signs else list(self.notes)
+
 
 @dataclass(frozen=True)
 class TableResult:
@@ -48,14 +59,14 @@ class TableResult:
     """Other CSV files, by their path in the folder of the run."""
 
 
-def format_number(value: float, digits: int, scale: float = 1) -> str:
-    """Format a rounded value; NOT_APPLICABLE for nan."""
-    return NOT_APPLICABLE if pd.isna(value) else f"{value * scale:,.{digits}f}"
+def format_number(value: float, digits: int, scale: float = 1, absent: str = NOT_APPLICABLE) -> str:
+    """Format a rounded value; `absent` for nan."""
+    return absent if pd.isna(value) else f"{value * scale:,.{digits}f}"
 
 
 def format_percent(value: float) -> str:
-    """Format a share in percent with one decimal; NOT_APPLICABLE for nan."""
-    return format_number(value, 1, 100)
+    """Format a share in percent with one decimal; NO_VALUE for nan."""
+    return format_number(value, 1, 100, NO_VALUE)
 
 
 def format_points(value: float) -> str:
@@ -69,13 +80,13 @@ def format_interval(value: float, low: float, high: float, n: int) -> str:
 
 
 def format_pvalue(value: float) -> str:
-    """Format a p-value with two significant digits, `< 0.0001` below that; NOT_APPLICABLE for nan."""
-    return NOT_APPLICABLE if math.isnan(value) else "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+    """Format a p-value with two significant digits, `< 0.0001` below that; NO_VALUE for nan."""
+    return NO_VALUE if math.isnan(value) else "< 0.0001" if value < 1e-4 else f"{value:.2g}"
 
 
 def format_difference_flag(value: bool | NAType) -> str:
-    """Format whether a cell differs from the paper: yes, no, or NOT_APPLICABLE where the paper has no such cell."""
-    return NOT_APPLICABLE if pd.isna(value) else "yes" if value else "no"
+    """Format whether a cell differs from the paper: yes, no, or NO_VALUE where this run or the paper has no such cell."""
+    return NO_VALUE if pd.isna(value) else "yes" if value else "no"
 
 
 def missing_note(entries: Iterable[str]) -> list[str]:
@@ -96,7 +107,7 @@ def to_markdown(layouts: Sequence[Layout]) -> str:
     parts = []
     for layout in layouts:
         parts += [f"### {layout.title}"] if len(layouts) > 1 else []
-        parts += [markdown_table(layout.header, layout.rows), *layout.notes]
+        parts += [markdown_table(layout.header, layout.rows), *layout.all_notes]
     return "\n\n".join(parts) + "\n"
 
 
@@ -120,7 +131,7 @@ def _latex_table(layout: Layout) -> str:
     lines += [rf"\begin{{tabular}}{{{'l' * len(layout.header)}}}", r"\toprule"]
     body = [" & ".join(to_latex_text(cell) for cell in row) + r" \\" for row in [layout.header, *layout.rows]]
     lines += [body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip\footnotesize {to_latex_text(note)}" for note in layout.notes]
+    lines += [rf"\par\smallskip\footnotesize {to_latex_text(note)}" for note in layout.all_notes]
     return "\n".join([*lines, r"\end{table}", ""])
 
 
@@ -140,6 +151,6 @@ def write_table(frame: pd.DataFrame, layouts: Sequence[Layout], paths: Iterable[
             case ".tex":
                 write_atomically(path, to_latex(layouts).encode())
             case ".json":
-                write_json([asdict(layout) for layout in layouts], path)
+                write_json([asdict(layout) | {"notes": layout.all_notes} for layout in layouts], path)
             case suffix:
                 raise ValueError(f"{path}: found the suffix {suffix!r}, expected one of {TABLE_FORMATS}.")

@@ -102,7 +102,7 @@ def _compare(changed: pd.DataFrame, plain: pd.DataFrame) -> tuple[float, float, 
 
 
 def _format_row(cell: pd.Series) -> list[str]:
-    difference = NOT_APPLICABLE
+    difference = NO_VALUE
     if not pd.isna(cell["difference"]):
         names = ("difference", "difference_low", "difference_high")
         value, low, high = (format_percent(cell[name]).replace("-", "−") for name in names)
@@ -113,9 +113,9 @@ def _format_row(cell: pd.Series) -> list[str]:
         cell["setting"],
         format_interval(cell["accuracy"], cell["low"], cell["high"], cell["n"]),
         str(cell["n"]),
-        format_number(cell["calls_per_image"], 1),
+        format_number(cell["calls_per_image"], 1, absent=NOT_APPLICABLE if cell["n"] else NO_VALUE),
         difference,
-        format_number(cell["pvalue"], 4),
+        format_number(cell["pvalue"], 4, absent=NO_VALUE),
         format_percent(cell["paper"]),
         format_difference_flag(cell["differs_from_paper"]),
     ]
@@ -124,9 +124,9 @@ def _format_row(cell: pd.Series) -> list[str]:
 def _reported_rows(table: pd.DataFrame, paper: pd.DataFrame) -> list[list[str]]:
     """Return the paper's rows of Section 4.1 that this run does not have."""
     known = set(zip(table["model"], table["dataset"], table["setting"], strict=True))
-    blank = [NO_VALUE, "0", *[NOT_APPLICABLE] * 3]
+    blank = [NO_VALUE, "0", *[NO_VALUE] * 3]
     return [
-        [row["model"], row["dataset"], row["setting"], *blank, f"{row['value']:.1f}", NOT_APPLICABLE]
+        [row["model"], row["dataset"], row["setting"], *blank, f"{row['value']:.1f}", NO_VALUE]
         for _, row in paper[paper["where"] == "section 4.1"].iterrows()
         if (row["model"], row["dataset"], row["setting"]) not in known
     ]

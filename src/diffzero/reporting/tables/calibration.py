@@ -8,7 +8,6 @@ from diffzero.analysis.calibration import calibrate
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
     NO_VALUE,
-    NOT_APPLICABLE,
     Layout,
     TableResult,
     format_number,
@@ -25,12 +24,12 @@ def format_calibration(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence
     """Format the first result of `diffzero.analysis.calibration.calibrate`, with the paper's numbers below."""
     rows = [
         [c["confidence"], c["model"], c["dataset"], format_number(c["ece"], 3), format_percent(c["accuracy"]), str(c["n"]),
-         str(c["n_calibration"]), format_number(c["calls"], 1), NOT_APPLICABLE]
+         str(c["n_calibration"]), format_number(c["calls"], 1), NO_VALUE]
         for _, c in table.iterrows()
     ]  # fmt: skip
     for _, row in paper[paper["quantity"] == "ECE"].iterrows():
         name = [row["setting"], f"{row['model']} (reported)", row["dataset"]]
-        blank = [NO_VALUE, NOT_APPLICABLE, "0", NOT_APPLICABLE, NOT_APPLICABLE]
+        blank = [NO_VALUE, NO_VALUE, "0", NO_VALUE, NO_VALUE]
         rows.append([*name, *blank, f"{row['value']:.2f}"])
     note = (
         "Expected calibration error in 10 bins of equal width, on n images; n calibration: other images, on which the confidence was "

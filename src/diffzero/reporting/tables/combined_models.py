@@ -10,7 +10,6 @@ from diffzero.analysis.score_array import ScoreArray
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
     NO_VALUE,
-    NOT_APPLICABLE,
     Layout,
     TableResult,
     format_interval,
@@ -57,10 +56,10 @@ def format_combined(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[st
     """Format the result of `build_combined`, with the paper's number for the super-resolution stage alone."""
     header = ["Data set", "Models", "Weights", "Accuracy (%)", "n", "Calls", "Paper (%)"]
     rows = [[c["dataset"], c["models"], c["weights"], format_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]),
-             format_number(c["calls"], 0), NOT_APPLICABLE] for _, c in table.iterrows()]  # fmt: skip
+             format_number(c["calls"], 0), NO_VALUE] for _, c in table.iterrows()]  # fmt: skip
     for _, row in paper[paper["where"] == "appendix F"].iterrows():
         name = f"{row['model']} (reported; {row['setting']})"
-        rows.append([row["dataset"], name, "heuristic", NO_VALUE, "0", NOT_APPLICABLE, f"{row['value']:.1f}"])
+        rows.append([row["dataset"], name, "heuristic", NO_VALUE, "0", NO_VALUE, f"{row['value']:.1f}"])
     note = (
         f"{INTERVAL_NOTE} images. Learned weights are cross-fitted: no image is evaluated with weights that were fitted on its label. "
         "The paper combines Imagen's base and super-resolution stages; here any two models with full scores of the same images are "

@@ -58,8 +58,8 @@ def format_seed_variance(table: pd.DataFrame, notes: Sequence[str] = ()) -> list
     rows = [
         [c["model"], c["dataset"], format_interval(c["accuracy"], c["low"], c["high"], c["n"]), str(c["n"]), str(c["seeds"]),
          format_number(c["calls"], 0),
-         *(NO_VALUE if pd.isna(c[name]) else format_number(c[name], 2, 100) for name in VarianceComponents._fields),
-         format_number(c["paper"], 1, 100)]
+         *(format_number(c[name], 2, 100, NO_VALUE) for name in VarianceComponents._fields),
+         format_number(c["paper"], 1, 100, NO_VALUE)]
         for _, c in table.iterrows()
     ]  # fmt: skip
     note = (
@@ -67,7 +67,7 @@ def format_seed_variance(table: pd.DataFrame, notes: Sequence[str] = ()) -> list
         "noise would change on the same images; SD from images: what other images would change; both follow from the variance within "
         "and between images over seeds. SD over splits: from four random parts of the images, scaled to n, both causes together, as "
         "in the paper; four parts determine a standard deviation only to about 40 %. "
-        f"{NO_VALUE}: needs a second seed (`noise_seeds: [0, 1]`); a baseline has no noise."
+        "The first two need a second seed (`noise_seeds: [0, 1]`); a baseline has no noise."
     )
     return [Layout("Appendix C: variance over seeds and splits", HEADER, rows, [note, *notes])]
 

@@ -121,7 +121,7 @@ def _format_row(cell: pd.Series) -> list[str]:
     """Return the texts of HEADER for one row of the table."""
     name, paper = [cell["dataset"], cell["model"]], format_percent(cell["paper"])
     if not cell["n"]:
-        return [*name, NO_VALUE, "0", *[NO_VALUE] * 5, paper, NOT_APPLICABLE]
+        return [*name, NO_VALUE, "0", *[NO_VALUE] * 5, paper, NO_VALUE]
     reached = NOT_APPLICABLE if cell["kind"] == "baseline" else format_percent(cell["reached_max_scores"])
     return [
         *name,
@@ -142,10 +142,8 @@ def _reported_rows(dataset: str, table: pd.DataFrame, paper: pd.DataFrame | None
     if paper is None:
         return []
     rows = paper[(paper["dataset"] == dataset) & ~paper["model"].isin(table["model"])]
-    blank = [NO_VALUE, "0", *[NOT_APPLICABLE] * (len(HEADER) - 6)]
-    return [
-        [dataset, f"{row.model} (reported)", *blank, f"{row.accuracy:.1f}", NOT_APPLICABLE] for row in iter_rows(rows)
-    ]
+    blank = [NO_VALUE, "0", *[NO_VALUE] * (len(HEADER) - 6)]
+    return [[dataset, f"{row.model} (reported)", *blank, f"{row.accuracy:.1f}", NO_VALUE] for row in iter_rows(rows)]
 
 
 def _format_notes(table: pd.DataFrame) -> list[str]:

@@ -127,8 +127,8 @@ def _format_row(cell: pd.Series) -> list[str]:
         format_percent(cell["conflict_accuracy"]),
         str(cell["conflict_n"]),
         format_interval(cell["shape_bias"], cell["bias_low"], cell["bias_high"], cell["bias_n"] > 0),
-        format_number(cell["bias_n"], 0),
-        format_number(cell["calls_per_image"], 1),
+        format_number(cell["bias_n"], 0, absent=NO_VALUE),
+        format_number(cell["calls_per_image"], 1, absent=NOT_APPLICABLE if cell["n"] else NO_VALUE),
         format_percent(cell["paper"]),
         format_difference_flag(cell["differs_from_paper"]),
     ]
@@ -138,8 +138,8 @@ def _reported_row(row: pd.Series) -> list[str]:
     """Return the row of a model that only the paper has."""
     remark = f" (reported; {row['note']})" if isinstance(row["note"], str) else " (reported)"
     name = [f"{row['model']}{remark}", "cue-conflict"]
-    values = [NO_VALUE, "0", NO_VALUE, "0", NO_VALUE, NOT_APPLICABLE, NOT_APPLICABLE]
-    return [*name, *values, f"{row['shape_accuracy']:.1f}", NOT_APPLICABLE]
+    values = [NO_VALUE, "0", NO_VALUE, "0", NO_VALUE, NO_VALUE, NO_VALUE]
+    return [*name, *values, f"{row['shape_accuracy']:.1f}", NO_VALUE]
 
 
 def format_table2(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:

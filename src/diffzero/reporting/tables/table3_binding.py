@@ -9,7 +9,6 @@ from diffzero.analysis.statistics import binomial_pvalue, holm_adjust
 from diffzero.binding.tasks import TASKS
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
-    NO_VALUE,
     NOT_APPLICABLE,
     Layout,
     TableResult,
@@ -156,7 +155,7 @@ def _split_rows(table: pd.DataFrame) -> list[list[str]]:
     for (model, split), cells in table[table["split"] != "all"].groupby(["model", "split"], sort=False):
         by_kind = cells["accuracy"].groupby(kinds[cells.index]).mean()
         means = [by_kind.get(kind, np.nan) for kind in ("recognition", "pair", "binding")]
-        texts = [NO_VALUE if pd.isna(mean) else format_percent(mean) for mean in [*means, cells["accuracy"].mean()]]
+        texts = [format_percent(mean) for mean in [*means, cells["accuracy"].mean()]]
         rows.append([str(model), str(split), *texts, str(cells["n"].sum())])
     return rows
 

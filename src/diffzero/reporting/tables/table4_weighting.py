@@ -11,7 +11,6 @@ from diffzero.diffusion.weighting import all_weightings
 from diffzero.reporting.inputs import FULL_SCORES, ReportInputs
 from diffzero.reporting.table_format import (
     NO_VALUE,
-    NOT_APPLICABLE,
     Layout,
     TableResult,
     format_difference_flag,
@@ -99,12 +98,12 @@ def format_table4(table: pd.DataFrame, paper: pd.DataFrame, notes: Sequence[str]
         for _, c in table.iterrows()
     ]  # fmt: skip
     shown = set(table.loc[table["dataset"] == PAPER_DATASET, "model"])
-    blank = [NO_VALUE, "0", NOT_APPLICABLE, NOT_APPLICABLE]
+    blank = [NO_VALUE, "0", NO_VALUE, NO_VALUE]
     for model in paper.columns.drop("weighting"):
         if model not in shown:
             name = f"{model} (reported)"
             rows += [
-                [row["weighting"], name, PAPER_DATASET, *blank, f"{row[model]:.1f}", NOT_APPLICABLE]
+                [row["weighting"], name, PAPER_DATASET, *blank, f"{row[model]:.1f}", NO_VALUE]
                 for _, row in paper.iterrows()
             ]
     note = (
