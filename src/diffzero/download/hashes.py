@@ -56,5 +56,5 @@ def require_digest(part: Path, expected: str, path: Path, where: str) -> None:
     part.replace(kept)
     raise HashMismatchError(
         f"{where}: found {found}, expected {expected}. The file is not used and was kept as {kept}. It may be a proxy's error page "
-        "or another version of the file: look at it, delete it and try again."
+        "or another version of the file: look at it, delete it and re-run the same command."
     )

@@ -56,8 +56,8 @@ def replay(
             label = classes[race.alive[covered[race.alive].argmin()]]
             raise NotCoveredError(
                 f"item {name}: policy {policy.slug} needs draw {until} of class {label}, which was never scored. Expected scores of a "
-                "recording policy that prunes no earlier; set `policy` to this one and run again: stored scores are kept, only "
-                "the missing ones are computed."
+                "recording policy that prunes no earlier; set `policy` to this one and re-run the same command: stored "
+                "scores are kept, only the missing ones are computed."
             )
         race.step(until)
     return race.outcome()

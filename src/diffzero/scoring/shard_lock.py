@@ -107,7 +107,7 @@ def _heartbeat(path: Path, interval: float, released: threading.Event) -> None:
             os.utime(path)
         except (
             OSError
-        ):  # taken over while this process was suspended, or the disk is away: neither invalidates the scores
+        ):  # taken over while this process was suspended, or the disk does not answer: neither invalidates the scores
             log.warning("%s: could not update the lock.", path)
 
 

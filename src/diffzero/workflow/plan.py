@@ -65,7 +65,7 @@ class Estimate:
     races: int  # one per image; for scenes, one per task and example
     classes: int  # per race
     floor: float  # calls of the cheapest possible races
-    most: float  # calls if no race ever drops a class
+    most: float  # calls if no race eliminates a class
     expected: Calls
     calls_per_s: float
     speed_source: str

@@ -94,7 +94,9 @@ class Webdataset(HubSource):
         path = self.repository.download_file(name)
         expected = self.digests.get(name)
         if expected and (found := f"sha256:{sha256_of(path)}") != expected:
-            raise ValueError(f"{self.repo}, {name}: found {found}, expected {expected}. Delete {path} and try again.")
+            raise ValueError(
+                f"{self.repo}, {name}: found {found}, expected {expected}. Delete {path} and re-run the same command."
+            )
         return path
 
     def _shard_count(self) -> int:
