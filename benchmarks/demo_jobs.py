@@ -59,6 +59,7 @@ def to_text(jobs: Iterable[Job]) -> str:
 
 
 def main() -> None:
+    """Print the jobs and seconds of a run per rule."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("working_dir", nargs="?", type=Path, default=Path())
     parser.add_argument("--results", default="results/demo", help="the run's folder, as Snakemake names it")

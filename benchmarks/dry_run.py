@@ -48,6 +48,7 @@ def count_jobs(output: str) -> dict[str, int]:
 
 
 def main() -> None:
+    """Run the benchmark and print its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--max-calls-per-job", type=int, help="replaces the value of the paper's run")
     chosen = parser.parse_args().max_calls_per_job

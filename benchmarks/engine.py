@@ -82,6 +82,7 @@ def decay(t: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def main() -> None:
+    """Run the benchmark and print its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--turns", type=int, default=3)

@@ -80,6 +80,7 @@ def reuse_speedup(device: torch.device, turns: int, classes: int = 4) -> dict:
 
 
 def main() -> None:
+    """Run the benchmark and print its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--classes", type=int, default=8)
     parser.add_argument("--turns", type=int, default=12)

@@ -52,6 +52,7 @@ class Workload:
         return cls(denoiser, problem, table["label"].to_numpy())
 
     def weight(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the heuristic weights of the times `t`."""
         return Heuristic().weight(t, self.denoiser.schedule)
 
     def accuracy(self, outcomes: dict[str, Outcome]) -> float:

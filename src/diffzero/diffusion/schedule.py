@@ -76,15 +76,19 @@ class VPSchedule(NoiseSchedule):
         return len(self.alphas_cumprod)
 
     def timestep(self, t: Floats) -> NDArray[np.int64]:
+        """Return the index of the discrete step that holds `t`."""
         return timestep_index(t, self.steps)
 
     def alpha(self, t: Floats) -> Floats:
+        """Return sqrt(alpha_bar) of the step."""
         return np.sqrt(self.alphas_cumprod[self.timestep(t)])
 
     def sigma(self, t: Floats) -> Floats:
+        """Return sqrt(1 - alpha_bar) of the step."""
         return np.sqrt(1.0 - self.alphas_cumprod[self.timestep(t)])
 
     def snr(self, t: Floats) -> Floats:
+        """Return alpha_bar / (1 - alpha_bar) of the step."""
         alpha_bar = self.alphas_cumprod[self.timestep(t)]
         return alpha_bar / (1.0 - alpha_bar)
 
@@ -115,9 +119,11 @@ class FlowSchedule(NoiseSchedule):
         return (timestep_index(t, self.steps) + 1) / self.steps
 
     def sigma(self, t: Floats) -> Floats:
+        """Return the noise level after the shift."""
         return shifted_sigma(self.unshifted_sigma(t), self.shift)
 
     def alpha(self, t: Floats) -> Floats:
+        """Return 1 - sigma."""
         return 1.0 - self.sigma(t)
 
     def timestep(self, t: Floats) -> Floats:
@@ -125,6 +131,7 @@ class FlowSchedule(NoiseSchedule):
         return self.steps * self.sigma(t)
 
     def snr(self, t: Floats) -> Floats:
+        """Return (alpha / sigma)^2."""
         return (self.alpha(t) / self.sigma(t)) ** 2
 
     def dsnr_dt(self, t: Floats) -> Floats:

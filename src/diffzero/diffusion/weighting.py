@@ -45,6 +45,7 @@ class Heuristic(Weighting):
 
     @property
     def formula(self) -> str:
+        """The exponential with its decay."""
         return f"exp(-{self.decay:g} t)"
 
     def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:
@@ -60,6 +61,7 @@ class Simple(Weighting):
 
     @property
     def formula(self) -> str:
+        """The signal-to-noise ratio."""
         return "SNR(t)"
 
     def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:
@@ -75,6 +77,7 @@ class VDM(Weighting):
 
     @property
     def formula(self) -> str:
+        """The absolute slope of the signal-to-noise ratio."""
         return "|SNR'(t)|"
 
     def weight(self, t: Floats, schedule: NoiseSchedule) -> Floats:

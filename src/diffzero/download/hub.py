@@ -76,6 +76,7 @@ class HubRepo:
     repo_type: Literal["model", "dataset"]
 
     def __str__(self) -> str:
+        """Return the page and the start of the commit, as messages name a repository."""
         return f"{self.url} at {self.revision[:12]}"
 
     @property

@@ -103,6 +103,7 @@ class StatelessPolicy(Policy):
         """Return the mask of surviving classes [class] after the draws in `weighted` [draw, class]."""
 
     def new_state(self) -> PolicyState:
+        """Return a state that asks the policy anew at every decision."""
         return StatelessPolicyState(self)
 
 
@@ -133,16 +134,20 @@ class Full(StatelessPolicy):
 
     @property
     def max_draws(self) -> int:
+        """Draws of every class: `max_scores`."""
         return self.max_scores
 
     def next_decision(self, n: int) -> int:
+        """Return `max_scores`: the only decision is the last."""
         return self.max_scores
 
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
+        """Return a mask of all classes."""
         return np.ones(weighted.shape[1], dtype=np.bool_)
 
     @classmethod
     def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
+        """Yield one policy per number of draws."""
         yield from (("no pruning", cls(max_scores=n)) for n in draws)
 
 
@@ -168,12 +173,15 @@ class TTest(Policy):
 
     @property
     def max_draws(self) -> int:
+        """Draws after which the lowest mean wins: `max_scores`."""
         return self.max_scores
 
     def next_decision(self, n: int) -> int:
+        """Return the next draw, from `min_scores` on."""
         return min(max(n + 1, self.min_scores), self.max_scores)
 
     def new_state(self) -> PolicyState:
+        """Return the running sums of the paired tests of one race."""
         return PairedTests(self.min_scores, self.max_scores, self.cutoff_pval)
 
     @classmethod
@@ -186,6 +194,7 @@ class TTest(Policy):
 
     @classmethod
     def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
+        """Yield one policy per p-value of CUTOFFS and number of draws."""
         least = min(min_scores, max(draws, default=min_scores))
         for cutoff in CUTOFFS:
             for n in draws:
@@ -193,6 +202,7 @@ class TTest(Policy):
                     yield f"t-test p < {cutoff:g}", cls(min_scores=least, max_scores=n, cutoff_pval=cutoff)
 
     def expected_calls(self, classes: int) -> float:
+        """Return the calls if every class had EXPECTED_MIN_SCORES times `min_scores` draws."""
         return float(classes * min(EXPECTED_MIN_SCORES * self.min_scores, self.max_scores))
 
 
@@ -224,16 +234,20 @@ class FixedStages(StatelessPolicy):
 
     @property
     def slug(self) -> str:
+        """The kind, and the draws and survivors of each stage."""
         return "-".join([self.kind, *(f"{stage.draws}x{stage.keep}" for stage in self.stages)])
 
     @property
     def max_draws(self) -> int:
+        """Draws at the end of the last stage."""
         return self.stages[-1].draws
 
     def next_decision(self, n: int) -> int:
+        """Return the draws at the end of the stage in progress."""
         return next(stage.draws for stage in self.stages if stage.draws > n)
 
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
+        """Return the mask of the classes with the lowest means; a tie goes to the lower label."""
         keep = next(stage.keep for stage in self.stages if stage.draws == len(weighted))
         order = np.argsort(weighted.mean(axis=0), kind="stable")  # a tie goes to the lower label
         alive = np.zeros(weighted.shape[1], dtype=np.bool_)
@@ -242,12 +256,14 @@ class FixedStages(StatelessPolicy):
 
     @classmethod
     def frontier(cls, draws: Sequence[int], classes: int, min_scores: int) -> Iterator[tuple[str, Policy]]:
+        """Yield two stages per number of draws: a quarter of the draws for all classes, the rest for a quarter of the classes."""
         keep = max(2, classes // 4)
         for n in draws:
             if n >= 4 and keep < classes:
                 yield "stages", cls(stages=(Stage(draws=n // 4, keep=keep), Stage(draws=n, keep=1)))
 
     def call_bounds(self, classes: int) -> tuple[float, float]:
+        """Return the number of calls twice: it is the same in every race."""
         calls, drawn, alive = 0, 0, classes
         for stage in self.stages:
             calls += alive * (stage.draws - drawn)

@@ -112,7 +112,7 @@ def to_markdown(layouts: Sequence[Layout]) -> str:
 
 
 def to_latex_text(text: str) -> str:
-    """Return text as LaTeX: special characters escaped, `**x**` bold, and code as \\texttt that can be copied from the PDF."""
+    r"""Return text as LaTeX: special characters escaped, `**x**` bold, and code as \texttt that can be copied from the PDF."""
     parts = _CODE.split(text)  # alternates between text and code
     parts[::2] = [_BOLD.sub(r"\\textbf{\1}", part.translate(_LATEX)) for part in parts[::2]]
     # Two hyphens would become one dash, and a straight quote a curly one.
@@ -122,7 +122,7 @@ def to_latex_text(text: str) -> str:
 
 
 def to_latex(layouts: Sequence[Layout]) -> str:
-    """Return one booktabs `table` environment per layout, with its notes; requires \\usepackage{booktabs}."""
+    r"""Return one booktabs `table` environment per layout, with its notes; requires \usepackage{booktabs}."""
     return "\n".join(_latex_table(layout) for layout in layouts)
 
 

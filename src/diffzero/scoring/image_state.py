@@ -144,6 +144,7 @@ class ImageState:
         """Return the function by which the race on `columns` reads its weighted scores [draw, class]."""
 
         def read(first: int, last: int, classes: Ints) -> Floats:
+            """Return the weighted scores of the draws from `first` up to `last`, for these classes of the race."""
             selected = columns[classes]
             w = self.w[first:last]
             w = w if w.shape[1] == 1 else w.take(selected, axis=1)

@@ -35,6 +35,7 @@ def train_vae(data: TrainingSet, out: Path, config: TrainConfig) -> None:
     vae = nets.autoencoder()
 
     def loss(step: int) -> Tensor:
+        """Return the reconstruction error plus the weighted KL divergence of one batch of images."""
         x = to_tensor(data.batch(config.seed, step, config.batch_size)[0])
         posterior = vae.encode(x).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(step))
@@ -138,6 +139,7 @@ def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
     latents = encode_latents(vae, data.pixels)
 
     def loss(step: int) -> Tensor:
+        """Return the mean squared error of eps in the latents of one batch."""
         rows, captions = data.sample_rows(config.seed, step, config.batch_size)
         x_t, eps, timestep = add_noise(latents[rows], scheduler, config.seed, step)
         states = parts["text_encoder"](tokenize_captions(tokenizer, captions)["input_ids"]).last_hidden_state
@@ -172,6 +174,7 @@ def train_if(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
         parameter.data[3:] = 0
 
     def loss(step: int) -> Tensor:
+        """Return the error of eps, weighted by the truncated SNR, in the pixels of one batch."""
         pixels, captions = data.batch(config.seed, step, config.batch_size)
         x_t, eps, timestep = add_noise(to_tensor(pixels, nets.IF_PIXELS), scheduler, config.seed, step)
         text = tokenize_captions(tokenizer, captions)
@@ -212,6 +215,7 @@ def train_clip(data: TrainingSet, out: Path, config: TrainConfig, start: Path | 
     mean, std = (torch.tensor(nets.CLIP_CONFIG["preprocess_cfg"][name]).view(1, 3, 1, 1) for name in ("mean", "std"))
 
     def loss(step: int) -> Tensor:
+        """Return the contrastive loss of one batch of images and captions."""
         pixels, captions = data.batch(config.seed, step, config.batch_size)
         x = (to_tensor(pixels) / 2 + 0.5 - mean) / std
         return clip_loss(*model(x, tokenizer(captions)))

@@ -23,6 +23,7 @@ class DiskFullError(OSError):
     """The disk or the owner's quota has no space for a file."""
 
     def __str__(self) -> str:
+        """Return the message without the number of the error."""
         return self.strerror or ""
 
 

@@ -77,6 +77,7 @@ def patch_preempted_jobs(query_seconds: float = QUERY_SECONDS) -> None:
     ended_before: set[str] = set()
 
     async def query_job_status(command: str, logger: Any) -> tuple[dict[str, str] | None, float | None]:
+        """Query as the plugin does, slower after a failure; a job that ended in two queries in a row counts as cancelled."""
         nonlocal ended_before
         start = time.monotonic()
         states, seconds = await original_query(command, logger)
