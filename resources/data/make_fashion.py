@@ -17,7 +17,7 @@ FILES = {"train": "train", "test": "t10k"}
 
 
 def read_idx(path: Path, header: int) -> np.ndarray:
-    """The bytes of a gzipped IDX file behind its header, flat."""
+    """Return the bytes of a gzipped IDX file behind its header, flat."""
     with gzip.open(path) as stream:
         return np.frombuffer(stream.read(), np.uint8, offset=header)
 
