@@ -125,12 +125,16 @@ class Engine:
                     if self.in_flight == [None, None] and not any(self.groups):
                         break
             finally:
-                # First without the batches in flight: storing the finished scores must not wait for them.
-                buffer.flush()
-                for late in filter(None, self.in_flight):
-                    buffer.add_late(*late)
-                buffer.flush()
+                self._store_remaining(buffer)
         return self.result
+
+    def _store_remaining(self, buffer: WriteBuffer) -> None:
+        """Store what the buffer holds, then the scores of the batches in flight."""
+        # In this order, because storing the finished scores must not wait for the network.
+        buffer.flush()
+        for late in filter(None, self.in_flight):
+            buffer.add_late(*late)
+        buffer.flush()
 
     def _collect(self, group: int, buffer: WriteBuffer) -> None:
         """Wait for the batch of a group that is in flight, if any, and record its scores."""

@@ -83,6 +83,18 @@ class Training:
             state["state"].setdefault(int(index), {})[moment] = value
         self.optimizer.load_state_dict(state)
 
+    def update(self, loss: Tensor) -> float:
+        """Take one step against the gradient of `loss`, update the average and return the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * learning_rate(self.done, self.config.lr_decay_steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch's method has no annotations
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update_parameters(self.module)
+        self.done += 1
+        return loss.item()
+
 
 def train_loop(
     module: Networks,
@@ -116,16 +128,7 @@ def train_loop(
     start = time.monotonic()
     recent: list[float] = []
     for step in range(training.done, config.steps):
-        for group in training.optimizer.param_groups:
-            group["lr"] = config.lr * learning_rate(step, config.lr_decay_steps)
-        value = loss(step)
-        training.optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]  # PyTorch's method has no annotations
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        training.optimizer.step()
-        training.average.update_parameters(module)
-        recent.append(value.item())
-        training.done = step + 1
+        recent.append(training.update(loss(step)))
         if training.done % SAVE_EVERY == 0 or training.done == config.steps:
             seconds = before + time.monotonic() - start
             training.curve.append({"step": training.done, "loss": float(np.mean(recent)), "seconds": seconds})

@@ -90,17 +90,22 @@ def build_table3(predictions: pd.DataFrame, paper: pd.DataFrame, requested: pd.D
     cells = summarise_cells(_repeat_by_split(predictions), keys)
     cells = fill_missing_cells(cells, {"task": tasks, "model": models, "split": SPLITS})
     cells = _add_tests(cells)
-    reported = paper.set_index("task")[list(REPORTED)] / 100
-    cells = cells.rename(columns={"calls": "calls_per_item"}).join(reported, on="task")
+    cells = cells.rename(columns={"calls": "calls_per_item"})
     cells["calls"] = cells["calls_per_item"] * cells["n"]
     cells["n_reached_max_scores"] = cells["reached_max_scores"] * cells["n"]
+    return _add_paper(cells, paper)[list(COLUMNS)]
+
+
+def _add_paper(cells: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of REPORTED and differs_from_paper."""
+    cells = cells.join(paper.set_index("task")[list(REPORTED)] / 100, on="task")
     comparable = [
         row[row["model"]] if row["model"] in REPORTED and row["split"] == "all" else np.nan
         for _, row in cells.iterrows()
     ]
     values = zip(cells["accuracy"], cells["n"], comparable, strict=True)
     differs = [differs_from_paper(*cell, PAPER_DECISIONS) for cell in values]
-    return cells.assign(differs_from_paper=pd.array(differs, dtype="boolean"))[list(COLUMNS)]
+    return cells.assign(differs_from_paper=pd.array(differs, dtype="boolean"))
 
 
 def _add_tests(cells: pd.DataFrame) -> pd.DataFrame:
