@@ -17,11 +17,13 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Document:
-    """Settings before they are checked, with their name in messages and, from a file, the line of each key."""
+    """Settings before they are checked, with their name in messages."""
 
     name: str
     content: Mapping[str, Any]
     lines: dict[Keys, int] = field(default_factory=dict)
+    scalars: dict[Keys, str] = field(default_factory=dict)
+    """From a file: the text of each value without quotes that YAML reads as something else, e.g. `no` or `007`."""
 
     def place(self, keys: Keys) -> str:
         """Return `file` or `file, line n`: where these keys are written, or else the block that lacks them."""
@@ -37,6 +39,7 @@ def read_document(path: Path, root: Path) -> Document:
         loader = _Loader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         lines = _find_lines(node, name)
+        scalars = _find_scalars(node)
         content = loader.construct_document(node) if node else None
     except OSError as error:
         raise ConfigError(
@@ -47,23 +50,37 @@ def read_document(path: Path, root: Path) -> Document:
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
         raise ConfigError(f"{name}: found {found}, expected lines of the form 'key: value'. {DOCS} lists the keys.")
-    return Document(name, content, lines)
+    return Document(name, content, lines, scalars)
 
 
 def _find_lines(node: yaml.Node | None, name: str, keys: Keys = ()) -> dict[Keys, int]:
     """Return the line of every key and list entry below `node`. Refuse a repeated key: YAML would use the last one."""
     lines: dict[Keys, int] = {}
-    children: list[tuple[str | int, yaml.Node, yaml.Node]] = []  # key or number, node with the line, node of the value
-    if isinstance(node, yaml.MappingNode):
-        children = [(key.value, key, value) for key, value in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        children = [(number, value, value) for number, value in enumerate(node.value)]
-    for key, start, value in children:
+    for key, start, value in _children(node):
         path, line = (*keys, key), start.start_mark.line + 1
         if path in lines:
             raise ConfigError(f"{name}, line {line}: '{dotted(path)}' is also on line {lines[path]}. Remove one.")
         lines |= {path: line, **_find_lines(value, name, path)}
     return lines
+
+
+def _find_scalars(node: yaml.Node | None, keys: Keys = ()) -> dict[Keys, str]:
+    """Return the text of every value without quotes below `node` that YAML does not read as text."""
+    if isinstance(node, yaml.ScalarNode):
+        return {} if node.tag == "tag:yaml.org,2002:str" else {keys: node.value}
+    found: dict[Keys, str] = {}
+    for key, _, value in _children(node):
+        found |= _find_scalars(value, (*keys, key))
+    return found
+
+
+def _children(node: yaml.Node | None) -> list[tuple[str | int, yaml.Node, yaml.Node]]:
+    """Return key or number, the node with the line, and the node of the value for each entry of a block or list."""
+    if isinstance(node, yaml.MappingNode):
+        return [(key.value, key, value) for key, value in node.value]
+    if isinstance(node, yaml.SequenceNode):
+        return [(number, value, value) for number, value in enumerate(node.value)]
+    return []
 
 
 def dotted(keys: Keys) -> str:

@@ -28,7 +28,17 @@ def format_error(error: ErrorDetails, document: Document) -> str:
             return f"{document.place(keys)}: {prefix}{context['error']}"
     if error["type"] == "union_tag_invalid":
         keys = (*keys, "kind")
+    if error["type"] == "string_type" and keys in document.scalars:
+        return f"{document.place(keys)}: '{dotted(keys)}': {_unquoted(document.scalars[keys], error['input'])}"
     return f"{document.place(keys)}: '{dotted(keys)}': {_found_and_expected(error, context)}"
+
+
+def _unquoted(text: str, value: object) -> str:
+    """Return the message for text that YAML reads as something else."""
+    if not text:
+        return "found nothing, expected text. Write the text, or remove the entry."
+    shown = "nothing" if value is None else str(value)
+    return f"found {shown}, expected text. Put it in quotes: '{text}' (without them, YAML reads {text} as {shown})."
 
 
 def _unknown_key(key: str, block: Keys, context: Mapping[str, Any], document: Document) -> str:

@@ -4,6 +4,9 @@ import difflib
 import json
 import unicodedata
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 SHOWN = 40  # as many names as a message shows
 
@@ -53,3 +56,58 @@ def source_classnames_to_write(found: Sequence[str], known: Sequence[str]) -> st
         names = list(found)
     shown = [json.dumps(name, ensure_ascii=False) for name in names[:SHOWN]] + ["..."] * (len(names) > SHOWN)
     return f"source_classnames: [{', '.join(shown)}]"
+
+
+def check_names(names: list[str], kind: str = "name") -> list[str]:
+    """Return the names, or templates.
+
+    Raises ValueError for one that does not read as it is written (blank, with invisible characters or outer spaces), and for two that
+    differ but are equal after normalisation. Equal ones are allowed: ImageNet has them.
+    """
+    for number, name in enumerate(names, start=1):
+        if defect := _defect(name):
+            advice = "Write it without" if name.strip() else "Write its text or remove it"
+            raise ValueError(f"found {kind} {number}, {name!r}, with {defect}. {advice}.")
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(nfc(name), name)
+        if other != name:
+            raise ValueError(
+                f"found the {kind}s {ascii(other)} and {ascii(name)}, which look the same: they are equal after Unicode "
+                "normalisation (NFC). Remove one, or write both alike if two classes share the name."
+            )
+    return names
+
+
+def _defect(name: str) -> str:
+    """Return what is wrong with a name; an empty string if nothing is."""
+    if not name.strip():
+        return "only spaces" if name else "no text"
+    hidden = [letter for k, letter in enumerate(name) if _is_invisible(letter, name[:k])]
+    if hidden:
+        title = unicodedata.name(hidden[0], "control character")
+        return f"an invisible character, U+{ord(hidden[0]):04X} ({title.lower()})"
+    return "a space before or after it" if name != name.strip() else ""
+
+
+def _is_invisible(letter: str, before: str) -> bool:
+    """Return whether a character is a control, has no width, or is a space other than the usual and the ideographic one."""
+    category = unicodedata.category(letter)
+    if "VARIATION SELECTOR" in unicodedata.name(letter, ""):
+        return not before or unicodedata.category(before[-1]) not in {
+            "So",
+            "Sm",
+            "Sk",
+            "Po",
+            "Nd",
+            "Lo",
+        }  # of emoji and Han
+    is_other_space = category == "Zs" and letter not in " \u3000"
+    return (
+        category in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        or is_other_space
+        or letter in "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    )
+
+
+ClassNames = Annotated[list[str], AfterValidator(check_names)]

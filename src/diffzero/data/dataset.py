@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from diffzero.data.class_names import nfc
+from diffzero.data.class_names import ClassNames, check_names, nfc
 from diffzero.data.sources import AnySource
 from diffzero.data.sources.base import Source
 from diffzero.utils.fields import Count, Text
@@ -31,9 +31,9 @@ class Dataset(FrozenModel):
     """Where the test images are. Write this or `sources`."""
     sources: list[AnySource] = Field([])
     """Several sources of the same test images, in order of preference: the next is tried when one fails."""
-    classnames: list[Text]
+    classnames: ClassNames
     """Names in the order of the labels, at least two. Equal names are scored once and share the score."""
-    source_classnames: list[Text] = Field([])
+    source_classnames: ClassNames = Field([])
     """Names of the classes in the sources (folders, column metadata), in the order of `classnames`; default: `classnames`. A source may
     have its own."""
     prompt_templates: Annotated[list[str], Field(min_length=1)]
@@ -82,6 +82,7 @@ class Dataset(FrozenModel):
     @field_validator("prompt_templates")
     @classmethod
     def _require_one_gap(cls, templates: list[str]) -> list[str]:
+        check_names(templates, "template")
         for template in templates:
             if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
                 raise ValueError(f"found {template!r}, expected exactly one {{}} for the class name "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from diffzero.data.class_names import ClassNames
 from diffzero.data.file_listing import list_visible_files
 from diffzero.utils.fields import Commit, Repository, Text
 from diffzero.utils.frozen_model import FrozenModel
@@ -54,7 +55,7 @@ class Source(FrozenModel, ABC):
     kind: str
     is_downloaded: ClassVar[bool] = False
     """Whether the run downloads files that are not on this machine."""
-    source_classnames: list[Text] = Field([])
+    source_classnames: ClassNames = Field([])
     """Names of the classes in this source, in the order of `classnames`; default: the data set's `source_classnames`."""
     uses_classnames: bool = False
     """Whether this source calls its classes by `classnames`, although the data set has `source_classnames` for others."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from diffzero.data.class_names import ClassNames
 from diffzero.data.file_listing import list_visible_files
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import HubSource, Source, TestSet
@@ -38,7 +39,7 @@ class Parquet(Source):
     numbers, it has the names."""
     label: Text
     """Column with the label: a whole number, 0 for the first class name, or the class's name."""
-    label_names: list[Text] = Field([])
+    label_names: ClassNames = Field([])
     """Class names in the order of this source's labels, if that is not the order of `classnames`. They replace names in the files."""
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:
@@ -82,7 +83,7 @@ class Hub(HubSource):
     """Column with the image."""
     label: Text
     """Column with the label. If the files name their classes, labels are matched by name, not by number."""
-    label_names: list[Text] = Field([])
+    label_names: ClassNames = Field([])
     """Class names in the order of this source's labels, if that is not the order of `classnames`. They replace names in the files."""
 
     def owns_file(self, name: str) -> bool:

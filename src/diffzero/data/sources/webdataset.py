@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from diffzero.data.class_names import ClassNames
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import IMAGE_SUFFIXES, HubSource, TestSet
 from diffzero.utils.fields import Digest, Text
@@ -29,7 +30,7 @@ class Webdataset(HubSource):
     """A repository of tar shards: `{split}/nshards.txt`, `{split}/0.tar`, ..., `classnames.txt`; samples of `.cls` and an image."""
     split: Text = "test"
     """Folder of the shards."""
-    label_names: list[Text] = Field([])
+    label_names: ClassNames = Field([])
     """Class names in the order of this source's labels, if it has no `classnames.txt` and the order is not that of `classnames`."""
     digests: dict[str, Digest] = Field({})
     """Expected digests of shards, by their path: `test/0.tar: sha256:...`."""
