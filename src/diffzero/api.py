@@ -98,6 +98,10 @@ def classify(
 
 def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffusion, seed: int) -> Problem:
     """Encode the image and the prompts as a scoring problem with one item."""
+    # Here and not above: importing the text encoders takes seconds.
+    from diffzero.models.text_encoders import require_prompts_fit
+
+    require_prompts_fit(checkpoint_dir, prompts)
     data = image.read_bytes()
     adapter = models.adapter_class(checkpoint_dir)
     pixels = transforms.crop_image(data, str(image), model.resolution)[None]

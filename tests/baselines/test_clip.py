@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from diffzero.baselines import base, clip
 from diffzero.config import Clip, load_model
 from diffzero.data.transforms import encode_png
+from diffzero.models.base import PromptTooLongError
 from diffzero.models.checkpoint import CheckpointError
 from diffzero.models.download import locate_checkpoint
 from diffzero.training.nets import CLIP_CONFIG
@@ -205,3 +206,19 @@ def test_weights_that_do_not_fit_are_refused(tiny_clip, tmp_path):
 def test_a_block_without_pinned_weights_is_refused(block, words):
     with pytest.raises(ValueError, match=words):
         Clip.model_validate({"kind": "clip", "title": "C", "licence": "MIT", **block})
+
+
+def test_a_prompt_that_would_be_truncated_is_refused_before_the_network_is_loaded(tiny_clip, monkeypatch):
+    """The longest prompt has its end token at the last position, and one word more is too much."""
+    checkpoint_dir, tokenizer = checkpoint_dir_of(tiny_clip), open_clip.get_tokenizer(tiny_clip.architecture)
+    words = tokenizer.context_length - 2
+    longest, too_long = " ".join(["bag"] * words), " ".join(["bag"] * (words + 1))
+    assert tokenizer([longest])[0, -1] == tokenizer([too_long])[0, -1] == tokenizer.eot_token_id
+    clip.require_clip_prompts_fit(tiny_clip, checkpoint_dir, [*PROMPTS, longest])
+    monkeypatch.setattr("diffzero.baselines.clip.load_clip", None)
+    with pytest.raises(
+        PromptTooLongError, match=rf"prompt '{too_long}': found {words + 3} tokens, expected at most {words + 2}"
+    ):
+        clip.image_text_similarities(tiny_clip, checkpoint_dir, pictures((8, 8)), [*PROMPTS, too_long], None, CPU)
+    with pytest.raises(PromptTooLongError, match="^mine: prompt 'bag bag"):
+        clip.require_clip_prompts_fit(tiny_clip, checkpoint_dir, [too_long], "mine")

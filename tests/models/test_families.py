@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from deviations import deviations, encode_text, relative_difference
 from diffzero.data import transforms
 from diffzero.diffusion.draws import sample_draw
 from diffzero.models import adapter_class, load
-from diffzero.models.base import Denoiser
+from diffzero.models.base import Denoiser, PromptTooLongError
 from diffzero.models.checkpoint import CheckpointError, conversion_command
 from diffzero.models.families.deepfloyd_if import NOISE_LEVEL, DeepFloydIFSuperResolution, crop_noise
 from diffzero.models.latent import VAE_BATCH, encode_batch_size
 from diffzero.models.registry import families, network_folders, weight_folders
+from diffzero.models.text_encoders import require_prompts_fit
 from diffzero.pruning.policies import Full
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
@@ -236,6 +238,32 @@ def test_a_checkpoint_without_a_network_is_refused(folders, tmp_path):
     shutil.rmtree(checkpoint_dir / "transformer")
     with pytest.raises(CheckpointError, match="found no transformer folder"):
         adapter_class(checkpoint_dir)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_are_refused_before_encoding_if_and_only_if_they_would_be_truncated(folders, family):
+    checkpoint_dir = folders[family]
+    adapter = adapter_class(checkpoint_dir)
+
+    def refusal(check: Callable[[], object]) -> str:
+        try:
+            check()
+        except PromptTooLongError as error:
+            return str(error)
+        return ""
+
+    seen = set()
+    for count in (1, 20, 22, 23, 24, 60, 300):
+        prompts = ["a bag", " ".join(["DRESS"] * count), "a coat"]
+        early = refusal(lambda prompts=prompts: require_prompts_fit(checkpoint_dir, prompts, "mine"))
+        late = refusal(lambda prompts=prompts: adapter.encode_text(checkpoint_dir, prompts))
+        assert bool(early) == bool(late), (count, early, late)
+        if early:
+            assert early.startswith("mine: prompt 'DRESS DRESS") and re.search(
+                r"found \d+ tokens, expected at most", early
+            )
+        seen.add(bool(early))
+    assert seen == {True, False}
 
 
 def test_the_engine_gives_every_image_its_own_condition(folders):

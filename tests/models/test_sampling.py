@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import IFPipeline, StableDiffusionPipeline
 
+from diffzero.models.base import PromptTooLongError
 from diffzero.models.sampling import SamplingSettings, sample
 
 PROMPTS = ["a photo of a bag", "a photo of a coat"]
@@ -38,3 +39,13 @@ def test_images_equal_those_of_diffusers(tiny_sd: Path, tiny_if: Path) -> None:
         ).images[0]  # fmt: skip
         expected = np.rint(255 * np.clip(made, 0, 1)).astype(int)
         assert np.abs(expected - pictures(checkpoint_dir, size, images=1, prompts=PROMPTS[:1])[0, 0]).max() <= 1
+
+
+@pytest.mark.parametrize(("name", "size"), [("tiny_sd", 32), ("tiny_if", 24)])
+def test_nothing_is_drawn_for_a_prompt_that_would_be_truncated(
+    name: str, size: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint_dir = request.getfixturevalue(name)
+    monkeypatch.setattr("diffzero.models.sampling.load_pipeline", None)  # the networks are not even loaded
+    with pytest.raises(PromptTooLongError, match=r"'a dress .*': found \d+ tokens, expected at most 24"):
+        pictures(checkpoint_dir, size, prompts=[*PROMPTS, "a " + "dress " * 40])

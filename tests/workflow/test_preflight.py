@@ -21,16 +21,14 @@ from diffzero.download.probe import Availability, RemoteProbe
 from diffzero.download.url import download_url
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import (
-    AVAILABLE,
-    MISSING,
-    TO_DOWNLOAD,
     MissingRequirementError,
-    Requirement,
     check_requirements,
     format_requirements,
     require_available,
 )
+from diffzero.workflow.requirements import AVAILABLE, MISSING, TO_DOWNLOAD, Requirement
 from hub_server import REVISION, Fault
+from source_files import picture
 
 ROOT = Path(__file__).resolve().parents[2]
 SD = {
@@ -71,8 +69,9 @@ def root(tmp_path, fake_hub) -> Path:
         "clip",
         {"kind": "clip", "title": "C", "licence": "MIT", "hub": "owner/clip", "revision": REVISION},
     )
-    (root / "pictures" / "cat").mkdir(parents=True)
-    (root / "pictures" / "cat" / "1.png").write_bytes(b"12345")
+    for number, name in enumerate(DATASET["classnames"]):
+        (root / "pictures" / name).mkdir(parents=True)
+        (root / "pictures" / name / "1.png").write_bytes(picture(number))
     write_config(root, "datasets", "mine", DATASET | {"source": {"kind": "folder", "path": "pictures"}})
     write_config(root, "datasets", "nowhere", DATASET | {"source": {"kind": "folder", "path": "no-pictures"}})
     write_config(root, "datasets", "pets", DATASET | {"source": HUB})
@@ -104,7 +103,11 @@ def test_requirements_have_a_state_a_size_a_licence_and_a_source(root, fake_hub)
         "local": AVAILABLE, "gone": MISSING, "open": TO_DOWNLOAD, "gated": MISSING, "mirrored": TO_DOWNLOAD, "pickled": MISSING,
         "clip": TO_DOWNLOAD, "mine": AVAILABLE, "nowhere": MISSING, "pets": TO_DOWNLOAD,
     }  # fmt: skip
-    assert found["open"].size == len(BIG) + 2 and found["pets"].size == len(BIG) and found["mine"].size == 5
+    assert (
+        found["open"].size == len(BIG) + 2
+        and found["pets"].size == len(BIG)
+        and found["mine"].size == len(picture(0)) + len(picture(1))
+    )
     assert found["gated"].licence == "OpenRAIL (gated)" and "HF_TOKEN" in found["gated"].reasons[0]
     assert found["mirrored"].source == f"hub owner/open@{REVISION[:12]}"
     assert "only pickled weights" in found["pickled"].reasons[0] and "no-such-folder" in found["gone"].reasons[0]

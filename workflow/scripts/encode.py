@@ -8,6 +8,7 @@ import torch
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.models.checkpoint import CheckpointRecord
+from diffzero.models.text_encoders import require_prompts_fit
 from diffzero.scoring.inputs import dump_text
 from diffzero.scoring.problem import read_prompts
 from diffzero.utils.io import write_atomically, write_npy_rows
@@ -23,6 +24,8 @@ prompts, text, crops, x = (
 )
 record = CheckpointRecord.read(Path(source.weights))
 adapter = record.adapter()
+for prompts_file in map(Path, prompts):
+    require_prompts_fit(record.checkpoint_dir, read_prompts(prompts_file), prompts_file.parent.name)
 parts = [*(adapter.text_folders() if text else ()), *(adapter.LATENT_ENCODERS if x else ())]
 checkpoint = record.verified_path(parts)
 

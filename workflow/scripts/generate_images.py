@@ -12,6 +12,7 @@ from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.sampling import MAX_PROMPTS, SamplingSettings, sample
+from diffzero.models.text_encoders import require_prompts_fit
 from diffzero.scoring.denoise_figure import denoise_images
 from diffzero.scoring.inputs import load_text
 from diffzero.scoring.problem import read_prompts
@@ -49,6 +50,8 @@ def write_samples(device: str) -> None:
         write_atomically(Path(path), save({"pictures": np.ascontiguousarray(images)}))
 
 
+for prompts_file in map(Path, [*source.prompts, *source.sample_prompts]):
+    require_prompts_fit(record.checkpoint_dir, read_prompts(prompts_file), prompts_file.parent.name)
 with reserve_gpu(params.device) as device:
     if params.denoised:
         write_denoised(device)

@@ -7,6 +7,7 @@ import torch
 from pydantic import TypeAdapter
 
 from diffzero import models
+from diffzero.baselines import clip, supervised
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Clip, Model
 from diffzero.scoring.problem import read_prompts
@@ -27,19 +28,18 @@ def classify(
     """Return the baseline's predictions on one data set in one input setting."""
     order = list(images["image"])
     if isinstance(settings, Clip):
-        from diffzero.baselines import clip
-
         similarity = clip.image_text_similarities(
             settings, checkpoint, images, read_prompts(prompts), downsample_to, device
         )
         return clip.clip_predictions(items, order, similarity)
-    from diffzero.baselines import supervised
-
     outputs = supervised.class_outputs(settings.classes[dataset], read_json(prompts)["classnames"])
     probabilities = supervised.predict_probabilities(checkpoint, images, downsample_to, device)
     return supervised.supervised_predictions(items, order, supervised.class_probabilities(probabilities, outputs))
 
 
+if isinstance(settings, Clip):
+    for file in map(Path, source.prompts):
+        clip.require_clip_prompts_fit(settings, checkpoint, read_prompts(file), file.parent.name)
 with reserve_gpu(snakemake.params.device) as name:
     device = models.pick_device(name)
     for images, items, prompts, output in zip(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,16 @@ from torch import Tensor
 from diffzero.baselines.base import normalise, prediction_table, run_in_batches
 from diffzero.config import Clip
 from diffzero.data.transforms import crop_images
+from diffzero.models.base import check_length
 from diffzero.models.checkpoint import OPEN_CLIP_WEIGHTS, CheckpointError, single_weights_file
 
 if TYPE_CHECKING:
     import open_clip
 
+PromptTokenizer: TypeAlias = Callable[[list[str]], Tensor]
 
-def load_clip(
-    clip: Clip, checkpoint_dir: Path, device: torch.device
-) -> tuple[open_clip.CLIP, Callable[[list[str]], Tensor]]:
+
+def load_clip(clip: Clip, checkpoint_dir: Path, device: torch.device) -> tuple[open_clip.CLIP, PromptTokenizer]:
     """Load the model and its tokenizer from the safetensors file in `checkpoint_dir`.
 
     open_clip builds the architecture and reads the weights, but does not choose the file: it would also take pickles.
@@ -55,7 +56,28 @@ def load_clip(
         open_clip.load_checkpoint(model, str(weights))
     except RuntimeError as error:
         raise CheckpointError(f"{weights}: does not fit {source}. {str(error).splitlines()[-1].strip()}") from None
-    return model.eval(), open_clip.get_tokenizer(f"local-dir:{checkpoint_dir}" if config else source)
+    return model.eval(), load_clip_tokenizer(clip, checkpoint_dir)
+
+
+def load_clip_tokenizer(clip: Clip, checkpoint_dir: Path) -> PromptTokenizer:
+    """Load the tokenizer of a model."""
+    import open_clip
+
+    has_config = (checkpoint_dir / "open_clip_config.json").is_file()
+    source = f"local-dir:{checkpoint_dir}" if has_config else clip.open_clip_name
+    tokenizer: PromptTokenizer = open_clip.get_tokenizer(source)
+    return tokenizer
+
+
+def require_clip_prompts_fit(clip: Clip, checkpoint_dir: Path, prompts: list[str], dataset: str = "") -> None:
+    """Raise PromptTooLongError if the text encoder would not read all tokens of a prompt; open_clip truncates without a warning."""
+    tokenizer: Any = load_clip_tokenizer(clip, checkpoint_dir)
+    if hasattr(tokenizer, "encode"):  # open_clip's own, which adds a start and an end token
+        lengths = [len(tokenizer.encode(prompt)) + 2 for prompt in prompts]
+    else:
+        texts = [tokenizer.clean_fn(prompt) for prompt in prompts]
+        lengths = [len(ids) for ids in tokenizer.tokenizer(texts, verbose=False)["input_ids"]]
+    check_length(prompts, lengths, tokenizer.context_length, "CLIP tokenizer", dataset)
 
 
 def _require_fitting_activation(architecture: str, config: dict[str, Any], checkpoint_dir: Path) -> None:
@@ -100,6 +122,7 @@ def image_text_similarities(
     device : torch.device
         Where the network runs.
     """
+    require_clip_prompts_fit(clip, checkpoint_dir, prompts)
     model, tokenizer = load_clip(clip, checkpoint_dir, device)
     size = model.visual.image_size
     pixels = crop_images(table, size[0] if isinstance(size, tuple) else size, downsample_to)

@@ -34,7 +34,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
-    """Check the options, classify the image and save the figure of the race."""
+    """Check the options and classify the image."""
     root = Path()
     limits = {name: getattr(options, name) for name in ("min_scores", "max_scores", "cutoff_pval")}
     policy = load_block(TTest, limits, "command line")
@@ -46,11 +46,13 @@ def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
     model = load_model(options.model, root)
     if not isinstance(model, Diffusion):
         raise ConfigError(f"model {options.model}: found kind {model.kind}, expected a diffusion model, e.g. mini-sd.")
-    result = classify(options.image, prompts, locate_checkpoint(model, root), model, policy, weighting, options.seed)
+    return classify(options.image, prompts, locate_checkpoint(model, root), model, policy, weighting, options.seed)
+
+
+def save_race(result: Classification, stem: Path) -> None:
+    """Save the figure of the race."""
     means = result.running_means()
-    draws = range(1, len(means) + 1)
-    save_figure(draw_race(means, result.prompts, result.eliminated_at(), draws), options.out)
-    return result
+    save_figure(draw_race(means, result.prompts, result.eliminated_at(), range(1, len(means) + 1)), stem)
 
 
 def format_ranking(result: Classification) -> str:
@@ -82,7 +84,15 @@ def main(arguments: list[str]) -> None:
         result = run(options, prompts)
     except (OSError, ValueError, ScoreError, PromptTooLongError, BatchTooLargeError) as error:
         sys.exit(f"diffzero: {error}")
-    print("\n".join([format_ranking(result), *describe_repeats(prompts), f"figure of the race: {options.out}.png"]))
+    # Before the figure: a disk that is full must not cost the ranking, which may have taken hours.
+    print("\n".join([format_ranking(result), *describe_repeats(prompts)]), flush=True)
+    try:
+        save_race(result, options.out)
+    except Exception as error:  # matplotlib raises many kinds of errors
+        sys.exit(
+            f"diffzero: the figure of the race could not be saved as {options.out}.png ({type(error).__name__}: {error})"
+        )
+    print(f"figure of the race: {options.out}.png")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class RemoteProbe:
         """Return the size of a file, or of all files in a folder. Raises FileNotFoundError."""
         if not path.exists():
             raise FileNotFoundError(
-                f"{path}: not found; expected the images. Put them there, or set another source in the data set's YAML"
+                f"{path}: does not exist; expected the images. Put them there, or set another source in the data set's YAML"
             )
         return Availability(is_local=True, size=path_size(path))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
@@ -37,6 +37,7 @@ class Denoiser(ABC):
     SCHEDULERS: ClassVar[tuple[str, ...]] = ("scheduler",)  # sub-folders with scheduler configurations
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder",)  # sub-folders; each has a tokenizer of the same suffix
     LATENT_ENCODERS: ClassVar[tuple[str, ...]] = ()  # sub-folders of the networks that make x from pixels
+    TOKEN_LIMITS: ClassVar[Mapping[str, int]] = {}  # by sub-folder of the tokenizer, where its own limit does not apply
     FAMILY_VERSION: ClassVar[int] = 1  # part of a score's key: increase it when an adapter changes scores
 
     def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
@@ -51,7 +52,30 @@ class Denoiser(ABC):
     @classmethod
     def text_folders(cls) -> tuple[str, ...]:
         """Return the sub-folders that text embeddings are computed from."""
-        return *cls.TEXT_ENCODERS, *(name.replace("text_encoder", "tokenizer") for name in cls.TEXT_ENCODERS)
+        return *cls.TEXT_ENCODERS, *cls.tokenizer_folders()
+
+    @classmethod
+    def tokenizer_folders(cls) -> tuple[str, ...]:
+        """Return the sub-folders of the tokenizers."""
+        return tuple(name.replace("text_encoder", "tokenizer") for name in cls.TEXT_ENCODERS)
+
+    @classmethod
+    def token_limit(cls, part: str, stated: int) -> int:
+        """Return the largest number of tokens of a prompt.
+
+        Parameters
+        ----------
+        part : str
+            Sub-folder of the tokenizer.
+        stated : int
+            The limit that the tokenizer's configuration states.
+        """
+        return cls.TOKEN_LIMITS.get(part, stated)
+
+    @classmethod
+    def clean_prompts(cls, prompts: list[str]) -> list[str]:
+        """Return the prompts as the tokenizers receive them."""
+        return prompts
 
     @classmethod
     def weight_folders(cls) -> tuple[str, ...]:
@@ -173,13 +197,19 @@ def predict_x0(prediction_type: str, x_t: Tensor, output: Tensor, alpha: Tensor,
     )
 
 
-def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: str) -> None:
-    """Raise PromptTooLongError for the first prompt with more than `limit` tokens, start and end token included."""
-    for prompt, length in zip(prompts, lengths, strict=True):
-        if length > limit:
-            raise PromptTooLongError(
-                f"prompt {prompt!r}: found {length} tokens, expected at most {limit} ({tokenizer}). Shorten the class name or the template."
-            )
+def check_length(prompts: list[str], lengths: list[int], limit: int, tokenizer: str, dataset: str = "") -> None:
+    """Raise PromptTooLongError if a prompt has more than `limit` tokens, start and end token included.
+
+    The message names the tokenizer and, if given, the data set.
+    """
+    too_long = [(prompt, length) for prompt, length in zip(prompts, lengths, strict=True) if length > limit]
+    if too_long:
+        prompt, length = too_long[0]
+        more = f" {len(too_long)} of {len(prompts)} prompts are too long." if len(too_long) > 1 else ""
+        raise PromptTooLongError(
+            f"{dataset and f'{dataset}: '}prompt {prompt!r}: found {length} tokens, expected at most {limit} ({tokenizer}).{more} "
+            "Shorten the class name or the template."
+        )
 
 
 def to_pixels(values: Tensor) -> NDArray[np.uint8]:

@@ -64,6 +64,9 @@ def sample(
     """
     import torch
 
+    from diffzero.models.text_encoders import require_prompts_fit
+
+    require_prompts_fit(checkpoint_dir, prompts)  # the pipeline would truncate
     pipeline = load_pipeline(checkpoint_dir, dtype, device)
     rows = []
     for number, prompt in enumerate(prompts):

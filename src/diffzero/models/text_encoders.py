@@ -16,6 +16,8 @@ from transformers import (
 from transformers.utils import ModelOutput
 
 from diffzero.models.base import batch_slices, check_length
+from diffzero.models.checkpoint import MODEL_INDEX, adapter_class
+from diffzero.utils.io import read_json
 
 TEXT_BATCH = 16
 
@@ -34,6 +36,24 @@ def tokenize_prompts(
     """Return token ids and mask [prompt, limit], padded. Raises PromptTooLongError rather than truncate."""
     check_length(prompts, [len(ids) for ids in tokenizer(prompts)["input_ids"]], limit, name)
     return tokenizer(prompts, padding="max_length", max_length=limit, return_tensors="pt")
+
+
+def require_prompts_fit(checkpoint_dir: Path, prompts: list[str], dataset: str = "") -> None:
+    """Raise PromptTooLongError if a text encoder of a checkpoint would truncate a prompt; `dataset` is for the message.
+
+    Only the tokenizers are loaded. Everything that is computed from prompts calls this before it loads a network.
+    """
+    adapter, parts = adapter_class(checkpoint_dir), read_json(checkpoint_dir / MODEL_INDEX)
+    cleaned = adapter.clean_prompts(prompts)
+    for part in adapter.tokenizer_folders():
+        tokenizer_name = (parts.get(part) or [None, None])[1]
+        if tokenizer_name is None:  # a checkpoint of Stable Diffusion 3 without T5
+            continue
+        tokenizer_class = T5Tokenizer if "T5" in tokenizer_name else CLIPTokenizer
+        tokenizer = tokenizer_class.from_pretrained(checkpoint_dir, subfolder=part)
+        lengths = [len(ids) for ids in tokenizer(cleaned, verbose=False)["input_ids"]]
+        name = f"{'T5' if tokenizer_class is T5Tokenizer else 'CLIP'} tokenizer{part.removeprefix('tokenizer')}"
+        check_length(prompts, lengths, adapter.token_limit(part, int(tokenizer.model_max_length)), name, dataset)
 
 
 @torch.inference_mode()

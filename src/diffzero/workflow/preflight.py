@@ -1,45 +1,26 @@
 """Check that weights and data of a run are available or can be downloaded, before anything expensive starts."""
 
 import shutil
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from huggingface_hub import constants
 
-from diffzero.binding import lewis
-from diffzero.config import Lewis, Model
+from diffzero.config import Model
 from diffzero.download.errors import DownloadError, format_bytes
-from diffzero.download.probe import Availability, RemoteProbe, path_size
+from diffzero.download.probe import RemoteProbe, path_size
 from diffzero.models import download
-from diffzero.models.checkpoint import CheckpointError, is_needed
+from diffzero.models.checkpoint import CheckpointError, is_needed, list_files
+from diffzero.utils.io import read_json
+from diffzero.workflow.dataset_checks import check_dataset, check_lewis
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
-
-# States of a requirement.
-AVAILABLE: Final = "available"
-TO_DOWNLOAD: Final = "to download"
-MISSING: Final = "missing"
+from diffzero.workflow.requirements import AVAILABLE, MISSING, TO_DOWNLOAD, Requirement, state_of
 
 
 class MissingRequirementError(RuntimeError):
     """Weights or data of the run are not available and cannot be downloaded."""
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """The weights of one model or the images of one data set."""
-
-    kind: Literal["model", "baseline", "data set"]
-    name: str
-    state: Literal["available", "to download", "missing"]
-    size: int | None
-    """Bytes on disk, or still to be downloaded; None if unknown."""
-    licence: str
-    source: str
-    reasons: tuple[str, ...] = ()
-    """Reasons why it is missing, one per source."""
 
 
 def check_requirements(experiment: Experiment) -> list[Requirement]:
@@ -48,10 +29,8 @@ def check_requirements(experiment: Experiment) -> list[Requirement]:
     binding = run.attribute_binding if experiment.scene_datasets else None
     models = dict.fromkeys([*run.models, *((binding and binding.models) or [])])
     baselines = dict.fromkeys([*run.baselines, *((binding and binding.baselines) or [])])
-    requirements = [check_model("model", name, experiment.model(name), experiment.root, probe) for name in models]
-    requirements += [
-        check_model("baseline", name, experiment.baseline(name), experiment.root, probe) for name in baselines
-    ]
+    requirements = [check_model("model", name, experiment, probe) for name in models]
+    requirements += [check_model("baseline", name, experiment, probe) for name in baselines]
     requirements += [check_dataset(name, experiment, probe) for name in run.datasets]
     if experiment.renders_scenes:
         requirements.append(Requirement("data set", SCENES, AVAILABLE, 0, "MIT", "rendered by the run"))
@@ -60,14 +39,11 @@ def check_requirements(experiment: Experiment) -> list[Requirement]:
     return requirements
 
 
-def _state(availability: Availability) -> Literal["available", "to download"]:
-    return AVAILABLE if availability.is_local else TO_DOWNLOAD
-
-
 def check_model(
-    kind: Literal["model", "baseline"], name: str, model: Model, root: Path, probe: RemoteProbe
+    kind: Literal["model", "baseline"], name: str, experiment: Experiment, probe: RemoteProbe
 ) -> Requirement:
     """Check the weights of a model."""
+    model, root = experiment.model_or_baseline(name), experiment.root
     licence = model.licence + (" (gated)" if model.gated else "")
     if model.local_dir:
         checkpoint_dir = root / model.local_dir
@@ -75,14 +51,15 @@ def check_model(
             download.require_complete(model, checkpoint_dir)
         except CheckpointError as error:
             return Requirement(kind, name, MISSING, None, licence, model.local_dir, (str(error),))
-        return Requirement(kind, name, AVAILABLE, path_size(checkpoint_dir), licence, model.local_dir)
+        size, notes = path_size(checkpoint_dir), compare_checkpoint(name, model, experiment)
+        return Requirement(kind, name, AVAILABLE, size, licence, model.local_dir, notes=notes)
     wanted, reasons = partial(is_needed, model), []
     for repo in download.list_repositories(model):
         try:
             download.require_safetensors(model, probe.file_sizes(repo, wanted), repo)
             files = probe.check_repo(repo, wanted)
             source = f"hub {repo.repo_id}@{repo.revision[:12]}"
-            return Requirement(kind, name, _state(files), files.size, licence, source)
+            return Requirement(kind, name, state_of(files), files.size, licence, source)
         except (DownloadError, CheckpointError) as error:
             reasons.append(str(error))
     more = f", {len(model.mirrors)} mirrors" if model.mirrors else ""
@@ -90,37 +67,19 @@ def check_model(
     return Requirement(kind, name, MISSING, None, licence, source, tuple(reasons))
 
 
-def check_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Requirement:
-    """Check the images of a data set: selected already, or at the first source that has them."""
-    dataset = experiment.dataset(name)
-    prepared = experiment.root / experiment.run_dir / "data" / name / "images.parquet"
-    if prepared.is_file():
-        selected = f"selected in {prepared.parent}"
-        return Requirement("data set", name, AVAILABLE, prepared.stat().st_size, dataset.licence, selected)
-    reasons = []
-    for source in dataset.all_sources:  # the loader, too, uses the first source that has the images
-        licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
-        try:
-            files = source.check(probe, experiment.root)
-            return Requirement("data set", name, _state(files), files.size, licence, source.describe())
-        except (OSError, ValueError) as error:
-            reasons.append(str(error))
-    first = dataset.all_sources[0].describe()
-    return Requirement("data set", name, MISSING, None, dataset.licence, first, tuple(dict.fromkeys(reasons)))
-
-
-def check_lewis(settings: Lewis, experiment: Experiment) -> Requirement:
-    """Check the images of Lewis et al.: converted to scenes already, or in the folder that the user downloaded."""
-    prepared = experiment.root / experiment.run_dir / "data" / lewis.LEWIS / "images.parquet"
-    if prepared.is_file():
-        selected = f"selected in {prepared.parent}"
-        return Requirement("data set", lewis.LEWIS, AVAILABLE, prepared.stat().st_size, lewis.LICENCE, selected)
-    try:
-        labels = lewis.labels_path(experiment.root / settings.path, settings.split)
-    except lewis.LewisError as error:
-        return Requirement("data set", lewis.LEWIS, MISSING, None, lewis.LICENCE, lewis.DATA_URL, (str(error),))
-    size = path_size(labels) + path_size(labels.parent / "images" / settings.split)
-    return Requirement("data set", lewis.LEWIS, AVAILABLE, size, lewis.LICENCE, settings.path)
+def compare_checkpoint(name: str, model: Model, experiment: Experiment) -> tuple[str, ...]:
+    """Return what differs between the files of a local checkpoint and those that were recorded for the run."""
+    record, checkpoint_dir = experiment.root / experiment.paths.weights(name), experiment.root / str(model.local_dir)
+    if not record.is_file():
+        return ()
+    recorded = set(read_json(record).get("files", {}))
+    now = set(list_files(checkpoint_dir, partial(is_needed, model)))
+    newer = [file for file in now & recorded if (checkpoint_dir / file).stat().st_mtime > record.stat().st_mtime]
+    differing = [f"{file}: added" for file in now - recorded] + [f"{file}: removed" for file in recorded - now]
+    differing += [f"{file}: written later" for file in newer]
+    if not differing:
+        return ()
+    return (f"{name}: its checkpoint is not the recorded one ({', '.join(sorted(differing))}). It is read again.",)
 
 
 def format_requirements(requirements: list[Requirement], run: str) -> str:
@@ -136,6 +95,8 @@ def format_requirements(requirements: list[Requirement], run: str) -> str:
     for reasons, names in names_by_reasons.items():
         lines += ["", f"Missing: {', '.join(names)}"]
         lines += [f"  {number}. {reason}" for number, reason in enumerate(reasons, start=1)]
+    notes = [note for requirement in requirements for note in requirement.notes]
+    lines += ["", "Changed since the results were made:", *(f"  {note}" for note in notes)] if notes else []
     return "\n".join([*lines, "", _summarise(requirements)])
 
 

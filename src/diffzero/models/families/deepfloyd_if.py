@@ -51,6 +51,16 @@ class DeepFloydIF(UNetDenoiser):
         return self.unet(x_t, timestep, text["states"]).sample[:, : x_t.shape[1]]
 
     @classmethod
+    def token_limit(cls, part: str, stated: int) -> int:
+        """Return the pipeline's limit, or that of the tokenizer where it is less (in mini checkpoints)."""
+        return min(TEXT_TOKENS, stated)
+
+    @classmethod
+    def clean_prompts(cls, prompts: list[str]) -> list[str]:
+        """Return the prompts in lower case."""
+        return [prompt.lower().strip() for prompt in prompts]
+
+    @classmethod
     def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return T5's `states` [prompt, token, width] of the lower-cased prompts.
 
@@ -60,9 +70,8 @@ class DeepFloydIF(UNetDenoiser):
         """
         from diffzero.models import text_encoders
 
-        lowered = [prompt.lower().strip() for prompt in prompts]
         limit = text_encoders.t5_max_tokens(checkpoint_dir, TEXT_TOKENS)
-        states, _ = text_encoders.encode_t5(checkpoint_dir, lowered, limit, device)
+        states, _ = text_encoders.encode_t5(checkpoint_dir, cls.clean_prompts(prompts), limit, device)
         return {"states": states.numpy()}
 
     @classmethod

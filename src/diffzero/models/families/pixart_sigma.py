@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,6 +27,7 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
     """
 
     PIPELINE: ClassVar[str] = "PixArtSigmaPipeline"
+    TOKEN_LIMITS: ClassVar[Mapping[str, int]] = {"tokenizer": TEXT_TOKENS}
 
     @staticmethod
     def network_class() -> type[PixArtTransformer2DModel]:
@@ -46,6 +48,11 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         return output[:, : x_t.shape[1]]
 
     @classmethod
+    def clean_prompts(cls, prompts: list[str]) -> list[str]:
+        """Return the prompts in lower case."""
+        return [prompt.lower().strip() for prompt in prompts]
+
+    @classmethod
     def encode_text(cls, checkpoint_dir: Path, prompts: list[str], device: torch.device | str = "cpu") -> Arrays:
         """Return T5's `states` [prompt, token, width] and `mask` [prompt, token] of the lower-cased prompts.
 
@@ -53,6 +60,5 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         """
         from diffzero.models import text_encoders
 
-        lowered = [prompt.lower().strip() for prompt in prompts]
-        states, mask = text_encoders.encode_t5(checkpoint_dir, lowered, TEXT_TOKENS, device)
+        states, mask = text_encoders.encode_t5(checkpoint_dir, cls.clean_prompts(prompts), TEXT_TOKENS, device)
         return {"states": states.numpy(), "mask": mask.numpy()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,6 +29,7 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
 
     PIPELINE: ClassVar[str] = "StableDiffusion3Pipeline"
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2", "text_encoder_3")
+    TOKEN_LIMITS: ClassVar[Mapping[str, int]] = {"tokenizer_3": T5_TOKENS}
 
     @staticmethod
     def network_class() -> type[SD3Transformer2DModel]:
