@@ -48,7 +48,8 @@ def load(server: DataServer, name: str, *files: bytes, count: int = 100) -> pd.D
         server.plain[path] = data
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}" if file.digest else None
         downloads.append(Download(url=f"{server.url}/{path}", digest=digest))
-    changed = {"sources": [], "source": archive.model_copy(update={"files": downloads}), "test_size": None}
+    source = archive.model_copy(update={"files": downloads})
+    changed = {"sources": [], "source": source, "test_size": None, "allow_empty": True}
     return load_test_images(dataset.model_copy(update=changed), count, 0, ROOT)
 
 

@@ -39,13 +39,18 @@ def only(name: str, kind: type) -> dict:
     """Return a shipped data set with only its sources of one kind and without its test size."""
     dataset = load_dataset(name, ROOT)
     return dataset.model_copy(
-        update={"source": None, "sources": [s for s in dataset.all_sources if isinstance(s, kind)], "test_size": None}
+        update={
+            "source": None,
+            "sources": [s for s in dataset.all_sources if isinstance(s, kind)],
+            "test_size": None,
+            "allow_empty": True,
+        }
     ).model_dump(mode="json")
 
 
 def whole(name: str, **changes: object) -> dict:
     """Return a shipped data set without its test size."""
-    return {**load_dataset(name, ROOT).model_dump(mode="json"), "test_size": None, **changes}
+    return {**load_dataset(name, ROOT).model_dump(mode="json"), "test_size": None, "allow_empty": True, **changes}
 
 
 def repository(name: str, kind: type) -> str:

@@ -1,7 +1,7 @@
 """A data set as its file in config/datasets describes it: sources of its test images, class names, prompt templates."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -48,6 +48,10 @@ class Dataset(FrozenModel):
     """Which images count as the test set, if that is not obvious."""
     test_size: Count | None = None
     """Documented number of images in the whole test set. A source with fewer images is not used; more images are a warning in the log."""
+    allow_empty: bool = False
+    """Whether classes may have no images. Their prompts remain candidates."""
+    unreadable: Literal["error", "skip"] = "error"
+    """Whether an image that cannot be decoded is an error, or is left out and counted below Table 1 and in `selection.json`."""
     cue_pattern: Text | None = None
     """For cue-conflict images: a regular expression of file names with the groups `shape` and `texture`, both class names."""
     exclude_non_conflict: bool = False

@@ -5,21 +5,78 @@ level and bit depth that a deep TIFF states, and compares a PNG's transparent gr
 """
 
 import io
+import re
+import struct
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 # The size above which Pillow itself raises an error by default. The largest photograph of the thirteen data sets has 42 million.
 MAX_PIXELS = 178_956_970
-# Not all formats that Pillow knows: it passes EPS to Ghostscript, which executes programs.
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# Pictures that Pillow, with pillow-heif, recognises by their first bytes. Not EPS, which Pillow passes to Ghostscript, which executes
+# programs; not icons, stubs of scientific formats, and formats without a signature (TGA).
+IMAGE_FORMATS = (
+    *("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JPEG2000", "BMP", "GIF", "TIFF", "PPM"),
+    *("QOI", "PSD", "PCX", "SGI", "SUN"),
+)
+HEAD_BYTES = 64  # of a file, from which its format is recognised
+POINTERS = {
+    b"version https://git-lfs": "a Git LFS pointer; run `git lfs pull`",
+    b"/annex/objects/": "a git-annex pointer; run `git annex get`",
+}
 # TIFF tags.
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO, SUBFILE_TYPE, REDUCED = 258, 262, 0, 254, 1
+
+pillow_heif.register_heif_opener()
 
 
 class ImageError(ValueError):
-    """An image cannot be decoded; the message names it."""
+    """An image cannot be decoded; the message names it.
+
+    Parameters
+    ----------
+    message : str
+        The message.
+    reason : str
+        The reason alone, for lists of several images.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@cache
+def _signature_tests() -> dict[str, Callable[[bytes], bool | str] | None]:
+    Image.init()
+    return {name: Image.OPEN[name][1] for name in IMAGE_FORMATS}
+
+
+def find_format(head: bytes) -> str | None:
+    """Return the format of a file that begins with `head`, one of IMAGE_FORMATS; None for anything but an image.
+
+    The file may still be damaged: only its first bytes are known.
+    """
+    for name, has_signature in _signature_tests().items():
+        # Two bytes are enough for these two, and a text may begin with them.
+        is_text = name in ("BMP", "PPM") and all(byte in b"\t\n\f\r" or 32 <= byte < 127 for byte in head)
+        if is_text and not (name == "PPM" and head[2:3].isspace()):
+            continue
+        try:
+            if has_signature and has_signature(head[:16]) is True:
+                return name
+        except (IndexError, struct.error):  # of a file that is shorter than a signature
+            continue
+    return None
+
+
+def find_pointer(head: bytes) -> str:
+    """Return what stands in place of a file whose content was not fetched, with the command that fetches it; "" for other files."""
+    return next((advice for start, advice in POINTERS.items() if head.startswith(start)), "")
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
@@ -43,13 +100,30 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        _refuse_thumbnail(image, data)
         _scale_transparent_grey(image)
         image.load()
         return _to_rgb(_to_eight_bits(image))
     except Exception as error:  # Pillow's plugins raise many kinds of errors for broken files
-        raise ImageError(
-            f"image {name}: cannot be decoded ({error}). Expected a complete PNG, JPEG or WebP file."
-        ) from error
+        reason = find_pointer(data) or re.sub(r" <_io\..*?>", "", str(error)) or type(error).__name__
+        expected = "Expected a complete PNG, JPEG or WebP file, or another image that Pillow decodes"
+        raise ImageError(f"image {name}: cannot be decoded ({reason}). {expected}.", reason) from error
+
+
+def find_defect(data: bytes) -> str:
+    """Return the reason why an image cannot be decoded; "" if it can."""
+    try:
+        decode_image(data, "")
+    except ImageError as error:
+        return error.reason
+    return ""
+
+
+def _refuse_thumbnail(image: Image.Image, data: bytes) -> None:
+    """Raise ValueError for a camera's raw file: it is a TIFF whose first image, which Pillow would return, is a small preview."""
+    is_preview = getattr(image, "tag_v2", {}).get(SUBFILE_TYPE, 0) == REDUCED
+    if image.format == "TIFF" and (is_preview or data[8:10] == b"CR"):
+        raise ValueError("a raw file of a camera, whose first image is a preview; convert it to PNG, JPEG or TIFF")
 
 
 def _scale_transparent_grey(image: Image.Image) -> None:

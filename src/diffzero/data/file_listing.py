@@ -16,6 +16,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in DERIVED
 
 
+def printable_name(name: str) -> str:
+    """Return the name of a file as text that can be written everywhere: bytes that are not UTF-8 become `\\xNN`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def list_visible_files(top_dir: Path) -> dict[str, Path]:
     """Return all files at every depth below a folder, by their sorted names relative to it; none if there is no such folder.
 

@@ -1,24 +1,26 @@
 """Load the images of a data set from the first of its sources that has them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from diffzero.data.accounting import UnreadableImage, count_images, log_account, refuse_unreadable, require_images
 from diffzero.data.dataset import Dataset
-from diffzero.data.sources.base import Source
+from diffzero.data.decode import ImageError, find_defect
+from diffzero.data.sources.base import Source, TestSet
 
 log = logging.getLogger(__name__)
-ChooseImages = Callable[[pd.DataFrame], pd.DataFrame]
+RankImages = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 class SourceError(OSError):
     """No source has the images of a data set; the message says why each failed."""
 
 
-def load_images(dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFrame:
-    """Load the images that `choose` keeps, from the first source that works.
+def load_images(dataset: Dataset, root: Path, rank: RankImages, count: int) -> pd.DataFrame:
+    """Load the first images in the order of `rank`, from the first source that works.
 
     Parameters
     ----------
@@ -26,17 +28,22 @@ def load_images(dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFr
         The data set.
     root : Path
         Root of the repository.
-    choose : callable
-        Receives the columns `image` and `label` of all images and returns the wanted rows, possibly with further columns.
+    rank : callable
+        Receives the columns `image` and `label` of all images and returns their rows in order of preference, possibly without some,
+        and with further columns.
+    count : int
+        Number of images to load; all if there are fewer.
 
     Returns
     -------
     DataFrame
-        The rows that `choose` returned: `image` (unique name, str), `label` (from 0, int64), and beside them `bytes` (the encoded
-        image, bytes) and `source` (description of the source, str).
+        The rows of `rank`: `image` (unique name, str), `label` (from 0, int64), and beside them `bytes` (the encoded image, bytes)
+        and `source` (description of the source, str). `attrs["account"]` is the Account of the source.
 
     Raises
     ------
+    ImageError
+        Images cannot be decoded, and the data set does not skip them.
     SourceError
         All of several sources fail. The error of a single source is raised itself.
     """
@@ -44,7 +51,9 @@ def load_images(dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFr
     sources = dataset.all_sources
     for number, source in enumerate(sources, start=1):
         try:
-            return _load_from(source, dataset, root, choose)
+            return _load_from(source, dataset, root, rank, count)
+        except ImageError:  # another source would give other images for a reason that the user can remove
+            raise
         except (OSError, ValueError) as error:
             if len(sources) == 1:
                 raise
@@ -57,16 +66,65 @@ def load_images(dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFr
     )
 
 
-def _load_from(source: Source, dataset: Dataset, root: Path, choose: ChooseImages) -> pd.DataFrame:
-    found = source.load(dataset.for_source(source), root)
+def _load_from(source: Source, dataset: Dataset, root: Path, rank: RankImages, count: int) -> pd.DataFrame:
+    place = source.describe()
+    dataset = dataset.for_source(source)
+    found = source.load(dataset, root)
     table = pd.DataFrame({"image": list(found.images), "label": list(found.labels)}).astype({"label": "int64"})
     repeated = table.loc[table["image"].duplicated(), "image"]
     if len(repeated):
         raise ValueError(f"{dataset.title}: found image {repeated.iloc[0]!r} twice, expected unique names.")
     _require_size(len(table), dataset, source)
-    chosen = choose(table)
-    data = found.read(list(chosen["image"]))
-    return chosen.assign(bytes=[data[name] for name in chosen["image"]], source=source.describe())
+    is_broken = table["image"].isin(list(found.unreadable))
+    unreadable = _list_unreadable(table, found.unreadable)
+    if dataset.unreadable == "skip" or not unreadable:  # before any image is read
+        require_images(dataset, count_images(dataset, found, [], unreadable), place)
+    images, undecodable = _read_images(found, rank(table[~is_broken]), count, dataset.unreadable == "skip")
+    unreadable += undecodable
+    refuse_unreadable(dataset, unreadable, place)
+    account = count_images(dataset, found, images["label"].tolist(), unreadable)
+    require_images(dataset, account, place)
+    log_account(dataset, account, place)
+    if not len(images):
+        raise SourceError(f"{dataset.title}: found no readable images in {place}, expected the test set.")
+    images = images.assign(source=place)
+    images.attrs["account"] = account
+    return images
+
+
+def _list_unreadable(table: pd.DataFrame, reasons: Mapping[str, str]) -> list[UnreadableImage]:
+    """Return the images of a table that cannot be decoded, with the reason of each by its name."""
+    broken = table[table["image"].isin(list(reasons))]
+    return [
+        UnreadableImage(image=image, label=label, reason=reasons[image])
+        for image, label in zip(broken["image"], broken["label"].tolist(), strict=True)
+    ]
+
+
+def _read_images(
+    found: TestSet, ranked: pd.DataFrame, count: int, replaces: bool
+) -> tuple[pd.DataFrame, list[UnreadableImage]]:
+    """Read the first images in their order.
+
+    Returns
+    -------
+    DataFrame
+        The first `count` rows with the column `bytes`, without images that cannot be decoded. If `replaces`, the next take their places.
+    list of UnreadableImage
+        The images that cannot be decoded.
+    """
+    parts: list[pd.DataFrame] = []
+    unreadable: list[UnreadableImage] = []
+    first, missing = 0, count
+    while not parts or (replaces and missing and first < len(ranked)):
+        part = ranked.iloc[first : first + missing]
+        data = found.read(list(part["image"]))
+        reasons = {name: reason for name in part["image"] if (reason := find_defect(data[name]))}
+        unreadable += _list_unreadable(part, reasons)
+        readable = part[~part["image"].isin(list(reasons))]
+        parts.append(readable.assign(bytes=[data[name] for name in readable["image"]]))
+        first, missing = first + len(part), missing - len(readable)
+    return pd.concat(parts, ignore_index=True), unreadable
 
 
 def _require_size(count: int, dataset: Dataset, source: Source) -> None:

@@ -1,17 +1,14 @@
 """Choose the test images of a run."""
 
 import hashlib
-import logging
 import re
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from diffzero.data.dataset import Dataset
-from diffzero.data.decode import decode_image
 from diffzero.data.loading import load_images
 
-log = logging.getLogger(__name__)
 CUES = ["shape_label", "texture_label"]
 
 
@@ -84,27 +81,26 @@ def load_test_images(dataset: Dataset, count: int, seed: int, root: Path, strati
     Returns
     -------
     DataFrame
-        The table of `load_images` with the column `digest` (SHA-256 of `bytes`, str), and CUES for cue-conflict images.
+        The table of `load_images` with the column `digest` (SHA-256 of `bytes`, str), and CUES for cue-conflict images. An image that
+        cannot be decoded is an error, or, if the data set skips such images, replaced by the next in the order.
 
     Raises
     ------
     ImageError
-        An image cannot be decoded.
+        Images cannot be decoded; the message names all of them.
     SourceError, OSError, ValueError
         See `load_images`.
     """
 
-    def choose(table: pd.DataFrame) -> pd.DataFrame:
-        return select_images(add_cue_labels(table, dataset), count, seed, stratified)
+    def rank(table: pd.DataFrame) -> pd.DataFrame:
+        return select_images(add_cue_labels(table, dataset), len(table), seed, stratified)
 
-    chosen = load_images(dataset, root, choose)
-    for name, data in zip(chosen["image"], chosen["bytes"], strict=True):
-        decode_image(data, name)
+    chosen = load_images(dataset, root, rank, count)
     return chosen.assign(digest=[hashlib.sha256(data).hexdigest() for data in chosen["bytes"]])
 
 
 def selection_record(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict[str, object]:
-    """Return the record of a selection: its source and seed, and name, label and SHA-256 of each image in the run's order.
+    """Return the record of a selection: source, seed, its Account, and name, label and SHA-256 of each image in the run's order.
 
     Two runs with equal records chose the same images. Another source may name and encode the same images differently.
     """
@@ -115,5 +111,6 @@ def selection_record(chosen: pd.DataFrame, seed: int, stratified: bool) -> dict[
         "stratified": stratified,
         "count": len(chosen),
         "sha256": hashlib.sha256("\n".join(chosen["digest"]).encode()).hexdigest(),
+        **chosen.attrs["account"],
         "images": [{"image": image, "label": label, "sha256": digest} for image, label, digest in images],
     }

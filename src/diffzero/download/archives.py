@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -37,7 +38,6 @@ ADVICE = (
     "Delete the file to have it downloaded again; if you downloaded it by hand, get it from the data set's own page."
 )
 IsWanted = Callable[[str], bool]
-Members = Iterator[tuple[str, Callable[[], bytes]]]
 
 
 class ArchiveError(ValueError):
@@ -53,6 +53,27 @@ class ArchiveLimits:
     """Bytes of one wanted member."""
     total_bytes: int = 1 << 36
     """Bytes of all members, wanted or not, after decompression."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A member of an archive that is not a folder."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes] | None]
+    problem: str = ""
+    """Reason why it has no content of its own that may be read: it is a link, sparse or encrypted; "" for an ordinary file."""
+
+
+@dataclass(frozen=True)
+class MemberHead:
+    """The beginning of a member, from which one sees what it is."""
+
+    name: str
+    data: bytes
+    problem: str
+    """Reason why the member cannot be read; "" if it can."""
 
 
 def iter_members(
@@ -78,20 +99,43 @@ def iter_members(
     ------
     ArchiveError
         The archive is corrupt, exceeds the limits (by what it declares or by what it holds), or has a name that leads outside
-        (`../x`, `/x`), a name that occurs twice, a link that is wanted or leads outside, a device, a pipe or a sparse file.
+        (`../x`, `/x`), a wanted name that occurs twice, a link that is wanted or leads outside, a device, a pipe or a sparse file.
     """
-    members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+    limits = limits or ArchiveLimits()
     seen: set[str] = set()
+    with _explain_errors(archive):
+        for member in _iter_files(archive, limits):
+            if not is_wanted(member.name):
+                continue
+            if member.problem:
+                raise ArchiveError(f"found member {member.name!r}, {member.problem}")
+            if member.name in seen:
+                raise ArchiveError(f"found member {member.name!r} twice, expected each name once")
+            seen.add(member.name)
+            yield member.name, _read_member(member.open(), member.name, member.size, limits)
+
+
+def iter_heads(archive: Path, size: int, limits: ArchiveLimits | None = None) -> Iterator[MemberHead]:
+    """Iterate over the first `size` bytes of every member that is not a folder. Links have no bytes; errors are those of `iter_members`."""
+    with _explain_errors(archive):
+        for member in _iter_files(archive, limits or ArchiveLimits()):
+            stream = None if member.problem else member.open()
+            yield MemberHead(member.name, stream.read(size) if stream else b"", member.problem)
+
+
+@contextmanager
+def _explain_errors(archive: Path) -> Iterator[None]:
+    """Turn errors within the context into an ArchiveError that names the archive."""
     try:
-        for name, read in members(archive, is_wanted, limits or ArchiveLimits()):
-            if name in seen:
-                raise ArchiveError(f"found member {name!r} twice, expected each name once")
-            seen.add(name)
-            yield name, read()
+        yield
     except ArchiveError as error:
         raise ArchiveError(f"{archive}: {error}. Nothing of it was written to disk. {ADVICE}") from None
     except READ_ERRORS as error:
         raise ArchiveError(f"{archive}: corrupt or truncated tar or zip archive ({error}). {ADVICE}") from None
+
+
+def _iter_files(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
+    return (_zip_members if zipfile.is_zipfile(archive) else _tar_members)(archive, limits)
 
 
 def _check_member_name(name: str) -> str:
@@ -103,16 +147,15 @@ def _check_member_name(name: str) -> str:
     return "/".join(parts)
 
 
-def _check_link(name: str, target: str, is_symbolic: bool, is_wanted: bool) -> None:
-    """Refuse a link that is wanted or leads outside. Other links are ignored: no link is ever followed."""
+def _check_link(name: str, target: str, is_symbolic: bool) -> str:
+    """Return what is wrong with a link that is wanted: no link is ever followed. Raises ArchiveError if it leads outside."""
     base = PurePosixPath(name).parent if is_symbolic else PurePosixPath()
     depth = 0
     for part in (*base.parts, *PurePosixPath(target).parts):
         depth += -1 if part == ".." else 1
         if depth < 0 or target.startswith(("/", "\\")) or "\\" in target:
             raise ArchiveError(f"found member {name!r}, a link to {target!r} outside the archive, expected only files")
-    if is_wanted:
-        raise ArchiveError(f"found member {name!r}, a link to {target!r}, expected a file")
+    return f"a link to {target!r}, expected a file"
 
 
 def _read_member(stream: IO[bytes] | None, name: str, size: int, limits: ArchiveLimits) -> bytes:
@@ -156,7 +199,7 @@ class _LimitedStream(io.RawIOBase):
         return data
 
 
-def _tar_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> Members:
+def _tar_members(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
     with archive.open("rb") as file:
         start = file.read(6)
     decompress = next((opener for magic, opener in COMPRESSIONS.items() if start.startswith(magic)), None)
@@ -171,20 +214,20 @@ def _tar_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
                 raise ArchiveError(f"found more than {limits.members} members, expected fewer")
             if info.isdir() and info.name in ("", "."):
                 continue
-            name = _check_member_name(info.name)
+            name, problem = _check_member_name(info.name), ""
             if info.islnk() or info.issym():
-                _check_link(name, info.linkname, info.issym(), is_wanted(name))
+                problem = _check_link(name, info.linkname, info.issym())
             elif not (info.isreg() or info.isdir()):
                 raise ArchiveError(f"found member {name!r}, a device or pipe, expected only files and folders")
-            elif info.issparse() and is_wanted(name):  # a few bytes may expand to terabytes that no limit counts
-                raise ArchiveError(f"found member {name!r}, a sparse file, expected a file with all its bytes")
-            elif info.isreg() and is_wanted(name):
-                yield name, partial(_read_member, tar.extractfile(info), name, info.size, limits)
+            elif info.issparse():  # a few bytes may expand to terabytes that no limit counts
+                problem = "a sparse file, expected a file with all its bytes"
+            if not info.isdir():
+                yield _Member(name, info.size, partial(tar.extractfile, info), problem)
             # tarfile keeps every header in this list, which its types do not declare.
             vars(tar)["members"] = []
 
 
-def _zip_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> Members:
+def _zip_members(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as packed:
         infos = packed.infolist()
         if len(infos) > limits.members:
@@ -193,18 +236,13 @@ def _zip_members(archive: Path, is_wanted: IsWanted, limits: ArchiveLimits) -> M
         if total > limit:
             raise ArchiveError(f"found {total} bytes declared, expected at most {limit}")
         for info in infos:
-            name, kind = _check_member_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16)
+            name, kind, problem = _check_member_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16), ""
             if kind == stat.S_IFLNK:
-                target = _read_zip(packed, info, name, ArchiveLimits(member_bytes=4096))
-                _check_link(name, target.decode(errors="replace"), True, is_wanted(name))
+                target = _read_member(packed.open(info), name, info.file_size, ArchiveLimits(member_bytes=4096))
+                problem = _check_link(name, target.decode(errors="replace"), True)
             elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise ArchiveError(f"found member {name!r}, a device or pipe, expected only files and folders")
-            elif info.flag_bits & 1 and is_wanted(name):
-                raise ArchiveError(f"found member {name!r} encrypted, expected it without a password")
-            elif not info.is_dir() and is_wanted(name):
-                yield name, partial(_read_zip, packed, info, name, limits)
-
-
-def _read_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: ArchiveLimits) -> bytes:
-    with packed.open(info) as stream:
-        return _read_member(stream, name, info.file_size, limits)
+            elif info.flag_bits & 1:
+                problem = "encrypted, expected it without a password"
+            if not info.is_dir():
+                yield _Member(name, info.file_size, partial(packed.open, info), problem)

@@ -13,6 +13,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticKnownError
 
 from diffzero.data.sources.base import Source, TestSet
+from diffzero.data.sources.class_folders import Splits
 from diffzero.utils.fields import Digest, Text, Url
 from diffzero.utils.frozen_model import FrozenModel
 
@@ -35,21 +36,26 @@ class ArchiveFormat:
         Number of files that the test set consists of.
     has_listing : bool
         Whether the key `listing` names a text file in the archive.
+    has_folders : bool
+        Whether classes are folders, from which the keys `split` and `ignore` choose.
     """
 
     load: LoadFormat
     n_files: int = 1
     has_listing: bool = False
+    has_folders: bool = False
 
 
 ARCHIVE_FORMATS: dict[str, ArchiveFormat] = {}
 
 
-def archive_format(name: str, n_files: int = 1, has_listing: bool = False) -> Callable[[LoadFormat], LoadFormat]:
+def archive_format(
+    name: str, n_files: int = 1, has_listing: bool = False, has_folders: bool = False
+) -> Callable[[LoadFormat], LoadFormat]:
     """Register the decorated function as the loader of the archive format `name`; see ArchiveFormat."""
 
     def register(load: LoadFormat) -> LoadFormat:
-        ARCHIVE_FORMATS[name] = ArchiveFormat(load, n_files, has_listing)
+        ARCHIVE_FORMATS[name] = ArchiveFormat(load, n_files, has_listing, has_folders)
         return load
 
     return register
@@ -89,6 +95,10 @@ class Archive(Source):
     """The files. For `idx` and `pets`: images first, then labels."""
     listing: Text | None = None
     """For `listed`: the text file in the archive, with one `class/image` per line."""
+    split: Splits = Field([])
+    """For `folders`: name of the folder of the test images, if there are several splits: above the folders of the classes or in them."""
+    ignore: list[Text] = Field([])
+    """For `folders`: files and folders to leave out, each by its name or the end of its path, at any depth: `masks`, `cat/rejected`."""
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:
@@ -98,6 +108,9 @@ class Archive(Source):
         if expected.has_listing != bool(self.listing):
             with_listing = " or ".join(f"'{name}'" for name, format in ARCHIVE_FORMATS.items() if format.has_listing)
             raise ValueError(f"'listing' and format {with_listing} go together. Write both or neither.")
+        if (self.split or self.ignore) and not expected.has_folders:
+            with_folders = " or ".join(f"'{name}'" for name, format in ARCHIVE_FORMATS.items() if format.has_folders)
+            raise ValueError(f"'split' and 'ignore' need format {with_folders}. Remove them, or change the format.")
         return self
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:

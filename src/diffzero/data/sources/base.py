@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from diffzero.download.hub import HubRepo
     from diffzero.download.probe import Availability, RemoteProbe
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+# Files with these names must be images. Not all can be decoded: an SVG or a raw file of a camera is reported, not passed over.
+IMAGE_SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs", ".heic", ".heif", ".hif"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jxl", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".tga", ".dds"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".pam", ".qoi", ".psd", ".pcx", ".sgi", ".ras", ".exr", ".svg", ".eps"),
+    *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2"),
+)
 ReadImages = Callable[[Sequence[str]], dict[str, bytes]]
 
 
@@ -39,11 +45,18 @@ class TestSet:
         Label of each image, from 0, in the order of the data set's class names.
     read : callable
         Returns the encoded images (PNG, JPEG, ...) of some names, by name.
+    unreadable : mapping of str to str
+        Reason why an image cannot be read, by its name, where the source knows without decoding it. It is one of `images`.
+    skipped : mapping
+        Number of files that are not test images, by the label of the class in whose folder they are (None: in no such folder) and
+        the reason.
     """
 
     images: Sequence[str]
     labels: Sequence[int]
     read: ReadImages
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[tuple[int | None, str], int] = field(default_factory=dict)
 
 
 class Source(FrozenModel, ABC):

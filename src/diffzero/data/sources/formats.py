@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from diffzero.data.file_listing import is_hidden
 from diffzero.data.labels import LabelMap
-from diffzero.data.sources import image_folder
 from diffzero.data.sources.archive import Archive, archive_format
 from diffzero.data.sources.base import IMAGE_SUFFIXES, TestSet
+from diffzero.data.sources.class_folders import as_list
+from diffzero.data.sources.image_archive import load_archive
 
 if TYPE_CHECKING:
     from diffzero.data.dataset import Dataset
@@ -96,10 +98,10 @@ def load_pets(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     )
 
 
-@archive_format("folders")
+@archive_format("folders", has_folders=True)
 def load_folders(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     """Read an archive with one folder per class, all of whose images are test images."""
-    return image_folder.load_archive(paths[0], dataset)
+    return load_archive(paths[0], dataset, source.ignore, as_list(source.split))
 
 
 def encode_pnm(pixels: NDArray[np.uint8]) -> bytes:
@@ -157,7 +159,10 @@ def _read_images(archive: Path, name_of: Callable[[str], str | None], wanted: Se
     names = set(wanted)
 
     def is_wanted(member: str) -> bool:
-        return image_folder.is_image_name(PurePosixPath(member).name) and name_of(member) in names
+        path = PurePosixPath(member)
+        return (
+            path.suffix.lower() in IMAGE_SUFFIXES and not any(map(is_hidden, path.parts)) and name_of(member) in names
+        )
 
     found = {str(name_of(member)): data for member, data in iter_members(archive, is_wanted)}
     if missing := sorted(names - found.keys()):

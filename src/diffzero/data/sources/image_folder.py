@@ -1,22 +1,37 @@
-"""Test images in a folder, or in an archive, with one sub-folder per class."""
+"""Test images in a folder with one sub-folder per class."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from diffzero.data.file_listing import list_visible_files
+from pydantic import Field
+
+from diffzero.data.file_listing import is_hidden, list_visible_files, printable_name
 from diffzero.data.labels import LabelMap
-from diffzero.data.sources.base import IMAGE_SUFFIXES, Source, TestSet
+from diffzero.data.sources.base import Source, TestSet
+from diffzero.data.sources.class_folders import (
+    HIDDEN,
+    IGNORED,
+    OUTSIDE,
+    SPLIT,
+    ClassFile,
+    ClassFiles,
+    Ignored,
+    Splits,
+    as_list,
+    as_yaml,
+    require_matching_folders,
+)
 from diffzero.utils.fields import Text
 
 if TYPE_CHECKING:
     from diffzero.data.dataset import Dataset
     from diffzero.download.probe import Availability, RemoteProbe
-
-log = logging.getLogger(__name__)
 
 
 class Folder(Source):
@@ -26,32 +41,29 @@ class Folder(Source):
     """A folder of images."""
     path: Text
     """The folder, relative to the root of the repository. Sub-folders have the names of the classes, or those in `source_classnames`."""
+    split: Splits = Field([])
+    """Name of the folder of the test images, if there are several splits: above the folders of the classes or in them."""
+    ignore: list[Text] = Field([])
+    """Files and folders to leave out, each by its name or the end of its path, at any depth: `unsorted`, `cat/rejected`."""
 
     def load(self, dataset: Dataset, root: Path) -> TestSet:
-        """Return every image below a class's sub-folder, named by its path. Sub-folders that match no class are named in the log."""
-        folder, label_map = root / self.path, LabelMap(dataset)
-        # Hidden folders are left out: macOS and version control create them.
-        folders = sorted(path for path in folder.glob("*") if path.is_dir() and path.name[0] != ".")
-        labels = {path: label_map.find(path.name) for path in folders}
-        names = dataset.source_classnames or dataset.classnames
-        missing = [name for name in names if label_map.find(name) not in labels.values()]
-        if missing:
+        """Return every image below the sub-folder of a class, named by its path."""
+        folder = root / self.path
+        if not folder.is_dir():
+            found = "found a file" if folder.exists() else "not found"
             raise FileNotFoundError(
-                f"{folder}: found no sub-folder {missing[0]!r}, expected one for each class name ({len(missing)} missing)."
+                f"{folder}: {found}; expected a folder with one sub-folder per class of {dataset.title} (key source.path)."
             )
-        if unknown := [path.name for path, label in labels.items() if label is None]:
-            log.warning("%s: ignoring sub-folders %s: they match no class name", folder, ", ".join(unknown))
-        rows = [
-            (path.relative_to(folder).as_posix(), label)
-            for label, sub_folder in sorted((label, path) for path, label in labels.items() if label is not None)
-            for path in sorted(sub_folder.rglob("*"))
-            if is_image_name(path.name) and path.is_file()
-        ]
-        if not rows:
-            suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise FileNotFoundError(f"{folder}: found no images, expected files ending in {suffixes}.")
-        images, image_labels = zip(*rows, strict=True)
-        return TestSet(images, image_labels, lambda wanted: {name: (folder / name).read_bytes() for name in wanted})
+        splits = as_list(self.split)
+        scan = FolderScan(folder, LabelMap(dataset), Ignored(self.ignore))
+        above = [split for split in splits if (folder / split).is_dir() and not scan.label_map.contains(split)]
+        for split in above or [""]:
+            scan.add_classes(split, is_named=len(above) > 1)
+        scan.follow_links()
+        scan.ignored.require_all_used(scan.found.place)
+        return scan.found.to_test_set(
+            scan.found.images(splits), lambda files: {file.name: Path(file.location).read_bytes() for file in files}
+        )
 
     def describe(self) -> str:
         """Return the path."""
@@ -66,35 +78,152 @@ class Folder(Source):
         return list_visible_files(root / self.path)
 
 
-def is_image_name(name: str) -> bool:
-    """Return whether a file is an image by its name; macOS writes a file `._x.png` beside `x.png`."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("._")
+class FolderScan:
+    """The files of a folder, by class. Links are followed, but no folder is read twice."""
+
+    def __init__(self, images_dir: Path, label_map: LabelMap, ignored: Ignored) -> None:
+        self.images_dir, self.label_map, self.ignored = images_dir, label_map, ignored
+        self.found = ClassFiles(str(images_dir))
+        self._seen: dict[tuple[int, int], int | None] = {}
+        # A link to a folder above the classes leads to images of all of them.
+        for above in (images_dir, *images_dir.resolve().parents):
+            with suppress(OSError):  # a folder above may be closed to the user
+                self._seen[_identity(above)] = None
+        self._links: list[tuple[Path, _Place]] = []
+
+    def add_classes(self, split: str, is_named: bool) -> None:
+        """Read the folders of the classes in the folder of a split ("": in the folder itself), whose name images bear if `is_named`.
+
+        Raises
+        ------
+        OSError, ValueError
+            A class has no folder, a folder or an image belongs to no class, or a folder may not be read.
+        """
+        folder, above = self.images_dir / split, (split,) if split else ()
+        place, prefix = str(folder), f"{split}/" if is_named else ""
+        self._seen[_identity(folder)] = None
+        classes: list[tuple[int, os.DirEntry[str]]] = []
+        unknown, strays = [], []
+        for entry in _entries(folder, place):
+            name, label = printable_name(entry.name), self.label_map.find(printable_name(entry.name))
+            is_class = label is not None and _is_folder(entry)
+            if "/".join([*above, name]) in self.ignored:
+                self.found.skip(label if is_class else None, IGNORED)
+            elif label is not None and is_class:
+                classes.append((label, entry))
+            elif is_hidden(name):
+                self.found.skip(None, HIDDEN)
+            elif _is_folder(entry):
+                unknown.append(name)
+            elif ClassFile(name, (), (), -1, entry.path, *_read_head(entry)).is_image:
+                strays.append(name)
+            else:
+                self.found.skip(None, OUTSIDE)
+        labels = [label for label, _ in classes]
+        require_matching_folders(place, self.label_map, labels, unknown, strays, self._advise(folder, unknown))
+        for label, entry in sorted(classes, key=lambda pair: (pair[0], pair[1].name)):
+            self._visit(Path(entry.path), _Place(prefix + printable_name(entry.name), above, (), label))
+
+    def _advise(self, split_dir: Path, unknown: list[str]) -> str:
+        """Return what to do if the folders of the classes are one folder deeper; "" if they are not."""
+        deeper = [name for name in unknown if any(self.label_map.contains(n) for n in _names(split_dir / name))]
+        splits = [name for name in deeper if SPLIT.fullmatch(name)]
+        if splits:
+            test = next((name for name in splits if name.lower().startswith("test")), splits[0])
+            return f"The folders of the classes are in {', '.join(map(repr, deeper))}: write `split: {test}` in the source to use one."
+        if deeper:
+            return f"The folders of the classes are in {', '.join(map(repr, deeper))}: set `path: {split_dir / deeper[0]}` in the source."
+        return ""
+
+    def follow_links(self) -> None:
+        """Read the linked folders below those of the classes: last, so that images keep the names of their own folders."""
+        while self._links:
+            self._visit(*self._links.pop(0))
+
+    def _visit(self, class_dir: Path, place: _Place) -> None:
+        """Read a folder of a class and those below it. Raises OSError if it may not be read, ValueError if it belongs to another class."""
+        name, label, class_name = place.name, place.label, self.label_map.names[place.label]
+        identity = _identity(class_dir)
+        if identity in self._seen:
+            other = self._seen[identity]
+            if other not in (None, label):
+                raise ValueError(
+                    f"{self.found.place}: found {name!r} of class {class_name!r}, a link to a folder of class "
+                    f"{self.label_map.names[other or 0]!r}, expected one class per image. Remove the link, or write "
+                    f"`ignore: {as_yaml([name])}`."
+                )
+            return self.found.skip(label, "a link to a folder that is read already")
+        self._seen[identity] = label
+        for entry in _entries(class_dir, f"{self.found.place}: {name!r}, of class {class_name!r}"):
+            inner = replace(place, name=f"{name}/{printable_name(entry.name)}")
+            if inner.name in self.ignored:
+                self.found.skip(label, IGNORED)
+            elif is_hidden(entry.name):
+                self.found.skip(label, HIDDEN)
+            elif not _is_folder(entry):
+                self.found.files.append(
+                    ClassFile(inner.name, place.above, place.below, label, entry.path, *_read_head(entry))
+                )
+            elif entry.is_symlink():
+                self._links.append((Path(entry.path), replace(inner, below=(*place.below, entry.name))))
+            else:
+                self._visit(Path(entry.path), replace(inner, below=(*place.below, entry.name)))
+        return None
 
 
-def load_archive(archive: Path, dataset: Dataset) -> TestSet:
-    """Return every image of an archive whose innermost folder is a class; named `class/file`, as in a folder of the same images."""
-    from diffzero.download.archives import iter_members
+@dataclass(frozen=True)
+class _Place:
+    """The place of a folder: its name in the names of images, and the folders above and below that of its class."""
 
-    label_map = LabelMap(dataset)
-
-    def is_wanted(member: str) -> bool:
-        path = PurePosixPath(member)
-        return is_image_name(path.name) and label_map.contains(path.parent.name)
-
-    images = [_short_name(member) for member, _ in iter_members(archive, is_wanted)]
-    if not images:
-        raise ValueError(
-            f"{archive}: found no images in folders named after the classes, expected e.g. {dataset.classnames[0]}/1.png."
-        )
-
-    def read(wanted: Sequence[str]) -> dict[str, bytes]:
-        names = set(wanted)
-        members = iter_members(archive, lambda member: is_wanted(member) and _short_name(member) in names)
-        return {_short_name(member): data for member, data in members}
-
-    return TestSet(images, [label_map.to_label(name.split("/")[0]) for name in images], read)
+    name: str
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+    label: int
 
 
-def _short_name(member: str) -> str:
-    """Return a member's name from its class folder on."""
-    return "/".join(PurePosixPath(member).parts[-2:])
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _entries(path: Path, place: str) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder, sorted by name. An OSError begins with `place`."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise type(error)(
+            f"{place}: the folder cannot be read ({error.strerror}), so its images are unknown. Change its permissions "
+            f"(chmod a+rX), or leave it out: `ignore: {as_yaml([path.name])}`."
+        ) from error
+
+
+def _names(path: Path) -> list[str]:
+    """Return the names in a folder; none if it cannot be read."""
+    try:
+        return [printable_name(name) for name in os.listdir(path)]
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one that exists."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _read_head(entry: os.DirEntry[str]) -> tuple[bytes, str]:
+    """Return the first bytes of a file, and the reason why it cannot be read or ""."""
+    from diffzero.data.decode import HEAD_BYTES
+
+    try:
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            return b"", f"a link to {printable_name(os.readlink(entry.path))!r}, which does not exist"
+        if not entry.is_file():
+            return b"", "a pipe, socket or device"
+        with open(entry.path, "rb") as file:
+            return file.read(HEAD_BYTES), ""
+    except OSError as error:
+        return b"", error.strerror or type(error).__name__
