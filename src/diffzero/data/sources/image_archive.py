@@ -89,12 +89,8 @@ class _Listing:
             return self.found.skip(None, OUTSIDE)
         # With several splits, images of one class may have equal names.
         split = [part for part in parts[:depth] if part in self.splits] if len(self.splits) > 1 else []
-        file = ClassFile("/".join([*split, *parts[depth:]]), parts[:depth], parts[depth + 1 : -1], label, head, problem)
-        if file.is_image:
-            self._require_one_class(file, "/".join(parts))
-        self.member_of[file.name] = member
-        self.found.files.append(file)
-        return None
+        name, above, below = "/".join([*split, *parts[depth:]]), parts[:depth], parts[depth + 1 : -1]
+        return self.found.files.append(ClassFile(name, above, below, label, member, head, problem))
 
     def _class_depth(self, parts: tuple[str, ...]) -> int | None:
         """Return the position of the outermost folder with the name of a class; a split may have such a name, too ("train")."""
