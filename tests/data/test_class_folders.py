@@ -210,3 +210,35 @@ def test_a_folder_that_may_not_be_read_is_refused(tmp_path, locked, named):
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=tmp_path)
     (tmp_path / locked).chmod(0o755)
     assert f"PermissionError: animals: {named}, of class 'owl': the folder cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize("above", [True, False])
+@pytest.mark.parametrize("other", ["train", "validation", "train_set"])
+def test_several_splits_are_refused_until_one_is_named(tmp_path, above, other):
+    for number, split in enumerate(["test", other]):
+        for name in NAMES:
+            path = Path(split, name) if above else Path(name, split)
+            write(tmp_path / "animals" / path / f"{number}.png", encoded(number))
+    with pytest.raises((ValueError, OSError), match=r"write `split: test`|Write `split: test`") as error:
+        load(tmp_path)
+    assert f"'{other}'" in str(error.value)
+    found = load(tmp_path, split="test")
+    assert len(found) == 3 and set(found["bytes"]) == {encoded(0)}
+    assert sorted(found["image"]) == [f"{name}/0.png" if above else f"{name}/test/0.png" for name in NAMES]
+    assert len(load(tmp_path, split=["test", other])) == 6
+    with pytest.raises((ValueError, OSError), match="'tset'|in 'test', .*: write `split: test`"):
+        load(tmp_path, split="tset")
+
+
+def test_one_split_and_sub_folders_with_other_names_are_no_splits(tmp_path):
+    for name in NAMES:
+        for k, split in enumerate(["test1", "test2", "trainer"]):
+            write(tmp_path / "animals" / name / split / "1.png", encoded(k))
+    assert len(load(tmp_path)) == 9
+
+
+def test_classes_one_folder_deeper_are_refused_with_the_path_to_write(tmp_path):
+    make_folder(tmp_path / "data" / "inner")
+    with pytest.raises(FileNotFoundError, match=r"are in 'animals': set `path: .*data/inner/animals`"):
+        load(tmp_path, path="data/inner")
+    assert images(tmp_path, path="data/inner/animals") == PLAIN
