@@ -44,6 +44,7 @@ rule make_tables:
         prediction_files,
         lambda wildcards: report_inputs.table_params(TARGETS)["costs"],
         prompts=lambda wildcards: [prepared(name)["prompts"] for name in TARGETS.datasets("classification")],
+        selections=lambda wildcards: list(report_inputs.selection_files(TARGETS).values()),
         paper=reported(OTHER_TABLES),
     output:
         table_files(OTHER_TABLES),

@@ -1,5 +1,6 @@
 """Files of a folder: at every depth and through links, without hidden and derived ones."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,9 @@ def test_other_names_are_visible(name):
 
 def test_a_folder_that_does_not_exist_has_no_files(tmp_path):
     assert list_visible_files(tmp_path / "no-such-folder") == {}
+
+
+def test_links_to_themselves_and_names_that_are_not_utf8_are_listed(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    write(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    assert list(list_visible_files(tmp_path)) == ["caf\\xe9.png", "loop"]

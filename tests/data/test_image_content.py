@@ -1,4 +1,4 @@
-"""What is an image is decided by content: suffixes, formats that Pillow and pillow-heif decode, and files that only look like images."""
+"""Images are recognised by content: suffixes, formats that Pillow and pillow-heif decode, and files that only look like images."""
 
 import io
 import os

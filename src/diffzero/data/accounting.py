@@ -45,7 +45,7 @@ class Account(TypedDict):
     """Images that were left out, with `unreadable: skip`."""
 
 
-def count_images(dataset: Dataset, found: TestSet, used: Iterable[int], unreadable: list[UnreadableImage]) -> Account:
+def account_for(dataset: Dataset, found: TestSet, used: Iterable[int], unreadable: list[UnreadableImage]) -> Account:
     """Return the account of a source.
 
     Parameters

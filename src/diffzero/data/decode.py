@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -31,8 +30,6 @@ POINTERS = {
 # TIFF tags.
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO, SUBFILE_TYPE, REDUCED = 258, 262, 0, 254, 1
 
-pillow_heif.register_heif_opener()
-
 
 class ImageError(ValueError):
     """An image cannot be decoded; the message names it.
@@ -51,8 +48,17 @@ class ImageError(ValueError):
 
 
 @cache
-def _signature_tests() -> dict[str, Callable[[bytes], bool | str] | None]:
+def _load_formats() -> None:
+    """Load the plugins of all formats. pillow-heif is imported here: jobs that decode no image do not need it."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
     Image.init()
+
+
+@cache
+def _signature_tests() -> dict[str, Callable[[bytes], bool | str] | None]:
+    _load_formats()
     return {name: Image.OPEN[name][1] for name in IMAGE_FORMATS}
 
 
@@ -96,6 +102,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     ImageError
         Pillow cannot decode every pixel, there are more than MAX_PIXELS, or it is not defined which value is white.
     """
+    _load_formats()
     try:
         image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         if image.width * image.height > MAX_PIXELS:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 # Thumbnails and metadata that NAS systems, macOS and Windows write beside images.
@@ -21,13 +22,21 @@ def printable_name(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Return whether an entry of a folder is a folder or a link to one that exists."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def list_visible_files(top_dir: Path) -> dict[str, Path]:
     """Return all files at every depth below a folder, by their sorted names relative to it; none if there is no such folder.
 
     Linked folders are followed once. Hidden and derived files are left out.
     """
     names = sorted(_iter_names(str(top_dir), "", set())) if top_dir.is_dir() else []
-    return {name: top_dir / name for name in names}
+    return {printable_name(name): top_dir / name for name in names}
 
 
 def _iter_names(current_dir: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
@@ -36,11 +45,11 @@ def _iter_names(current_dir: str, prefix: str, seen: set[tuple[int, int]]) -> It
     if (stat.st_dev, stat.st_ino) in seen:  # a link to a folder above it
         return
     seen.add((stat.st_dev, stat.st_ino))
-    with os.scandir(current_dir) as entries:
+    with suppress(PermissionError), os.scandir(current_dir) as entries:  # the source refuses or ignores such a folder
         for entry in entries:
             if is_hidden(entry.name):
                 continue
-            if entry.is_dir():
+            if is_folder(entry):
                 yield from _iter_names(entry.path, f"{prefix}{entry.name}/", seen)
             else:
                 yield f"{prefix}{entry.name}"

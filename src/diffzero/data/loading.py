@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffzero.data.accounting import UnreadableImage, count_images, log_account, refuse_unreadable, require_images
+from diffzero.data.accounting import UnreadableImage, account_for, log_account, refuse_unreadable, require_images
 from diffzero.data.dataset import Dataset
 from diffzero.data.decode import ImageError, find_defect
 from diffzero.data.sources.base import Source, TestSet
@@ -78,11 +78,11 @@ def _load_from(source: Source, dataset: Dataset, root: Path, rank: RankImages, c
     is_broken = table["image"].isin(list(found.unreadable))
     unreadable = _list_unreadable(table, found.unreadable)
     if dataset.unreadable == "skip" or not unreadable:  # before any image is read
-        require_images(dataset, count_images(dataset, found, [], unreadable), place)
+        require_images(dataset, account_for(dataset, found, [], unreadable), place)
     images, undecodable = _read_images(found, rank(table[~is_broken]), count, dataset.unreadable == "skip")
     unreadable += undecodable
     refuse_unreadable(dataset, unreadable, place)
-    account = count_images(dataset, found, images["label"].tolist(), unreadable)
+    account = account_for(dataset, found, images["label"].tolist(), unreadable)
     require_images(dataset, account, place)
     log_account(dataset, account, place)
     if not len(images):

@@ -117,6 +117,8 @@ class ReportInputs:
     datasets: Mapping[str, DatasetFiles] = field(default_factory=dict)
     cue_datasets: Sequence[str] = ()
     """Data sets whose images have a shape and a texture label."""
+    selections: Mapping[str, str] = field(default_factory=dict)
+    """Records of the selected images, by data set that leaves out unreadable ones."""
     seen_by_models: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By data set, the models that were trained on images of its domain."""
     test_sizes: Mapping[str, int | None] = field(default_factory=dict)
@@ -161,6 +163,10 @@ class ReportInputs:
     def load_prompts(self, dataset: str) -> Prompts:
         """Load the prompts file of a data set."""
         return read_json(Path(self.datasets[dataset]["prompts"]))
+
+    def count_unreadable(self) -> dict[str, int]:
+        """Return the number of unreadable images that were left out, by data set."""
+        return {name: len(read_json(Path(file))["unreadable"]) for name, file in self.selections.items()}
 
     @cached_property
     def _scores_and_schedules(self) -> dict[tuple[str, str], tuple[ScoreArray, NoiseSchedule]]:

@@ -43,6 +43,10 @@ class RunPaths:
         """Return the path of the items of a data set."""
         return f"{self.run_dir}/data/{dataset}/items.parquet"
 
+    def selection(self, dataset: str) -> str:
+        """Return the path of the record of the selected test images of a data set."""
+        return f"{self.run_dir}/data/{dataset}/selection.json"
+
     def weights(self, model: str) -> str:
         """Return the path of the record of a model's checkpoint."""
         return f"{self.run_dir}/weights/{model}.json"

@@ -96,6 +96,7 @@ def table_params(targets: TargetSet) -> Params:
         "costs": cost_files(targets, costed),
         "main_costs": cost_files(targets, [scoring for scoring in costed if scoring in main]),
         "datasets": {name: prepared_files(targets, name) for name in targets.datasets("classification")},
+        "selections": selection_files(targets),
         "cue_datasets": targets.cue_conflict_datasets(),
         "seen_by_models": {name: experiment.dataset(name).seen_by_models for name in run.datasets},
         "test_sizes": test_sizes(targets),
@@ -128,6 +129,12 @@ def cost_files(targets: TargetSet, scorings: Iterable[Scoring]) -> list[str]:
     """Return the cost files of scorings, which are beside their score files."""
     files = (file for scoring in scorings for file in targets.experiment.score_files(scoring))
     return [f"{file.removesuffix('.parquet')}.json" for file in files]
+
+
+def selection_files(targets: TargetSet) -> dict[str, str]:
+    """Return the records of the selected images of data sets that leave out unreadable images, whose number is a note of Table 1."""
+    names = [name for name in targets.run.datasets if targets.experiment.dataset(name).unreadable == "skip"]
+    return {name: targets.paths.selection(name) for name in names}
 
 
 def prepared_files(targets: TargetSet, dataset: str) -> dict[str, str]:

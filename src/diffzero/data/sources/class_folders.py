@@ -55,7 +55,7 @@ class ClassFile:
 
     @property
     def is_image(self) -> bool:
-        """Whether it is an image by its content, or, where that is unknown or damaged, by its name."""
+        """True for an image, by its content or, where that is unknown or damaged, by its name."""
         from diffzero.data.decode import find_format, find_pointer
 
         suffix = PurePosixPath(self.name).suffix.lower()

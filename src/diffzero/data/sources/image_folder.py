@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from diffzero.data.file_listing import is_hidden, list_visible_files, printable_name
+from diffzero.data.file_listing import is_folder, is_hidden, list_visible_files, printable_name
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import Source, TestSet
 from diffzero.data.sources.class_folders import (
@@ -106,14 +106,14 @@ class FolderScan:
         unknown, strays = [], []
         for entry in _entries(folder, place):
             name, label = printable_name(entry.name), self.label_map.find(printable_name(entry.name))
-            is_class = label is not None and _is_folder(entry)
+            is_class = label is not None and is_folder(entry)
             if "/".join([*above, name]) in self.ignored:
                 self.found.skip(label if is_class else None, IGNORED)
             elif label is not None and is_class:
                 classes.append((label, entry))
             elif is_hidden(name):
                 self.found.skip(None, HIDDEN)
-            elif _is_folder(entry):
+            elif is_folder(entry):
                 unknown.append(name)
             elif ClassFile(name, (), (), -1, entry.path, *_read_head(entry)).is_image:
                 strays.append(name)
@@ -160,7 +160,7 @@ class FolderScan:
                 self.found.skip(label, IGNORED)
             elif is_hidden(entry.name):
                 self.found.skip(label, HIDDEN)
-            elif not _is_folder(entry):
+            elif not is_folder(entry):
                 self.found.files.append(
                     ClassFile(inner.name, place.above, place.below, label, entry.path, *_read_head(entry))
                 )
@@ -204,14 +204,6 @@ def _names(path: Path) -> list[str]:
         return [printable_name(name) for name in os.listdir(path)]
     except OSError:
         return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder or a link to one that exists."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def _read_head(entry: os.DirEntry[str]) -> tuple[bytes, str]:

@@ -13,8 +13,12 @@ BINDING_NOTE = (
 )
 
 
-def dataset_notes(seen_by_models: Mapping[str, Sequence[str]], duplicates: Mapping[str, list[list[int]]]) -> list[str]:
-    """Return notes on results that are not zero-shot, and on classes that share a prompt.
+def dataset_notes(
+    seen_by_models: Mapping[str, Sequence[str]],
+    duplicates: Mapping[str, list[list[int]]],
+    unreadable: Mapping[str, int],
+) -> list[str]:
+    """Return notes on results that are not zero-shot, on classes that share a prompt, and on unreadable images.
 
     Parameters
     ----------
@@ -22,6 +26,8 @@ def dataset_notes(seen_by_models: Mapping[str, Sequence[str]], duplicates: Mappi
         By data set, the models that were trained on images of its domain.
     duplicates
         By data set, groups of labels with the same prompt.
+    unreadable
+        By data set, the number of unreadable images that were left out.
     """
     notes = [
         f"{dataset}: {', '.join(models)} were trained on training images of this domain, so their results there are not zero-shot."
@@ -35,6 +41,11 @@ def dataset_notes(seen_by_models: Mapping[str, Sequence[str]], duplicates: Mappi
                 f"{dataset}: {len(groups)} prompts belong to several classes (labels {labels}); each prompt was scored once and "
                 "counts as the lowest of its labels."
             )
+    notes += [
+        f"{dataset}: {count} images could not be decoded and were left out; {dataset}/selection.json in the run's data names them."
+        for dataset, count in unreadable.items()
+        if count
+    ]
     return notes
 
 

@@ -193,6 +193,6 @@ def make_table(inputs: ReportInputs) -> TableResult:
     notes = [
         *top5_notes(predictions),
         *inputs.missing_notes("classification"),
-        *dataset_notes(inputs.seen_by_models, duplicates),
+        *dataset_notes(inputs.seen_by_models, duplicates, inputs.count_unreadable()),
     ]
     return TableResult(table, format_table1(table, notes, paper))
