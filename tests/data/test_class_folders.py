@@ -79,7 +79,7 @@ def test_a_folder_that_does_not_exist_and_a_file_are_called_that(tmp_path):
         load(tmp_path, path="a.zip")
 
 
-@pytest.mark.parametrize("name", ["unicorn", "Owl", "owls", "caf\xe9, bar", "-1", "test"])
+@pytest.mark.parametrize("name", ["unicorn", "Owl", "owls", "\xe9t\xe9, bar", "-1", "test"])
 def test_a_folder_that_matches_no_class_is_refused_by_name_and_can_be_ignored(tmp_path, name):
     write(make_folder(tmp_path) / name / "1.png", encoded(99))
     with pytest.raises(ValueError, match="have the name of no class") as error:

@@ -49,5 +49,5 @@ def test_a_folder_that_does_not_exist_has_no_files(tmp_path):
 
 def test_links_to_themselves_and_names_that_are_not_utf8_are_listed(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    write(tmp_path / os.fsdecode(b"caf\xe9.png"))
-    assert list(list_visible_files(tmp_path)) == ["caf\\xe9.png", "loop"]
+    write(tmp_path / os.fsdecode(b"\xe9t.png"))
+    assert list(list_visible_files(tmp_path)) == ["\\xe9t.png", "loop"]

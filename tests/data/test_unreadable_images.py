@@ -95,7 +95,7 @@ def test_an_unreadable_image_is_no_reason_to_try_another_source(damaged):
         load_test_images(dataset, 100, 0, damaged)
 
 
-NOT_UTF8 = [b"caf\xe9.png", b"\xff\xfe.png", b"\x80", "ü.png".encode("utf-16-le").replace(b"\0", b"")]
+NOT_UTF8 = [b"\xe9t.png", b"\xff\xfe.png", b"\x80", "ü.png".encode("utf-16-le").replace(b"\0", b"")]
 
 
 @pytest.mark.parametrize("name", NOT_UTF8)
@@ -131,8 +131,8 @@ def test_an_unreadable_image_with_such_a_name_is_named_in_the_log(tmp_path, name
 
 
 def test_a_folder_with_such_a_name_that_matches_no_class_is_named(tmp_path):
-    write(make_folder(tmp_path) / os.fsdecode(b"caf\xe9") / "1.png", encoded(1))
-    with pytest.raises(ValueError, match=r"no class: 'caf\\\\xe9'") as error:
+    write(make_folder(tmp_path) / os.fsdecode(b"\xe9t") / "1.png", encoded(1))
+    with pytest.raises(ValueError, match=r"no class: '\\\\xe9t'") as error:
         load_test_images(folder_dataset(), 100, 0, tmp_path)
     assert str(error.value).encode()
 

@@ -72,7 +72,8 @@ def serve(server: DataServer) -> dict[str, dict]:
 
 def settings(repo: str, **source: object) -> dict:
     block = {"repo": f"owner/{repo}", "revision": "0" * 40, **source}
-    return {"title": "Things", "classnames": NAMES, "prompt_templates": ["a {}."], "licence": "MIT", "source": block}
+    values = {"title": "Things", "classnames": NAMES, "prompt_templates": ["a {}."], "licence": "MIT"}
+    return {**values, "source": block, "allow_empty": True}
 
 
 @pytest.fixture(scope="module")
