@@ -18,7 +18,7 @@ def is_hidden(name: str) -> bool:
 
 
 def printable_name(name: str) -> str:
-    """Return the name of a file as text that can be written everywhere: bytes that are not UTF-8 become `\\xNN`."""
+    """Return the name of a file as text that can be written everywhere: bytes that are not UTF-8 become hexadecimal escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
