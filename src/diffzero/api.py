@@ -1,7 +1,7 @@
 """Classify one image with prompts of your own: the library function behind `make classify`."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from diffzero import models
 from diffzero.analysis.statistics import mean_difference_interval
 from diffzero.config import Diffusion
 from diffzero.data import transforms
+from diffzero.data.equal_prompts import find_equal_prompts
 from diffzero.diffusion.weighting import Weighting, make_weight_fn
 from diffzero.pruning.policies import Policy
 from diffzero.pruning.race import Outcome
@@ -38,7 +39,8 @@ class RankedPrompt:
 class Classification:
     """The result of one image's race.
 
-    `prompts` are the distinct prompts, in the order given; `ranking` starts with the best one; `weighted` holds the weighted
+    `prompts` are the distinct prompts, in the order given, without those that are the same tokens as an earlier one
+    (`equal_prompts`, each with that one); `ranking` starts with the best one; `weighted` holds the weighted
     scores [draw, prompt], NaN after a prompt was eliminated.
     """
 
@@ -46,6 +48,7 @@ class Classification:
     ranking: list[RankedPrompt]
     weighted: NDArray[np.float64]
     outcome: Outcome
+    equal_prompts: dict[str, str] = field(default_factory=dict)
 
     def running_means(self) -> NDArray[np.float64]:
         """Return the mean of the first n scores of each prompt [n - 1, prompt]; NaN after the prompt was eliminated."""
@@ -86,14 +89,16 @@ def classify(
             f'prompts: found {prompts}, expected at least two different ones, e.g. PROMPTS="a sneaker,a bag".'
         )
     problem = _problem(image, distinct, checkpoint_dir, model, seed)
+    candidates = problem.prompts
+    equal = {distinct[row]: distinct[first] for row, first in problem.equal_prompts.items()}
     denoiser = models.load(checkpoint_dir, model.dtype, "auto")
     weight = make_weight_fn(weighting, denoiser.schedule)
     result = Engine(denoiser, problem, policy, weight, batch_size=64).run(lambda scores: None)
     scores = result.to_frame()
-    weighted = np.full((int(scores["draw"].max()) + 1, len(distinct)), np.nan)  # [draw, prompt]
+    weighted = np.full((int(scores["draw"].max()) + 1, len(candidates)), np.nan)  # [draw, prompt]
     weighted[scores["draw"], scores["prompt"]] = scores["score"] * weight(scores["t"].to_numpy())
     outcome = result.outcomes["image"]
-    return Classification(distinct, _rank(weighted, distinct, outcome.winner), weighted, outcome)
+    return Classification(candidates, _rank(weighted, candidates, outcome.winner), weighted, outcome, equal)
 
 
 def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffusion, seed: int) -> Problem:
@@ -105,6 +110,14 @@ def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffu
     data = image.read_bytes()
     adapter = models.adapter_class(checkpoint_dir)
     pixels = transforms.crop_image(data, str(image), model.resolution)[None]
+    text = adapter.encode_text(checkpoint_dir, prompts)
+    equal = find_equal_prompts(text.values())
+    kept = [row for row in range(len(prompts)) if row not in equal]
+    if len(kept) < 2:
+        raise ValueError(
+            f"prompts: found {prompts}, which are all the same tokens for this model, expected two different ones."
+        )
+    candidates = [prompts[row] for row in kept]
     return Problem(
         dataset="classify",
         seed=seed,
@@ -113,11 +126,12 @@ def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffu
         images=[hashlib.sha256(data).hexdigest()],
         image_keys=["image"],
         x=adapter.encode_images(checkpoint_dir, pixels),
-        prompts=prompts,
-        prompt_keys=prompts,
-        text=adapter.encode_text(checkpoint_dir, prompts),
-        items=[Item("image", 0, np.arange(len(prompts)))],
+        prompts=candidates,
+        prompt_keys=candidates,
+        text={name: values[kept] for name, values in text.items()},
+        items=[Item("image", 0, np.arange(len(kept)))],
         conditions=adapter.encode_conditions(checkpoint_dir, pixels),
+        equal_prompts=equal,
     )
 
 

@@ -1,5 +1,6 @@
 """Encode the prompts and the images of data sets with one model: text embeddings, and latents or pixels as x."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from diffzero import models
 from diffzero.cluster.gpu_lock import reserve_gpu
+from diffzero.data.equal_prompts import describe_equal_prompts, find_equal_prompts
 from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.text_encoders import require_prompts_fit
 from diffzero.scoring.inputs import dump_text
@@ -15,6 +17,7 @@ from diffzero.utils.io import write_atomically, write_npy_rows
 from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
+log = logging.getLogger("encode")
 torch.set_num_threads(snakemake.threads)
 source, output = snakemake.input, snakemake.output
 # Each of these is one file, a list of files, or absent.
@@ -34,6 +37,8 @@ with reserve_gpu(snakemake.params.device) as name:
     for prompts_file, text_file in zip(map(Path, prompts), map(Path, text), strict=True):
         sentences = read_prompts(prompts_file)
         embeddings = adapter.encode_text(checkpoint, sentences, device)
+        for line in describe_equal_prompts(sentences, find_equal_prompts(embeddings.values())):
+            log.warning(line)
         write_atomically(text_file, dump_text(embeddings, sentences))
     for crops_file, x_file in zip(crops, map(Path, x), strict=True):
         images = np.load(crops_file, mmap_mode="r")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from diffzero.data.equal_prompts import concat_scores, scored_items
 from diffzero.diffusion import schedule
 from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.pruning import replay
@@ -13,9 +14,9 @@ from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 noise_schedule = schedule.read_schedule(Path(read_json(Path(snakemake.input.weights))["folder"]))
-scores = pd.concat([pd.read_parquet(path) for path in snakemake.input.scores], ignore_index=True)
+scores = concat_scores([pd.read_parquet(path) for path in snakemake.input.scores])
 table = replay.replay_items(
-    pd.read_parquet(snakemake.input.item_table),
+    scored_items(pd.read_parquet(snakemake.input.item_table), scores),
     scores,
     parse_policy(snakemake.params.scoring["policy"]),
     make_weight_fn(parse_weighting(snakemake.params.weighting), noise_schedule),

@@ -8,6 +8,7 @@ from typing import Literal, TypedDict
 import pandas as pd
 
 from diffzero.analysis.score_array import ScoreArray, build_score_array
+from diffzero.data.equal_prompts import concat_scores, scored_items
 from diffzero.diffusion.schedule import NoiseSchedule, read_schedule
 from diffzero.utils.io import read_json
 
@@ -115,14 +116,19 @@ def load_full_scores(sources: Iterable[FullScoreSource]) -> dict[tuple[str, str]
     loaded = {}
     for source in sources:
         scores = load_score_shards(source["shards"])
-        data = build_score_array(pd.read_parquet(source["items"]), scores)
+        data = build_score_array(load_items(source["items"], scores), scores)
         loaded[source["model"], source["dataset"]] = data, load_schedule(source["weights"])
     return loaded
 
 
 def load_score_shards(shards: Iterable[str]) -> pd.DataFrame:
-    """Concatenate score shards: columns image, prompt, draw, t and score."""
-    return pd.concat([pd.read_parquet(path) for path in shards], ignore_index=True)
+    """Concatenate score shards: columns image, prompt, draw, t and score. Raises ValueError if they merge different prompts."""
+    return concat_scores([pd.read_parquet(path) for path in shards])
+
+
+def load_items(path: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """Load the item table for the scores of `load_score_shards`: prompts that the model cannot tell apart are one candidate."""
+    return scored_items(pd.read_parquet(path), scores)
 
 
 def load_schedule(weights: str) -> NoiseSchedule:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from diffzero.baselines.base import normalise, prediction_table, run_in_batches
 from diffzero.config import Clip
+from diffzero.data.equal_prompts import find_equal_prompts, merge_equal_prompts
 from diffzero.data.transforms import crop_images
 from diffzero.models.base import check_length
 from diffzero.models.checkpoint import OPEN_CLIP_WEIGHTS, CheckpointError, single_weights_file
@@ -128,17 +129,22 @@ def image_text_similarities(
     pixels = crop_images(table, size[0] if isinstance(size, tuple) else size, downsample_to)
     mean, std = model.visual.image_mean, model.visual.image_std
     with torch.inference_mode():
-        text = run_in_batches(lambda rows: model.encode_text(rows, normalize=True), tokenizer(prompts), device)
+        tokens = tokenizer(prompts)
+        text = run_in_batches(lambda rows: model.encode_text(rows, normalize=True), tokens, device)
         image = run_in_batches(
             lambda rows: model.encode_image(normalise(rows, mean, std), normalize=True),
             torch.from_numpy(pixels),
             device,
         )
-    return (image @ text.T).numpy()
+    similarity: NDArray[np.float64] = (image @ text.T).numpy()
+    # The last bits of a column depend on its position: prompts with the same tokens get the first one's.
+    for row, first in find_equal_prompts([tokens.numpy()]).items():
+        similarity[:, row] = similarity[:, first]
+    return similarity
 
 
 def clip_predictions(items: pd.DataFrame, images: Sequence[str], similarity: NDArray[np.float64]) -> pd.DataFrame:
-    """Predict for each item the class whose prompt is most similar to the image.
+    """Predict for each item the class whose prompt is most similar to the image; prompts with the same tokens are one candidate.
 
     Parameters
     ----------
@@ -154,6 +160,7 @@ def clip_predictions(items: pd.DataFrame, images: Sequence[str], similarity: NDA
     DataFrame
         As `prediction_table`.
     """
+    items = merge_equal_prompts(items, find_equal_prompts([similarity.T]))
     row = {name: index for index, name in enumerate(images)}
     pairs = zip(items["image"], items["candidates"], strict=True)
     scores = [similarity[row[image], list(candidates)] for image, candidates in pairs]

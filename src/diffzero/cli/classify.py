@@ -76,6 +76,14 @@ def describe_repeats(prompts: list[str]) -> list[str]:
     return [f"{prompt!r} was given {n} times and scored once" for prompt, n in counts.items() if n > 1]
 
 
+def describe_equal(result: Classification) -> list[str]:
+    """Return one line for each prompt that is the same tokens as an earlier one."""
+    return [
+        f"{prompt!r} has the same tokens as {first!r} and was not scored again"
+        for prompt, first in result.equal_prompts.items()
+    ]
+
+
 def main(arguments: list[str]) -> None:
     """Print the ranking and save the figure, or exit with one line that says what is wrong."""
     options = parse_arguments(arguments)
@@ -85,7 +93,7 @@ def main(arguments: list[str]) -> None:
     except (OSError, ValueError, ScoreError, PromptTooLongError, BatchTooLargeError) as error:
         sys.exit(f"diffzero: {error}")
     # Before the figure: a disk that is full must not cost the ranking, which may have taken hours.
-    print("\n".join([format_ranking(result), *describe_repeats(prompts)]), flush=True)
+    print("\n".join([format_ranking(result), *describe_repeats(prompts), *describe_equal(result)]), flush=True)
     try:
         save_race(result, options.out)
     except Exception as error:  # matplotlib raises many kinds of errors

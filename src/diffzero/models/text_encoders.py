@@ -22,6 +22,15 @@ from diffzero.utils.io import read_json
 TEXT_BATCH = 16
 
 
+def first_equal_rows(ids: Tensor) -> Tensor:
+    """Return for each row of token ids [prompt, token] the first row that is equal.
+
+    Prompts with the same tokens get the states of the first: the last bits of a row depend on its position in a batch.
+    """
+    first: dict[tuple[int, ...], int] = {}
+    return torch.tensor([first.setdefault(tuple(row), k) for k, row in enumerate(ids.tolist())])
+
+
 def load_encoder(
     encoder_class: type[PreTrainedModel], checkpoint_dir: Path, part: str, device: torch.device | str
 ) -> PreTrainedModel:
@@ -62,7 +71,8 @@ def encode_clip_last(checkpoint_dir: Path, prompts: list[str], device: torch.dev
     tokenizer = CLIPTokenizer.from_pretrained(checkpoint_dir, subfolder="tokenizer")
     encoder = load_encoder(CLIPTextModel, checkpoint_dir, "text_encoder", device)
     ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, "CLIP tokenizer")["input_ids"].to(device)
-    return torch.cat([encoder(ids[rows]).last_hidden_state.cpu() for rows in batch_slices(len(ids), TEXT_BATCH)])
+    states = [encoder(ids[rows]).last_hidden_state.cpu() for rows in batch_slices(len(ids), TEXT_BATCH)]
+    return torch.cat(states)[first_equal_rows(ids)]
 
 
 @torch.inference_mode()
@@ -70,12 +80,8 @@ def encode_clip_penultimate(
     checkpoint_dir: Path, prompts: list[str], suffix: str, device: torch.device | str
 ) -> Tensor:
     """Return the penultimate hidden state [prompt, token, width] of a CLIP encoder without projection."""
-    return torch.cat(
-        [
-            output.hidden_states[-2].cpu()
-            for output in _clip_outputs(CLIPTextModel, checkpoint_dir, prompts, suffix, device)
-        ]
-    )
+    outputs, first = _clip_outputs(CLIPTextModel, checkpoint_dir, prompts, suffix, device)
+    return torch.cat([output.hidden_states[-2].cpu() for output in outputs])[first]
 
 
 @torch.inference_mode()
@@ -83,9 +89,9 @@ def encode_clip_projected(
     checkpoint_dir: Path, prompts: list[str], suffix: str, device: torch.device | str
 ) -> tuple[Tensor, Tensor]:
     """Return the penultimate hidden state [prompt, token, width] and the projected pooled state [prompt, width]."""
-    outputs = _clip_outputs(CLIPTextModelWithProjection, checkpoint_dir, prompts, suffix, device)
+    outputs, first = _clip_outputs(CLIPTextModelWithProjection, checkpoint_dir, prompts, suffix, device)
     states = torch.cat([output.hidden_states[-2].cpu() for output in outputs])
-    return states, torch.cat([output.text_embeds.cpu() for output in outputs])
+    return states[first], torch.cat([output.text_embeds.cpu() for output in outputs])[first]
 
 
 def _clip_outputs(
@@ -94,12 +100,14 @@ def _clip_outputs(
     prompts: list[str],
     suffix: str,
     device: torch.device | str,
-) -> list[ModelOutput]:
+) -> tuple[list[ModelOutput], Tensor]:
+    """Return the outputs of each batch of prompts, and `first_equal_rows` of the prompts."""
     tokenizer = CLIPTokenizer.from_pretrained(checkpoint_dir, subfolder=f"tokenizer{suffix}")
     encoder = load_encoder(encoder_class, checkpoint_dir, f"text_encoder{suffix}", device)
     name = f"CLIP tokenizer{suffix}"
     ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, name)["input_ids"].to(device)
-    return [encoder(ids[rows], output_hidden_states=True) for rows in batch_slices(len(ids), TEXT_BATCH)]
+    outputs = [encoder(ids[rows], output_hidden_states=True) for rows in batch_slices(len(ids), TEXT_BATCH)]
+    return outputs, first_equal_rows(ids)
 
 
 @torch.inference_mode()
@@ -123,7 +131,7 @@ def encode_t5(
         encoder(ids[rows], attention_mask=mask[rows] if masked else None).last_hidden_state.cpu()
         for rows in batch_slices(len(ids), TEXT_BATCH)
     ]
-    return torch.cat(states), tokens["attention_mask"]
+    return torch.cat(states)[first_equal_rows(ids)], tokens["attention_mask"]
 
 
 def t5_max_tokens(checkpoint_dir: Path, limit: int) -> int:

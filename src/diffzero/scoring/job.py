@@ -1,5 +1,6 @@
 """Score one shard, from its input files to its score table and its cost."""
 
+import logging
 import os
 import resource
 import sys
@@ -13,6 +14,12 @@ import torch
 from tqdm import tqdm
 
 from diffzero import models
+from diffzero.data.equal_prompts import (
+    describe_equal_prompts,
+    find_equal_prompts,
+    mark_equal_prompts,
+    merge_equal_prompts,
+)
 from diffzero.diffusion import draws
 from diffzero.diffusion.weighting import Weighting, make_weight_fn
 from diffzero.models import checkpoint
@@ -25,6 +32,7 @@ from diffzero.scoring.result import Progress
 from diffzero.scoring.store import Store, content_key
 from diffzero.utils.signals import StopRequest
 
+log = logging.getLogger(__name__)
 Cost = dict[str, str | float | None]
 
 
@@ -82,7 +90,8 @@ def score_shard(
         except ScoringStoppedError:
             sys.exit(os.EX_TEMPFAIL)
     store.compact(images)
-    return result.to_frame(), measure_cost(engine, settings, time.monotonic() - start, result.network_seconds)
+    scores = mark_equal_prompts(result.to_frame(), problem.equal_prompts)
+    return scores, measure_cost(engine, settings, time.monotonic() - start, result.network_seconds)
 
 
 def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[models.Denoiser]) -> Problem:
@@ -98,6 +107,10 @@ def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[m
     rows = shard_slice(len(names[: inputs.max_images]), inputs.shard, inputs.shards)
     images, x = names[rows], all_x[rows].copy()
     check_finite(x, [f"image {name}" for name in images], str(inputs.x), "VAE")
+    text = load_text(inputs.text, prompts)
+    equal = find_equal_prompts(text.values())
+    for line in describe_equal_prompts(prompts, equal):
+        log.warning(line)
     return Problem(
         dataset=settings.dataset,
         seed=settings.seed,
@@ -111,10 +124,11 @@ def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[m
         x=x,
         prompts=prompts,
         prompt_keys=[content_key(prompt) for prompt in prompts],
-        text=load_text(inputs.text, prompts),
-        items=select_items(pd.read_parquet(inputs.items), images),
+        text=text,
+        items=select_items(merge_equal_prompts(pd.read_parquet(inputs.items), equal), images),
         # Not stored in a file like x: conditions are computed from the crop without a network, and are large at 256 pixels.
         conditions=family.encode_conditions(settings.weights.checkpoint_dir, crops[rows]),
+        equal_prompts=equal,
     )
 
 

@@ -35,6 +35,9 @@ class Problem:
     text: Arrays  # text inputs of the network, each [prompt, ...]
     items: list[Item]
     conditions: Arrays = field(default_factory=dict)  # other inputs that depend on the image, each [image, ...]
+    equal_prompts: dict[int, int] = field(
+        default_factory=dict
+    )  # prompts that are no candidates, with the prompt that stands for each
 
 
 def select_items(table: pd.DataFrame, images: list[str]) -> list[Item]:

@@ -4,7 +4,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from diffzero.analysis.load import load_schedule, load_score_shards
+from diffzero.analysis.load import load_items, load_schedule, load_score_shards
 from diffzero.analysis.sweeps import CURVES, efficiency_curves
 from diffzero.diffusion.weighting import make_weight_fn
 from diffzero.reporting.figures import FigureKey, FigureResult
@@ -59,6 +59,6 @@ def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
     source = find_source(inputs.efficiency, model, dataset)
     weight = make_weight_fn(inputs.weighting, load_schedule(source["weights"]))
     shared, unshared = (load_score_shards(source[key]) for key in ("shared", "unshared"))
-    curves = efficiency_curves(pd.read_parquet(source["items"]), shared, unshared, inputs.pruning, weight)
+    curves = efficiency_curves(load_items(source["items"], shared), shared, unshared, inputs.pruning, weight)
     stem = FigureKey("efficiency", model, dataset).stem
     return FigureResult(draw_efficiency(curves, model, dataset), {stem: curves})

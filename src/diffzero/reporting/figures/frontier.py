@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from diffzero.analysis.load import load_schedule, load_score_shards
+from diffzero.analysis.load import load_items, load_schedule, load_score_shards
 from diffzero.analysis.sweeps import replay_frontier
 from diffzero.diffusion.weighting import make_weight_fns
 from diffzero.reporting.figures import FigureKey, FigureResult
@@ -65,7 +65,8 @@ def _plot_points(axes: Axes, table: pd.DataFrame, families: list[str]) -> None:
 def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
     """Draw the frontier of a run's full scores."""
     source = find_source(inputs.full_scores, model, dataset)
-    items, scores = pd.read_parquet(source["items"]), load_score_shards(source["shards"])
+    scores = load_score_shards(source["shards"])
+    items = load_items(source["items"], scores)
     weightings = make_weight_fns(inputs.weighting, load_schedule(source["weights"]))
     table = replay_frontier(items, scores, inputs.pruning, weightings)
     stem = FigureKey("frontier", model, dataset).stem

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from diffzero.analysis.load import load_schedule, load_score_shards
+from diffzero.analysis.load import load_items, load_schedule, load_score_shards
 from diffzero.analysis.sweeps import replay_sensitivity
 from diffzero.diffusion.weighting import Heuristic, make_weight_fn
 from diffzero.reporting.figures import FigureKey, FigureResult
@@ -65,7 +65,8 @@ def draw_sensitivity(table: pd.DataFrame, decay: float, title: str) -> Figure:
 def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
     """Draw the sensitivity of a run's full scores."""
     source = find_source(inputs.full_scores, model, dataset)
-    items, scores = pd.read_parquet(source["items"]), load_score_shards(source["shards"])
+    scores = load_score_shards(source["shards"])
+    items = load_items(source["items"], scores)
     schedule = load_schedule(source["weights"])
 
     own = inputs.weighting if isinstance(inputs.weighting, Heuristic) else Heuristic()
