@@ -64,6 +64,16 @@ def test_similarities_of_square_images_equal_open_clips(tiny_clip, tmp_path):
     assert np.ptp(found) > 1e-3  # images and prompts are distinguished
 
 
+def test_prompts_with_the_same_tokens_are_one_candidate(tiny_clip):
+    table, prompts = pictures((32, 32), (50, 50), (40, 60)), ["A Red Cube.", *PROMPTS, "THE NUMBER 3."]
+    items = pd.DataFrame({"item": table["image"], "image": table["image"], "label": [3, 4, 0]})
+    items["candidates"] = items["classes"] = [list(range(5))] * 3
+    found = clip.image_text_similarities(tiny_clip, checkpoint_dir_of(tiny_clip), table, prompts, None, CPU)
+    assert (found[:, 3] == found[:, 0]).all() and (found[:, 4] == found[:, 2]).all()
+    predicted = clip.clip_predictions(items, list(table["image"]), found)
+    assert list(predicted["prediction"]) == list(found[:, :3].argmax(axis=1)) and not predicted["exact_tie"].any()
+
+
 def test_downsampling_changes_the_result_except_for_images_of_that_size(tiny_clip):
     table, rng = pictures((64, 64), (64, 64)), np.random.default_rng(8)
     direct, downsampled = (

@@ -26,6 +26,10 @@ BAD = {  # mistake: the changed options, and the words that the message must con
     "broken image": ({"image": "broken.png"}, ("broken.png", "cannot be decoded")),
     "one prompt": ({"prompts": "a sneaker,"}, ("at least two different", "a sneaker")),
     "one prompt, twice": ({"prompts": "a bag,a bag"}, ("found ['a bag', 'a bag']", "at least two different ones")),
+    "one prompt in capitals": (
+        {"prompts": "a bag,A BAG"},
+        ("found ['a bag', 'A BAG']", "the same tokens for this model"),
+    ),
     "no draws": ({"max-scores": "0"}, ("command line: 'max_scores': found 0", "greater than or equal to 2")),
     "one draw": ({"min-scores": "1"}, ("'min_scores': found 1", "greater than or equal to 2")),
     "max_scores below min_scores": ({"max-scores": "10"}, ("max_scores is 10", "at least min_scores, which is 20")),
@@ -68,6 +72,7 @@ def runs(root) -> dict[str, subprocess.CompletedProcess]:
         "good": {},
         "renamed": {"image": "renamed.png"},
         "twice": {"prompts": "a bag,a sneaker,a bag,an ankle boot", "out": "out/twice"},
+        "capitals": {"prompts": "a sneaker,a bag,A Bag,an ankle boot", "out": "out/capitals"},
         **{name: BAD[name][0] for name in ("unknown model", "prompt too long")},
     }
     with ThreadPoolExecutor(2) as pool:
@@ -97,6 +102,13 @@ def test_a_repeated_prompt_is_scored_once_and_reported(runs):
     lines, plain = (runs[name].stdout.splitlines() for name in ("twice", "good"))
     assert sorted(lines[1:4]) == sorted(plain[1:4]) and lines[4] == plain[4]
     assert lines[5] == "'a bag' was given 2 times and scored once"
+
+
+def test_prompts_with_the_same_tokens_are_scored_once_and_reported(runs):
+    assert runs["capitals"].returncode == 0, runs["capitals"].stderr
+    lines, plain = (runs[name].stdout.splitlines() for name in ("capitals", "good"))
+    assert lines[:5] == plain[:5]
+    assert lines[5] == "'A Bag' has the same tokens as 'a bag' and was not scored again"
 
 
 @pytest.mark.parametrize("case", BAD)
