@@ -24,6 +24,19 @@ def without(archive: bytes, member: str) -> bytes:
     return stream.getvalue()
 
 
+def with_hidden(archive: bytes) -> bytes:
+    """Return a tar archive with the files that macOS adds to each member, and with its folder."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=stream, mode="w") as new:
+        for info in old.getmembers():
+            for name in (f"._{info.name}", f"__MACOSX/{info.name}"):
+                extra = tarfile.TarInfo(name)
+                extra.size = 4
+                new.addfile(extra, io.BytesIO(b"\0\5\x16\7"))
+            new.addfile(info, old.extractfile(info))
+    return stream.getvalue()
+
+
 def with_label(text: bytes) -> bytes:
     """Return a shard of one sample with this content in its `.cls`."""
     stream = io.BytesIO()
@@ -40,6 +53,7 @@ def serve(server: DataServer) -> dict[str, dict]:
     whole = shards(NAMES, ROWS)
     files = {
         "whole": whole,
+        "hidden": {**whole, "test/0.tar": with_hidden(whole["test/0.tar"])},
         "bom": {**whole, "classnames.txt": "\ufeffant\r\nbee\r\ncafe\u0301\r\n\r\n".encode()},
         "blank": {**whole, "classnames.txt": "ant\n\ncafé\n".encode()},
         "short": {**whole, "classnames.txt": b"ant\nbee\n"},
@@ -81,7 +95,7 @@ def loaded(tmp_path_factory) -> Path:
     return load_from_hub(tmp_path_factory.mktemp("loaded"), serve)
 
 
-@pytest.mark.parametrize("name", ["whole", "bom", "hub"])
+@pytest.mark.parametrize("name", ["whole", "bom", "hub", "hidden"])
 def test_complete_sources_are_loaded(loaded, name):
     found = table(loaded, name).sort_values("image")
     assert list(found["label"]) == [0, 1, 2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diffzero.download.archives import MAX_HEADER_BYTES, ArchiveError, ArchiveLimits, iter_members
+from diffzero.download.archives import MAX_HEADER_BYTES, ArchiveError, ArchiveLimits, iter_heads, iter_members
 
 FILES = {"a/1.png": b"one" * 100, "a/2.png": b"two" * 100, "notes.txt": b"no"}
 
@@ -191,3 +191,33 @@ def test_a_sparse_member_is_refused_though_the_archive_is_small(tmp_path):
     with pytest.raises(ArchiveError, match="'a.png', a sparse file"):
         list(iter_members(path, is_png))
     assert [name for name, _ in iter_members(path, lambda name: name == "b.png")] == ["b.png"]
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_iter_heads_returns_the_beginning_of_every_file_and_names_what_it_cannot_read(tmp_path, kind):
+    path = tmp_path / "x"
+    if kind == "zip":
+        zipped(path, *FILES.items(), zip_special("a/link.png", stat.S_IFLNK, b"1.png"))
+    else:
+        link = member("a/link.png", b"", type=tarfile.SYMTYPE, linkname="1.png")
+        tar(path, *(member(name, data) for name, data in FILES.items()), link)
+    heads = {head.name: (head.data, head.problem) for head in iter_heads(path, 4)}
+    assert heads == {
+        "a/1.png": (b"oneo", ""),
+        "a/2.png": (b"twot", ""),
+        "notes.txt": (b"no", ""),
+        "a/link.png": (b"", "a link to '1.png', expected a file"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_iter_heads_has_the_limits_of_iter_members(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    zipped(path, ("a.txt", b""), ("../b", b"")) if kind == "zip" else tar(
+        path, member("a"), member("../b"), mode="w:gz"
+    )
+    with pytest.raises(ArchiveError, match="leads outside"):
+        list(iter_heads(path, 4))
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ArchiveError, match="corrupt or truncated"):
+        list(iter_heads(path, 4))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from diffzero.data.class_names import ClassNames
+from diffzero.data.file_listing import is_hidden
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import IMAGE_SUFFIXES, HubSource, TestSet
 from diffzero.utils.fields import Digest, Text
@@ -56,9 +57,9 @@ class Webdataset(HubSource):
         images: set[str] = set()
 
         def is_label(name: str) -> bool:
-            if name.lower().endswith(IMAGE_SUFFIXES):
+            if _is_image(name):
                 images.add(_sample_key(name))
-            return name.endswith(".cls")
+            return name.endswith(".cls") and _is_visible(name)
 
         found = [(shard, name, data) for shard in shards for name, data in iter_members(shard, is_label)]
         keys = [_sample_key(name) for _, name, _ in found]
@@ -78,7 +79,7 @@ class Webdataset(HubSource):
         from diffzero.download.archives import iter_members
 
         def is_wanted(name: str) -> bool:
-            return name.lower().endswith(IMAGE_SUFFIXES) and _sample_key(name) in wanted
+            return _is_image(name) and _sample_key(name) in wanted
 
         found = [(_sample_key(name), data) for shard in shards for name, data in iter_members(shard, is_wanted)]
         repeated = [key for key, count in Counter(key for key, _ in found).items() if count > 1]
@@ -124,6 +125,14 @@ class Webdataset(HubSource):
             return self.repository.download_file(name).read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"{self.repo}, {name}: found text that is not UTF-8 ({error}).") from error
+
+
+def _is_visible(name: str) -> bool:
+    return not any(map(is_hidden, PurePosixPath(name).parts))
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES) and _is_visible(name)
 
 
 def _sample_key(name: str) -> str:
