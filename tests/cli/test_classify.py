@@ -111,6 +111,25 @@ def test_prompts_with_the_same_tokens_are_scored_once_and_reported(runs):
     assert lines[5] == "'A Bag' has the same tokens as 'a bag' and was not scored again"
 
 
+def classify_here(root, monkeypatch, **changes: str) -> None:
+    monkeypatch.chdir(root)
+    options = {**GOOD, "min-scores": "4", "max-scores": "6", **changes}
+    classify.main([f"--{name}={value}" for name, value in options.items()])
+
+
+def test_prompts_with_signs_of_formulas_and_other_scripts_are_ranked_and_drawn(root, monkeypatch, capsys):
+    prompts = ["x$\\frac{$", "5$ and 6$", "猫", "_a^b"]
+    classify_here(root, monkeypatch, prompts=",".join(prompts), out="out/signs")
+    printed, svg = capsys.readouterr().out, (root / "out" / "signs.svg").read_text()
+    assert all(prompt in printed and prompt in svg for prompt in prompts)
+
+
+def test_a_figure_that_cannot_be_saved_does_not_cost_the_ranking(root, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match=r"^diffzero: the figure of the race could not be saved as photo.png/race.png"):
+        classify_here(root, monkeypatch, out="photo.png/race")
+    assert "calls of the denoiser" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_reported_in_one_line(root, case, monkeypatch, capsys):
     change, words = BAD[case]

@@ -4,10 +4,12 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from diffzero.analysis.timesteps import PROFILE_COLUMNS
@@ -24,7 +26,7 @@ from diffzero.reporting.figures.reliability import draw_reliability
 from diffzero.reporting.figures.samples import draw_samples
 from diffzero.reporting.figures.sensitivity import draw_sensitivity
 from diffzero.reporting.figures.shape_bias import draw_shape_bias
-from diffzero.reporting.figures.style import save_figure, spread_labels
+from diffzero.reporting.figures.style import STYLE, save_figure, spread_labels
 from diffzero.reporting.figures.timesteps import draw_timesteps
 from small_figures import confusion, paired_comparison
 
@@ -210,6 +212,17 @@ def test_no_text_is_cut_off(draw: Callable[[], Figure]) -> None:
     slack = 0.02  # inches, less than the width of a letter's stroke
     assert needed.x0 > -slack and needed.y0 > -slack
     assert needed.x1 < width + slack and needed.y1 < height + slack
+
+
+@pytest.mark.parametrize("draw", WANTED, ids=lambda draw: draw.__name__)
+def test_no_text_of_any_figure_is_parsed_as_a_formula(draw):
+    figure = draw()
+    with matplotlib.rc_context(STYLE):  # as in save_figure
+        figure.draw_without_rendering()
+    texts = [artist for artist in figure.findobj(Text) if isinstance(artist, Text)]
+    assert texts and not [text.get_text() for text in texts if text.get_parse_math()]
+    # Labels that matplotlib itself writes as formulas, such as those of logarithmic axes, would now be shown as source.
+    assert not [text.get_text() for text in texts if "$" in text.get_text() or "mathdefault" in text.get_text()]
 
 
 def test_right_prompt_is_framed_and_lowest_error_is_bold() -> None:

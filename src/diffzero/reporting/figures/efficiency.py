@@ -46,7 +46,7 @@ def draw_efficiency(curves: pd.DataFrame, model: str, dataset: str) -> Figure:
         axes.fill_between(calls, low, high, color=PALETTE[index], alpha=0.15, linewidth=0)
         axes.plot(calls, 100 * line["accuracy"], label=curve, **series_style(index))
     axes.set_xscale("log")
-    use_plain_log_ticks(axes)
+    use_plain_log_ticks(axes.xaxis)
     axes.set_xlabel("Denoiser calls per class and image (log scale)")
     axes.set_ylabel("Accuracy (%)")
     axes.set_title(f"{model} on {dataset}: {format_range(curves['n'])} images, bands: 95 % interval", loc="left")

@@ -59,7 +59,7 @@ def _plot_points(axes: Axes, table: pd.DataFrame, families: list[str]) -> None:
     reach = error_bars(chosen, "accuracy")
     axes.errorbar(calls, middle, yerr=reach, linestyle="none", color=GREY, elinewidth=0.8, zorder=1)
     axes.set_xscale("log")
-    use_plain_log_ticks(axes)
+    use_plain_log_ticks(axes.xaxis)
 
 
 def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:

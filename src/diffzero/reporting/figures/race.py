@@ -65,7 +65,8 @@ def _add_legend(axes: Axes, lines: Sequence[Line2D], labels: Sequence[str], othe
     handles = [*lines, Line2D([], [], color=GREY, linewidth=0.6, alpha=0.6)]
     axes.legend(
         handles,
-        [*labels, f"the other {others}"],
+        # matplotlib leaves labels out that start with an underscore; with an invisible space before it, it does not.
+        [*(f"\u200b{label}" if label.startswith("_") else label for label in labels), f"the other {others}"],
         title=f"Last {len(lines)} classes",
         loc="upper left",
         bbox_to_anchor=(1.01, 1),
@@ -114,7 +115,7 @@ def draw_race(means: Floats, names: Sequence[str], eliminated_at: Floats, draws:
     lines = _plot_named(axes, taken[visible], means[visible], named)
     axes.plot(*ends[~survives].T, "x", color="black", markersize=6, markeredgewidth=1.4, zorder=4)
     axes.set(xscale="log", xlim=(0.97 * left, 1.03 * taken[-1]), ylim=(low, high))
-    use_plain_log_ticks(axes)
+    use_plain_log_ticks(axes.xaxis)
     labels = [_shorten(names[i], 28) + ("" if survives[i] else f" ({int(eliminated_at[i])})") for i in named]
     if others:
         _add_legend(axes, lines, labels, len(others))

@@ -1,6 +1,7 @@
 """The common style of all figures: readable in grey and on paper, and the same bytes for the same data."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from diffzero.reporting.fonts import use_fallback_fonts
 from diffzero.utils.io import write_atomically
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
@@ -38,6 +41,7 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # class names and titles are no formulas, whatever dollar signs they hold
     "svg.fonttype": "none",  # text stays text: searchable, and small
     "svg.hashsalt": "diffzero",  # otherwise the ids in an SVG are random
 }
@@ -89,11 +93,14 @@ def _plain(value: float, _position: float) -> str:
     return f"{value:g}"
 
 
-def use_plain_log_ticks(axes: Axes) -> None:
-    """Put ticks at 1, 2 and 5 times each power of ten on the x axis, whose range is often less than a decade."""
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(_plain)
-    axes.xaxis.set_minor_locator(NullLocator())
+def use_plain_log_ticks(axis: Axis) -> None:
+    """Put ticks at 1, 2 and 5 times each power of ten on a logarithmic axis, whose range is often less than a decade.
+
+    matplotlib's own labels of such an axis are formulas, which STYLE switches off.
+    """
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(_plain)
+    axis.set_minor_locator(NullLocator())
 
 
 def format_range(n: "pd.Series[int]") -> str:
@@ -175,9 +182,12 @@ def save_figure(figure: Figure, stem: Path) -> None:
 
     The same figure gives the same bytes: no date, no random ids.
     """
+    use_fallback_fonts(figure, stem.name)
     formats: dict[str, dict[str, Any]] = {".svg": {"metadata": {"Date": None}}, ".png": {"dpi": 150}}
     for suffix, options in formats.items():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the log has named them
+            figure.savefig(buffer, format=suffix[1:], **options)
         write_atomically(stem.with_name(stem.name + suffix), buffer.getvalue())
     figure.clear()

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from diffzero.analysis.timesteps import timestep_profile
 from diffzero.reporting.figures import FigureKey, FigureResult
-from diffzero.reporting.figures.style import PALETTE, STYLE, error_bars, new_figure, series_style
+from diffzero.reporting.figures.style import PALETTE, STYLE, error_bars, new_figure, series_style, use_plain_log_ticks
 from diffzero.reporting.inputs import ReportInputs
 
 
@@ -25,6 +25,7 @@ def draw_timesteps(profile: pd.DataFrame, title: str) -> Figure:
     for index, (name, label) in enumerate((("true", "right prompt"), ("rival", "strongest wrong prompt"))):
         upper.plot(profile["t"], profile[name], label=label, **series_style(index))
     upper.set_yscale("log")
+    use_plain_log_ticks(upper.yaxis)
     upper.set_ylabel("Squared error (log scale)")
     upper.legend(loc="lower right")
     images = int(profile["n"].max())
