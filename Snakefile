@@ -24,7 +24,7 @@ from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
 from diffzero.workflow.targets import TargetSet, command_line
 
-# A file given with --configfile replaces the paper's. Merged into it, it would inherit the keys that it leaves out.
+# A file given with --configfile replaces the paper's configuration. If it were merged, omitted keys would have the paper's values.
 if "models" not in config:
 
     configfile: "config/config.yaml"
@@ -58,7 +58,7 @@ include: "rules/baselines.smk"
 include: "rules/images.smk"
 
 
-# What tables, figures and the report show: everything that the run requests, or what exists of it.
+# What tables, figures and the report show: all results that the run requests, or only the existing ones.
 TARGETS = TargetSet(EXPERIMENT, asks_for_existing_results, this_command())
 
 
@@ -93,7 +93,7 @@ rule all:
         f"{RESULTS}/report.html",
 
 
-# Everything that needs a GPU for long. To split a very large run: `scores --batch scores=1/3`.
+# All scores: nearly all of the GPU time. To split a very large run: `scores --batch scores=1/3`.
 rule scores:
     input:
         [shard for scoring in EXPERIMENT.scorings.values() for shard in EXPERIMENT.score_files(scoring)],

@@ -1,4 +1,4 @@
-# Helper functions of the rules: paths, wildcard patterns, input functions. The answers come from diffzero.workflow.
+# Helper functions of the rules: paths, wildcard patterns, input functions. The logic is in diffzero.workflow.
 
 
 from diffzero.data.source_files import STATE
@@ -29,7 +29,7 @@ def prepared(dataset="{dataset}"):
 def source_state(wildcards):
     """Return the file that is newer than the images of a data set if the files of its source have changed."""
     name = getattr(wildcards, "dataset", LEWIS)
-    # Only the process that schedules jobs compares the files; its jobs find the state as it left it.
+    # Only the process that schedules jobs compares the files; its jobs read the state file that it has written.
     if snakemake_internals.is_main_process(workflow):
         try:
             return update_state(EXPERIMENT, name)
@@ -96,7 +96,7 @@ def asks_for_existing_results():
 
 
 def makes_results():
-    """Return whether this Snakemake makes results. It does not if it only answers `plan` or `check`."""
+    """Return whether this Snakemake makes results, as opposed to only running `plan` or `check`."""
     targets = snakemake_internals.requested_targets(workflow)
     return not targets or not targets <= {"plan", "check"}
 

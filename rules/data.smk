@@ -100,7 +100,7 @@ rule prepare_scenes:
 ruleorder: prepare_scenes > prepare_dataset
 
 
-# One job per resolution: with a new model, the crops of the others keep their time, and no latents are encoded again.
+# One job per resolution: with a new model, the crops of the others keep their timestamps, and their latents are not encoded again.
 rule crop_images:
     input:
         images=result("data/{dataset}/images.parquet"),

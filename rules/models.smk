@@ -1,4 +1,4 @@
-# Checkpoints, and what they encode once per data set: prompts and images.
+# Checkpoints, and the prompts and images that they encode once per data set.
 from diffzero.models.checkpoint import file_stamps
 
 

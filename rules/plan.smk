@@ -1,4 +1,4 @@
-# Questions about a run: its cost (`snakemake --cores 1 plan`), and whether weights and data are available (`snakemake --cores 1 check`).
+# Checks before a run: its cost (`snakemake --cores 1 plan`), and whether weights and data are available (`snakemake --cores 1 check`).
 # Neither rule has an output, so both run every time.
 localrules:
     plan,

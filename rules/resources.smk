@@ -1,4 +1,4 @@
-# Run time and memory that jobs request, from what they do (diffzero.workflow.resources) and from the limits of the site.
+# Run time and memory that jobs request: the estimates of diffzero.workflow.resources, within the limits of the site.
 # They are stated here and not under `default-resources` of a workflow profile: that key replaces the whole block of
 # slurm/config.yaml, with its partition and time limit.
 import functools

@@ -1,6 +1,6 @@
-# Tables, figures and the report, in four jobs: what reads scores without pruning (much memory), the other tables, the other figures,
-# and the page. Each job makes all of its files, because starting one takes longer than making a table. For an unfinished run, tables
-# and figures show what is missing and which command makes it.
+# Tables, figures and the report, in four jobs: outputs that read scores without pruning (much memory), the other tables, the other
+# figures, and the page. Each job makes all of its files, because starting a job takes longer than making a table. For an unfinished
+# run, tables and figures show what is missing and the command that makes it.
 REQUESTED = TargetSet(EXPERIMENT, lambda: False, TARGETS.command)  # the whole run, whether its results exist or not
 SCORE_TABLES, OTHER_TABLES = report_inputs.tables_of_scores(), report_inputs.tables_of_predictions(TARGETS)
 SCORE_FIGURES = [key for key in REQUESTED.figure_keys() if report_inputs.reads_scores(FIGURES[key.kind])]
@@ -9,7 +9,7 @@ OTHER_FIGURES = [key for key in REQUESTED.figure_keys() if key not in SCORE_FIGU
 MISSING_NOTE = f"Not available yet. This command makes it: {TARGETS.command}"
 
 
-# A file of a few seconds for every model and seed: on a cluster, such jobs would mostly wait.
+# One short job per model and seed: on a cluster, such jobs would mostly wait in the queue.
 localrules:
     export_model_vs_human,
 
@@ -34,7 +34,7 @@ rule analyse_full_scores:
         missing=lambda wildcards: missing(SCORE_FIGURES),
         note=lambda wildcards: MISSING_NOTE if missing(SCORE_FIGURES) else "",
     message:
-        "Analyse the scores without pruning: Table 4, calibration, and what replays of other policies show"
+        "Analyse the scores without pruning: Table 4, calibration, and replays of other policies"
     script:
         "../workflow/scripts/make_tables_and_figures.py"
 

@@ -65,6 +65,6 @@ def figure_inputs(wildcards):
 
 
 def session_source(wildcards):
-    """Return the predictions of one model on one data set at one seed, which is a session to model-vs-human."""
+    """Return the predictions of one model on one data set at one seed, which is one session in model-vs-human."""
     wanted = (wildcards.subject, wildcards.dataset, RUN.noise_seeds[int(wildcards.session) - 1])
     return [s for s in TARGETS.sources("classification") if (s["model"], s["dataset"], s["seed"]) == wanted]

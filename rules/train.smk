@@ -1,4 +1,4 @@
-# Train the mini models from data to weights: `snakemake --cores all train_mini`. resources/models ships the weights.
+# Train the mini models from data to weights: `snakemake --cores all train_mini`. The shipped weights are in resources/models.
 # The results are outside RESULTS, because they belong to no run.
 
 from dataclasses import asdict

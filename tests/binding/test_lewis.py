@@ -102,7 +102,8 @@ def test_the_other_object_of_a_single_label_is_inferred_from_the_false_labels(le
     table = load_scenes(write_lewis_folder(lewis_dir, drop_second_labels(label_rows(OBJECTS), 1, 3)), "gen", 100, 0)
     assert objects_by_image(table) == {f"CLEVR_new_{k:06d}.png": set(couple) for k, couple in enumerate(OBJECTS)}
     assert (
-        "6 images of Lewis et al.: both objects labelled in 4, one inferred from the false labels in 2" in caplog.text
+        "6 images of Lewis et al.: both objects are labelled in 4, one is inferred from the false labels in 2"
+        in caplog.text
     )
 
 
@@ -111,7 +112,7 @@ def test_an_image_whose_single_label_fits_several_objects_is_left_out_and_counte
     rows[2][4] = "purple cube"  # of CLEVR_new_000001: another colour that fits the gray cube
     table = load_scenes(write_lewis_folder(lewis_dir, rows), "gen", 100, 0)
     assert "CLEVR_new_000001.png" not in objects_by_image(table) and len(table) == 5
-    assert "left out (one unknown): 1" in caplog.text
+    assert "1 with an unknown object are left out" in caplog.text
 
 
 @pytest.mark.parametrize("known", ["contradict", "none"])

@@ -128,8 +128,8 @@ def test_a_missing_key_is_reported_by_its_name():
     ("policy", "expected"),
     [
         ({"kind": "stages", "stages": []}, "'policy.stages': found [], expected at least 1 entry"),
-        ({"kind": "stages", "stages": [(5, 3), (5, 1)]}, "draws [5, 5], expected rising"),
-        ({"kind": "stages", "stages": [(5, 3), (9, 3), (12, 1)]}, "keep [3, 3, 1], expected falling"),
+        ({"kind": "stages", "stages": [(5, 3), (5, 1)]}, "draws [5, 5], expected increasing"),
+        ({"kind": "stages", "stages": [(5, 3), (9, 3), (12, 1)]}, "keep [3, 3, 1], expected decreasing"),
         ({"kind": "stages", "stages": [(5, 3), (9, 2)]}, "that end with 1"),
     ],
 )

@@ -164,7 +164,7 @@ def samples() -> Figure:
 
 
 WANTED = {
-    confusion: ["accuracy 75.0 %", "if classes were renamed", "Predicted class", "dress"],
+    confusion: ["accuracy 75.0 %", "after the best permutation", "Predicted class", "dress"],
     calls: ["Calls per item (denoiser evaluations)", "mini-if on digits", "wrong"],
     paired_comparison: ["digits: a − b (n = 30)", "bootstrap 95 % interval"],
     controlled: ["seen combinations (10 scenes)", "held-out combinations (10 scenes)", "recognition", "chance"],
@@ -178,7 +178,7 @@ WANTED = {
     ],
     binding_errors: ["cube, not sphere", "its colour", "Is the larger object preferred?"],
     reliability: ["ECE 0.050 on 20 images", "Confidence (%)", "fitted on 30 other images"],
-    timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: nothing but noise)"],
+    timesteps: ["Squared error (log scale)", "strongest wrong prompt", "t (0: no noise, 1: only noise)"],
     frontier: ["Calls per class and image (log scale)", "t-test p < 0.002", "best for its cost,"],
     sensitivity: ["cutoff_pval 0.02", "max_scores", "Calls per class", "decay of exp(-decay t)"],
     samples: ["a photo of the", "mini-sd: 4 steps"],

@@ -142,7 +142,7 @@ def test_a_checkpoint_with_other_files_than_recorded_is_named(root):
     (root / "mini" / "vae" / "more.json").write_text("{}")
     (root / "mini" / "scheduler" / "scheduler_config.json").touch()
     (model,) = (found for found in check_requirements(experiment(root, "images")) if found.name == "m")
-    assert "scheduler/scheduler_config.json: written later, vae/more.json: added" in model.notes[0]
+    assert "scheduler/scheduler_config.json: modified later, vae/more.json: added" in model.notes[0]
 
 
 def test_long_prompts_are_found_before_anything_is_computed(root):

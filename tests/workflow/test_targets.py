@@ -228,7 +228,7 @@ def test_the_page_contains_tables_figures_captions_and_provenance(page: str) -> 
         and "&lt;b&gt;mini-if&lt;/b&gt;" in page
         and "<code>this</code> &amp; that" in page
     )
-    assert "Confusion matrix: mini-sd-fashion" in page and "filled marks" in page.lower() and "best renaming" in page
+    assert "Confusion matrix: mini-sd-fashion" in page and "filled marks" in page.lower() and "best permutation" in page
     assert "abc123" in page and "snakemake x" in page and "statsmodels" in page
     assert page.count('download="table1.') == 3
 

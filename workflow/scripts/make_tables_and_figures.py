@@ -1,4 +1,4 @@
-"""Make tables and figures of a run in one process. Figures whose inputs do not exist yet say so."""
+"""Make tables and figures of a run in one process, with placeholders for figures whose inputs do not exist yet."""
 
 from diffzero.reporting.figures import FigureKey, write_figures
 from diffzero.reporting.figures.missing import write_missing_figures

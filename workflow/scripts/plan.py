@@ -1,4 +1,4 @@
-"""The plan of a run, on the terminal and beside its results."""
+"""Print the plan of a run, and write it to the folder of the run."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ def _attribute_value(sentence: str, attribute: str) -> str:
 
 
 def list_binding_decisions(predictions: pd.DataFrame, items: pd.DataFrame, prompts: Sequence[str]) -> pd.DataFrame:
-    """List the decisions of the binding tasks with the attribute values that the sentences name.
+    """List the decisions of the binding tasks with the attribute values in their sentences.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def shape_confusions(decisions: pd.DataFrame) -> pd.DataFrame:
 def larger_object_choices(decisions: pd.DataFrame, scenes: pd.DataFrame) -> pd.DataFrame:
     """Compute the share of decisions for the larger object's colour or shape, in scenes with objects of two sizes.
 
-    The sentence describes either object at random, so the share is one half for a model that binds and for one that guesses. The
-    paper reports that generative models tend to the larger object's colour.
+    The sentences describe one of the two objects at random, so the share is one half for a model that binds and for one that guesses.
+    The paper reports that generative models prefer the larger object's colour.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def fit_weights(errors: Floats, label: NDArray[np.int64], ridge: float = RIDGE) 
     from scipy.optimize import minimize
 
     errors, label = errors[label != UNKNOWN_LABEL], label[label != UNKNOWN_LABEL]
-    centred = errors - errors.mean(axis=1, keepdims=True)  # what all classes share cancels in the softmax
+    centred = errors - errors.mean(axis=1, keepdims=True)  # a term that all classes share cancels in the softmax
     scale = centred.std(axis=(0, 1))
     features = centred / np.where(scale > 0, scale, 1)
     rows = np.arange(len(label))
@@ -73,8 +73,7 @@ def make_bucket_weight_fn(v: Floats) -> WeightFn:
 def split_folds(images: int, count: int = 2) -> list[NDArray[np.int64]]:
     """Split the indices of images into random folds, each sorted; the same number of images always gives the same folds.
 
-    The folds are random because every `count`-th image would not do: a stratified selection of two equal classes alternates
-    between them.
+    The folds are random, not every `count`-th image, because a stratified selection alternates between two equally large classes.
     """
     order = np.random.default_rng(0).permutation(images)
     return [np.sort(part) for part in np.array_split(order, min(count, images))]
@@ -111,7 +110,7 @@ def combined_correct(models: Sequence[ScoreArray]) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        Where the models' images differ.
+        If the models' images differ.
     """
     if any(data.images != models[0].images for data in models):
         raise ValueError("combined weights: found different images, expected the same images for every model; give their "

@@ -75,7 +75,7 @@ def _read_predictions(path: Path) -> pd.DataFrame:
         predictions_dir = next((parent for parent in path.parents if parent.name == "predictions"), path)
         raise ValueError(
             f"{path}: found the columns {', '.join(map(str, table))}, expected also {', '.join(absent)}. An earlier version of "
-            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(predictions_dir))}` and the same command again: "
+            f"diffzero wrote the file. Type `rm -r {shlex.quote(str(predictions_dir))}` and re-run the same command: "
             "predictions are replayed from stored scores."
         )
     return table
@@ -88,8 +88,8 @@ def load_costs(files: Iterable[str]) -> pd.DataFrame:
     -------
     COST_COLUMNS, one row per shard:
 
-    - calls (int64), seconds (float64): of all scores in the shard, no matter when they were computed. Seconds are those of the
-      network, not of the job: a job that finds all scores in the store runs no network.
+    - calls (int64), seconds (float64): of all scores in the shard, whenever they were computed. Seconds are the network's, not the
+      job's: a job that finds all scores in the store runs no network.
     - gpu_hours (float64): the same seconds where the device was a GPU; nan on a CPU.
     - device, dtype (str), batch_size, calls_at_once (int64), peak_memory_mb (float64): of the job that wrote the shard.
     - peak_gpu_memory_mb (float64): of that job; nan on a CPU.
@@ -137,10 +137,10 @@ def load_schedule(weights: str) -> NoiseSchedule:
 
 
 def match_reported_models(paper: pd.DataFrame) -> pd.DataFrame:
-    """Give the models of the paper's Table 1 the names of this run's rows.
+    """Rename the models of the paper's Table 1 as the rows of this run.
 
-    The paper's CLIP rows at resolution 64 correspond to our `@64` (images downsampled to 64 pixels first); those at 224 to
-    the plain name.
+    The paper's CLIP rows at resolution 64 get the suffix `@64` (images downsampled to 64 pixels first); those at 224 keep the plain
+    name.
 
     Parameters
     ----------

@@ -53,11 +53,14 @@ def build_score_array(items: pd.DataFrame, scores: pd.DataFrame) -> ScoreArray:
     Raises
     ------
     NotCoveredError
-        Where an image lacks a class or a draw, or no image was scored.
+        If an image lacks a class or a draw, or no image was scored.
     """
     chosen = items[items["image"].isin(set(scores["image"]))]
     if chosen.empty:
-        raise NotCoveredError("full scores: found no image of the data set in them; run the scoring rule again.")
+        raise NotCoveredError(
+            "full scores: found no image of the data set, expected the images of the items. Re-run the same command with "
+            "`--forcerun score`: stored scores are kept."
+        )
     candidates = np.array(chosen["candidates"].tolist())  # [image, class]
     draws = int(scores["draw"].max()) + 1
     position = {name: row for row, name in enumerate(chosen["image"])}
@@ -76,7 +79,7 @@ def build_score_array(items: pd.DataFrame, scores: pd.DataFrame) -> ScoreArray:
 
 
 def _check_complete(values: NDArray[np.float32], images: "pd.Series[str]") -> None:
-    """Raise NotCoveredError for the first score [image, draw, class] that is nan."""
+    """Raise NotCoveredError for the first NaN among the scores [image, draw, class]."""
     if not np.isnan(values).any():
         return
     row, draw, k = np.argwhere(np.isnan(values))[0]

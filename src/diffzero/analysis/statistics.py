@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 
 class VarianceComponents(NamedTuple):
-    """Standard deviations of an accuracy in [0, 1], by their cause; nan where the data do not determine them."""
+    """Standard deviations of an accuracy in [0, 1], by cause; nan where the data do not determine them."""
 
     sd_seeds: float
     """Of the accuracy of one seed, as observed over the seeds: the same images with new noise."""
@@ -40,9 +40,9 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval
     Parameters
     ----------
     successes
-        May be fractional, as the mean over the seeds of an image is.
+        Number of successes; fractional if some are means over seeds.
     n
-        Number of trials; may be fractional where it counts means over seeds.
+        Number of trials; may be fractional, e.g. an effective sample size.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def mcnemar_pvalue(first: ArrayLike, second: ArrayLike) -> float:
     """
     a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if a.shape != b.shape:
-        raise ValueError(f"paired outcomes: found {a.shape} and {b.shape}, expected the same items on both sides.")
+        raise ValueError(f"paired outcomes: found shapes {a.shape} and {b.shape}, expected the same items for both.")
     wins, losses = int((a & ~b).sum()), int((~a & b).sum())
     return binomial_pvalue(wins, wins + losses) if wins + losses else 1.0
 
@@ -188,8 +188,8 @@ def clustered_wilson_interval(
 ) -> tuple[float, float, float]:
     """Return the share of correct decisions [n] in clusters [n] with Wilson's interval at the effective sample size.
 
-    The variance between clusters determines how many independent decisions n are worth. If all decisions are correct, or none,
-    their worth is the number of clusters. Unlike the bootstrap interval, this one then has a width.
+    The variance between clusters determines the effective sample size. If all decisions are correct, or none, it is the number of
+    clusters, and the interval, unlike the bootstrap's, still has a width.
 
     Returns
     -------

@@ -43,7 +43,7 @@ def efficiency_curves(
     shared, unshared
         Full scores of the same images, with one draw per image or one per image and class.
     pruning
-        The run's t-test; it is stopped after ever more draws.
+        The run's t-test; each point of its curve has another `max_scores`.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def replay_result(
 ) -> tuple[float, float, float, float, int, float]:
     """Replay one policy under one weighting and return the values of RESULT_COLUMNS.
 
-    They are the mean calls per class and image, the accuracy with its Wilson 95 % interval, the number of items, and the share of
+    These are the mean calls per class and image, the accuracy with its Wilson 95 % interval, the number of items, and the share of
     items with several classes left after max_scores draws.
     """
     table = replay_items(items, scores, policy, weight)
@@ -92,7 +92,7 @@ def replay_frontier(
 
     Notes
     -----
-    The best of many noisy points looks better than it is. The interval of a point is valid only for a point that was chosen in advance.
+    The best of many noisy points is overestimated: an interval is valid only for a point that was chosen in advance.
     """
     items = select_scored(items, scores)
     draws, classes = int(scores["draw"].max()) + 1, int(items["candidates"].map(len).max())

@@ -1,4 +1,4 @@
-"""Scores of the true class and of its strongest rival by timestep: where in t the decision is made."""
+"""Scores of the true class and of its strongest rival by timestep: which t determine the prediction."""
 
 import numpy as np
 import pandas as pd

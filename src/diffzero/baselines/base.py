@@ -23,7 +23,7 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
 
 
 def run_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, device: torch.device) -> Tensor:
-    """Return `function` of all rows of `inputs`, float64 on the CPU, computed in batches on `device`."""
+    """Apply `function` to `inputs` in batches on `device`; return the results of all rows in float64 on the CPU."""
     batches = (inputs[rows] for rows in batch_slices(len(inputs), BATCH_SIZE))
     return torch.cat([function(rows.to(device)).double().cpu() for rows in batches])
 
@@ -31,14 +31,14 @@ def run_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, device:
 def prediction_table(
     items: pd.DataFrame, classes: Sequence[Sequence[int]], scores: Sequence[NDArray[np.float64]]
 ) -> pd.DataFrame:
-    """Predict the class with the highest score for each item; of equal scores the lowest label wins.
+    """Predict the class with the highest score for each item; a tie goes to the lowest label.
 
     Parameters
     ----------
     items : DataFrame
         The items of a data set, with the columns of `classification_items`.
     classes : sequence of sequences of int
-        Labels of the classes among which each item is decided, in ascending order.
+        Labels of the candidate classes of each item, in ascending order.
     scores : sequence of ndarray
         [class] float64 per item; higher is better, unlike the scores of diffusion models.
 

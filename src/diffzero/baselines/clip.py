@@ -92,7 +92,8 @@ def _require_fitting_activation(architecture: str, config: dict[str, Any], check
         )
     if config.get("model_cfg", {}).get("quick_gelu") and not builtin.get("quick_gelu"):
         raise CheckpointError(
-            f"{checkpoint_dir}: weights of a model with QuickGELU, found architecture {architecture!r}. Write '{architecture}-quickgelu'."
+            f"{checkpoint_dir}: found architecture {architecture!r} for weights of a model with QuickGELU, expected "
+            f"'{architecture}-quickgelu'. Write it as `architecture` in the model's YAML."
         )
 
 
@@ -119,7 +120,7 @@ def image_text_similarities(
     prompts : list of str
         The class prompts.
     downsample_to : int or None
-        If given, crops are first resized to this many pixels.
+        Size in pixels to which crops are downsampled first; None: no downsampling.
     device : torch.device
         Where the network runs.
     """

@@ -117,10 +117,11 @@ def supervised_predictions(
     largest_label = items["label"].max() if len(items) else 0
     if largest_label >= chosen.shape[1]:
         raise ValueError(
-            f"found label {largest_label}, expected 0..{chosen.shape[1] - 1}: the network has no such class."
+            f"found label {largest_label}, expected 0..{chosen.shape[1] - 1}: the network has no such class. List the outputs of every "
+            "class under `classes` in the model's YAML."
         )
     labels = list(range(chosen.shape[1]))
-    # A stable sort: of equal probabilities the lower label comes first.
+    # A stable sort: a tie goes to the lower label.
     best = np.argsort(-chosen, axis=1, kind="stable")[:, :TOP]
     table = prediction_table(items, [labels] * len(items), list(chosen))
     if len(labels) > TOP:

@@ -58,7 +58,8 @@ def _require_pictures(table: pd.DataFrame, where: str) -> None:
     """Raise SceneTableError for the first row whose `image` cannot be decoded."""
     if "image" not in table:
         raise SceneTableError(
-            f"{where}: column 'image' is missing; found {list(table.columns)}, expected a picture in every row."
+            f"{where}: column 'image' is missing; found {list(table.columns)}, expected a picture in every row. Correct the file, or "
+            "delete it if this run rendered it, and re-run the same command."
         )
     for row, data in enumerate(table["image"]):
         if not isinstance(data, bytes) or not data:

@@ -194,7 +194,8 @@ def _resolve_objects(labels: Mapping[str, Labels]) -> dict[str, list[Pair]]:
             found[name] = [pair, other]
     log.log(
         logging.INFO if len(found) == len(labels) else logging.WARNING,
-        "%d images of Lewis et al.: both objects labelled in %d, one inferred from the false labels in %d, left out (one unknown): %d",
+        "%d images of Lewis et al.: both objects are labelled in %d, one is inferred from the false labels in %d, %d with an unknown "
+        "object are left out",
         len(labels), len(labelled), len(found) - len(labelled), len(labels) - len(found),
     )  # fmt: skip
     return {

@@ -67,7 +67,8 @@ def scenes_from_frame(
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise SceneTableError(
-            f"{where}: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}."
+            f"{where}: column {missing[0]!r} is missing; found {list(frame.columns)}, expected {needed}. Correct the file, or delete it "
+            "if this run rendered it, and re-run the same command."
         )
     for position, (field, legal) in product(POSITIONS, VOCABULARY.items()):
         if field in unknown:

@@ -35,8 +35,8 @@ VOCABULARY = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "material": MAT
 
 Pair = tuple[str, str]  # (shape, colour)
 PAIRS: tuple[Pair, ...] = tuple(product(SHAPES, COLOURS))
-# In no image or caption that a mini model was trained on. Two per shape and six different colours: every shape and every colour
-# is seen in training, and only the combination is new.
+# Pairs that occur in no training image or caption of the mini models. Two per shape and six different colours: every shape and
+# every colour occurs in training, and only the combination is new.
 _HELD_OUT_COLOURS = {"cube": ("red", "cyan"), "sphere": ("blue", "yellow"), "cylinder": ("green", "purple")}
 HELD_OUT: frozenset[Pair] = frozenset((shape, colour) for shape, two in _HELD_OUT_COLOURS.items() for colour in two)
 SEEN_PAIRS: tuple[Pair, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
@@ -165,7 +165,7 @@ def _list_couples(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, Pair], ...]:
     unknown = [pair for pair in pairs if pair not in PAIRS]
     if unknown:
         raise ValueError(
-            f"pairs: {unknown[0]} is not (shape, colour) with a shape of {SHAPES} and a colour of {COLOURS}."
+            f"pairs: found {unknown[0]}, expected (shape, colour) with a shape of {SHAPES} and a colour of {COLOURS}."
         )
     couples = tuple(c for c in combinations(pairs, 2) if c[0][0] != c[1][0] and c[0][1] != c[1][1])
     if not couples:
@@ -196,13 +196,13 @@ def _sample_placement(
         )
         both = np.concatenate([left, right], axis=1)
         inside = (both.min(axis=1) > MARGIN) & (both.max(axis=1) < 1 - MARGIN)
-        # Boxes do not overlap along x: no object occludes the other, and "left" is unambiguous.
+        # Boxes must not overlap along x: then no object occludes the other, and "left" is unambiguous.
         apart = left[:, 2] + MARGIN < right[:, 0]
         gap = (right[:, 0] + right[:, 2] - left[:, 0] - left[:, 2]) / 2 > MIN_GAP
         good = np.flatnonzero(inside & apart & gap)
         if good.size:
             return xy[good[0]], rotation[good[0]]
-    raise ValueError(f"{where}: found no placement in {BATCH * BATCHES} tries; take another index.")
+    raise ValueError(f"{where}: found no placement of the two objects in {BATCH * BATCHES} tries. Use another index.")
 
 
 def sample_attributes(
@@ -229,7 +229,7 @@ def sample_scene(seed: int, index: int, pairs: Iterable[Pair] = PAIRS) -> Scene:
         If no couple is possible, seed or index is negative, or no placement was found.
     """
     if seed < 0 or index < 0:
-        raise ValueError(f"scene {index} of seed {seed}: seed and index must be 0 or more.")
+        raise ValueError(f"scene: found seed {seed} and index {index}, expected 0 or more for both.")
     rng, attributes = sample_attributes(seed, index, pairs)
     materials = [MATERIALS[rng.integers(2)] for _ in attributes]
     view = _sample_view(rng)

@@ -32,7 +32,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Example:
-    """A true and a false sentence, and the object (0 left, 1 right) that they describe_object; None if they describe_object both."""
+    """A true and a false sentence, and the object (0 left, 1 right) that they describe; None if they describe both."""
 
     positive: str
     negative: str

@@ -14,7 +14,7 @@ def nearest_first(name: object, legal: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: object, legal: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` with the most similar legal name, or nothing if none is similar."""
+    """Return ` Did you mean 'x'?` with the most similar legal name, or an empty string if none is similar."""
     nearest = nearest_first(name, legal)[:1]
     near = [other for other in nearest if SequenceMatcher(None, str(name).lower(), other.lower()).ratio() >= 0.5]
     return f" Did you mean '{near[0]}'?" if near else ""

@@ -10,7 +10,7 @@ import yaml
 from diffzero.config.base import ConfigError
 
 DOCS = "docs/configuration.md"
-Keys = tuple[str | int, ...]  # the way to a value: keys of blocks and numbers of list entries
+Keys = tuple[str | int, ...]  # the path to a value: keys of blocks and numbers of list entries
 # Use libyaml if it is available: the ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

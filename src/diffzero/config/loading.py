@@ -73,14 +73,14 @@ def load_block(block: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def _load_model(name: str, root: Path, place: str = "") -> Model:
-    """Load a model; `place` says in a message where its name is written."""
+    """Load a model. An error message about its name begins with `place`, where the name is written."""
     _check_name("model", name, root, place)
     model: Model = _validate(Model, read_document(root / "config" / "models" / f"{name}.yaml", root))
     return model
 
 
 def _load_dataset(name: str, root: Path, place: str = "") -> Dataset:
-    """Load a data set; `place` says in a message where its name is written."""
+    """Load a data set. An error message about its name begins with `place`, where the name is written."""
     _check_name("dataset", name, root, place)
     document = read_document(root / "config" / "datasets" / f"{name}.yaml", root)
     dataset = _validate(Dataset, document)

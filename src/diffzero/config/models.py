@@ -64,10 +64,10 @@ class Diffusion(Weights):
     dtype: Literal["float32", "bfloat16", "float16"]
     """Precision of the network. Scores of different precisions are stored separately."""
     parameters: Count | None = None
-    """Parameters of the denoiser in millions, by which jobs request memory. By default 1000."""
+    """Parameters of the denoiser in millions. They determine the memory that jobs request. By default 1000."""
     text_parameters: Count | None = None
-    """Parameters of the largest text encoder in millions, by which jobs that encode prompts request memory. By default 4762
-    (T5-XXL)."""
+    """Parameters of the largest text encoder in millions. They determine the memory that jobs request to encode prompts. By default
+    4762 (T5-XXL)."""
     gflops: Annotated[float, Field(gt=0)] | None = None
     """Floating-point operations per call in billions, a multiply-add counting as two. Cost estimates use it until a speed is measured."""
 
@@ -78,7 +78,8 @@ class Baseline(Weights):
     renamed_keys = {"via": "downsample_to"}
 
     downsample_to: list[Count | None] = Field([None], min_length=1)
-    """Sizes in pixels to which images are downsampled before they are resized for the network; null: they are not. One result per entry."""
+    """Sizes in pixels to which images are downsampled before they are resized for the network; null: no downsampling. One result per
+    entry."""
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -93,7 +94,8 @@ class Clip(Baseline):
     kind: Literal["clip"]
     """A CLIP model."""
     downsample_to: list[Count | None] = Field([64, None], min_length=1)
-    """Sizes in pixels to which images are downsampled before they are resized for the network; null: they are not. One result per entry."""
+    """Sizes in pixels to which images are downsampled before they are resized for the network; null: no downsampling. One result per
+    entry."""
     architecture: Text | None = None
     """Name of the architecture in open_clip. By default that of `open_clip_config.json` beside the weights. `local-dir:PATH` is the same
     as `path: PATH`."""
@@ -115,8 +117,8 @@ class Clip(Baseline):
             architecture, tag = block.get("architecture"), block["pretrained"]
             _require_quickgelu(architecture, tag)
             raise ValueError(
-                f"'pretrained' names weights that may move or be pickled. Write 'hub' and 'revision' instead. The repository: "
-                f"`python -c \"import open_clip; print(open_clip.get_pretrained_cfg('{architecture}', '{tag}'))\"`, hf_hub."
+                "'pretrained' names weights that may move or be pickled. Write 'hub' and 'revision' instead. The repository is `hf_hub` "
+                f"in the output of `python -c \"import open_clip; print(open_clip.get_pretrained_cfg('{architecture}', '{tag}'))\"`."
             )
         return block
 

@@ -27,8 +27,8 @@ class CostEstimate(FrozenModel):
     gpus: Count = 8
     """GPUs that the run uses at a time."""
     device: Text = "A100"
-    """The device: a part of the name that it reports. Speeds measured on this device are used if there are any. Otherwise one of `V100`,
-    `A100`, `L40S`, `H100`, `H200`, `RTX 4090` and `cpu`, whose data sheets are known."""
+    """The device, as part of the name that it reports. If no speed has been measured on it: one of `V100`, `A100`, `L40S`, `H100`, `H200`,
+    `RTX 4090` and `cpu`, whose peak FLOP/s are known from data sheets."""
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Fraction of the peak FLOP/s of the data sheet that a network reaches, if no speed has been measured."""
     start_seconds: Annotated[float, Field(ge=0)] = 60.0
@@ -79,7 +79,7 @@ class Run(FrozenModel):
     """The pruning policy of the races on data sets."""
     weighting: AnyWeighting = Heuristic()
     """The weighting of the scores. Scores are stored without weights, so full scores can be evaluated under another weighting without a
-    call. A policy that drops classes drops others under another weighting, so its tables may need further scores."""
+    call. A policy that drops classes may drop different ones under another weighting, and its tables may then need further scores."""
     max_images_per_job: Count = 1024
     """Maximum number of images per cluster job. Results do not depend on it."""
     max_calls_per_job: Count = 2_500_000

@@ -1,4 +1,4 @@
-"""Configuration blocks of what a run has beside the classification of its data sets: binding tasks, figures, ablations."""
+"""Configuration blocks of the other studies of a run: attribute-binding tasks, figures, scores without pruning, ablations."""
 
 from typing import Annotated, Literal, Self
 
@@ -130,7 +130,7 @@ class Figure3Denoised(FrozenModel):
     n_images: Count
     """Images in the figure."""
     t: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Timestep in [0, 1]. The closer to 1, the more the denoised image depends on the prompt."""
+    """Diffusion time in [0, 1]. The closer to 1, the more the denoised image depends on the prompt."""
 
 
 class Figure6Samples(FrozenModel):

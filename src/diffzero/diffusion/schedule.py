@@ -35,7 +35,7 @@ def timestep_index(t: Floats, steps: int) -> NDArray[np.int64]:
 
 
 class NoiseSchedule(ABC):
-    """A noise schedule: x_t = alpha(t) x + sigma(t) eps for t in [0, 1], and the timestep that the network is given.
+    """A noise schedule: x_t = alpha(t) x + sigma(t) eps for t in [0, 1], and the timestep input of the network.
 
     All methods are elementwise.
     """
@@ -72,7 +72,7 @@ class VPSchedule(NoiseSchedule):
 
     @property
     def steps(self) -> int:
-        """T."""
+        """T, the number of timesteps."""
         return len(self.alphas_cumprod)
 
     def timestep(self, t: Floats) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ class FlowSchedule(NoiseSchedule):
     prediction_type: str = FLOW
 
     def unshifted_sigma(self, t: Floats) -> Floats:
-        """Return u, the noise level before the shift: (k + 1) / T in timestep k, as FlowMatchEulerDiscreteScheduler has it."""
+        """Return u, the noise level before the shift: (k + 1) / T in timestep k, as in FlowMatchEulerDiscreteScheduler."""
         return (timestep_index(t, self.steps) + 1) / self.steps
 
     def sigma(self, t: Floats) -> Floats:
@@ -203,7 +203,8 @@ def make_vp_schedule(config: Mapping[str, Any]) -> VPSchedule:
     prediction_type = config.get("prediction_type", "epsilon")
     if prediction_type not in VP_PREDICTION_TYPES:
         raise ValueError(
-            f"scheduler: found prediction_type {prediction_type!r}, expected one of {', '.join(VP_PREDICTION_TYPES)}."
+            f"scheduler: found prediction_type {prediction_type!r}, expected one of {', '.join(VP_PREDICTION_TYPES)}. Add the "
+            "conversion of another type to predict_x0 in diffzero.models.base."
         )
     if config.get("use_flow_sigmas"):
         raise ValueError(
@@ -240,7 +241,14 @@ def read_schedule(checkpoint_dir: Path, part: str = "scheduler") -> NoiseSchedul
         raise FileNotFoundError(
             f"{path}: not found; expected a diffusers checkpoint directory (save_pretrained layout)."
         )
-    config = json.loads(path.read_text())
+    try:
+        return make_schedule(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def make_schedule(config: Mapping[str, Any]) -> NoiseSchedule:
+    """Return the schedule of a diffusers scheduler configuration. Raises ValueError if it is not supported."""
     name = config.get("_class_name", "DDPMScheduler")
     if name == "FlowMatchEulerDiscreteScheduler":
         return make_flow_schedule(config)
@@ -248,6 +256,6 @@ def read_schedule(checkpoint_dir: Path, part: str = "scheduler") -> NoiseSchedul
     if name.startswith(("DDPM", "DDIM", "PNDM", "EulerDiscrete", "EulerAncestral", "DPMSolver", "LMS", "UniPC")):
         return make_vp_schedule(config)
     raise ValueError(
-        f"{path}: found {name}, expected a scheduler with betas (DDPM, DDIM, PNDM, Euler, DPM-Solver...) or "
+        f"found {name}, expected a scheduler with betas (DDPM, DDIM, PNDM, Euler, DPM-Solver...) or "
         "FlowMatchEulerDiscreteScheduler. Add a class for another kind to diffzero.diffusion.schedule."
     )

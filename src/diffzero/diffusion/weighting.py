@@ -1,7 +1,7 @@
 """Weightings w_t: how much the error at time t counts. `docs/extending.md` says how to add one.
 
 A class here is a weighting with its configuration parameters: `weighting: {kind: heuristic, decay: 6}` becomes `Heuristic(decay=6)`.
-Stored scores are unweighted, so another weighting needs no call for full scores.
+Stored scores are unweighted, so full scores can be evaluated under another weighting without further calls.
 
 References
 ----------
@@ -93,7 +93,7 @@ WEIGHTINGS: Mapping[str, type[Weighting]] = kinds_of(AnyWeighting)
 
 
 def parse_weighting(values: Mapping[str, object]) -> Weighting:
-    """Return the weighting of plain values, as `weighting.model_dump()` or a configuration has them."""
+    """Return the weighting with these plain values, e.g. those of `weighting.model_dump()` or of a configuration."""
     return TypeAdapter[Weighting](AnyWeighting).validate_python(values)
 
 

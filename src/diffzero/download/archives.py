@@ -1,4 +1,4 @@
-"""Read members of tar and zip archives into memory, within limits. Nothing is written to a place that an archive names.
+"""Read members of tar and zip archives into memory, within limits. Nothing is extracted to disk.
 
 The standard library's `tarfile.data_filter` checks names and links of tar archives, but neither those of zip archives nor sizes.
 """
@@ -41,7 +41,7 @@ IsWanted = Callable[[str], bool]
 
 
 class ArchiveError(ValueError):
-    """An archive is corrupt, or holds something that an archive of images does not hold."""
+    """An archive is corrupt, exceeds the limits, or has a member that is refused."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def iter_members(
     is_wanted : callable
         Returns whether to read the member with a name.
     limits : ArchiveLimits, optional
-        What the archive may hold at most.
+        Limits on the content.
 
     Yields
     ------
@@ -98,7 +98,7 @@ def iter_members(
     Raises
     ------
     ArchiveError
-        The archive is corrupt, exceeds the limits (by what it declares or by what it holds), or has a name that leads outside
+        The archive is corrupt, exceeds the limits (in its headers or in its content), or has a name that leads outside
         (`../x`, `/x`), a wanted name that occurs twice, a link that is wanted or leads outside, a device, a pipe or a sparse file.
     """
     limits = limits or ArchiveLimits()
@@ -129,7 +129,7 @@ def _explain_errors(archive: Path) -> Iterator[None]:
     try:
         yield
     except ArchiveError as error:
-        raise ArchiveError(f"{archive}: {error}. Nothing of it was written to disk. {ADVICE}") from None
+        raise ArchiveError(f"{archive}: {error}. Nothing was extracted. {ADVICE}") from None
     except READ_ERRORS as error:
         raise ArchiveError(f"{archive}: corrupt or truncated tar or zip archive ({error}). {ADVICE}") from None
 
@@ -169,7 +169,7 @@ def _read_member(stream: IO[bytes] | None, name: str, size: int, limits: Archive
 
 
 def _max_bytes(archive: Path, limits: ArchiveLimits) -> int:
-    """Return how many bytes all members together may have."""
+    """Return the maximum number of bytes of all members together."""
     return min(limits.total_bytes, max(SMALL_BYTES, MAX_RATIO * archive.stat().st_size))
 
 

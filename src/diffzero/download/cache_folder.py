@@ -1,4 +1,4 @@
-"""Lists of files from a folder of the hub's cache that another program has filled, perhaps with a part of a repository."""
+"""Lists of files in a folder of the hub's cache that another program has filled, possibly with only part of a repository."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ WEIGHTS_INDEX = ".safetensors.index.json"
 
 
 def sizes_in_folder(snapshot_dir: Path, wanted: Callable[[str], bool], why: str) -> dict[str, int]:
-    """Return the sizes of the files in `snapshot_dir`. Raises OfflineError if a file is missing that belongs to the wanted ones."""
+    """Return the sizes of the files in `snapshot_dir`. Raises OfflineError if another part of a wanted file is missing."""
     files = sorted(path for path in snapshot_dir.rglob("*") if path.is_file())
     sizes = {path.relative_to(snapshot_dir).as_posix(): path.stat().st_size for path in files}
     if missing := missing_parts(filter(wanted, sizes), snapshot_dir):

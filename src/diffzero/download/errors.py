@@ -10,7 +10,7 @@ class DownloadError(OSError):
 
 
 class TransientDownloadError(DownloadError):
-    """A transfer breaks off, stalls or is too slow; another attempt continues where this one ended.
+    """A transfer fails, stalls or is too slow; another attempt continues where this one ended.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ def require_digest(part: Path, expected: str, path: Path, where: str) -> None:
     expected : str
         Its digest, e.g. "sha256:...".
     path : Path
-        Where the file will be used from; a wrong file is kept beside it, as `PATH.wrong-digest-FOUND`.
+        Final path of the file; a wrong file is kept beside it, as `PATH.wrong-digest-FOUND`.
     where : str
         Where the file comes from, for the message.
 
@@ -56,5 +56,5 @@ def require_digest(part: Path, expected: str, path: Path, where: str) -> None:
     part.replace(kept)
     raise HashMismatchError(
         f"{where}: found {found}, expected {expected}. The file is not used and was kept as {kept}. It may be a proxy's error page "
-        "or another version of the file: look at it, delete it and re-run the same command."
+        "or another version of the file: inspect it, delete it and re-run the same command."
     )

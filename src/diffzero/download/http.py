@@ -51,7 +51,7 @@ MAX_PAUSE = 300.0  # seconds, whatever a server asks for
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When a transfer is given up."""
+    """Limits after which a transfer is abandoned."""
 
     timeout: float = field(default_factory=lambda: float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or 30))
     """Seconds without a byte."""
@@ -66,7 +66,7 @@ class RetryPolicy:
 
 
 def retry(action: Callable[[], T], what: str, retry_policy: RetryPolicy, progress: Callable[[], int] = lambda: 0) -> T:
-    """Return the result of `action`, which is repeated after growing pauses while it raises TransientDownloadError.
+    """Return the result of `action`; repeat it after increasing pauses while it raises TransientDownloadError.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _first_byte(response: httpx2.Response, start: int, part: Path) -> int:
     content_range = response.headers.get("Content-Range", "")
     if response.status_code == 206 and not content_range.startswith(f"bytes {start}-"):
         part.unlink(missing_ok=True)
-        raise TransientDownloadError(f"the server sent another range than from byte {start}; starting again")
+        raise TransientDownloadError(f"the server did not send the range from byte {start}; starting again")
     return start if response.status_code == 206 else 0
 
 
@@ -207,8 +207,7 @@ def _append(pieces: Iterator[bytes], part: Path, start: int, total: int | None, 
     Raises DownloadError for more than `total` bytes, because a server that never stops would fill the disk.
     """
     begin, received, position = time.monotonic(), 0, start
-    # Unbuffered, so that a full disk is an error of this write.
-    with part.open("r+b" if start else "wb", buffering=0) as file:
+    with part.open("r+b" if start else "wb", buffering=0) as file:  # unbuffered, so that this write reports a full disk
         file.seek(start)
         file.truncate()
         for piece in pieces:
@@ -244,5 +243,5 @@ def require_space(target_dir: Path, needed: int) -> None:
     free = shutil.disk_usage(target_dir).free
     if needed > free:
         raise DownloadSpaceError(
-            f"{target_dir}: needs {format_bytes(needed)}, found {format_bytes(free)} free. {MORE_SPACE}"
+            f"{target_dir}: found {format_bytes(free)} free, expected {format_bytes(needed)}. {MORE_SPACE}"
         )

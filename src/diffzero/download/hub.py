@@ -53,7 +53,7 @@ def cache_dir() -> Path:
 
 
 def accept_all(name: str) -> bool:
-    """Return True: every file is wanted."""
+    """Return True for every file."""
     return True
 
 
@@ -119,8 +119,8 @@ class HubRepo:
     ) -> dict[str, int]:
         """Return the size in bytes of every file, by name, sorted.
 
-        If the hub cannot be reached, the files that another program has left in the hub's cache are listed instead, provided that
-        no file is missing that belongs to the `wanted` ones.
+        If the hub cannot be reached, the files in the hub's cache are listed instead, provided that no part of a `wanted` file is
+        missing.
 
         Raises
         ------
@@ -242,14 +242,14 @@ class HubRepo:
 
     @contextmanager
     def _explain_errors(self, where: str) -> Iterator[None]:
-        """Add `where` and, for an access that is denied, the way to get it, to a DownloadError."""
+        """Add `where` to a DownloadError and, if access is denied, how to get it."""
         try:
             yield
         except AccessDeniedError as error:
             token = "The token that was sent has no access" if get_token() else "No token was sent"
             raise AccessDeniedError(
                 f"{where}: {error}. {token}. Accept the licence on {self.url} with your account, then set the variable HF_TOKEN to a "
-                "token of that account that may read gated repositories."
+                "token of that account with permission to read gated repositories."
             ) from None
         except RemoteFileNotFoundError as error:
             raise RemoteFileNotFoundError(f"{where}: {error}: no such repository, commit or file") from None

@@ -1,4 +1,4 @@
-"""Find out whether files are on this machine and, if not, whether and at what size they can be downloaded."""
+"""Check whether files are on this machine or can be downloaded, and find their sizes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class RemoteProbe:
         """Return the availability of the wanted files of a repository. Raises DownloadError."""
         sizes = {name: size for name, size in self.file_sizes(repo, wanted).items() if wanted(name)}
         if not sizes:
-            raise DownloadError(f"{repo}: has none of the wanted files")
+            raise DownloadError(f"{repo}: found none of the wanted files")
         missing = sum(size for name, size in sizes.items() if not repo.cached_file(name))
         if not missing:
             return Availability(is_local=True, size=sum(sizes.values()))

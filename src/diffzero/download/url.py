@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def url_cache_path(url: str, name: str, digest: str | None) -> Path:
-    """Return where `download_url` puts a file."""
+    """Return the path at which `download_url` stores a file."""
     kind, _, value = (digest or f"url:{hashlib.sha256(url.encode()).hexdigest()}").partition(":")
     if kind not in ("sha256", "md5", "url") or Path(name).name != name:
         raise ValueError(
@@ -58,7 +58,7 @@ def download_url(url: str, name: str, digest: str | None, retry_policy: RetryPol
     name : str
         Name of the file in the cache.
     digest : str or None
-        "sha256:..." or "md5:..."; None if the authors have published none: then the SHA-256 of the file is written to the log.
+        "sha256:..." or "md5:..."; None if none has been published: then the SHA-256 of the file is written to the log.
     retry_policy : RetryPolicy, optional
         When to give up.
 

@@ -14,7 +14,8 @@ Counts = int | NDArray[np.int64]
 ReadScores = Callable[[int, int], Floats]
 
 ROWWISE_CLASSES = 64  # with at least so many classes, adding row by row is faster than np.cumsum
-MAX_BLOCK = 1024  # draws tested together: one after an event, doubled while nothing happens
+# Maximum number of draws tested together. A block has one draw after a class was dropped or another became the best, and doubles otherwise.
+MAX_BLOCK = 1024
 
 
 class PairedTests:
@@ -103,7 +104,7 @@ class PairedTests:
         return last + 1, self._survivors(n + last + 1)
 
     def _set_reference(self, weighted: Floats) -> None:
-        """Compare from here on with the class that has the lowest mean; a tie goes to the lowest label."""
+        """Make the class with the lowest mean the reference of the tests; a tie goes to the lowest label."""
         self.best = int(self.scores.argmin())
         difference = weighted - weighted[:, self.best : self.best + 1]  # [draw, class]
         self.shift = difference.mean(axis=0)

@@ -51,7 +51,7 @@ class Policy(KindModel, ABC):
     """A rule that drops classes while an image is scored, with its parameters."""
 
     drops_classes: ClassVar[bool] = True
-    """False only if every class has every draw: then the scores do not depend on the weighting, nor does their path."""
+    """False only if every class has every draw: then neither the scores nor their path depend on the weighting."""
 
     @property
     @abstractmethod
@@ -91,7 +91,7 @@ class Policy(KindModel, ABC):
         return float(classes * self.next_decision(0)), float(classes * self.max_draws)
 
     def expected_calls(self, classes: int) -> float:
-        """Return the expected calls of one race before anything is measured; rather too many than too few."""
+        """Return the expected calls of one race before anything is measured, rounded up rather than down."""
         return self.call_bounds(classes)[1]
 
 
@@ -103,7 +103,7 @@ class StatelessPolicy(Policy):
         """Return the mask of surviving classes [class] after the draws in `weighted` [draw, class]."""
 
     def new_state(self) -> PolicyState:
-        """Return a state that asks the policy anew at every decision."""
+        """Return a state that applies the policy to all scores at every decision."""
         return StatelessPolicyState(self)
 
 
@@ -221,15 +221,15 @@ class FixedStages(StatelessPolicy):
     kind: Literal["stages"] = "stages"
     """Fixed numbers of draws and of surviving classes (Li et al. 2023, adaptive strategy)."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, strict=False)]
-    """The stages: `draws` rise, `keep` falls, the last `keep` is 1."""
+    """The stages, with increasing `draws` and decreasing `keep`; the last `keep` is 1."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         draws, keep = [stage.draws for stage in self.stages], [stage.keep for stage in self.stages]
         if draws != sorted(set(draws)):
-            raise ValueError(f"stages have draws {draws}, expected rising numbers.")
+            raise ValueError(f"stages have draws {draws}, expected increasing numbers.")
         if keep != sorted(set(keep), reverse=True) or keep[-1] != 1:
-            raise ValueError(f"stages have keep {keep}, expected falling numbers that end with 1.")
+            raise ValueError(f"stages have keep {keep}, expected decreasing numbers that end with 1.")
         return self
 
     @property
@@ -249,7 +249,7 @@ class FixedStages(StatelessPolicy):
     def survivors(self, weighted: Floats) -> NDArray[np.bool_]:
         """Return the mask of the classes with the lowest means; a tie goes to the lower label."""
         keep = next(stage.keep for stage in self.stages if stage.draws == len(weighted))
-        order = np.argsort(weighted.mean(axis=0), kind="stable")  # a tie goes to the lower label
+        order = np.argsort(weighted.mean(axis=0), kind="stable")
         alive = np.zeros(weighted.shape[1], dtype=np.bool_)
         alive[order[:keep]] = True
         return alive
@@ -279,5 +279,5 @@ POLICIES: Mapping[str, type[Policy]] = kinds_of(AnyPolicy)
 
 
 def parse_policy(values: Mapping[str, object]) -> Policy:
-    """Return the policy of plain values, as `policy.model_dump()` or a configuration has them."""
+    """Return the policy with these plain values, e.g. those of `policy.model_dump()` or of a configuration."""
     return TypeAdapter[Policy](AnyPolicy).validate_python(values)

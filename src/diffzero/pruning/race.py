@@ -35,7 +35,7 @@ class Race:
     weighted
         `weighted(first, last, columns)` returns the weighted scores [draw, column] of draws first..last-1.
     max_draws
-        End the race after so many draws if the policy would continue; the remaining class with the lowest mean wins.
+        Maximum number of draws if the policy would continue; the remaining class with the lowest mean then wins.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ def replay(
     classes
         Label of each class [class], for the error message.
     max_draws
-        End the race after so many draws if the policy would continue.
+        Maximum number of draws if the policy would continue.
 
     Raises
     ------
@@ -104,7 +104,10 @@ def replay_items(
     columns = (items[name] for name in ("item", "image", "candidates", "classes"))
     for name, image, candidates, classes in zip(*columns, strict=True):
         if image not in rows_of:
-            raise NotCoveredError(f"item {name}: found no score of image {image}; run the scoring rule again.")
+            raise NotCoveredError(
+                f"item {name}: found no score of image {image}, expected scores of every item's image. Re-run the same command with "
+                "`--forcerun score`: stored scores are kept, only the missing ones are computed."
+            )
         rows = rows_of[image]
         matrix = score_matrix(np.asarray(candidates), draws[rows], prompts[rows], weighted[rows])
         outcomes.append(replay(policy, matrix, name, classes))

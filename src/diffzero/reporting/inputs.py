@@ -157,7 +157,7 @@ class ReportInputs:
         return pd.read_csv(self.paper_dir / f"{name}.csv")
 
     def load_table(self, name: str) -> pd.DataFrame:
-        """Load a result table of this run that was written before."""
+        """Load a result table that this run has written."""
         return pd.read_csv(self.run_dir / "tables" / f"{name}.csv")
 
     def load_prompts(self, dataset: str) -> Prompts:

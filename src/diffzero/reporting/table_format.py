@@ -103,7 +103,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def to_markdown(layouts: Sequence[Layout]) -> str:
-    """Return the layouts one after the other, each with its notes; titles only where there are several."""
+    """Return the layouts one after the other, each with its notes, and with its title if there are several."""
     parts = []
     for layout in layouts:
         parts += [f"### {layout.title}"] if len(layouts) > 1 else []

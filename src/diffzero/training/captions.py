@@ -20,7 +20,7 @@ FASHION = (
     "bag",
     "ankle boot",
 )
-# The first form of each list is the prompt of the demo's data sets; the others keep a model from memorising one sentence.
+# The first form of each list is the prompt of the demo's data sets; the others prevent a model from memorising one sentence.
 FASHION_FORMS = ("a photo of a {name}.", "a photo of the {name}.", "{a_name}", "a picture of {a_name}.", "{name}")
 DIGIT_FORMS = (
     'a photo of the number: "{name}".',

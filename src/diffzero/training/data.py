@@ -29,7 +29,7 @@ SceneFact: TypeAlias = tuple[dict[str, str], dict[str, str]]  # position, shape,
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """All training images with the facts that their captions are made from."""
+    """All training images with the labels from which their captions are made."""
 
     pixels: Pixels  # [image, SIZE, SIZE, 3]
     facts: list[ClassFact | SceneFact]  # one per image
@@ -103,7 +103,8 @@ def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> Traini
     fashion_table, scene_table = pd.read_parquet(fashion), pd.concat([pd.read_parquet(path) for path in scenes])
     if scene_table["held_out"].any():
         raise ValueError(
-            f"{scenes}: found scenes with held-out pairs, expected none. Render them with `snakemake --cores all train_mini`."
+            f"{', '.join(map(str, scenes))}: found scenes with held-out pairs, expected none. Delete these files and render them again "
+            "with `snakemake --cores all train_mini`."
         )
     sources: dict[str, tuple[list[bytes], list[ClassFact | SceneFact]]] = {
         "digits": (

@@ -1,7 +1,7 @@
 """The training loop of all mini models.
 
-It is resumable: the weights are a function of data, seed and number of steps, for one type of processor and one build of PyTorch, whether
-or not the training was interrupted.
+An interrupted training resumes and ends with the same weights: they are a function of data, seed and number of steps, on one type of
+processor and with one build of PyTorch.
 """
 
 import json
@@ -67,7 +67,10 @@ class Training:
             metadata, tensors = stream.metadata(), {name: stream.get_tensor(name) for name in stream.offset_keys()}
         if int(metadata["done"]) > self.config.steps:
             log.warning(
-                "%s: is at step %s, beyond %d; starting from scratch.", self.path, metadata["done"], self.config.steps
+                "%s: found step %s, expected at most %d; training starts again.",
+                self.path,
+                metadata["done"],
+                self.config.steps,
             )
             return
         self.done, self.curve = int(metadata["done"]), json.loads(metadata["curve"])

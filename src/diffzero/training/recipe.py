@@ -1,7 +1,7 @@
 """The training recipe of the mini models: stages, hyperparameters and data mixes.
 
 Together with the code it determines the weights. Each model is trained in two stages: a broad one on all domains, then one with more scenes
-and shorter captions. Without the second stage the diffusion models know an object's shape only together with its colour or position.
+and shorter captions. Without the second stage the diffusion models recognise an object's shape only together with its colour or position.
 """
 
 from dataclasses import dataclass

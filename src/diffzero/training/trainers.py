@@ -81,9 +81,9 @@ def truncated_snr_weight(scheduler: DDPMScheduler, timestep: Tensor, largest: fl
 
     Notes
     -----
-    It equals the truncated SNR weight max(SNR, 1) of an error in x. In the last third of a cosine schedule the SNR is so low that the
-    plain eps loss ignores it, but there the text decides the class of a small image. The bound is needed because the schedule ends at
-    an SNR of 2e-9.
+    It equals the truncated SNR weight max(SNR, 1) of an error in x. In the last third of a cosine schedule, the SNR is so low that the
+    plain eps loss ignores it, but there the text determines the class of a small image. The bound is needed because the schedule ends
+    at an SNR of 2e-9.
 
     References
     ----------
@@ -100,7 +100,7 @@ def tokenize_captions(tokenizer: Callable[..., dict[str, Tensor]], captions: lis
 
 
 def load_networks(start: Path | None, unet: UNet2DConditionModel, encoder: PreTrainedModel) -> torch.nn.ModuleDict:
-    """Return the `unet` and its `text_encoder` in float32, with the weights of the folder `start` if given."""
+    """Return the U-Net and the text encoder as one module, with the weights in the folder `start` if given."""
     if start is not None:
         unet.load_state_dict(type(unet).from_pretrained(start / "unet").state_dict())
         encoder.load_state_dict(type(encoder).from_pretrained(start / "text_encoder").state_dict())

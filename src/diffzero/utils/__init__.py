@@ -1,1 +1,1 @@
-"""Atomic file writes, logging and signals."""
+"""Atomic file writes, logging, signals, and base classes of configuration blocks."""

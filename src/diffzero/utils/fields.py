@@ -18,7 +18,7 @@ PATTERN_MEANINGS = {
     COMMIT: "the 40 hexadecimal digits of a commit (a branch or a tag may move)",
     REPOSITORY: "owner/name",
     DEVICE: "auto, cpu, cuda or cuda:N",
-    DIGEST: "sha256: or md5: and its hexadecimal digits",
+    DIGEST: "sha256: or md5:, followed by the hexadecimal digits",
     URL: "a URL that starts with http:// or https://",
 }
 

@@ -12,7 +12,7 @@ from diffzero.utils.fields import PATTERN_MEANINGS, SLUG
 
 
 class FrozenModel(BaseModel):
-    """A block of keys: no others, no guessed types (`"20"` is not 20), no change after loading."""
+    """A configuration block: refuses unknown keys, converts no types (`"20"` is not 20), cannot change after loading."""
 
     # The string below each field is the meaning of its key in the schema and in the documentation.
     model_config = ConfigDict(
@@ -25,7 +25,7 @@ class FrozenModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, block: object) -> object:
-        """Return the block. Pydantic's own error for an extra key does not name the legal keys."""
+        """Refuse unknown keys here, because pydantic's own error for an extra key does not name the legal ones."""
         unknown = [key for key in block if key not in cls.model_fields] if isinstance(block, Mapping) else []
         if unknown:
             context = {"keys": unknown, "legal": list(cls.model_fields), "renamed": dict(cls.renamed_keys)}
@@ -75,7 +75,7 @@ def _subclasses(model: type[KindModel]) -> list[type[KindModel]]:
 
 
 def default_kind(kind: str) -> BeforeValidator:
-    """Return the validator of a union of kinds that makes `kind` the one of a block that names none."""
+    """Return the validator of a union of kinds that adds `kind` to a block without one."""
     return BeforeValidator(
         lambda block: {"kind": kind, **block} if isinstance(block, Mapping) and "kind" not in block else block
     )
@@ -87,5 +87,5 @@ def any_of(schema: JsonDict) -> None:
 
 
 def kinds_of(union: object) -> dict[str, Any]:
-    """Return the classes of an annotated union of kinds by the name of each; they are subclasses of KindModel."""
+    """Return the classes of an annotated union of KindModels, keyed by kind."""
     return {member.model_fields["kind"].default: member for member in get_args(get_args(union)[0])}

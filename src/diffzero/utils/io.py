@@ -23,7 +23,7 @@ class DiskFullError(OSError):
     """The disk or the owner's quota has no space for a file."""
 
     def __str__(self) -> str:
-        """Return the message without the number of the error."""
+        """Return the message without the error number."""
         return self.strerror or ""
 
 
@@ -53,7 +53,7 @@ def explain_disk_full(path: Path, size: int | None = None) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the content of a file by `data`; on failure, the file keeps its old content.
+    """Replace the content of a file with `data`; on failure, the file keeps its old content.
 
     Missing parent folders are created. If two processes write the same path at once, the one that finishes last wins.
 

@@ -24,7 +24,7 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats records without access tokens, which may come from a server that repeats the request."""
+    """Removes access tokens from records: a server may repeat the request in its error message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record."""

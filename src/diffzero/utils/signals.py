@@ -40,7 +40,7 @@ def handle_sigterm(title: str) -> Iterator[StopRequest]:
         yield stop
     except SystemExit:
         if stop.requested:
-            log.warning("%s: stopped by SIGTERM. All scores are stored; the same command continues.", title)
+            log.warning("%s: stopped by SIGTERM. All scores are stored. Re-run the same command to continue.", title)
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)

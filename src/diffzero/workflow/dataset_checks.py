@@ -29,7 +29,7 @@ def check_dataset(name: str, experiment: Experiment, probe: RemoteProbe) -> Requ
         size, selected = prepared.stat().st_size, f"selected in {prepared.parent}"
         return Requirement("data set", name, AVAILABLE, size, dataset.licence, selected, notes=notes)
     reasons = []
-    for source in dataset.all_sources:  # the loader, too, uses the first source that has the images
+    for source in dataset.all_sources:  # as the loader, which uses the first source that has the images
         licence = dataset.licence + (" (gated)" if getattr(source, "gated", False) else "")
         try:
             files = source.check(probe, experiment.root)

@@ -125,7 +125,7 @@ class Experiment:
         return None if dataset == LEWIS else self._binding.examples_per_task
 
     def scene_files(self, dataset: str) -> list[str]:
-        """Return the files of a data set of scenes that has no prompts yet."""
+        """Return the scene tables from which a data set of scenes is prepared."""
         return [self.paths.lewis_scenes()] if dataset == LEWIS else self.rendered_scene_files()
 
     @cached_property

@@ -21,7 +21,7 @@ def ablation_name(ablation: Ablation) -> str:
 
 
 def downsample_to_of(path: Path) -> int | None:
-    """Return the size in pixels to which images are downsampled for the predictions of a baseline in this file; None: they are not."""
+    """Return the size in pixels to which images were downsampled for a file of baseline predictions; None: no downsampling."""
     return None if path.stem == _FULL_RESOLUTION else int(path.stem.removeprefix(_DOWNSAMPLED))
 
 

@@ -76,10 +76,12 @@ def compare_checkpoint(name: str, model: Model, experiment: Experiment) -> tuple
     now = set(list_files(checkpoint_dir, partial(is_needed, model)))
     newer = [file for file in now & recorded if (checkpoint_dir / file).stat().st_mtime > record.stat().st_mtime]
     differing = [f"{file}: added" for file in now - recorded] + [f"{file}: removed" for file in recorded - now]
-    differing += [f"{file}: written later" for file in newer]
+    differing += [f"{file}: modified later" for file in newer]
     if not differing:
         return ()
-    return (f"{name}: its checkpoint is not the recorded one ({', '.join(sorted(differing))}). It is read again.",)
+    return (
+        f"{name}: its checkpoint differs from the recorded one ({', '.join(sorted(differing))}). The run reads it again.",
+    )
 
 
 def format_requirements(requirements: list[Requirement], run: str) -> str:

@@ -27,7 +27,7 @@ def find_long_prompts(experiment: Experiment) -> list[str]:
             _require_fit(experiment.model_or_baseline(name), experiment, dataset)
         except PromptTooLongError as error:
             messages.append(f"{name} on {error}")
-        except (OSError, ValueError, KeyError) as error:  # of a broken tokenizer, which the run names, too
+        except (OSError, ValueError, KeyError) as error:  # a broken tokenizer: the run itself will fail with this error
             log.warning("%s on %s: the prompts cannot be checked (%s: %s)", name, dataset, type(error).__name__, error)
     return messages
 

@@ -87,7 +87,7 @@ def encoder_minutes(gflops: float, device: str, attempt: int, max_minutes: int) 
 
 
 def small_datasets(experiment: Experiment) -> list[str]:
-    """Return the data sets that one job per model encodes together, because starting a job each would take longer.
+    """Return the data sets that one job per model encodes together, because starting one job per data set would take longer.
 
     Every model of the run scores each of them, and no model takes more than SMALL_SECONDS to encode one.
     """
@@ -128,5 +128,5 @@ def denoiser_memory(model: Diffusion, attempt: int) -> int:
 
 
 def encoder_memory(model: Diffusion, attempt: int) -> int:
-    """Return the MB to request for loading the text encoders: 4 bytes per parameter, and as much for a thousand embeddings."""
+    """Return the MB to request for loading the text encoders: 4 bytes per parameter, and as many for a thousand embeddings."""
     return attempt * (6000 + 8 * (model.text_parameters or T5_PARAMETERS))

@@ -1,6 +1,6 @@
-"""Read and change private state of Snakemake. Nothing else in diffzero does.
+"""Read and change private state of Snakemake; no other module of diffzero does so.
 
-Snakemake may rename the attributes that hold its settings in a minor version; `check_snakemake_version` says so before anything fails.
+Snakemake may rename the attributes that hold its settings in a minor version; `check_snakemake_version` warns before anything fails.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def profile_resources(workflow: Workflow, rule: str) -> dict[str, int | str]:
 
 
 def inherit_profile_resources(workflow: Workflow, rule: str, base: str) -> str:
-    """Let a rule that is about to be defined have the profile's resources for `base`, unless the profile names it. Return its name."""
+    """Give a rule the profile's resources for `base`, unless the profile names the rule. Call it before the rule is defined.
+
+    Returns the name of the rule.
+    """
     overwrites = workflow.resource_settings._parsed_overwrite_resources
     if base in overwrites:
         overwrites.setdefault(rule, overwrites[base])

@@ -41,7 +41,7 @@ def current_files(experiment: Experiment, name: str) -> list[LocalFiles]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The files that the images of a data set were selected from, compared with those that are there now.
+    """The files that the images of a data set were selected from, compared with the current ones.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def is_gone(self) -> bool:
-        """Return whether no file of the source is there any more, so that the selected images cannot be compared."""
+        """Return whether the source has no files any more, so that the selected images cannot be compared with them."""
         return bool(self.recorded and self.recorded.entries and self.now and not self.now.files)
 
     @cached_property
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def compare_source(experiment: Experiment, name: str) -> Comparison:
-    """Compare the files that the images of a data set were selected from with those that are there now."""
+    """Compare the files that the images of a data set were selected from with the current ones."""
     record = SourceRecord.read(experiment.root / experiment.run_dir / "data" / name / RECORD)
     files = current_files(experiment, name) if record else []
     return Comparison(record, next((found for found in files if record and found.source == record.source), None))
@@ -95,7 +95,7 @@ def compare_source(experiment: Experiment, name: str) -> Comparison:
 
 @functools.cache
 def update_state(experiment: Experiment, name: str) -> str:
-    """Return the path of the state file of a data set, after it has been compared with the files that are there now.
+    """Compare the source of a data set with the current files, update its state file and return the path of that file.
 
     Raises OSError if a file or folder of the source cannot be read.
     """

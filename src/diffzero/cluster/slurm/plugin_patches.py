@@ -32,7 +32,7 @@ def check_plugin_version() -> None:
 def patch_min_job_age() -> int | None:
     """Ask SLURM for MinJobAge once, make the plugin use this answer from then on, and return it.
 
-    The plugin asks before every query of the queue. Without an answer, as when the controller is away, it changes from squeue to sacct,
+    The plugin asks before every query of the queue. If the controller does not answer, the plugin changes from squeue to sacct,
     which fails at once without accounting, and then forgets all jobs. With squeue it repeats the query `slurm-status-attempts` times.
 
     Returns
@@ -50,7 +50,7 @@ def patch_min_job_age() -> int | None:
 def patch_max_poll_interval(seconds: float) -> None:
     """Limit the plugin's interval between two queries of the queue.
 
-    By itself the plugin increases the interval to 180 s for any MinJobAge. A job that ends and is forgotten in between would count
+    The plugin would increase the interval to 180 s for any MinJobAge. A job that ends and is forgotten between two queries would count
     as running for ever.
     """
     import snakemake_executor_plugin_slurm as plugin

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FigureKey(NamedTuple):
-    """One figure: its kind, and the model and data set that it shows (empty where it shows all)."""
+    """One figure: its kind, and the model and data set that it shows (empty if it shows all)."""
 
     kind: str
     model: str = ""
@@ -51,26 +51,26 @@ class FigureKind:
     kind: str
     """Module in this package that draws it, and first part of the names of its files."""
     title: str
-    """On the report page."""
+    """Title on the report page."""
     category: str
-    """In Snakemake's report."""
+    """Category in Snakemake's report."""
     inputs: tuple[str, ...]
     """Inputs: groups of predictions, full_scores, efficiency (the scores of Figure 2), denoised and samples (pictures), prompts,
     items or images (files of the data set), `tables/{name}.csv` and `replayed/{name}.csv` (files of the run)."""
     scope: Literal["model and dataset", "dataset", "run"] = "run"
     """Fields of the `FigureKey` that identify one figure; the others are empty."""
     caption: str = ""
-    """Stem of its caption in `workflow/report`, where it is not the kind."""
+    """Stem of its caption in `workflow/report`; empty if the stem is the kind."""
     data: tuple[str, ...] = ()
     """CSV files that it writes: stems, where {stem} is the stem of the figure."""
     requires: tuple[str, ...] = ()
-    """Results that the figure shows, where they are not the `inputs`: groups of predictions, full_scores, efficiency, denoised or
+    """Results that the figure shows, if they are not the `inputs`: groups of predictions, full_scores, efficiency, denoised or
     samples. A run without any of them does not have the figure; otherwise it has one figure per model and data set of the results,
     per data set, or per run (`scope`)."""
     shows: Literal["all", "diffusion models", "cue conflict"] = "all"
     """Predictions that count as such results: all, those of diffusion models, or those on cue-conflict images."""
     min_results: int = 1
-    """Number of results without which the figure is not drawn."""
+    """Minimum number of results; with fewer, the figure is not drawn."""
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ FIGURES: dict[str, FigureKind] = {
             requires=("full_scores",),
         ),
         FigureKind("samples", "Figure 6: samples", "Figure 6: samples", ("samples", "prompts"), _ONE),
-        FigureKind("scenes", "The scenes", "Attribute binding", ("images",), requires=("binding",)),
+        FigureKind("scenes", "Rendered scenes", "Attribute binding", ("images",), requires=("binding",)),
         FigureKind(
             "binding", "Table 3 as a figure", "Attribute binding", ("tables/table3.csv",), requires=("binding",)
         ),

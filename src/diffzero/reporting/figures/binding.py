@@ -53,7 +53,7 @@ def draw_binding(table: pd.DataFrame, split: str = "seen") -> Figure:
     Raises
     ------
     ValueError
-        Where the split has no decision.
+        If the split has no decision.
     """
     cells = table[(table["split"] == split) & (table["n"] > 0)]
     if cells.empty:

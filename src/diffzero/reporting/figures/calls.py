@@ -51,7 +51,7 @@ def draw_calls(predictions: pd.DataFrame) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel("Items")
     figure.supxlabel("Calls per item (denoiser evaluations)", fontsize=9)
-    correct = Patch(facecolor=PALETTE[0], label="right")
+    correct = Patch(facecolor=PALETTE[0], label="correct")
     wrong = Patch(facecolor=PALETTE[5], hatch="////", edgecolor="white", label="wrong")
     mean = Line2D([], [], color="black", linestyle="--", linewidth=1, label="mean")
     figure.legend(handles=[correct, wrong, mean], loc="outside upper center", ncols=3)

@@ -17,7 +17,7 @@ MAX_COUNTS = 12  # with more classes, cells are too small for counts
 
 
 def permuted_accuracy(matrix: NDArray[np.int64]) -> float:
-    """Return the accuracy [0, 1] under the best renaming of the predicted classes, from counts [true, predicted].
+    """Return the accuracy [0, 1] under the best permutation of the predicted classes, from counts [true, predicted].
 
     If it is far above the accuracy, the class names are in another order than the labels.
     """
@@ -46,9 +46,9 @@ def draw_confusion(matrix: NDArray[np.int64], names: Sequence[str], title: str) 
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=7, color=colour)
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")
-    accuracy, renamed = np.trace(matrix) / matrix.sum(), permuted_accuracy(matrix)
+    accuracy, permuted = np.trace(matrix) / matrix.sum(), permuted_accuracy(matrix)
     axes.set_title(
-        f"{title}\naccuracy {100 * accuracy:.1f} %, {100 * renamed:.1f} % if classes were renamed", loc="left"
+        f"{title}\naccuracy {100 * accuracy:.1f} %, {100 * permuted:.1f} % after the best permutation", loc="left"
     )
     figure.colorbar(image, ax=axes, shrink=0.7, label="Share of the true class's images (%)")
     return figure

@@ -15,7 +15,7 @@ from diffzero.reporting.table_format import write_csv
 
 @matplotlib.rc_context(STYLE)
 def draw_missing(title: str, note: str) -> Figure:
-    """Draw a figure that only says what is missing."""
+    """Draw a placeholder that contains only the title and the note."""
     figure = new_figure(4.8, 1.6)
     figure.text(0.5, 0.7, title, ha="center", fontsize=10)
     figure.text(0.5, 0.35, textwrap.fill(note, 70), ha="center", va="center", fontsize=8)

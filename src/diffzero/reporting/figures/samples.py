@@ -35,5 +35,5 @@ def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
 
     source = find_source(inputs.samples, model, dataset)
     prompts = inputs.load_prompts(dataset)["prompts"][:MAX_PROMPTS]
-    title = f"{model}: {source['settings']}; no picture left out"
+    title = f"{model}: {source['settings']}; all generated images"
     return FigureResult(draw_samples(load_file(source["file"])["pictures"], prompts, title))

@@ -44,7 +44,8 @@ def draw_scenes(table: pd.DataFrame) -> Figure:
         set_frame(axes, "black", 2 if scene["held_out"] else 0)
         axes.set_title("\n".join(_describe_object(scene, side) for side in ("left", "right")), fontsize=6.5)
     figure.supxlabel(
-        "Above each: its left and its right object. Framed: a held-out combination of shape and colour.", fontsize=8
+        "Above each scene: its left and its right object. Framed: a held-out combination of shape and colour.",
+        fontsize=8,
     )
     return figure
 

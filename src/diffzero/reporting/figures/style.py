@@ -53,7 +53,7 @@ GREY = "0.45"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches, drawn by Agg and unknown to pyplot, so that no global state stays behind."""
+    """Return an empty figure of this size in inches, drawn by Agg and not registered with pyplot's global state."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure

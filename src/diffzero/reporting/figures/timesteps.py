@@ -36,8 +36,8 @@ def draw_timesteps(profile: pd.DataFrame, title: str) -> Figure:
     lower.bar(t, lead, width=width, color=PALETTE[0], alpha=0.85)
     lower.errorbar(t, lead, yerr=reach, linestyle="none", color="black", elinewidth=1.1, capsize=2)
     lower.axhline(0, color="black", linewidth=0.9)
-    lower.set(xlim=(0, 1), xlabel="t (0: no noise, 1: nothing but noise)")
-    lower.set_ylabel("Weighted lead of the right\nprompt (% of its mean score)")
+    lower.set(xlim=(0, 1), xlabel="t (0: no noise, 1: only noise)")
+    lower.set_ylabel("Weighted difference, wrong − right\nprompt (% of the right one's mean score)")
     return figure
 
 

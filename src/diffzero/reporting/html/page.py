@@ -29,7 +29,7 @@ class RunFacts(TypedDict):
     images: int  # maximum number per data set
     policy: str
     weighting: str
-    command: str  # runs it again
+    command: str  # repeats the run
     run_dir: str
     datasets: list[str]
     models: list[str]
@@ -79,7 +79,7 @@ def to_markup(text: str) -> Markup:
 
 
 def to_data_url(data: bytes, mime: str) -> str:
-    """Return the data as a URL that needs no file."""
+    """Return the data as a data URL, for a page without other files."""
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
@@ -111,7 +111,7 @@ def _read_size(svg: str) -> tuple[int, int]:
 
 
 def _describe_figure(path: Path, captions: Mapping[str, str], run_words: str) -> FigureEntry:
-    """Describe one figure; a figure of no single model and data set is found by the words of the whole run."""
+    """Describe one figure. The filter finds a figure of several models or data sets by the names of all of the run."""
     stem = path.stem
     kind = next((kind for kind in FIGURES if stem == kind or stem.startswith(f"{kind}-")), "")
     subject = stem.removeprefix(kind).lstrip("-") if kind else ""

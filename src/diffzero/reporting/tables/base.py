@@ -1,7 +1,8 @@
 """Shared steps of all tables: one row per cell with its interval, n and calls, including cells without results.
 
 Seeds redraw the noise, not the images. The seeds of an item are therefore averaged first, n counts items, and the interval is that of the
-effective number of decisions. Pooled seeds would count one image several times; averaged seeds alone would ignore what they add.
+effective number of decisions. Pooling the seeds would count one image several times; treating their mean as one decision would ignore
+the precision that further seeds add.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ TestSizes = Mapping[str, int | None]
 
 
 def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
-    """Raise ValueError where the frame lacks a column."""
+    """Raise ValueError if the frame lacks a column."""
     absent = [name for name in columns if name not in frame]
     if absent:
         raise ValueError(
@@ -60,7 +61,7 @@ def summarise_cells(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Where a column is absent, or an item occurs twice for one seed.
+        If a column is absent, or an item occurs twice for one seed.
     """
     require_columns(predictions, [*keys, "item", "correct", "calls", "reached_max_scores"], "predictions")
     identity = [*keys, "item", *(["seed"] if "seed" in predictions else [])]

@@ -38,7 +38,7 @@ CATEGORY_COLUMNS = (
     "model", "category", "accuracy", "low", "high", "n", "shape", "texture", "other", "bias", "bias_low", "bias_high", "bias_n",
 )  # fmt: skip
 HEADER = (
-    "Model", "Data set", "Shape accuracy (%)", "n", "Of conflicts alone (%)", "Conflicts", "Shape bias (%)", "n of bias",
+    "Model", "Data set", "Shape accuracy (%)", "n", "Shape accuracy on conflicts (%)", "Conflicts", "Shape bias (%)", "n (bias)",
     "Calls per image", "Paper (%)", "Differs from paper",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Table 3: the twenty attribute-binding tasks, their tests against chance, and seen and held-out combinations apart."""
+"""Table 3: the twenty attribute-binding tasks, their tests against chance, and seen and held-out combinations separately."""
 
 from collections.abc import Sequence
 
@@ -166,7 +166,7 @@ def _split_rows(table: pd.DataFrame) -> list[list[str]]:
 
 
 def format_table3(table: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
-    """Format the result of `build_table3`: the twenty tasks, and seen and held-out combinations apart."""
+    """Format the result of `build_table3`: the twenty tasks, and seen and held-out combinations separately."""
     models = list(table["model"].unique())
     whole = table[table["split"] == "all"]
     header = ["Task", *models, "n", *(f"{name} (reported)" for name in REPORTED.values())]

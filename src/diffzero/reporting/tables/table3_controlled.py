@@ -1,4 +1,4 @@
-"""The controlled comparison: models trained on the same images and captions, on seen and held-out combinations apart."""
+"""The controlled comparison: models trained on the same images and captions, on seen and held-out combinations separately."""
 
 from collections.abc import Sequence
 

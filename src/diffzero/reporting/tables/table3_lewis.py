@@ -1,4 +1,4 @@
-"""Table 3 on Lewis et al.'s images: the tasks that their labels support, kept apart from the rendered scenes."""
+"""Table 3 on Lewis et al.'s images: the tasks that their labels support, not pooled with the rendered scenes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
