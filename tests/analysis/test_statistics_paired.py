@@ -34,7 +34,7 @@ def test_mcnemar_equals_statsmodels_exact_test(seed: int) -> None:
 
 def test_mcnemar_of_equal_outcomes_is_one_and_lengths_must_agree() -> None:
     assert mcnemar_pvalue([True, False], [True, False]) == 1
-    with pytest.raises(ValueError, match="same items on both sides"):
+    with pytest.raises(ValueError, match="same items for both"):
         mcnemar_pvalue([True], [True, False])
 
 

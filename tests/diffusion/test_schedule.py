@@ -1,6 +1,7 @@
 """Schedules equal the tables of diffusers, computed in float64."""
 
 import json
+import re
 import math
 
 import diffusers
@@ -161,6 +162,24 @@ def test_a_configuration_without_a_number_of_steps_has_diffusers_default(name, t
     scheduler_dir.mkdir()
     (scheduler_dir / "scheduler_config.json").write_text(json.dumps({"_class_name": name}))
     assert schedule.read_schedule(tmp_path).steps == getattr(diffusers, name)().config.num_train_timesteps
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"_class_name": "KarrasVeScheduler"},
+        {"prediction_type": "score"},
+        {"beta_schedule": "sigmoid"},
+        {"_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": True},
+        {"rescale_betas_zero_snr": True},
+    ],
+)
+def test_a_refused_scheduler_is_named_by_its_file(config, tmp_path):
+    path = tmp_path / "scheduler" / "scheduler_config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: .*expected .*"):
+        schedule.read_schedule(tmp_path)
 
 
 def test_use_flow_sigmas_is_refused(tmp_path):

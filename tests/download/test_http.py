@@ -121,9 +121,9 @@ def test_the_signature_of_a_url_is_not_logged(hub, caplog):
 def test_too_little_disk_space_is_reported_before_anything_is_downloaded(hub, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1_000_000)
     monkeypatch.setattr(http.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DownloadSpaceError, match=r"needs 3.1 MB, found 1.0 MB free.*HF_HOME.*DIFFZERO_CACHE"):
+    with pytest.raises(DownloadSpaceError, match=r"found 1.0 MB free, expected 3.1 MB.*HF_HOME.*DIFFZERO_CACHE"):
         REPO.download_files(lambda name: True, QUICK)
-    with pytest.raises(DownloadSpaceError, match=rf"{LARGE}: .*hub.*needs 3.1 MB"):
+    with pytest.raises(DownloadSpaceError, match=rf"{LARGE}: .*hub.*expected 3.1 MB"):
         get()
     assert hub.sent("model.safetensors") == 0
 
