@@ -1,8 +1,8 @@
 """Schedules equal the tables of diffusers, computed in float64."""
 
 import json
-import re
 import math
+import re
 
 import diffusers
 import numpy as np
