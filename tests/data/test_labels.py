@@ -117,6 +117,13 @@ def test_names_that_are_not_those_of_the_data_set_are_refused_never_taken_in_ord
     assert message in str(error.value)
 
 
+def test_a_source_may_have_fewer_classes_if_classes_may_be_empty():
+    ours = dataset(["ant", "bee", "crab"]).model_copy(update={"allow_empty": True})
+    assert order(ours, ["crab", "ant"]) == ["crab", "ant"]
+    with pytest.raises(ValueError, match=r"found label 2, expected 0\.\.1"):
+        LabelMap(ours, ["crab", "ant"]).to_label(2)
+
+
 def test_equal_names_map_to_the_lowest_label_and_only_in_the_order_of_the_data_set():
     ours = dataset(["owl", "missile", "missile"])
     assert LabelMap(ours).to_label("missile") == 1

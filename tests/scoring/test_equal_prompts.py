@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from checkpoints import record_checkpoint
 from diffzero import models
-from diffzero.analysis.load import load_items, load_score_shards
+from diffzero.analysis.load import load_equal_labels, load_items, load_score_shards
 from diffzero.analysis.score_array import build_score_array
 from diffzero.data.equal_prompts import concat_scores, find_equal_prompts, merge_equal_prompts, scored_items
 from diffzero.data.prompts import class_prompts, classification_items
@@ -22,6 +22,7 @@ from diffzero.diffusion.schedule import read_schedule
 from diffzero.diffusion.weighting import Heuristic, make_weight_fn
 from diffzero.pruning.policies import Full, Policy, TTest
 from diffzero.pruning.replay import replay_items
+from diffzero.reporting.tables.notes import equal_label_notes
 from diffzero.scoring.inputs import ShardInputs, dump_text
 from diffzero.scoring.job import ScoringSettings, score_shard
 from diffzero.utils.io import write_parquet
@@ -81,6 +82,16 @@ def test_a_data_set_with_equal_prompts_is_scored_and_replayed_like_one_without(t
     assert list(found["calls"]) == list(expected["calls"]) and list(found["draws"]) == list(expected["draws"])
     assert [NAMES[k] for k in found["prediction"]] == [plain[k] for k in expected["prediction"]]
     assert set(found["prediction"]) <= {0, 1, 3} and not found["exact_tie"].any()
+    write_parquet(found, tmp_path / "found.parquet")
+    write_parquet(expected, tmp_path / "expected.parquet")
+    files = {"tiny": tmp_path / "found.parquet", "other": tmp_path / "expected.parquet"}
+    labels = load_equal_labels(
+        [{"model": m, "dataset": "digits", "seed": 0, "kind": "diffusion", "file": str(f)} for m, f in files.items()]
+    )
+    assert labels == {("tiny", "digits"): [[0, 2], [1, 4]]}
+    assert equal_label_notes(labels)[0].startswith(
+        "digits, tiny: the prompts of the labels 0, 2; 1, 4 are the same tokens"
+    )
 
 
 def test_full_scores_have_one_column_per_candidate(tiny_sd, tmp_path):

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 import pandas as pd
 
 from diffzero.analysis.score_array import ScoreArray, build_score_array
-from diffzero.data.equal_prompts import concat_scores, scored_items
+from diffzero.data.equal_prompts import LABELS, concat_scores, scored_items
 from diffzero.diffusion.schedule import NoiseSchedule, read_schedule
 from diffzero.utils.io import read_json
 
@@ -65,6 +65,15 @@ def load_predictions(sources: Iterable[PredictionSource]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*PREDICTION_COLUMNS, "model", "dataset", "seed", "kind"])
     return pd.concat(frames, ignore_index=True)
+
+
+def load_equal_labels(sources: Iterable[PredictionSource]) -> dict[tuple[str, str], list[list[int]]]:
+    """Return the groups of labels that are one candidate because their prompts have the same tokens, by (model, data set)."""
+    groups = {
+        (source["model"], source["dataset"]): pd.read_parquet(source["file"], columns=["item"]).attrs.get(LABELS, [])
+        for source in sources
+    }
+    return {key: found for key, found in groups.items() if found}
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:

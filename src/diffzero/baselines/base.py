@@ -51,4 +51,6 @@ def prediction_table(
     table["prediction"] = [int(labels[int(s.argmax())]) for labels, s in zip(classes, scores, strict=True)]
     table["correct"] = table["prediction"] == table["label"]
     ties = [int((s == s.max()).sum()) > 1 for s in scores]
-    return table.assign(calls=np.nan, draws=0, reached_max_scores=False, exact_tie=ties)
+    table = table.assign(calls=np.nan, draws=0, reached_max_scores=False, exact_tie=ties)
+    table.attrs = dict(items.attrs)
+    return table

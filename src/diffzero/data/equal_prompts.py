@@ -10,6 +10,10 @@ ATTRIBUTE = "equal_prompts"
 """Key of DataFrame.attrs of a score table: pairs of a prompt that was not scored and the earlier prompt that stands for it."""
 
 
+LABELS = "equal_labels"
+"""Key of DataFrame.attrs of a merged item table and of its predictions: groups of labels that are one candidate, the lowest first."""
+
+
 def find_equal_prompts(inputs: Iterable[NDArray[np.generic]]) -> dict[int, int]:
     """Return the prompts whose inputs equal those of an earlier prompt, each with the first such prompt.
 
@@ -43,7 +47,7 @@ def merge_equal_prompts(items: pd.DataFrame, equal: Mapping[int, int]) -> pd.Dat
     ValueError
         An item keeps fewer than two candidates.
     """
-    if not equal:
+    if not equal or items.empty:
         return items
     kept = [_first_of_each([equal.get(prompt, prompt) for prompt in candidates]) for candidates in items["candidates"]]
     alone = [item for item, rows in zip(items["item"], kept, strict=True) if len(rows) < 2]
@@ -55,7 +59,16 @@ def merge_equal_prompts(items: pd.DataFrame, equal: Mapping[int, int]) -> pd.Dat
     merged = items.copy()
     for column in ("candidates", "classes"):
         merged[column] = [[values[k] for k in rows] for values, rows in zip(items[column], kept, strict=True)]
+    merged.attrs[LABELS] = _label_groups(items.iloc[0], equal)
     return merged
+
+
+def _label_groups(item: pd.Series, equal: Mapping[int, int]) -> list[list[int]]:
+    """Return the labels of an item's candidates that are one, the lowest first."""
+    groups: dict[int, list[int]] = {}
+    for prompt, label in zip(item["candidates"], item["classes"], strict=True):
+        groups.setdefault(equal.get(prompt, prompt), []).append(int(label))
+    return [labels for labels in groups.values() if len(labels) > 1]
 
 
 def _first_of_each(prompts: Sequence[int]) -> list[int]:

@@ -122,12 +122,12 @@ class LabelMap:
                 f"{where}: found the class name {repeated[0]!r} {found.count(nfc(repeated[0]))} times in the source, whose order is "
                 "not that of the data set: a label could be any of these classes. Write `label_names` or correct the source."
             )
-        if len(found) < len(known):
+        if len(found) < len(known) and not self.dataset.allow_empty:
             missing = [name for name in self.names if nfc(name) not in found]
             raise ValueError(
                 f"{where}: found {len(names)} class names in the source, expected {len(known)}; not there: {', '.join(missing[:3])}. If a "
                 "line was lost, every label after it is wrong: restore it. If the source has fewer classes, remove the others from "
-                "`classnames`."
+                "`classnames`, or write `allow_empty: true`."
             )
         return [self._label_by_name[name] for name in found]
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from diffzero.data.class_names import nfc
 from diffzero.data.dataset import Dataset
 from diffzero.data.loading import load_images
 
@@ -51,10 +52,10 @@ def add_cue_labels(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     """
     if not dataset.cue_pattern:
         return table
-    names, rows = dataset.names_in_sources, []
+    names, rows = list(map(nfc, dataset.names_in_sources)), []
     for image, label in zip(table["image"], table["label"], strict=True):
         match = re.search(dataset.cue_pattern, PurePosixPath(image).name)
-        found = [match["shape"], match["texture"]] if match else []
+        found = [nfc(match["shape"]), nfc(match["texture"])] if match else []
         if not found or not set(found) <= set(names) or names.index(found[0]) != label:
             raise ValueError(
                 f"{dataset.title}: found image {image!r} of class {names[label]!r}, expected the name of that class and of a texture's "

@@ -90,7 +90,7 @@ def replay_items(
     -------
     pd.DataFrame
         The columns of `items` without candidates and classes, and prediction (int64, a label), correct (bool), calls (int64),
-        draws (int64), reached_max_scores (bool), exact_tie (bool); one row per item.
+        draws (int64), reached_max_scores (bool), exact_tie (bool); one row per item. The attributes are those of `items`.
 
     Raises
     ------
@@ -116,7 +116,9 @@ def replay_items(
     kept = items.drop(columns=["candidates", "classes"]).reset_index(drop=True)
     kept["prediction"] = np.array(winner, dtype=np.int64)
     kept["correct"] = kept["prediction"] == kept["label"]
-    return kept.join(outcome[["calls", "draws", "reached_max_scores", "exact_tie"]])
+    table = kept.join(outcome[["calls", "draws", "reached_max_scores", "exact_tie"]])
+    table.attrs = dict(items.attrs)
+    return table
 
 
 def weight_runs(weight: Callable[[Floats], Floats], t: Floats) -> Floats:

@@ -30,7 +30,7 @@ def load_cifar(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     members = ("/test.bin", "fine_label_names.txt") if has_coarse else ("test_batch.bin", "batches.meta.txt")
     data, names = _read_members(paths[0], *members)
     records = _split_records(data, 1 + has_coarse + 3072, paths[0])
-    label_map = LabelMap(dataset, _lines(names))
+    label_map = LabelMap(dataset, _lines(names), f"{paths[0]}, {members[1]}")
     pixels = records[:, -3072:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # [image, row, column, channel]
     return pixel_test_set(pixels, [label_map.to_label(label) for label in records[:, -3073].tolist()])
 
@@ -47,7 +47,7 @@ def load_idx(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
 def load_stl10(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
     """Read STL-10's binary version: 96 x 96 pixels column by column, channel by channel; labels from 1."""
     data, labels, names = _read_members(paths[0], "test_X.bin", "test_y.bin", "class_names.txt")
-    label_map = LabelMap(dataset, _lines(names))
+    label_map = LabelMap(dataset, _lines(names), f"{paths[0]}, class_names.txt")
     pixels = _split_records(data, 3 * 96 * 96, paths[0]).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
     return pixel_test_set(pixels, [label_map.to_label(label - 1) for label in labels])
 

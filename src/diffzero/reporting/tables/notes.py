@@ -13,6 +13,15 @@ BINDING_NOTE = (
 )
 
 
+def equal_label_notes(equal_labels: Mapping[tuple[str, str], list[list[int]]]) -> list[str]:
+    """Return notes on classes whose prompts have the same tokens for a model, from groups of labels by (model, data set)."""
+    return [
+        f"{dataset}, {model}: the prompts of the labels {'; '.join(', '.join(map(str, group)) for group in groups)} are the same tokens "
+        "for this model; each group was scored once and counts as the lowest of its labels."
+        for (model, dataset), groups in equal_labels.items()
+    ]
+
+
 def dataset_notes(
     seen_by_models: Mapping[str, Sequence[str]],
     duplicates: Mapping[str, list[list[int]]],

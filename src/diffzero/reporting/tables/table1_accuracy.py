@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from diffzero.analysis.load import load_costs, match_reported_models
+from diffzero.analysis.load import load_costs, load_equal_labels, match_reported_models
 from diffzero.analysis.rows import iter_rows
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import (
@@ -31,7 +31,7 @@ from diffzero.reporting.tables.base import (
     sum_costs,
     summarise_cells,
 )
-from diffzero.reporting.tables.notes import dataset_notes, top5_notes
+from diffzero.reporting.tables.notes import dataset_notes, equal_label_notes, top5_notes
 
 COLUMNS = (
     "model", "dataset", "accuracy", "low", "high", "n", "calls_per_image", "calls", "seconds", "gpu_hours", "reached_max_scores",
@@ -194,5 +194,6 @@ def make_table(inputs: ReportInputs) -> TableResult:
         *top5_notes(predictions),
         *inputs.missing_notes("classification"),
         *dataset_notes(inputs.seen_by_models, duplicates, inputs.count_unreadable()),
+        *equal_label_notes(load_equal_labels(inputs.predictions.get("classification", ()))),
     ]
     return TableResult(table, format_table1(table, notes, paper))
