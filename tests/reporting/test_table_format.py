@@ -4,8 +4,10 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from diffzero.reporting.table_format import to_latex_text, write_table
+from diffzero.reporting.html.page import to_markup
+from diffzero.reporting.table_format import Layout, to_latex, to_latex_text, to_markdown, to_markdown_text, write_table
 from diffzero.reporting.tables.table1_accuracy import build_table1, format_table1
 from predictions_of import predictions
 
@@ -28,6 +30,35 @@ def test_a_command_in_a_note_can_be_copied_from_latex() -> None:
     )
     assert latex == rf"\textbf{{1}} -- 5 \% missing. \texttt{{{code}}}, see \texttt{{full\_scoring}}."
     assert "`" not in latex
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown", "latex"),
+    [
+        ("5$ and 6$", r"5\$ and 6\$", r"5\$ and 6\$"),
+        ("x$\\frac{$", r"x\$\frac{\$", r"x\$\textbackslash{}frac\{\$"),
+        (
+            "<b>x</b> &amp; < 1",
+            r"\<b>x\</b> \&amp; < 1",
+            r"\textless{}b\textgreater{}x\textless{}/b\textgreater{} \&amp; \textless{} 1",
+        ),
+        ("_a_ cue_conflict", r"\_a\_ cue_conflict", r"\_a\_ cue\_conflict"),
+        ("*a* and **b**", r"\*a\* and **b**", r"*a* and \textbf{b}"),
+        ("two\nlines\r\nhere", "two lines here", "two lines here"),
+        ("`a_b *c*`", "`a_b *c*`", r"\texttt{a\_b *c*}"),
+    ],
+)
+def test_signs_in_names_and_notes_stay_text(text: str, markdown: str, latex: str) -> None:
+    assert to_markdown_text(text) == markdown
+    assert to_latex_text(text) == latex
+    assert "<b>" not in to_markup(text)
+
+
+def test_a_name_cannot_end_its_cell_or_row() -> None:
+    layout = Layout("A | B\nC", ["name | n"], [["a|b\n| c |"]], ["note\n\nwith | lines"])
+    lines = to_markdown([layout, layout]).splitlines()
+    assert lines[0] == "### A | B C" and lines[2:5] == [r"| name \| n |", "| --- |", r"| a\|b \| c \| |"]
+    assert r"a\textbar{}b \textbar{} c \textbar{} \\" in to_latex([layout]).splitlines()
 
 
 def test_written_csv_has_six_digits_and_empty_cells(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ SIGN_NOTES = {
 }
 TABLE_FORMATS = ("csv", "md", "tex", "json")
 _BOLD, _CODE = re.compile(r"\*\*(.+?)\*\*"), re.compile(r"`([^`]+)`")
+# What Markdown would read as a tag, an entity, a formula or emphasis; `**` is ours, and an underscore within a word is plain text.
+_MARKDOWN = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)|\$|(?<!\w)_|_(?!\w)|(?<!\*)\*(?!\*)")
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -98,22 +100,29 @@ def missing_note(entries: Iterable[str]) -> list[str]:
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
     # The names of some tasks contain a bar, which would end their Markdown cell.
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+    lines = [[to_markdown_text(cell).replace("|", r"\|") for cell in line] for line in (header, *rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ["---"] * len(header), *lines[1:]])
+
+
+def to_markdown_text(text: str) -> str:
+    """Return text as Markdown on one line: signs of names and notes are escaped, `**x**` and code stay as they are."""
+    parts = re.split("(`[^`]+`)", " ".join(text.splitlines()))  # alternates between text and code
+    parts[::2] = [_MARKDOWN.sub(r"\\\g<0>", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def to_markdown(layouts: Sequence[Layout]) -> str:
     """Return the layouts one after the other, each with its notes, and with its title if there are several."""
     parts = []
     for layout in layouts:
-        parts += [f"### {layout.title}"] if len(layouts) > 1 else []
-        parts += [markdown_table(layout.header, layout.rows), *layout.all_notes]
+        parts += [f"### {to_markdown_text(layout.title)}"] if len(layouts) > 1 else []
+        parts += [markdown_table(layout.header, layout.rows), *map(to_markdown_text, layout.all_notes)]
     return "\n\n".join(parts) + "\n"
 
 
 def to_latex_text(text: str) -> str:
     r"""Return text as LaTeX: special characters escaped, `**x**` bold, and code as \texttt that can be copied from the PDF."""
-    parts = _CODE.split(text)  # alternates between text and code
+    parts = _CODE.split(" ".join(text.splitlines()))  # alternates between text and code
     parts[::2] = [_BOLD.sub(r"\\textbf{\1}", part.translate(_LATEX)) for part in parts[::2]]
     # Two hyphens would become one dash, and a straight quote a curly one.
     code = [re.sub("-(?=-)", "-{}", part.translate(_LATEX)).replace("'", r"\textquotesingle{}") for part in parts[1::2]]
