@@ -109,7 +109,7 @@ def rendered(examples: int) -> int:
     return Experiment(load_run(run, ROOT), ROOT).scene_count
 
 
-def test_enough_scenes_are_rendered_for_the_tasks_with_size_whatever_the_seed():
+def test_enough_scenes_are_rendered_for_the_tasks_with_size_at_any_seed():
     for examples in (1, 2, 6, 40, 120, 1000, 4970):
         assert stats.binom.cdf(examples - 1, rendered(examples), 0.5) < 1e-5
     for examples, seeds in ((6, 400), (40, 200), (120, 100)):

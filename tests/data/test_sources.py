@@ -6,26 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_server import DataServer
 from diffzero.config import Dataset, load_dataset
 from diffzero.data.decode import decode_image
-from diffzero.data.sources.parquet import Hub
-from diffzero.data.sources.webdataset import Webdataset
 from diffzero.utils.io import sha256_of
 from hub_sources import load_from_hub, table
-from source_files import colour, parquet, shards
-
-ROOT = Path(__file__).parents[2]
-# The class orders of known sources.
-FOOD_WDS = ("cheese plate", "cheesecake")  # 16 and 17 of torchvision's order
-EUROSAT_OPENAI = [
-    "forest",
-    "permanent crop land",
-    "residential buildings or homes or apartments",
-    "river",
-    "pasture land",
-    "lake or sea",
-]
+from shipped_repositories import ROOT, serve_all
+from source_files import colour
 
 
 def by_class(found: pd.DataFrame, dataset: Dataset) -> dict[str, int]:
@@ -35,123 +21,10 @@ def by_class(found: pd.DataFrame, dataset: Dataset) -> dict[str, int]:
     return {dataset.classnames[row.label]: known[tuple(shown)] for row, shown in rows}
 
 
-def only(name: str, kind: type) -> dict:
-    """Return a shipped data set with only its sources of one kind and without its test size."""
-    dataset = load_dataset(name, ROOT)
-    return dataset.model_copy(
-        update={
-            "source": None,
-            "sources": [s for s in dataset.all_sources if isinstance(s, kind)],
-            "test_size": None,
-            "allow_empty": True,
-        }
-    ).model_dump(mode="json")
-
-
-def whole(name: str, **changes: object) -> dict:
-    """Return a shipped data set without its test size."""
-    return {**load_dataset(name, ROOT).model_dump(mode="json"), "test_size": None, "allow_empty": True, **changes}
-
-
-def repository(name: str, kind: type) -> str:
-    return next(source.repo for source in load_dataset(name, ROOT).all_sources if isinstance(source, kind))
-
-
-def serve(server: DataServer) -> dict[str, dict]:
-    """Return the files of the server, and the data sets to load: name -> settings."""
-    repositories, test_sets = server.repositories, {}
-    food = load_dataset("food101", ROOT).classnames
-    other = [*food[:16], *FOOD_WDS, *food[18:]]
-    keys = [name.replace(" ", "_") for name in food]
-    # Image k shows the class classnames[k]; the tar shards swap the labels 16 and 17.
-    rows = [(k, k) for k in (3, 16, 17, 100)]
-    repositories[repository("food101", Hub)] = {
-        "data/train-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], keys),
-        "data/validation-00000-of-00002.parquet": parquet("image", "label", rows[:2], keys),
-        "data/validation-00001-of-00002.parquet": parquet("image", "label", rows[2:], keys),
-    }
-    repositories[repository("food101", Webdataset)] = shards(other, [(3, 3), (16, 17), (17, 16), (100, 100)])
-    test_sets |= {"food-hub": only("food101", Hub), "food-shards": only("food101", Webdataset)}
-
-    fine = [name.replace(" ", "_") for name in load_dataset("cifar100", ROOT).classnames]
-    fine[26] = "cra"
-    table = parquet("img", "fine_label", [(k, k) for k in (0, 26, 99)], fine, coarse_label=[9, 9, 9])
-    repositories[repository("cifar100", Hub)] = {"cifar100/test-00000-of-00001.parquet": table}
-    test_sets["cifar100"] = whole("cifar100")
-
-    digits = [str(k) for k in range(10)]
-    repositories[repository("svhn", Hub)] = {
-        "cropped_digits/extra-00000-of-00001.parquet": parquet("image", "label", [(90, 9)], digits),
-        "cropped_digits/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0), (9, 9)], digits),
-        "full_numbers/test-00000-of-00001.parquet": parquet("image", "label", [(91, 9)], digits),
-    }
-    test_sets["svhn"] = whole("svhn")
-    mixed = {**only("svhn", Hub)["sources"][0], "subset": None}
-    test_sets["mixed"] = whole("svhn", sources=[], source=mixed)
-
-    eurosat = load_dataset("eurosat", ROOT)
-    order = [*EUROSAT_OPENAI, *(name for name in eurosat.classnames if name not in EUROSAT_OPENAI)]
-    repositories[repository("eurosat", Webdataset)] = shards(
-        order, [(eurosat.classnames.index(n), k) for k, n in enumerate(order)]
-    )
-    repositories[repository("eurosat", Hub)] = {
-        "data/test-00000-of-00001.parquet": parquet(
-            "image", "label", [(k, k) for k in range(10)], eurosat.source_classnames
-        )
-    }
-    test_sets |= {"eurosat-shards": only("eurosat", Webdataset), "eurosat-hub": only("eurosat", Hub)}
-
-    pets = load_dataset("pets", ROOT).classnames
-    # Title Case, as CLIP_benchmark has it; OpenAI's order, cats first
-    cats_first = sorted(
-        (name.title() for name in pets),
-        key=lambda name: (name.lower() not in {p.lower() for p in pets if p[0].isupper()}, name),
-    )
-    at = {name.lower(): k for k, name in enumerate(pets)}
-    repositories[repository("pets", Webdataset)] = shards(
-        cats_first, [(at[n.lower()], k) for k, n in enumerate(cats_first)], kind="jpg"
-    )
-    test_sets["pets"] = whole("pets")
-
-    caltech = load_dataset("caltech101", ROOT).classnames
-    upper = ["background", "off-center face", "centered face", "leopard", "motorbike"]  # codespell:ignore
-    ascii_order = [*upper, *(name for name in caltech if name not in upper)]
-    rows = [(caltech.index(name), k) for k, name in enumerate(ascii_order)]
-    repositories[repository("caltech101", Webdataset)] = shards(ascii_order, rows[:50], rows[50:])
-    test_sets["caltech101"] = whole("caltech101")
-
-    camelyon = load_dataset("camelyon", ROOT)
-    repositories[camelyon.all_sources[1].repo] = shards(camelyon.classnames, [(0, 0), (1, 1)])
-    test_sets["camelyon"] = whole("camelyon", test_size=1)  # the first source answers 404
-    test_sets["part"] = whole("camelyon", test_size=3)
-
-    imagenet = load_dataset("imagenet", ROOT).classnames
-    repositories[repository("imagenet", Webdataset)] = shards(
-        imagenet, [(k % 256, k) for k in (0, 657, 744, 999)], kind="jpg"
-    )
-    test_sets["imagenet"] = whole("imagenet")
-
-    test_sets["nothing"] = whole("cars")
-    names = load_dataset("stl10", ROOT).classnames
-    repositories[repository("stl10", Hub)] = {
-        "data/test-00000-of-00001.parquet": parquet("image", "label", [(0, 0)], ["house", *names[:9]])
-    }
-    repositories[repository("stl10", Webdataset)] = shards(names, [(4, 4)], kind="png")
-    test_sets["stl10"] = whole("stl10")  # the first source has an unknown class
-    repositories["owner/broken"] = shards(names, [(0, 0)], [(1, 1)])
-    broken = {"kind": "webdataset", "repo": "owner/broken", "revision": "0" * 40}
-    test_sets["digest"] = whole("stl10", sources=[], source={**broken, "digests": {"test/1.tar": f"sha256:{'0' * 64}"}})
-    repositories["owner/short"] = {**shards(names, [(0, 0)]), "test/nshards.txt": b"2"}
-    test_sets["short"] = whole("stl10", sources=[], source={**broken, "repo": "owner/short"})
-    repositories["owner/beyond"] = shards(names, [(0, 10)])
-    test_sets["beyond"] = whole("stl10", sources=[], source={**broken, "repo": "owner/beyond"})
-    return test_sets
-
-
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory) -> Path:
     """Load all data sets and return the folder with NAME.parquet, or NAME.txt with the error, and log.txt."""
-    return load_from_hub(tmp_path_factory.mktemp("loaded"), serve)
+    return load_from_hub(tmp_path_factory.mktemp("loaded"), serve_all)
 
 
 @pytest.mark.parametrize("name", ["food-hub", "food-shards"])

@@ -260,7 +260,7 @@ def test_labels_are_spread_without_changing_their_order() -> None:
     assert spread_labels([], 1) == []
 
 
-def test_a_wrong_order_of_class_names_shows_in_the_confusion_matrix() -> None:
+def test_the_confusion_figure_shows_the_accuracy_after_the_best_permutation() -> None:
     assert permuted_accuracy(np.array([[0, 9, 1], [8, 2, 0], [0, 0, 10]])) == pytest.approx(27 / 30)
 
 

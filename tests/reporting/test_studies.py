@@ -132,7 +132,7 @@ def test_items_that_share_an_image_are_resampled_together() -> None:
     assert table["pvalue"][0] > 0.3 and table["high"][0] - table["low"][0] > 0.7
 
 
-def test_controlled_comparison_keeps_kinds_and_splits_apart() -> None:
+def test_controlled_comparison_has_a_row_per_kind_split_and_model() -> None:
     image = {"image": [f"scene-{k}" for k in range(8)], "held_out": [False] * 6 + [True] * 2}
     frames = [
         predictions("mini-sd", "11111100", task="Color", **image),

@@ -1,4 +1,4 @@
-"""The guard on a real SLURM: a run that would hang or do harm ends with a message, and a wait is explained."""
+"""The guard on a real SLURM: a run that would hang or lose results ends with a message, and a wait is explained."""
 
 import time
 

@@ -17,9 +17,7 @@ from cluster import Cluster, missing
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = "tests/slurm/config.yaml"
-TABLE = (
-    "results/slurm/tables/table1.csv"  # needs all kinds of jobs; other tables and figures would only add more of them
-)
+TABLE = "results/slurm/tables/table1.csv"  # needs all kinds of jobs; other tables and figures would only add jobs of the same kinds
 FLUSH = 256
 QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--configfile", CONFIG]
 WHY_NOT = missing()
@@ -173,7 +171,7 @@ def in_the_middle(cluster: Cluster, work: Work, snakemake: subprocess.Popen, chu
 def ended(
     cluster: Cluster, work: Work, snakemake: subprocess.Popen, case: str, killed: int, lost_at_most: int, submitted: int
 ) -> None:
-    """Check that the run succeeds with the results of an undisturbed run and without duplicate scores."""
+    """Check that the run succeeds with the results of an uninterrupted run and without duplicate scores."""
     assert snakemake.wait(900) == 0, work.log()[-5000:]
     same = work.results() == work.expected
     total, twice = work.stored()

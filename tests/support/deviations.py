@@ -1,4 +1,4 @@
-"""Deviations of our predictions, texts and latents from those of diffusers' own pipelines, for every family.
+"""Deviations of diffzero's predictions, text embeddings and latents from those of diffusers' own pipelines, for every family.
 
 `PYTHONPATH=src python tests/support/deviations.py` prints the largest deviation of each family as a table.
 """

@@ -48,7 +48,7 @@ SCALED = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0
 
 @dataclass(frozen=True)
 class Reference:
-    """A tiny checkpoint, and the diffusers pipeline of which it is one."""
+    """A tiny checkpoint, and how its diffusers pipeline is called."""
 
     build: Callable[[], DiffusionPipeline]
     call: dict[str, object]  # options of the pipeline's call

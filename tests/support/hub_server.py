@@ -15,7 +15,7 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Fault:
-    """A fault in the answer to one GET or HEAD of a file."""
+    """A fault in the response to one GET or HEAD of a file."""
 
     status: int | None = None
     cut: int | None = None  # close the connection after this many bytes

@@ -2,9 +2,9 @@
 
 Constant differences. A paired t-test divides by the standard deviation of the differences, so two cases are
 degenerate: scores that differ by exactly 0 in every draw (t = 0/0 = NaN, no comparison with NaN is true: the class
-stays) and by the same constant in every draw (t = c/0 = inf, p = 0: the class is dropped at the first test). A constant that
-is blurred by the rounding of the scores has a tiny deviation, which two programs may round differently, but |t| is then
-very large in both and the class is dropped, too.
+stays) and by the same constant in every draw (t = c/0 = inf, p = 0: the class is dropped at the first test). If the scores are
+rounded, a constant difference has a tiny deviation, which two programs may round differently, but |t| is very large in both and
+the class is dropped, too.
 """
 
 import math

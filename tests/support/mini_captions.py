@@ -16,7 +16,7 @@ def scene_row(index: int) -> dict[str, str]:
 
 
 def sample_captions(count: int) -> list[str]:
-    """Return captions of 200 scenes, made with all data mixes in turn."""
+    """Return captions of 200 scenes, made with each of the data mixes in turn."""
     rng = np.random.default_rng(0)
     scenes = [pd.Series(scene_row(index)) for index in range(200)]
     mixes = [DATA_MIXES[name] for name in sorted(DATA_MIXES)]

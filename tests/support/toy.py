@@ -24,7 +24,7 @@ POLICIES: list[Policy] = [
     fixed_stages((2, 5, 9), (3, 2, 1)),
     Full(max_scores=5),
 ]
-# Of every other registered kind, the longest that the cost frontier replays.
+# For every other registered kind, the policy with the most draws that the cost frontier replays.
 POLICIES += [
     [policy for _, policy in kind.frontier((2, 5, 12), 5, 3)][-1]
     for kind in REGISTRY.values()
@@ -140,7 +140,7 @@ def decisions(matrix: np.ndarray, policy: StatelessPolicy) -> list[tuple[int, tu
 
 
 def race_as_printed(denoiser: Denoiser, problem: Problem, policy: Policy, item: Item) -> tuple[Outcome, set[Triple]]:
-    """Run one item's race as the papers print it; return its outcome (without `exact_tie`) and the evaluated triples."""
+    """Run one item's race with a literal algorithm; return its outcome (without `exact_tie`) and the evaluated triples."""
     scores = np.array(
         [[one_score(denoiser, problem, item.image, n, k) for k in item.candidates] for n in range(policy.max_draws)]
     )

@@ -1,4 +1,4 @@
-"""A run of thousands of jobs is planned in seconds, has few files per folder, and keeps the seeds apart."""
+"""A run of thousands of jobs is planned in seconds, has few files per folder, and needs for one seed only that seed's scores."""
 
 import os
 import re

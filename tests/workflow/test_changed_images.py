@@ -1,4 +1,4 @@
-"""A run selects its images again when a file of their source has changed, and has nothing to do when none has."""
+"""A run selects its images again if a file of their source has changed; otherwise it has nothing to do."""
 
 import os
 import shutil
@@ -104,7 +104,7 @@ def test_a_change_that_is_undone_leaves_nothing_to_be_done(root):
     assert UNCHANGED in planned(root)
 
 
-def test_images_that_are_not_there_any_more_leave_the_results_and_are_named(root):
+def test_removed_images_are_reported_and_the_results_are_kept(root):
     (root / "images").rename(root / "away")
     try:
         said = planned(root)

@@ -1,6 +1,6 @@
-"""`--sdm conda`: a rule's environment is created from its file and its script runs in it; the real files can be read by a solver.
+"""`--sdm conda`: a rule's environment is created from its file and its script runs in it.
 
-They cannot be solved here: that needs conda-forge.
+A solver parses the shipped files. Solving them needs conda-forge, which the tests do not reach.
 """
 
 import os
@@ -16,7 +16,7 @@ import yaml
 from conda import write_channel, write_conda_program
 
 ROOT = Path(__file__).parents[2]
-# Python, as far as anybody can tell from outside.
+# A program `python` that records its arguments and runs the tests' Python.
 PYTHON = '#!/bin/sh\necho "$*" >> "$CONDA_PREFIX/ran"\nexec {python} "$@"\n'
 
 
@@ -57,9 +57,9 @@ def test_a_rules_script_runs_in_the_environment_that_its_file_describes(tmp_path
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_line_of_an_environment_is_one_that_a_solver_reads_as_name_and_version(path):
+def test_a_solver_reads_every_line_of_an_environment_as_name_and_version(path):
     for spec in (entry for entry in dependencies(path) if isinstance(entry, str)):
         read = rattler.MatchSpec(spec, strict=True)
-        # Written another way, it may be read as name, version and build.
+        # In another notation, a line may be read as name, version and build.
         assert read.version is not None and read.build is None and " " not in spec
     assert yaml.safe_load(path.read_text())["channels"] == ["conda-forge", "nodefaults"]

@@ -21,12 +21,12 @@ PIN = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^]]*])?==([^\s;\\]+)")
 
 
 def normal(name: str) -> str:
-    """A package's name as indexes compare it."""
+    """Return the normalised name of a package, by which indexes compare names."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pins(lines) -> dict[str, str]:
-    """Versions by normalised name."""
+    """Return the pinned versions by normalised name."""
     found = (PIN.match(line) for line in lines)
     return {normal(match[1]): match[2] for match in found if match}
 
@@ -40,7 +40,7 @@ def environments() -> dict[str, set[Path]]:
 
 
 def installed(env: str) -> set[str]:
-    """The normalised names of what an environment holds: its pins, and what those need."""
+    """Return the normalised names of the packages in an environment: its pins and their dependencies."""
     dependencies = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())["dependencies"]
     listed = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
     found, todo = set(), list(pins(listed))
@@ -51,7 +51,7 @@ def installed(env: str) -> set[str]:
         found.add(name)
         try:
             needed = [Requirement(text) for text in metadata.requires(name) or []]
-        except metadata.PackageNotFoundError:  # of another platform
+        except metadata.PackageNotFoundError:  # a package for another platform
             continue
         todo += [r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
     return found

@@ -1,4 +1,4 @@
-"""The recipes of docs/extending.md, followed to the letter in a copy of the working tree, lead to tables of a run."""
+"""The recipes of docs/extending.md, followed exactly in a copy of the working tree, lead to tables of a run."""
 
 import re
 import subprocess

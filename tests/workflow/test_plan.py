@@ -1,4 +1,4 @@
-"""Plans: queues against a simulation by hand, predictions against what races really cost."""
+"""Plans: schedules compared with a simulation by hand, predicted calls with those of simulated races."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ LENGTHS = st.lists(st.floats(0, 1000), min_size=1, max_size=40)
 
 @settings(max_examples=60, deadline=None)
 @given(LENGTHS, st.integers(1, 12), st.floats(0, 100))
-def test_a_queue_ends_between_perfect_sharing_and_graham_s_bound(seconds, gpus, start):
+def test_a_schedule_ends_between_equal_load_and_grahams_bound(seconds, gpus, start):
     queue = simulate_schedule(seconds, 8, gpus, start)
     lengths = [start + length for length in seconds]
     least = max(max(lengths), sum(lengths) / gpus)
@@ -34,7 +34,7 @@ def test_a_queue_ends_between_perfect_sharing_and_graham_s_bound(seconds, gpus, 
     assert queue.busy_s == pytest.approx(sum(lengths)) and queue.jobs == len(seconds)
 
 
-def test_a_queue_by_hand():
+def test_a_schedule_by_hand():
     queue = simulate_schedule([5, 3, 4, 2], 8, 2, 1)  # 6 | 4, then 5 on the second (9), 3 on the first (9)
     assert (queue.end_s, queue.longest_s, queue.busy_s) == (9, 6, 18)
     with pytest.raises(ValueError, match="cost_estimate.gpus"):
@@ -44,7 +44,7 @@ def test_a_queue_by_hand():
 @pytest.mark.parametrize(
     "policy", [Full(max_scores=7), fixed_stages((2, 5, 9), (3, 2, 1)), TTest(min_scores=20, max_scores=40)]
 )
-def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them(policy):
+def test_expected_calls_are_within_the_bounds_and_exact_if_the_policy_fixes_them(policy):
     weighted = np.random.default_rng(0).normal(size=(policy.max_draws, 5))
     race = Race(policy, 5, lambda first, last, columns: weighted[first:last, columns])
     while not race.finished:
@@ -55,7 +55,7 @@ def test_calls_before_anything_is_measured_are_exact_where_the_policy_fixes_them
     assert guess == race.outcome().calls if not isinstance(policy, TTest) else 5 * 20 <= guess <= 5 * 40
 
 
-def test_more_attempts_ask_for_more_up_to_the_sites_limit():
+def test_later_attempts_request_more_up_to_the_sites_limit():
     model = Diffusion(
         kind="diffusion", title="m", licence="l", path="p", resolution=64, dtype="float16", parameters=860, gflops=803
     )
@@ -65,18 +65,18 @@ def test_more_attempts_ask_for_more_up_to_the_sites_limit():
     assert resources.denoiser_memory(model, 2) == 2 * resources.denoiser_memory(model, 1) > 2 * 860 * 4
 
 
-def test_what_is_computed_before_scoring_fits_into_its_time_on_the_slowest_gpu():
+def test_encoding_jobs_request_enough_time_for_the_slowest_gpu():
     models = [Diffusion(**yaml.safe_load(path.read_text())) for path in (ROOT / "config" / "models").glob("s*.yaml")]
     assert len(models) > 4
     for model in models:
         assert 10 < resources.encoder_minutes(resources.latent_gflops(model, 4096), "auto", 1, 10**6) < 150
         assert resources.encoder_minutes(resources.text_gflops(model, 1000), "auto", 1, 10**6) < 60
-    # Measured with Stable Diffusion's VAE on one busy core: 26 s an image of 512 pixels.
+    # Measured with Stable Diffusion's VAE on one busy core: 26 s per image of 512 pixels.
     large = next(model for model in models if model.title == "Stable Diffusion v1.4")
     assert resources.encoder_minutes(resources.latent_gflops(large, 4096), "cpu", 1, 10**6) > 4096 * 26 / 60
 
 
-def test_jobs_that_encode_ask_for_the_memory_of_their_encoder():
+def test_encoding_jobs_request_the_memory_of_their_encoder():
     sd, sd3 = (
         Diffusion(**yaml.safe_load((ROOT / "config" / "models" / f"{name}.yaml").read_text()))
         for name in ("stable-diffusion-v1-4", "sd3-medium")
@@ -85,7 +85,7 @@ def test_jobs_that_encode_ask_for_the_memory_of_their_encoder():
     assert resources.encoder_memory(sd3, 1) > 4 * 4762 + states and resources.encoder_memory(sd, 1) < 8000
 
 
-def test_the_plan_counts_what_is_computed_before_scoring(tmp_path):
+def test_the_plan_counts_encoding_and_baselines(tmp_path):
     run = experiment(tmp_path, models=["mini-sd", "mini-if"], baselines=["mini-clip"], datasets=["digits", "fashion"])
     hours = make_plan(run).hours_outside_scoring
     pixels = 2 * 400 * (32**2 + 24**2)
@@ -112,7 +112,7 @@ def experiment(tmp_path: Path, **changes) -> Experiment:
 
 
 def raced(images: range, max_scores: int) -> pd.DataFrame:
-    """Scores that races of made-up images take: image, draw, prompt. The best two classes differ by a little, image by image."""
+    """Return image, draw and prompt of the scores of simulated races. The difference of the best two classes varies by image."""
     rows = []
     for image in images:
         rng = np.random.default_rng(image)
@@ -142,7 +142,7 @@ def write(
     write_json(cost | {"network_seconds": seconds, "device": device}, scores_dir / "1-of-1.json")
 
 
-def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path):
+def test_a_pilot_predicts_the_run_within_ten_percent_and_the_plan_names_its_sources(tmp_path):
     everything = raced(range(400), 200)
     pilot = everything[everything["image"].isin([f"image {k}" for k in range(100)])]
     before = make_plan(experiment(tmp_path)).estimates[0]
@@ -159,7 +159,7 @@ def test_a_pilot_predicts_the_run_within_ten_percent_and_says_from_what(tmp_path
     assert "100 images measured" in text and "**2,500,000**" in text and "guess" not in text
 
 
-def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_within_ten_percent(tmp_path):
+def test_a_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_within_ten_percent(tmp_path):
     pilot, real = (pd.read_parquet(ROOT / "tests" / "files" / "plan" / f"{run}.parquet") for run in ("pilot", "real"))
     write(tmp_path, "pilot", pilot, 100)
     run = experiment(tmp_path, max_images=25, policy={"max_scores": 100})
@@ -174,18 +174,18 @@ def test_a_real_pilot_of_eight_digits_predicts_the_real_run_of_twenty_five_withi
     assert "0 hours remain" in plan_to_markdown(after, run.run.cost_estimate)
 
 
-def test_scores_of_another_seed_measure_a_race_and_pay_for_nothing(tmp_path):
+def test_scores_of_another_seed_measure_the_calls_but_are_not_reused(tmp_path):
     write(tmp_path, "pilot", raced(range(20), 200), 200)
     planned = make_plan(experiment(tmp_path, noise_seeds=[1]))
     assert planned.estimates[0].expected.source == "20 images measured" and planned.stored == 0
 
 
-def test_no_more_images_are_planned_than_a_data_set_has(tmp_path):
+def test_the_planned_images_are_at_most_those_of_the_test_set(tmp_path):
     run = experiment(tmp_path, datasets=["dtd"], max_images=10**6)
     assert make_plan(run).estimates[0].images == run.dataset("dtd").test_size == 1880
 
 
-def test_any_device_will_do_whose_speed_is_measured_and_another_is_named_with_those_that_will(tmp_path):
+def test_an_unknown_device_is_refused_with_the_known_ones_unless_its_speed_is_measured(tmp_path):
     run = experiment(tmp_path, cost_estimate={"device": "Toy 3000"})
     with pytest.raises(PlanError, match="found 'Toy 3000'.*H200"):
         make_plan(run)
@@ -193,7 +193,7 @@ def test_any_device_will_do_whose_speed_is_measured_and_another_is_named_with_th
     assert "measured on Maker's Toy 3000 Pro" in make_plan(run).estimates[0].speed_source
 
 
-def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
+def test_the_scorings_of_one_data_set_have_different_rows(tmp_path):
     figure = [{"model": "mini-sd", "dataset": "digits", "n_images": 8, "draws": 30}]
     run = experiment(tmp_path, figure2_efficiency=figure)
     rows = [
@@ -204,7 +204,7 @@ def test_rows_of_one_data_set_are_told_apart_by_their_race(tmp_path):
     assert len(rows) == 3 == len(set(rows))
 
 
-def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is_warned_of(tmp_path):
+def test_calls_per_job_limit_the_images_of_a_shard_and_the_plan_warns_of_shards_beyond_the_time_limit(tmp_path):
     few = {"max_calls_per_job": 10 * 60 * 20}  # of ten classes, three times min_scores
     run = experiment(tmp_path, **few)
     assert (
@@ -222,7 +222,7 @@ def test_shards_of_many_classes_hold_fewer_images_and_one_that_outlasts_a_job_is
         ) == warned
 
 
-def test_a_pilot_with_another_max_scores_counts_as_far_as_it_can(tmp_path):
+def test_a_longer_pilot_is_truncated_and_a_shorter_one_extrapolated(tmp_path):
     long, short = raced(range(60), 200), raced(range(60), 60)
     scoring = experiment(tmp_path, policy={"max_scores": 60}).main_scorings[0]
     write(tmp_path, "long", long, 200)
@@ -242,7 +242,7 @@ SCENES = {"attribute_binding": {"examples_per_task": 10, "policy": {"max_scores"
 
 
 def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, float]:
-    """Scores of the races of an item table, of which every other one cannot be told apart; and the share of races that reach max_scores."""
+    """Return the scores of the races of an item table, and the share that reaches max_scores; every other race has equal means."""
     frames, reached = [], 0
     for number, item in enumerate(table.itertuples()):
         weighted = np.random.default_rng(number).normal(size=(max_scores, 2)) + [0, 3.0 * (number % 2)]
@@ -259,7 +259,7 @@ def binding_scores(table: pd.DataFrame, max_scores: int) -> tuple[pd.DataFrame, 
     return pd.concat(frames).drop_duplicates(ignore_index=True), reached / len(table)
 
 
-def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_races_that_reach_max_scores(tmp_path):
+def test_without_a_pilot_the_upper_bound_of_the_binding_tasks_is_that_every_race_reaches_max_scores(tmp_path):
     planned = experiment(tmp_path, **SCENES)
     estimate = make_plan(planned).estimates[-1]
     assert (estimate.dataset, estimate.races, estimate.classes) == ("scenes", 200, 2)
@@ -268,10 +268,10 @@ def test_before_a_pilot_the_plan_of_the_binding_tasks_is_bounded_by_races_that_r
     assert "at most all: 80,000 calls" in text and "between 8,000 (" in text and "and 80,000 (" in text
 
 
-def test_a_pilot_of_the_binding_tasks_counts_races_that_reach_max_scores_and_not_images(tmp_path):
+def test_a_pilot_of_the_binding_tasks_counts_the_races_that_reach_max_scores(tmp_path):
     planned = experiment(tmp_path, **SCENES)
     bound = make_plan(planned).estimates[-1]
-    # Every sentence its own prompt: what a race takes is then what its sentences took.
+    # Every sentence is a prompt of its own, so the scores of a race are those of its two sentences.
     images = [f"scene-0-{k}" for k in range(12)]
     rows = [(image, [2 * k, 2 * k + 1]) for k, image in enumerate(images * 10)]
     scores, reached = binding_scores(pd.DataFrame(rows, columns=["image", "candidates"]), 200)
@@ -284,7 +284,7 @@ def test_a_pilot_of_the_binding_tasks_counts_races_that_reach_max_scores_and_not
     assert bound.floor < measured.calls < bound.most
 
 
-def test_longer_shards_start_fewer_jobs_and_lose_the_balance(tmp_path):
+def test_longer_shards_are_fewer_jobs_with_the_same_work(tmp_path):
     queues = make_plan(experiment(tmp_path)).schedules
     assert [q.jobs for q in queues] == sorted((q.jobs for q in queues), reverse=True)
     assert [q.longest_s for q in queues] == sorted(q.longest_s for q in queues)

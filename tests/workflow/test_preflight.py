@@ -1,4 +1,4 @@
-"""`snakemake --cores 1 check` lists the weights and data of a run and fails if the run would fail for want of them."""
+"""`snakemake --cores 1 check` lists the weights and data of a run and fails if any of them is missing."""
 
 import os
 import re

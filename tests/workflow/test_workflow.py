@@ -1,4 +1,4 @@
-"""The whole workflow in a copy of the working tree: tables that the scores account for, nothing scored twice, clear failures."""
+"""The whole workflow in a copy of the working tree: tables agree with the scores, nothing is scored twice, failures are clear."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def costs(root: Path) -> pd.DataFrame:
 
 
 def tables(root: Path) -> dict[str, bytes]:
-    """Every table but for the columns on batches and memory, which belong to the jobs and not to the scores."""
+    """Return every table, without the columns on batches and memory, which depend on the jobs."""
     tables_dir = root / "results" / "tiny" / "tables"
     found = {path.name: path.read_bytes() for path in sorted(tables_dir.iterdir()) if path.stem != "cost"}
     cost = pd.read_csv(tables_dir / "cost.csv").drop(columns=["batch_sizes", "calls_at_once", "peak_memory_mb"])
@@ -41,7 +41,7 @@ def finished(copy) -> Path:
     return copy
 
 
-def test_table_1_is_what_the_score_shards_say(finished):
+def test_table_1_equals_a_literal_evaluation_of_the_score_shards(finished):
     table = pd.read_csv(finished / "results" / "tiny" / "tables" / "table1.csv")
     assert list(table.columns[:7]) == COLUMNS
     row = table[(table["model"] == "mini-sd") & (table["dataset"] == "digits")].iloc[0]
@@ -53,7 +53,7 @@ def test_table_1_is_what_the_score_shards_say(finished):
     assert made[made["path"].str.contains("/digits/")]["calls"].sum() == round(3 * calls)
 
 
-def test_table_3_is_what_the_score_shards_say(finished):
+def test_table_3_equals_a_literal_evaluation_of_the_score_shards(finished):
     table = pd.read_csv(finished / "results" / "tiny" / "tables" / "table3.csv")
     every = table[table["split"] == "all"]
     accuracy, calls = literal_accuracy_and_calls(finished, "scenes", 20)
@@ -72,7 +72,7 @@ def test_a_finished_run_has_nothing_to_be_done(finished):
     assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
 
 
-# Rules that score, or make what scoring reads.
+# Rules that score, or make the inputs of scoring.
 SCORING = {
     "prepare_dataset",
     "render_scenes",
@@ -89,7 +89,7 @@ SCORING = {
 
 
 def planned(root: Path, *arguments: str) -> set[str]:
-    """The rules that a dry run would run."""
+    """Return the rules that a dry run lists."""
     done = snakemake(root, "-n", *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     # The table of job counts: a rule with a message is not named elsewhere.
@@ -104,8 +104,8 @@ def planned(root: Path, *arguments: str) -> set[str]:
     ],
     ids=["plot code", "reported numbers and captions"],
 )
-def test_a_change_of_plots_and_tables_never_touches_a_scoring_rule(finished, files, touched):
-    """Scripts of tables, figures and the page, then reported numbers and captions are changed: nothing that scores is run again."""
+def test_changed_plots_tables_and_captions_rerun_no_scoring_rule(finished, files, touched):
+    """The changes: scripts of tables, figures and the page; reported numbers and captions."""
     names = subprocess.run(["bash", "-c", f"echo {files}"], capture_output=True, text=True, check=True).stdout.split()
     before = {name: (finished / name).read_bytes() for name in names}
     try:
@@ -120,13 +120,13 @@ def test_a_change_of_plots_and_tables_never_touches_a_scoring_rule(finished, fil
             (finished / name).write_bytes(content)
 
 
-def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_it(finished):
+def test_tables_and_report_of_a_partial_run_list_missing_results_with_their_commands(finished):
     run_dir = finished / "results" / "tiny"
     kept = {
         path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file() and "/mini-sd/digits/" in str(path)
     }
     assert any("/scores/" in str(path) for path in kept) and any("/predictions/" in str(path) for path in kept)
-    for name in ("digits", "scenes"):  # without the scenes there is no binding result at all
+    for name in ("digits", "scenes"):  # without the scenes there is no binding result
         shutil.rmtree(run_dir / "scores" / "mini-sd" / name)
         shutil.rmtree(run_dir / "predictions" / "mini-sd" / name)
     assert not planned(finished, "tables", "figures", "report") & SCORING
@@ -144,7 +144,7 @@ def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_i
     )
     assert (pd.read_csv(run_dir / "tables" / "table3.csv")["n"] == 0).all()
     assert (pd.read_csv(run_dir / "tables" / "controlled.csv")["n"] == 0).all()
-    # The command as it was printed, then everything: back to the whole table without a call.
+    # The printed command, then the whole run: the table is complete again without a call.
     made = subprocess.run(
         [sys.executable, "-m", *command.split()], cwd=finished, capture_output=True, text=True, timeout=600
     )
@@ -155,7 +155,7 @@ def test_tables_and_report_of_a_partial_run_say_what_is_missing_and_what_makes_i
     assert new and all(cost["calls"] == 0 for cost in new)
 
 
-def test_a_deleted_run_is_made_anew_without_a_call_and_byte_for_byte(finished):
+def test_a_deleted_run_is_rebuilt_byte_for_byte_without_a_call(finished):
     before, scored = tables(finished), costs(finished)
     shutil.rmtree(finished / "results" / "tiny")
     shutil.rmtree(finished / ".snakemake")
@@ -198,7 +198,7 @@ def test_a_wrong_configuration_is_refused_before_anything_runs(copy, change, wor
     assert not (copy / "results" / "wrong").exists()
 
 
-def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
+def test_weights_changed_in_place_are_scored_again_and_the_old_scores_are_kept(copy):
     models, unet = copy / "config" / "models", copy / "weights" / "unet" / "diffusion_pytorch_model.safetensors"
     shutil.copytree(copy / "resources" / "models" / "mini-sd", copy / "weights")
     (models / "changing.yaml").write_text(
@@ -222,7 +222,7 @@ def test_weights_changed_in_place_are_scored_anew_and_the_old_scores_stay(copy):
     assert before.items() < after.items() and len({path.parent for path in after}) == 2
 
 
-def test_after_a_kill_make_demo_tells_how_to_unlock_and_then_goes_on(copy):
+def test_after_a_kill_make_demo_prints_the_command_that_unlocks(copy):
     (copy / "stamp").touch()  # newer than the lock file: nothing is installed
     binaries, locks = Path(sys.executable).parent, copy / ".snakemake" / "locks"
     command = ["make", "demo", f"BIN={binaries}", "STAMP=stamp", "CORES=1", "PYTHON=false"]
@@ -243,7 +243,7 @@ def test_after_a_kill_make_demo_tells_how_to_unlock_and_then_goes_on(copy):
     assert not list(locks.glob("*"))
 
 
-def test_missing_weights_and_undecodable_images_are_named_and_the_rest_is_kept(copy):
+def test_missing_weights_and_undecodable_images_are_named_and_other_results_are_kept(copy):
     small = {"name": "broken", "max_images": 2, "device": "cpu", "policy": {"min_scores": 2, "max_scores": 2}}
     models, datasets = copy / "config" / "models", copy / "config" / "datasets"
     (models / "gone.yaml").write_text((models / "mini-sd.yaml").read_text().replace("models/mini-sd", "models/gone"))
