@@ -35,7 +35,7 @@ def list_visible_files(top_dir: Path) -> dict[str, Path]:
 
     Linked folders are followed once. Hidden and derived files are left out.
     """
-    names = sorted(_iter_names(str(top_dir), "", set())) if top_dir.is_dir() else []
+    names = sorted(_iter_names(str(top_dir), "", set()), key=printable_name) if top_dir.is_dir() else []
     return {printable_name(name): top_dir / name for name in names}
 
 
