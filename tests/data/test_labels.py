@@ -117,11 +117,14 @@ def test_names_that_are_not_those_of_the_data_set_are_refused_never_taken_in_ord
     assert message in str(error.value)
 
 
-def test_a_source_may_have_fewer_classes_if_classes_may_be_empty():
-    ours = dataset(["ant", "bee", "crab"]).model_copy(update={"allow_empty": True})
-    assert order(ours, ["crab", "ant"]) == ["crab", "ant"]
+def test_only_names_that_the_user_wrote_may_lack_classes():
+    ours = dataset(["ant", "bee", "crab"])
+    label_map = LabelMap(ours, ["crab", "ant"], partial=True)
+    assert [label_map.to_label(k) for k in range(2)] == [2, 0]
     with pytest.raises(ValueError, match=r"found label 2, expected 0\.\.1"):
-        LabelMap(ours, ["crab", "ant"]).to_label(2)
+        label_map.to_label(2)
+    with pytest.raises(ValueError, match="found 2 class names in the source, expected 3"):
+        LabelMap(ours.model_copy(update={"allow_empty": True}), ["crab", "ant"])
 
 
 def test_equal_names_map_to_the_lowest_label_and_only_in_the_order_of_the_data_set():

@@ -29,6 +29,8 @@ class LabelMap:
         The source's class names in the order of its labels. If there are none, its labels are those of the data set.
     where : str
         Where `names` are written, for messages; default: the title of the data set.
+    partial : bool
+        Whether classes may be missing in `names`. Only for names that the user wrote: a file may have lost a line.
 
     Raises
     ------
@@ -36,14 +38,14 @@ class LabelMap:
         `names` are not the names of the data set in some order.
     """
 
-    def __init__(self, dataset: Dataset, names: Sequence[str] = (), where: str = "") -> None:
+    def __init__(self, dataset: Dataset, names: Sequence[str] = (), where: str = "", partial: bool = False) -> None:
         self.dataset = dataset
         self.names = dataset.names_in_sources
         """The names by which the source may know the classes, in the order of the data set's labels."""
         self._label_by_name = {nfc(name): k for k, name in reversed(list(enumerate(self.names)))}
         self._labels = list(range(len(self.names)))
         if names:
-            self._labels = self._match_names(names, where or dataset.title)
+            self._labels = self._match_names(names, where or dataset.title, partial)
 
     def find(self, name: str) -> int | None:
         """Return the label of the class with this name, the lowest of several; None if there is none."""
@@ -106,7 +108,7 @@ class LabelMap:
             )
         return f"{numbered} or a class name, found {type(label).__name__}. Store whole numbers or text."
 
-    def _match_names(self, names: Sequence[str], where: str) -> list[int]:
+    def _match_names(self, names: Sequence[str], where: str, partial: bool) -> list[int]:
         """Return the data set's label of each of the source's classes, which have these names."""
         found, known = list(map(nfc, names)), list(map(nfc, self.names))
         if found == known:  # also if a name occurs twice, as in ImageNet
@@ -122,12 +124,12 @@ class LabelMap:
                 f"{where}: found the class name {repeated[0]!r} {found.count(nfc(repeated[0]))} times in the source, whose order is "
                 "not that of the data set: a label could be any of these classes. Write `label_names` or correct the source."
             )
-        if len(found) < len(known) and not self.dataset.allow_empty:
+        if len(found) < len(known) and not partial:
             missing = [name for name in self.names if nfc(name) not in found]
             raise ValueError(
                 f"{where}: found {len(names)} class names in the source, expected {len(known)}; not there: {', '.join(missing[:3])}. If a "
                 "line was lost, every label after it is wrong: restore it. If the source has fewer classes, remove the others from "
-                "`classnames`, or write `allow_empty: true`."
+                "`classnames`, or write `label_names` and `allow_empty: true`."
             )
         return [self._label_by_name[name] for name in found]
 

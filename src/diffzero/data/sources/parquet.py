@@ -132,7 +132,12 @@ def _load_rows(shards: list[Shard], names: list[list[str]], source: Parquet | Hu
                 f"({stored[0]}, ...), expected one each."
             )
         log.warning("%s: `label_names` replace the class names in the files (%s, ...)", dataset.title, stored[0])
-    label_map = LabelMap(dataset, source.label_names or stored, "" if source.label_names else str(shards[0].path))
+    label_map = LabelMap(
+        dataset,
+        source.label_names or stored,
+        "" if source.label_names else str(shards[0].path),
+        partial=bool(source.label_names) and dataset.allow_empty,
+    )
     starts = list(accumulate((len(mine) for mine in names), initial=0))
 
     def place(k: int) -> str:

@@ -52,7 +52,10 @@ class Webdataset(HubSource):
         self.repository.download_files(self.owns_file)
         shards = [self._download_shard(f"{self.split}/{k}.tar") for k in range(n_shards)]
         label_map = LabelMap(
-            dataset, self._class_names(), f"{self.repo}, {'label_names' if self.label_names else CLASS_NAMES}"
+            dataset,
+            self._class_names(),
+            f"{self.repo}, {'label_names' if self.label_names else CLASS_NAMES}",
+            partial=bool(self.label_names) and dataset.allow_empty,
         )
         images: set[str] = set()
 
