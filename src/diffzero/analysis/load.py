@@ -24,7 +24,7 @@ COST_COLUMNS = (
 
 
 class PredictionSource(TypedDict):
-    """A predictions file and what it belongs to."""
+    """A predictions file with its model, data set, seed and kind of model."""
 
     model: str
     dataset: str

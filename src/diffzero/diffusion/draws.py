@@ -32,7 +32,7 @@ _stream = _Stream()
 
 
 def noise_generator(seed: int, dataset: str, image: str, draw: int, prompt: str | None = None) -> np.random.Generator:
-    """Return the random generator of a noise key; it is valid until the thread asks for another.
+    """Return the random generator of a noise key; it is valid until the thread's next call.
 
     Philox is counter-based: any two keys give independent streams.
     """

@@ -63,12 +63,12 @@ class _Member:
     size: int
     open: Callable[[], IO[bytes] | None]
     problem: str = ""
-    """Reason why it has no content of its own that may be read: it is a link, sparse or encrypted; "" for an ordinary file."""
+    """Reason why its content must not be read: it is a link, sparse or encrypted; "" for an ordinary file."""
 
 
 @dataclass(frozen=True)
 class MemberHead:
-    """The beginning of a member, from which one sees what it is."""
+    """The first bytes of a member, which show its type."""
 
     name: str
     data: bytes
@@ -148,7 +148,7 @@ def _check_member_name(name: str) -> str:
 
 
 def _check_link(name: str, target: str, is_symbolic: bool) -> str:
-    """Return what is wrong with a link that is wanted: no link is ever followed. Raises ArchiveError if it leads outside."""
+    """Return the problem of a wanted link, as no link is followed. Raises ArchiveError if the link leads outside."""
     base = PurePosixPath(name).parent if is_symbolic else PurePosixPath()
     depth = 0
     for part in (*base.parts, *PurePosixPath(target).parts):

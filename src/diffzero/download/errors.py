@@ -17,7 +17,7 @@ class TransientDownloadError(DownloadError):
     message : str
         What went wrong.
     retry_after : float
-        Seconds that the server asks the client to wait before the next attempt.
+        Seconds that the server requests between this attempt and the next.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:

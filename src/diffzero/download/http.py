@@ -46,7 +46,7 @@ STATUS_ERRORS = {
     410: RemoteFileNotFoundError,
 }
 PROGRESS = 1 << 20  # bytes
-MAX_PAUSE = 300.0  # seconds, whatever a server asks for
+MAX_PAUSE = 300.0  # seconds, even if a server requests a longer pause
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def retry(action: Callable[[], T], what: str, retry_policy: RetryPolicy, progres
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that the header Retry-After asks for (as a number or a date), at most MAX_PAUSE; 0 without the header."""
+    """Return the seconds that the header Retry-After requests (as a number or a date), at most MAX_PAUSE; 0 without the header."""
     value = headers.get("Retry-After", "").strip()
     try:
         seconds = float(value) if value.isdigit() else parsedate_to_datetime(value).timestamp() - time.time()

@@ -91,7 +91,7 @@ class Policy(KindModel, ABC):
         return float(classes * self.next_decision(0)), float(classes * self.max_draws)
 
     def expected_calls(self, classes: int) -> float:
-        """Return the expected calls of one race before anything is measured, rounded up rather than down."""
+        """Return the expected calls of one race before anything is measured; an overestimate is better than an underestimate."""
         return self.call_bounds(classes)[1]
 
 

@@ -185,7 +185,7 @@ class TargetSet:
         return [f"{result.progress}: `{self.command} {result.file}`" for result in self.all_missing_results()]
 
     def missing_summary(self) -> str:
-        """Return the message after tables, figures or report were made of an unfinished run; empty if nothing is missing."""
+        """Return the message that follows the tables, figures or report of an unfinished run; empty if nothing is missing."""
         notes = self.all_missing_notes() if self.existing_only else []
         head = f"\ndiffzero: {len(notes)} results do not exist yet and are shown as missing. The command for each:\n"
         return head + "".join(f"  {note.replace('`', '')}\n" for note in notes) if notes else ""

@@ -1,4 +1,4 @@
-"""Ends a Snakemake that waits for jobs that cannot start or no longer exist."""
+"""A monitor of the SLURM queue: it ends a run that waits for jobs that cannot start or do not exist any more."""
 
 import logging
 import threading

@@ -41,7 +41,7 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "savefig.facecolor": "white",
-    "text.parse_math": False,  # class names and titles are no formulas, whatever dollar signs they hold
+    "text.parse_math": False,  # a dollar sign in a class name or title must not start a formula
     "svg.fonttype": "none",  # text stays text: searchable, and small
     "svg.hashsalt": "diffzero",  # otherwise the ids in an SVG are random
 }

@@ -71,8 +71,8 @@ def format_cost(table: pd.DataFrame, notes: Sequence[str] = ()) -> list[Layout]:
     note = (
         "Sums over the cost files beside the score shards: calls and network seconds of every score in them, including scores that an "
         "earlier run computed. A score that several scorings share (the same model, prompt, image and draw) counts in each. "
-        "GPU hours: the same seconds where the device was a GPU. Peak memory: the maximum over jobs, including what a job reads from "
-        "the store. `at once`: batches did not fit in memory and were evaluated in parts."
+        "GPU hours: the same seconds where the device was a GPU. Peak memory: the maximum over jobs, including the scores that a job "
+        "reads from the store. `at once`: batches did not fit in memory and were evaluated in parts."
     )
     return [Layout("Cost of the scores", HEADER, rows, [note, *notes])]
 
