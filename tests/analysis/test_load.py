@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from diffzero.analysis.load import PREDICTION_COLUMNS, PredictionSource, load_predictions
+from diffzero.utils.provenance import ResultFileError
+from diffzero.utils.result_files import write_parquet
 from predictions_of import predictions
 
 OLD_NAMES = {"reached_max_scores": "undecided", "exact_tie": "tied"}
@@ -15,7 +18,7 @@ def write(path: Path, renamed: dict[str, str]) -> PredictionSource:
     path.parent.mkdir(parents=True, exist_ok=True)
     table = predictions("mini-sd", "1101").drop(columns=["model", "dataset", "kind", "seed"])
     table = table.assign(task="", image="", label=0, prediction=0, draws=40)
-    table.rename(columns=renamed).to_parquet(path)
+    write_parquet(table.rename(columns=renamed), path)
     return PredictionSource(model="mini-sd", dataset="digits", seed=0, kind="diffusion", file=str(path))
 
 
@@ -35,3 +38,10 @@ def test_a_file_of_an_earlier_version_is_refused_with_the_command_that_mends_it(
     message = str(error.value)
     assert message.startswith(f"{file}: found the columns ") and OLD_NAMES.get(name, "other") in message
     assert f"`rm -r '{predictions_dir}'`" in message
+
+
+def test_a_file_without_digests_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    source = write(tmp_path / "old.parquet", {})
+    pd.read_parquet(source["file"]).to_parquet(source["file"])
+    with pytest.raises(ResultFileError, match=f"^{source['file']}: .*earlier version.* Type `rm {source['file']}`"):
+        load_predictions([source])

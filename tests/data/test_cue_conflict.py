@@ -14,7 +14,7 @@ from diffzero.data.prompts import class_prompts, classification_items
 from diffzero.data.selection import add_cue_labels, load_test_images
 from diffzero.reporting.model_vs_human import to_model_vs_human
 from diffzero.reporting.tables.table2_shape_bias import build_table2, shape_bias_by_category
-from diffzero.utils.io import read_json
+from diffzero.utils.result_files import read_record
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import TargetSet
 from workflow_copy import snakemake
@@ -214,5 +214,5 @@ def test_real_images_go_through_the_whole_chain(copy: Path):  # noqa: F811
     categories = pd.read_csv(run / "figures" / "shape_bias-cue_conflict.csv")
     assert len(categories) == 17 and categories.set_index("category").loc["all", "n"] == 16
     assert "Shape accuracy, cue_conflict" in (run / "figures" / "shape_bias-cue_conflict.svg").read_text()
-    selection = read_json(run / "data" / "cue_conflict" / "selection.json")
+    selection = read_record(run / "data" / "cue_conflict" / "selection.json")
     assert selection["source"] == "resources/cue-conflict" and selection["count"] == len(selection["images"]) == 16

@@ -12,7 +12,7 @@ import yaml
 from sklearn.datasets import load_digits
 
 from data_server import DataServer
-from diffzero.utils.io import read_json
+from diffzero.utils.result_files import read_record
 from workflow_copy import ROOT, copy, snakemake  # noqa: F401
 
 RECIPES = (ROOT / "docs" / "extending.md").read_text()
@@ -74,5 +74,5 @@ def test_a_source_kind_and_an_archive_format_are_added_as_documented_and_lead_to
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     table = pd.read_csv(copy / "results" / "tiny" / "tables" / "table1.csv")
     assert sorted(table["dataset"]) == ["arrays", "rows"] and table["n"].tolist() == [4, 4]
-    records = [read_json(copy / f"results/tiny/data/{name}/selection.json") for name in ("arrays", "rows")]
+    records = [read_record(copy / f"results/tiny/data/{name}/selection.json") for name in ("arrays", "rows")]
     assert records[0]["sha256"] == records[1]["sha256"]  # both kinds give the same images in the same order

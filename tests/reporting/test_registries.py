@@ -13,7 +13,7 @@ from diffzero.reporting.figures import FIGURES, FigureKey, write_figures
 from diffzero.reporting.inputs import ReportInputs
 from diffzero.reporting.table_format import TABLE_FORMATS
 from diffzero.reporting.tables import TABLES, write_tables
-from diffzero.utils.io import write_json
+from diffzero.utils.result_files import write_parquet, write_record
 from predictions_of import baseline, predictions
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +27,13 @@ def inputs(tmp_path: Path) -> ReportInputs:
     for model, frame in frames.items():
         file = tmp_path / f"{model}.parquet"
         own = frame.drop(columns=["model", "dataset", "kind", "seed"])
-        own.assign(image=own["item"], task="", draws=40, label=[0, 1, 0, 1], prediction=[0, 1, 1, 1]).to_parquet(file)
+        write_parquet(
+            own.assign(image=own["item"], task="", draws=40, label=[0, 1, 0, 1], prediction=[0, 1, 1, 1]), Path(file)
+        )
         kind = "baseline" if model == "mini-clip" else "diffusion"
         sources.append({"model": model, "dataset": "digits", "seed": 0, "kind": kind, "file": str(file)})
     prompts = tmp_path / "prompts.json"
-    write_json({"prompts": ["a zero", "a one"], "classnames": ["zero", "one"], "duplicates": []}, prompts)
+    write_record({"prompts": ["a zero", "a one"], "classnames": ["zero", "one"], "duplicates": []}, prompts)
     return ReportInputs(
         run_dir=tmp_path / "run",
         paper_dir=ROOT / "config" / "paper",

@@ -19,7 +19,7 @@ from diffzero.reporting.tables.table2_shape_bias import build_table2, format_tab
 from diffzero.reporting.tables.table3_controlled import build_controlled, format_controlled
 from diffzero.reporting.tables.table4_weighting import build_table4, format_table4
 from diffzero.reporting.tables.weight_transfer import build_transfer, format_transfer
-from diffzero.utils.io import write_json
+from diffzero.utils.result_files import write_record
 from predictions_of import baseline, predictions
 
 PAPER2 = pd.DataFrame({"model": ["mini-sd", "other"], "shape_accuracy": [50.0, 68.7], "note": [math.nan, "by others"]})
@@ -231,7 +231,7 @@ def cost_file(root: Path, model: str, shard: str, **facts: object) -> str:
         "peak_gpu_memory_mb": None,
     }
     path = root / "scores" / model / "x" / "seed0" / "shared-full-2" / f"{shard}.json"
-    write_json(cost | facts, path)
+    write_record(cost | facts, path)
     return str(path)
 
 

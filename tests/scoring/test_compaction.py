@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from diffzero.scoring.store import SCORE_COLUMNS, Store
+from diffzero.scoring.chunk import SCORE_COLUMNS
+from diffzero.scoring.store import Store
 
 IDENTITY = {"weights": "a"}
 COMPACT = """

@@ -11,17 +11,18 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from checkpoints import record_checkpoint
-from diffzero import models
-from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts
 from diffzero.data.sources.digits import load_digit_table
 from diffzero.data.transforms import crop_images
 from diffzero.diffusion.weighting import Heuristic, Simple
-from diffzero.models.checkpoint import CheckpointError
+from diffzero.models.checkpoint import CheckpointError, CheckpointRecord
 from diffzero.pruning.policies import Full, TTest
-from diffzero.scoring.inputs import ShardInputs, dump_text
+from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.job import ScoringSettings, score_shard
-from diffzero.utils.io import write_parquet
+from diffzero.utils.row_files import RowFile
+from score_inputs import shard_inputs, write_inputs
 
+PROMPTS = ["the number 0.", "the number 1.", "the number 2."]
 CALLS = 2 * 3 * 6  # images x classes x draws
 
 
@@ -31,19 +32,6 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     torch.set_num_threads(1)
     table, pixels = load_digit_table().head(2), crop_images(load_digit_table().head(2), 32)
     prompts = class_prompts("the number {}.", ["0", "1", "2"])
-    write_parquet(table, tmp_path / "images.parquet")
-    write_parquet(classification_items(table, prompts), tmp_path / "items.parquet")
-    inputs = ShardInputs(
-        images=tmp_path / "images.parquet",
-        items=tmp_path / "items.parquet",
-        prompts=prompts["prompts"],
-        crops=tmp_path / "crops.npy",
-        x=tmp_path / "x.npy",
-        text=tmp_path / "text.safetensors",
-        shard=1,
-        shards=1,
-        max_images=None,
-    )
     settings = ScoringSettings(
         dataset="digits",
         seed=0,
@@ -57,17 +45,15 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
         flush_every=100,
         store=tmp_path / "store",
     )
-    encode(inputs, tiny_sd, pixels)
+    inputs = write_inputs(tmp_path, table, prompts, pixels, settings.weights)
     assert cost(inputs, settings) == (CALLS, 0)
     return inputs, settings
 
 
-def encode(inputs: ShardInputs, checkpoint_dir: Path, pixels: np.ndarray) -> None:
-    """Write the input files of the job: crops, latents and text inputs."""
-    family = models.adapter_class(checkpoint_dir)
-    np.save(inputs.crops, pixels)
-    np.save(inputs.x, family.encode_images(checkpoint_dir, pixels))
-    inputs.text.write_bytes(dump_text(family.encode_text(checkpoint_dir, inputs.prompts), inputs.prompts))
+def encode(folder: Path, record: CheckpointRecord, pixels: np.ndarray, prompts: list[str] = PROMPTS) -> ShardInputs:
+    """Write other input files of the job."""
+    content = {"prompts": prompts, "classnames": prompts, "class_prompt": [0, 1, 2], "duplicates": []}
+    return write_inputs(folder, load_digit_table().head(2), content, pixels, record)
 
 
 def cost(inputs: ShardInputs, settings: ScoringSettings) -> tuple[int, int]:
@@ -84,9 +70,9 @@ def test_another_seed_dtype_noise_or_dataset_reuses_no_score(job, change):
     assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
 
 
-def flip_a_bit(checkpoint_dir: Path) -> None:
+def flip_a_bit(folder: Path) -> None:
     """Flip one bit of one weight of the U-Net."""
-    path = checkpoint_dir / "unet" / "diffusion_pytorch_model.safetensors"
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)
     bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
     bits[0] ^= 1
@@ -98,13 +84,14 @@ def test_a_flipped_bit_of_the_weights_reuses_no_score(job, tmp_path):
     shutil.copytree(settings.weights.checkpoint_dir, tmp_path / "weights")
     flip_a_bit(tmp_path / "weights")
     changed = replace(settings, weights=record_checkpoint(tmp_path / "weights", tmp_path / "changed.json"))
-    assert cost(inputs, changed) == (CALLS, 0)
+    assert cost(encode(tmp_path, changed.weights, RowFile(inputs.crops).read()), changed) == (CALLS, 0)
 
 
 def test_weights_that_differ_from_their_record_are_refused_and_nothing_is_stored(job, tmp_path):
     inputs, settings = job
     shutil.copytree(settings.weights.checkpoint_dir, tmp_path / "weights")
     record = record_checkpoint(tmp_path / "weights", tmp_path / "weights.json")
+    inputs = encode(tmp_path, record, RowFile(inputs.crops).read())
     assert cost(inputs, replace(settings, weights=record)) == (0, CALLS)
     flip_a_bit(tmp_path / "weights")
     with pytest.raises(CheckpointError) as error:
@@ -117,14 +104,13 @@ def test_weights_that_differ_from_their_record_are_refused_and_nothing_is_stored
     assert len(list(settings.store.glob("*"))) == 1
 
 
-def test_a_changed_image_or_prompt_reuses_only_the_scores_of_the_others(job):
+def test_a_changed_image_or_prompt_reuses_only_the_scores_of_the_others(job, tmp_path):
     inputs, settings = job
-    pixels = np.load(inputs.crops)
+    pixels = RowFile(inputs.crops).read()
     pixels[1, 5, 5] ^= 1
-    encode(inputs, settings.weights.checkpoint_dir, pixels)
+    inputs = encode(tmp_path, settings.weights, pixels)
     assert cost(inputs, settings) == (CALLS // 2, CALLS // 2)
-    inputs = replace(inputs, prompts=[*inputs.prompts[:2], "the number 2!"])
-    encode(inputs, settings.weights.checkpoint_dir, pixels)
+    inputs = encode(tmp_path, settings.weights, pixels, [*PROMPTS[:2], "the number 2!"])
     assert cost(inputs, settings) == (CALLS // 3, 2 * CALLS // 3)
 
 
@@ -150,15 +136,13 @@ def test_other_paths_shards_and_class_orders_reuse_scores(job, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(tmp_path, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
     shutil.copytree(settings.weights.checkpoint_dir, elsewhere / "weights")
-    paths = {name: elsewhere / getattr(inputs, name).name for name in ("images", "items", "crops", "x", "text")}
     weights = record_checkpoint(elsewhere / "weights", elsewhere / "weights.json")
     moved = replace(settings, weights=weights, store=elsewhere / "store")
     for shard in (1, 2):
-        assert cost(replace(inputs, **paths, shard=shard, shards=2), moved) == (0, CALLS // 2)
+        assert cost(shard_inputs(elsewhere, shard, 2), moved) == (0, CALLS // 2)
     # Prompts in another order: scores are identified by the text of the prompt, not by its number.
-    order = replace(inputs, prompts=inputs.prompts[::-1], text=tmp_path / "order.safetensors")
-    encode(order, settings.weights.checkpoint_dir, np.load(inputs.crops))
     scores = score_shard(inputs, settings, "a job")[0]
+    order = encode(tmp_path, settings.weights, RowFile(inputs.crops).read(), PROMPTS[::-1])
     assert cost(order, settings) == (0, CALLS) and len(scores) == CALLS
 
 

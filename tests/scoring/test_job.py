@@ -12,13 +12,11 @@ import pandas as pd
 import pytest
 
 from checkpoints import record_checkpoint
-from diffzero import models
-from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts
 from diffzero.data.sources.digits import load_digit_table
 from diffzero.data.transforms import crop_images
-from diffzero.scoring.inputs import dump_text
 from diffzero.scoring.store import Store, StoreError
-from diffzero.utils.io import write_parquet
+from score_inputs import write_inputs
 from score_jobs import Jobs, cost, end, read, start_and_wait_for_a_chunk, stored
 
 IMAGES, CLASSES, DRAWS = 5, 4, 60
@@ -31,15 +29,7 @@ def inputs(tmp_path_factory, tiny_sd) -> Path:
     base = tmp_path_factory.mktemp("inputs")
     table = load_digit_table().head(IMAGES)
     prompts = class_prompts("the number {}.", [str(k) for k in range(CLASSES)])
-    pixels, family = crop_images(table, 32), models.adapter_class(tiny_sd)
-    write_parquet(table, base / "images.parquet")
-    write_parquet(classification_items(table, prompts), base / "items.parquet")
-    (base / "prompts.json").write_text(json.dumps(prompts))
-    np.save(base / "crops.npy", pixels)
-    np.save(base / "x.npy", family.encode_images(tiny_sd, pixels))
-    text = dump_text(family.encode_text(tiny_sd, prompts["prompts"]), prompts["prompts"])
-    (base / "text.safetensors").write_bytes(text)
-    record_checkpoint(tiny_sd, base / "weights.json")
+    write_inputs(base, table, prompts, crop_images(table, 32), record_checkpoint(tiny_sd, base / "weights.json"))
     return base
 
 
@@ -117,6 +107,29 @@ def test_two_concurrent_jobs_on_one_shard_finish_with_one_set_of_scores(inputs, 
     jobs.finish(store, tmp_path)
     assert cost(tmp_path).to_dict() == {"calls": 0, "reused": len(uninterrupted)}
     assert not list(store.glob("*/*.damaged"))
+
+
+@pytest.mark.parametrize("shards", [(1, 2), (3, 2)], ids=str)
+def test_two_runs_with_other_shard_counts_compute_each_score_once(
+    inputs, jobs, uninterrupted, tmp_path, tiny_sd, shards
+):
+    other, store = Jobs(inputs, tiny_sd), tmp_path / "store"
+    runs = list(zip((jobs, other), (tmp_path / "one", tmp_path / "two"), shards, strict=True))
+    for _, out, _ in runs:
+        out.mkdir()
+    for shard in range(1, max(shards) + 1):
+        running = [(driver, out, count) for driver, out, count in runs if shard <= count]
+        for driver, out, count in running:
+            driver.start(store, out, shard, count)
+        assert [driver.exit_code() for driver, *_ in running] == [0] * len(running)
+    other.close()
+    keys = ["image", "draw", "prompt", "t"]
+    one, two = (read(out, count) for _, out, count in runs)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    pd.testing.assert_frame_equal(one[keys], uninterrupted[keys], check_exact=True)
+    calls = sum((out / "calls").stat().st_size for _, out, _ in runs if (out / "calls").exists())
+    assert calls == len(uninterrupted) == stored(store)
+    assert not list(store.glob("*/claims/*"))
 
 
 def many_scores(count: int) -> pd.DataFrame:

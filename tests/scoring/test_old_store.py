@@ -9,16 +9,14 @@ import torch
 import yaml
 
 from checkpoints import record_checkpoint
-from diffzero import models
-from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts
 from diffzero.data.sources.digits import load_digit_table
 from diffzero.data.transforms import crop_images
 from diffzero.diffusion.weighting import Heuristic
 from diffzero.pruning.policies import TTest
-from diffzero.scoring.inputs import ShardInputs, dump_text
 from diffzero.scoring.job import ScoringSettings, score_shard
 from diffzero.scoring.store import content_key
-from diffzero.utils.io import write_parquet
+from score_inputs import write_inputs
 
 ROOT = Path(__file__).parents[2]
 OLD_STORE = ROOT / "tests" / "files" / "store"
@@ -36,27 +34,21 @@ def test_scores_of_an_earlier_version_are_reused_without_a_call(tmp_path):
     table, crops = table[np.isin(keys, stored["image"])], crops[np.isin(keys, stored["image"])]
     assert len(table) == 25
 
-    family, files = models.adapter_class(MINI_SD), {name: tmp_path / name for name in ("images", "items", "text")}
-    files |= {name: tmp_path / f"{name}.npy" for name in ("crops", "x")}
-    write_parquet(table, files["images"])
-    write_parquet(classification_items(table, prompts), files["items"])
-    np.save(files["crops"], crops)
-    np.save(files["x"], family.encode_images(MINI_SD, crops))
-    files["text"].write_bytes(dump_text(family.encode_text(MINI_SD, prompts["prompts"]), prompts["prompts"]))
+    weights = record_checkpoint(MINI_SD, tmp_path / "weights.json")
+    inputs = write_inputs(tmp_path, table.reset_index(drop=True), prompts, crops, weights)
     settings = ScoringSettings(
         dataset="digits",
         seed=0,
         unshared=False,
         policy=TTest(max_scores=100),
         weighting=Heuristic(),
-        weights=record_checkpoint(MINI_SD, tmp_path / "weights.json"),
+        weights=weights,
         dtype="float32",
         device="cpu",
         batch_size="auto",
         flush_every=4096,
         store=tmp_path / "store",
     )
-    inputs = ShardInputs(**files, prompts=prompts["prompts"], shard=1, shards=1, max_images=None)
     scores, cost = score_shard(inputs, settings, "digits")
     assert (cost["calls"], cost["reused"]) == (0, len(scores))
     assert set(scores["score"]) <= set(stored["score"])

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diffzero.scoring.store import SCORE_COLUMNS, Store, content_key
+from diffzero.scoring.chunk import SCORE_COLUMNS
+from diffzero.scoring.store import Store, content_key
 
 IDENTITY = {"weights": "a", "dtype": "float32", "seed": 0}
 WRITER = """

@@ -5,7 +5,7 @@ from pathlib import Path
 from diffzero.config import Diffusion
 from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.download import inspect_checkpoint
-from diffzero.utils.io import write_json
+from diffzero.utils.result_files import write_record
 
 
 def model(checkpoint_dir: Path) -> Diffusion:
@@ -16,7 +16,8 @@ def model(checkpoint_dir: Path) -> Diffusion:
 
 def record_checkpoint(checkpoint_dir: Path, record: Path) -> CheckpointRecord:
     """Write the record of the checkpoint in `checkpoint_dir` to the file `record` and read it again."""
-    write_json(inspect_checkpoint(model(checkpoint_dir), Path()), record)
+    content = inspect_checkpoint(model(checkpoint_dir), Path())
+    write_record(content, record, digest=content["digest"])
     return CheckpointRecord.read(record)
 
 

@@ -18,7 +18,7 @@ import torch
 from diffzero import models
 from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.diffusion.weighting import Heuristic
-from diffzero.utils.io import write_json, write_parquet
+from diffzero.utils.result_files import write_parquet, write_record
 from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.shard_lock import lock_shard
 from diffzero.pruning.policies import TTest
@@ -52,9 +52,8 @@ models.load = counting
 def job(store, out, shard, shards, seed):
     global out_dir
     out_dir = Path(out)
-    prompts = json.loads((base / "prompts.json").read_text())["prompts"]
-    files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
-    inputs = ShardInputs(base / "images.parquet", base / "items.parquet", prompts, *files, shard, shards, None)
+    names = ("images.parquet", "items.parquet", "prompts.json", "crops.npy", "x.npy", "text.safetensors")
+    inputs = ShardInputs(*(base / name for name in names), shard, shards, None)
     policy, weighting, flush_every = TTest(min_scores=4, max_scores=int(sys.argv[3]), cutoff_pval=1e-6), Heuristic(), int(sys.argv[4])
     weights, store, stem = CheckpointRecord.read(base / "weights.json"), Path(store), f"{shard}-of-{shards}"
     settings = ScoringSettings("digits", seed, False, policy, weighting, weights, "float32", "cpu", 12, flush_every, store)
@@ -62,7 +61,7 @@ def job(store, out, shard, shards, seed):
     with handle_sigterm("a job") as stop, lock_shard(out_dir / f"{stem}.lock"):
         scores, cost = score_shard(inputs, settings, "a job", stop)
         write_parquet(scores, out_dir / f"{stem}.parquet")
-        write_json(cost, out_dir / f"{stem}.json")
+        write_record(cost, out_dir / f"{stem}.json")
 
 print("ready", flush=True)
 for line in sys.stdin:

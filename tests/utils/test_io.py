@@ -6,8 +6,6 @@ import os
 import stat
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from diffzero.utils import io
@@ -45,10 +43,7 @@ def test_results_have_the_permissions_of_a_new_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "atomic").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
-def test_parquet_and_json_round_trip(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"image": ["a", "b"], "score": np.array([1.5, 2.5], np.float32)}, index=[7, 9])
-    io.write_parquet(frame, tmp_path / "scores.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), frame.reset_index(drop=True))
+def test_json_round_trip(tmp_path: Path) -> None:
     io.write_json({"prompt": "é", "memory": None}, tmp_path / "cost.json")
     assert io.read_json(tmp_path / "cost.json") == {"prompt": "é", "memory": None}
 
@@ -67,19 +62,3 @@ def test_digest_is_sha256(tmp_path: Path) -> None:
     assert io.sha256_of(tmp_path / "large") == hashlib.sha256(content).hexdigest()
     (tmp_path / "empty").write_bytes(b"")
     assert io.sha256_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-
-def test_rows_written_in_parts_give_the_same_file_as_the_whole_array(tmp_path: Path) -> None:
-    whole = np.random.default_rng(0).normal(size=(7, 3, 2)).astype(np.float32)
-    np.save(tmp_path / "whole.npy", whole)
-    io.write_npy_rows((whole[k : k + 3] for k in (0, 3, 6)), 7, tmp_path / "rows.npy")
-    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "parts", [[np.ones((2, 3))], [], [np.ones((2, 3)), np.ones((2, 4))], [np.ones((2, 3)), np.ones((2, 3), int)]]
-)
-def test_rows_that_do_not_match_leave_no_file(tmp_path: Path, parts: list) -> None:
-    with pytest.raises(ValueError, match=r"rows.npy: found .* expected"):
-        io.write_npy_rows(parts, 4, tmp_path / "rows.npy")
-    assert not list(tmp_path.iterdir())

@@ -9,7 +9,8 @@ import yaml
 from diffzero.config import load_run
 from diffzero.data.selection import load_test_images
 from diffzero.data.source_files import RECORD, dataset_files, record_images
-from diffzero.utils.io import write_json, write_parquet
+from diffzero.utils.io import write_json
+from diffzero.utils.result_files import write_parquet
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.preflight import check_requirements, format_requirements
 from diffzero.workflow.prompt_checks import find_long_prompts

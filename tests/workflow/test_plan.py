@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from diffzero.config import Diffusion, load_run
 from diffzero.pruning.policies import Full, TTest
 from diffzero.pruning.race import Race
-from diffzero.utils.io import write_json, write_parquet
+from diffzero.utils.result_files import write_parquet, write_record
 from diffzero.workflow import resources
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.pilot import extrapolate, measured_calls
@@ -139,7 +139,7 @@ def write(
     )
     write_parquet(scores, scores_dir / "1-of-1.parquet")
     cost = {"images": scores["image"].nunique(), "calls": len(scores), "reused": 0, "seconds": seconds + 5}
-    write_json(cost | {"network_seconds": seconds, "device": device}, scores_dir / "1-of-1.json")
+    write_record(cost | {"network_seconds": seconds, "device": device}, scores_dir / "1-of-1.json")
 
 
 def test_a_pilot_predicts_the_run_within_ten_percent_and_the_plan_names_its_sources(tmp_path):

@@ -14,6 +14,7 @@ from diffzero.reporting.figures.style import save_figure
 from diffzero.reporting.html.page import to_markup
 from diffzero.reporting.table_format import Layout
 from diffzero.reporting.tables import TABLES, Table
+from diffzero.utils.result_files import write_parquet, write_record
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import TargetSet, command_line
 from small_figures import confusion, paired_comparison
@@ -200,10 +201,11 @@ def page(tmp_path: Path) -> str:
     for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired_comparison, "paired_comparison")):
         save_figure(draw(), tmp_path / stem)
     weights = tmp_path / "mini-sd.json"
-    weights.write_text('{"family": "stable_diffusion", "digest": "abc123", "folder": "resources/models/mini-sd"}')
+    record = {"family": "stable_diffusion", "digest": "abc123", "folder": "resources/models/mini-sd"}
+    write_record(record, weights, digest="abc123")
     images = tmp_path / "digits" / "images.parquet"
     images.parent.mkdir()
-    pd.DataFrame({"digest": ["d1", "d2"]}).to_parquet(images)
+    write_parquet(pd.DataFrame({"digest": ["d1", "d2"]}), images)
     facts = target_set(tmp_path, True).report_facts() | {"models": ["mini-sd"], "datasets": ["digits", "fashion"]}
     contents = html.ReportContents(
         facts=facts,

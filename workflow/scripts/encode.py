@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from diffzero import models
@@ -11,10 +10,11 @@ from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.data.equal_prompts import describe_equal_prompts, find_equal_prompts
 from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.models.text_encoders import require_prompts_fit
-from diffzero.scoring.inputs import dump_text
+from diffzero.scoring.inputs import write_latents, write_text
 from diffzero.scoring.problem import read_prompts
-from diffzero.utils.io import write_atomically, write_npy_rows
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import digest_of
+from diffzero.utils.row_files import RowFile
 
 configure_logging(snakemake.log[0])
 log = logging.getLogger("encode")
@@ -39,7 +39,10 @@ with reserve_gpu(snakemake.params.device) as name:
         embeddings = adapter.encode_text(checkpoint, sentences, device)
         for line in describe_equal_prompts(sentences, find_equal_prompts(embeddings.values())):
             log.warning(line)
-        write_atomically(text_file, dump_text(embeddings, sentences))
-    for crops_file, x_file in zip(crops, map(Path, x), strict=True):
-        images = np.load(crops_file, mmap_mode="r")
-        write_npy_rows(adapter.iter_latents(checkpoint, images, device), len(images), x_file)
+        sources = {prompts_file: digest_of(prompts_file), record.record: record.digest}
+        write_text(embeddings, sentences, text_file, adapter, sources)
+    for crops_file, x_file in zip(map(Path, crops), map(Path, x), strict=True):
+        images = RowFile(crops_file)
+        latents = adapter.iter_latents(checkpoint, images.mapped(), device)
+        sources = {crops_file: images.provenance.digest, record.record: record.digest}
+        write_latents(latents, len(images), x_file, adapter, sources)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from diffzero.binding import lewis
 from diffzero.data.source_files import RECORD, LocalFiles, make_record
-from diffzero.utils.io import read_json, sha256_of, write_parquet
+from diffzero.utils.io import read_json, sha256_of
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import write_parquet
 
 configure_logging(snakemake.log[0])
 settings, state = snakemake.params.lewis, Path(snakemake.input.state)

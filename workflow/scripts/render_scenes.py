@@ -4,8 +4,8 @@ from pathlib import Path
 
 from diffzero.binding.render import render_scenes
 from diffzero.scoring.problem import shard_slice
-from diffzero.utils.io import write_parquet
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import write_parquet
 
 configure_logging(snakemake.log[0])
 params = snakemake.params

@@ -5,8 +5,8 @@ from pathlib import Path
 from diffzero.binding.render import render_scenes
 from diffzero.binding.scenes import SEEN_PAIRS
 from diffzero.training.recipe import SIZE
-from diffzero.utils.io import write_parquet
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import write_parquet
 
 configure_logging(snakemake.log[0])
 params = snakemake.params

@@ -2,23 +2,22 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from diffzero.data.equal_prompts import concat_scores, scored_items
+from diffzero.analysis.load import load_items, load_score_shards
 from diffzero.diffusion import schedule
 from diffzero.diffusion.weighting import make_weight_fn, parse_weighting
 from diffzero.pruning import replay
 from diffzero.pruning.policies import parse_policy
-from diffzero.utils.io import read_json, write_parquet
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import digests_of, read_record, write_parquet
 
 configure_logging(snakemake.log[0])
-noise_schedule = schedule.read_schedule(Path(read_json(Path(snakemake.input.weights))["folder"]))
-scores = concat_scores([pd.read_parquet(path) for path in snakemake.input.scores])
+source = snakemake.input
+noise_schedule = schedule.read_schedule(Path(read_record(source.weights)["folder"]))
+sources, scores = digests_of([source.weights, source.item_table, *source.scores]), load_score_shards(source.scores)
 table = replay.replay_items(
-    scored_items(pd.read_parquet(snakemake.input.item_table), scores),
+    load_items(source.item_table, scores),
     scores,
     parse_policy(snakemake.params.scoring["policy"]),
     make_weight_fn(parse_weighting(snakemake.params.weighting), noise_schedule),
 )
-write_parquet(table, Path(snakemake.output[0]))
+write_parquet(table, Path(snakemake.output[0]), sources)

@@ -6,9 +6,10 @@ from pydantic import TypeAdapter
 
 from diffzero.config import Model
 from diffzero.models.download import inspect_checkpoint
-from diffzero.utils.io import write_json
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import write_record
 
 configure_logging(snakemake.log[0])
 model = TypeAdapter(Model).validate_python(snakemake.params.model)
-write_json(inspect_checkpoint(model, Path()), Path(snakemake.output[0]))
+record = inspect_checkpoint(model, Path())
+write_record(record, Path(snakemake.output[0]), digest=record["digest"])

@@ -11,15 +11,16 @@ from diffzero.baselines import clip, supervised
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Clip, Model
 from diffzero.scoring.problem import read_prompts
-from diffzero.utils.io import read_json, write_parquet
+from diffzero.utils.freshness import require_fresh
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import digests_of, read_parquet, read_record, write_parquet
 from diffzero.workflow.paths import downsample_to_of
 
 configure_logging(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 source = snakemake.input
 settings = TypeAdapter(Model).validate_python(snakemake.params.baseline)
-checkpoint = Path(read_json(Path(source.weights))["folder"])
+checkpoint = Path(read_record(source.weights)["folder"])
 
 
 def classify(
@@ -32,7 +33,7 @@ def classify(
             settings, checkpoint, images, read_prompts(prompts), downsample_to, device
         )
         return clip.clip_predictions(items, order, similarity)
-    outputs = supervised.class_outputs(settings.classes[dataset], read_json(prompts)["classnames"])
+    outputs = supervised.class_outputs(settings.classes[dataset], read_record(prompts)["classnames"])
     probabilities = supervised.predict_probabilities(checkpoint, images, downsample_to, device)
     return supervised.supervised_predictions(items, order, supervised.class_probabilities(probabilities, outputs))
 
@@ -46,7 +47,9 @@ with reserve_gpu(snakemake.params.device) as name:
         source.images, source.item_table, source.prompts, snakemake.output, strict=True
     ):
         path = Path(output)
+        sources = digests_of([images, items, prompts, source.weights])
+        require_fresh(sources)
         table = classify(
-            pd.read_parquet(images), pd.read_parquet(items), Path(prompts), path.parent.name, downsample_to_of(path)
+            read_parquet(images), read_parquet(items), Path(prompts), path.parent.name, downsample_to_of(path)
         )
-        write_parquet(table, path)
+        write_parquet(table, path, sources)

@@ -11,10 +11,9 @@ from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.pruning.policies import parse_policy
 from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.job import ScoringSettings, score_shard
-from diffzero.scoring.problem import read_prompts
 from diffzero.scoring.shard_lock import lock_shard
-from diffzero.utils.io import write_json, write_parquet
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import digests_of, write_parquet, write_record
 from diffzero.utils.signals import handle_sigterm
 
 configure_logging(snakemake.log[0])
@@ -23,7 +22,7 @@ source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcar
 inputs = ShardInputs(
     images=Path(source.images),
     items=Path(source.item_table),
-    prompts=read_prompts(Path(source.prompts)),
+    prompts=Path(source.prompts),
     crops=Path(source.crops),
     x=Path(source.x),
     text=Path(source.text),
@@ -46,6 +45,7 @@ settings = ScoringSettings(
 )
 scores_file, title = Path(snakemake.output.scores), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
 with handle_sigterm(title) as stop, lock_shard(scores_file.with_suffix(".lock")), reserve_gpu(params.device) as device:
+    sources = inputs.digests(settings.weights)
     scores, cost = score_shard(inputs, replace(settings, device=device), title, stop)
-    write_parquet(scores, scores_file)
-    write_json(cost, Path(snakemake.output.cost))
+    write_parquet(scores, scores_file, sources)
+    write_record(cost, Path(snakemake.output.cost), digests_of([scores_file]))

@@ -10,7 +10,9 @@ import pandas as pd
 from diffzero.analysis.score_array import ScoreArray, build_score_array
 from diffzero.data.equal_prompts import LABELS, concat_scores, scored_items
 from diffzero.diffusion.schedule import NoiseSchedule, read_schedule
-from diffzero.utils.io import read_json
+from diffzero.typing import Arrays
+from diffzero.utils.freshness import require_fresh
+from diffzero.utils.result_files import read_arrays, read_parquet, read_record
 
 # Columns of a predictions file. `held_out` occurs only for the binding tasks.
 PREDICTION_COLUMNS = (
@@ -56,6 +58,8 @@ def load_predictions(sources: Iterable[PredictionSource]) -> pd.DataFrame:
     ValueError
         If a file lacks a column, because an earlier version of diffzero wrote it.
     """
+    sources = list(sources)
+    require_fresh(source["file"] for source in sources)
     frames = [
         _read_predictions(Path(source["file"])).assign(
             model=source["model"], dataset=source["dataset"], seed=source["seed"], kind=source["kind"]
@@ -70,7 +74,7 @@ def load_predictions(sources: Iterable[PredictionSource]) -> pd.DataFrame:
 def load_equal_labels(sources: Iterable[PredictionSource]) -> dict[tuple[str, str], list[list[int]]]:
     """Return the groups of labels that are one candidate because their prompts have the same tokens, by (model, data set)."""
     groups = {
-        (source["model"], source["dataset"]): pd.read_parquet(source["file"], columns=["item"]).attrs.get(LABELS, [])
+        (source["model"], source["dataset"]): read_parquet(source["file"], ["item"]).attrs.get(LABELS, [])
         for source in sources
     }
     return {key: found for key, found in groups.items() if found}
@@ -78,7 +82,7 @@ def load_equal_labels(sources: Iterable[PredictionSource]) -> dict[tuple[str, st
 
 def _read_predictions(path: Path) -> pd.DataFrame:
     """Read one predictions file and check its columns."""
-    table = pd.read_parquet(path)
+    table = read_parquet(path)
     absent = [name for name in PREDICTION_COLUMNS if name not in table and name != "held_out"]
     if absent:
         predictions_dir = next((parent for parent in path.parents if parent.name == "predictions"), path)
@@ -106,7 +110,7 @@ def load_costs(files: Iterable[str]) -> pd.DataFrame:
     rows = []
     for file in files:
         model, dataset = Path(file).parts[-5:-3]
-        cost = read_json(Path(file))
+        cost = read_record(file)
         on_gpu = cost["device"] != "cpu"  # otherwise the device is the GPU's own name
         row = {
             "model": model,
@@ -132,17 +136,31 @@ def load_full_scores(sources: Iterable[FullScoreSource]) -> dict[tuple[str, str]
 
 def load_score_shards(shards: Iterable[str]) -> pd.DataFrame:
     """Concatenate score shards: columns image, prompt, draw, t and score. Raises ValueError if they merge different prompts."""
-    return concat_scores([pd.read_parquet(path) for path in shards])
+    shards = list(shards)
+    require_fresh(shards)
+    return concat_scores([read_parquet(path) for path in shards])
 
 
 def load_items(path: str, scores: pd.DataFrame) -> pd.DataFrame:
     """Load the item table for the scores of `load_score_shards`: prompts that the model cannot tell apart are one candidate."""
-    return scored_items(pd.read_parquet(path), scores)
+    return scored_items(read_fresh(path), scores)
+
+
+def load_pictures(file: str) -> Arrays:
+    """Load the denoised images or samples of one model, arrays by name."""
+    require_fresh([file])
+    return read_arrays(file)
+
+
+def read_fresh(file: str) -> pd.DataFrame:
+    """Read a Parquet file after checking that it was made from the files that are there now."""
+    require_fresh([file])
+    return read_parquet(file)
 
 
 def load_schedule(weights: str) -> NoiseSchedule:
     """Load the noise schedule of the model whose checkpoint is recorded in the file `weights`."""
-    return read_schedule(Path(read_json(Path(weights))["folder"]))
+    return read_schedule(Path(read_record(weights)["folder"]))
 
 
 def match_reported_models(paper: pd.DataFrame) -> pd.DataFrame:

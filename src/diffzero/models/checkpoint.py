@@ -9,7 +9,8 @@ from pathlib import Path
 from diffzero.config import Clip, Model, Supervised
 from diffzero.models.base import Denoiser
 from diffzero.models.registry import checkpoint_folders, families
-from diffzero.utils.io import read_json, sha256_of
+from diffzero.utils.io import sha256_of
+from diffzero.utils.result_files import read_record
 
 MODEL_INDEX = "model_index.json"
 TEXT_SUFFIXES = (".json", ".txt", ".model")  # configurations and tokenizers
@@ -181,7 +182,7 @@ class CheckpointRecord:
     @classmethod
     def read(cls, record: Path) -> "CheckpointRecord":
         """Read a record. Raises CheckpointError if it has no digests of files."""
-        content = read_json(record)
+        content = read_record(record)
         if "files" not in content:
             raise CheckpointError(
                 f"{record}: found {', '.join(content)}, expected also the files' digests. Delete it and re-run the same command."

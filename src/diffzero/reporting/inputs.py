@@ -19,7 +19,7 @@ from diffzero.diffusion.schedule import NoiseSchedule
 from diffzero.diffusion.weighting import Heuristic, Weighting, make_weight_fn, make_weight_fns
 from diffzero.pruning.policies import Policy, TTest
 from diffzero.typing import WeightFn
-from diffzero.utils.io import read_json
+from diffzero.utils.result_files import read_record
 
 FULL_SCORES = "full_scores"
 """The key of `ReportInputs.missing` for full scores; the other keys are groups of predictions."""
@@ -162,7 +162,7 @@ class ReportInputs:
 
     def load_prompts(self, dataset: str) -> Prompts:
         """Load the prompts file of a data set."""
-        return read_json(Path(self.datasets[dataset]["prompts"]))
+        return read_record(Path(self.datasets[dataset]["prompts"]))
 
     def count_unreadable(self) -> dict[str, int]:
         """Return the number of unreadable images that were left out, by data set."""

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from diffzero.models.base import Denoiser
 from diffzero.pruning.policies import Policy
 from diffzero.scoring.batch import Batch, build_batch
-from diffzero.scoring.image_state import ImageState, create_image_states
+from diffzero.scoring.claims import Claims
+from diffzero.scoring.image_state import ImageState, add_known_scores, create_image_states
 from diffzero.scoring.oom import MicroBatcher
 from diffzero.scoring.problem import Problem
 from diffzero.scoring.result import Progress, ScoringResult
@@ -58,7 +59,7 @@ class Engine:
     batch_size
         Triples per batch.
     known
-        Stored scores (columns of store.SCHEMA), which are used instead of evaluating the denoiser.
+        Stored scores (columns of chunk.SCHEMA), which are used instead of evaluating the denoiser.
     """
 
     def __init__(
@@ -80,6 +81,15 @@ class Engine:
         self.in_flight: list[tuple[Batch, Future[Evaluation]] | None] = [None, None]  # at most one batch per group
         self.progress = Progress(len(states))
         self.result = ScoringResult()
+        self.claims: Claims | None = None
+        self.claimed: set[int] = set()  # images that this job has claimed
+        self.deferred: list[ImageState] = []  # unfinished images that other jobs have claimed
+        self.releasable: list[str] = []  # keys of finished images whose scores may not be recorded yet
+
+    @property
+    def needs_calls(self) -> bool:
+        """Return whether the races need scores that are not known."""
+        return any(len(state.missing_cells()) for group in self.groups for state in group)
 
     def run(
         self,
@@ -87,19 +97,22 @@ class Engine:
         report: Callable[[Progress], None] = lambda progress: None,
         stop: Callable[[], bool] = lambda: False,
         flush_every: int = 4096,
+        claims: Claims | None = None,
     ) -> ScoringResult:
         """Score all images until their races end.
 
         Parameters
         ----------
         record
-            Receives new scores (columns of store.SCHEMA), and all remaining ones at the end, also if an error or `stop` ends the run.
+            Receives new scores (columns of chunk.SCHEMA), and all remaining ones at the end, also if an error or `stop` ends the run.
         report
             Called after every batch.
         stop
             Polled after every batch; the run ends when it returns True.
         flush_every
             Calls after which `record` is called: a killed run loses at most this many, or two batches if that is more.
+        claims
+            Claims an image before its first call. Images of other jobs are scored last, with what those jobs recorded.
 
         Raises
         ------
@@ -108,14 +121,14 @@ class Engine:
         ScoringStoppedError
             If `stop` returned True.
         """
-        start, buffer = time.monotonic(), WriteBuffer(self.problem, record)
+        start, buffer, self.claims = time.monotonic(), WriteBuffer(self.problem, record), claims
         with ThreadPoolExecutor(max_workers=1) as worker:
             try:
                 for group in itertools.cycle((0, 1)):
                     self._collect(group, buffer)
                     # Two batches may be in flight; a killed run loses them as well.
                     if len(buffer) + 2 * self.batch_size > flush_every:
-                        buffer.flush()
+                        self._flush(buffer)
                     if stop():
                         raise ScoringStoppedError
                     if (batch := self.next_batch(group)) is not None:
@@ -123,7 +136,10 @@ class Engine:
                     self.progress.seconds = time.monotonic() - start
                     report(self.progress)
                     if self.in_flight == [None, None] and not any(self.groups):
-                        break
+                        if not self.deferred:
+                            break
+                        self._flush(buffer)
+                        self._await_other_jobs()
             finally:
                 self._store_remaining(buffer)
         return self.result
@@ -135,6 +151,32 @@ class Engine:
         for late in filter(None, self.in_flight):
             buffer.add_late(*late)
         buffer.flush()
+
+    def _flush(self, buffer: WriteBuffer) -> None:
+        """Record all scores and release the images that have finished."""
+        buffer.flush()
+        if self.claims:
+            self.claims.release(self.releasable)
+            self.releasable.clear()
+
+    def _claim(self, state: ImageState) -> bool:
+        """Claim an image before its first call; an image of another job is deferred."""
+        if self.claims is None or state.image in self.claimed:
+            return True
+        if not self.claims.take(self.problem.image_keys[state.image]):
+            self.deferred.append(state)
+            return False
+        self.claimed.add(state.image)
+        # Another job may have scored the image and released it after the store was read.
+        others = [s for s in (*self.groups[0], *self.groups[1], *self.deferred) if s.image not in self.claimed]
+        add_known_scores(self.problem, [state, *others], self.claims.read_new())
+        return True
+
+    def _await_other_jobs(self) -> None:
+        """Wait and try the images of other jobs again."""
+        if self.claims:
+            self.claims.wait()
+        self.groups, self.deferred = [self.deferred[0::2], self.deferred[1::2]], []
 
     def _collect(self, group: int, buffer: WriteBuffer) -> None:
         """Wait for the batch of a group that is in flight, if any, and record its scores."""
@@ -168,6 +210,8 @@ class Engine:
         unfinished = []
         states = iter(self.groups[group])
         for state in states:
+            if len(state.missing_cells()) and not self._claim(state):
+                continue
             cells = state.missing_cells()
             if state.finished:
                 self._finish(state)
@@ -242,4 +286,5 @@ class Engine:
         used = self.result.scores[self.problem.images[state.image]] = state.used_scores()
         self.result.outcomes |= state.outcomes()
         self.progress.images_done += 1
+        self.releasable.append(self.problem.image_keys[state.image])
         self.progress.reused += len(used.draw) - state.calls

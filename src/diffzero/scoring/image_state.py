@@ -68,6 +68,7 @@ class ImageState:
             return
         draws, columns = known["draw"].to_numpy(np.int64), np.searchsorted(self.prompts, known["prompt"])
         self._reserve(int(draws.max()) + 1)
+        self._missing = None
         self.record(draws * len(self.prompts) + columns, known["score"].to_numpy(), known["seconds"].to_numpy())
         self.calls = 0
 
@@ -182,13 +183,20 @@ def create_image_states(
     problem, policy, weight
         As for ImageState.
     known
-        Stored scores with the columns of store.SCHEMA; scores of other images and prompts are ignored.
+        Stored scores with the columns of chunk.SCHEMA; scores of other images and prompts are ignored.
     """
     items: dict[int, list[Item]] = {}
     for item in problem.items:
         items.setdefault(item.image, []).append(item)
     states = [ImageState(problem, image, items[image], policy, weight) for image in sorted(items)]
-    if known is not None and len(known):
+    if known is not None:
+        add_known_scores(problem, states, known)
+    return states
+
+
+def add_known_scores(problem: Problem, states: list[ImageState], known: pd.DataFrame) -> None:
+    """Add stored scores (columns of chunk.SCHEMA) to the states of images that have not been scored in this process."""
+    if len(known):
         # Translate the few distinct keys instead of millions of rows.
         keys = known["prompt"].astype("category").cat
         row_of = {key: row for row, key in enumerate(problem.prompt_keys)}
@@ -197,4 +205,3 @@ def create_image_states(
         known_of = known.groupby("image", observed=True).indices
         for state in states:
             state.add_known_scores(known.iloc[known_of.get(problem.image_keys[state.image], [])])
-    return states

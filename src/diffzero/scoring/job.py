@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,12 +25,14 @@ from diffzero.diffusion import draws
 from diffzero.diffusion.weighting import Weighting, make_weight_fn
 from diffzero.models import checkpoint
 from diffzero.pruning.policies import Policy
+from diffzero.scoring.claims import Claims
 from diffzero.scoring.engine import SCORING_VERSION, Engine, ScoringStoppedError
-from diffzero.scoring.inputs import ShardInputs, check_finite, load_text
+from diffzero.scoring.inputs import ShardInputs, check_finite, check_origin, load_text
 from diffzero.scoring.oom import choose_batch_size
-from diffzero.scoring.problem import Problem, select_items, shard_slice
+from diffzero.scoring.problem import Problem, read_prompts, select_items, shard_slice
 from diffzero.scoring.result import Progress
 from diffzero.scoring.store import Store, content_key
+from diffzero.utils.result_files import read_parquet
 from diffzero.utils.signals import StopRequest
 
 log = logging.getLogger(__name__)
@@ -74,11 +77,16 @@ def score_shard(
     checkpoint_dir = settings.weights.verified_path(settings.weights.adapter().scoring_folders())
     denoiser = models.load(checkpoint_dir, settings.dtype, settings.device)
     problem = build_problem(inputs, settings, type(denoiser))
-    store, images = Store(settings.store, score_identity(settings, denoiser)), set(problem.image_keys)
+    digests = inputs.digests(settings.weights)
+    made_from = {"x": digests[inputs.x], "text": digests[inputs.text]}
+    store, images = Store(settings.store, score_identity(settings, denoiser), made_from), set(problem.image_keys)
     weight = make_weight_fn(settings.weighting, denoiser.schedule)
     batch_size = choose_batch_size(settings.batch_size, denoiser.device)
     engine = Engine(denoiser, problem, settings.policy, weight, batch_size, store.read(images))
-    with tqdm(total=len(problem.images), desc=title, unit="image", mininterval=1, file=sys.stderr) as bar:
+    with (
+        _claims(inputs, settings, store, images) if engine.needs_calls else nullcontext() as claims,
+        tqdm(total=len(problem.images), desc=title, unit="image", mininterval=1, file=sys.stderr) as bar,
+    ):
 
         def report(progress: Progress) -> None:
             bar.set_postfix_str(f"{progress.calls / max(progress.seconds, 1e-9):.0f} calls/s", refresh=False)
@@ -86,12 +94,26 @@ def score_shard(
 
         stop.deferred = True
         try:
-            result = engine.run(store.write, report, lambda: stop.requested, settings.flush_every)
+            result = engine.run(store.write, report, lambda: stop.requested, settings.flush_every, claims)
         except ScoringStoppedError:
             sys.exit(os.EX_TEMPFAIL)
     store.compact(images)
     scores = mark_equal_prompts(result.to_frame(), problem.equal_prompts)
     return scores, measure_cost(engine, settings, time.monotonic() - start, result.network_seconds)
+
+
+def _claims(inputs: ShardInputs, settings: ScoringSettings, store: Store, images: set[str]) -> Claims:
+    """Return the claims of this job, which needs new scores.
+
+    Raises
+    ------
+    StoreError
+        If the store is not writable.
+    """
+    store.require_writable()
+    policy, position = settings.policy.model_dump(mode="json"), (inputs.shard, inputs.shards, inputs.max_images)
+    token = content_key(str(inputs.x.absolute()), position, policy)
+    return Claims(store.directory, token, lambda: store.read_new(images))
 
 
 def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[models.Denoiser]) -> Problem:
@@ -102,11 +124,12 @@ def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[m
     InputError
         If files do not match or hold values that are not finite.
     """
-    names, prompts = inputs.image_names(), inputs.prompts
-    crops, all_x = inputs.open_array(inputs.crops, len(names)), inputs.open_array(inputs.x, len(names))
+    check_origin(inputs, settings.weights, family)
+    names, prompts = inputs.image_names(), read_prompts(inputs.prompts)
+    all_crops, all_x = (inputs.open_rows(path, len(names)) for path in (inputs.crops, inputs.x))
     rows = shard_slice(len(names[: inputs.max_images]), inputs.shard, inputs.shards)
-    images, x = names[rows], all_x[rows].copy()
-    check_finite(x, [f"image {name}" for name in images], str(inputs.x), "VAE")
+    images, crops, x = names[rows], all_crops.read(rows), all_x.read(rows)
+    check_finite(x, [f"image {name}" for name in images], inputs.x, "x", "VAE")
     text = load_text(inputs.text, prompts)
     equal = find_equal_prompts(text.values())
     for line in describe_equal_prompts(prompts, equal):
@@ -119,15 +142,15 @@ def build_problem(inputs: ShardInputs, settings: ScoringSettings, family: type[m
         # The bytes of the crop, not of x: x follows from the crop and from weights in the store's identity, and its last bits may
         # differ between devices.
         image_keys=[
-            content_key(settings.dataset, name, crop.tobytes()) for name, crop in zip(images, crops[rows], strict=True)
+            content_key(settings.dataset, name, crop.tobytes()) for name, crop in zip(images, crops, strict=True)
         ],
         x=x,
         prompts=prompts,
         prompt_keys=[content_key(prompt) for prompt in prompts],
         text=text,
-        items=select_items(merge_equal_prompts(pd.read_parquet(inputs.items), equal), images),
+        items=select_items(merge_equal_prompts(read_parquet(inputs.items), equal), images),
         # Not stored in a file like x: conditions are computed from the crop without a network, and are large at 256 pixels.
-        conditions=family.encode_conditions(settings.weights.checkpoint_dir, crops[rows]),
+        conditions=family.encode_conditions(settings.weights.checkpoint_dir, crops),
         equal_prompts=equal,
     )
 

@@ -1,6 +1,5 @@
 """The input of the scoring engine: images, prompts, and the decisions to take between prompts."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diffzero.typing import Arrays, Ints
+from diffzero.utils.result_files import read_record
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def shard_slice(count: int, shard: int, shards: int) -> slice:
 
 def read_prompts(path: Path) -> list[str]:
     """Read the unique prompts of a data set from its prompts.json."""
-    prompts: list[str] = json.loads(path.read_text())["prompts"]
+    prompts: list[str] = read_record(path)["prompts"]
     return prompts

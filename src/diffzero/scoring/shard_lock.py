@@ -59,16 +59,16 @@ def lock_shard(
     finally:
         released.set()
         thread.join()
-        if _read_owner(path) == owner:
+        if read_owner(path) == owner:
             path.unlink(missing_ok=True)
 
 
 def _acquire(path: Path, owner: str, dead_after: float, poll_interval: float) -> None:
     """Wait until the lock file could be created."""
     last_state, last_change, last_logged = None, time.monotonic(), -LOG_INTERVAL
-    while not _try_create(path, owner):
+    while not try_create(path, owner):
         try:
-            holder = _read_owner(path)
+            holder = read_owner(path)
             state = path.stat().st_mtime_ns, holder
         except OSError as error:
             if _is_gone(error):
@@ -77,8 +77,8 @@ def _acquire(path: Path, owner: str, dead_after: float, poll_interval: float) ->
         now = time.monotonic()
         if state != last_state:
             last_state, last_change = state, now
-        if _is_dead(holder) or now - last_change > dead_after:
-            _break_stale_lock(path, holder)
+        if is_dead(holder) or now - last_change > dead_after:
+            break_stale_lock(path, holder)
             continue
         if now - last_logged >= LOG_INTERVAL:
             last_logged = now
@@ -86,7 +86,8 @@ def _acquire(path: Path, owner: str, dead_after: float, poll_interval: float) ->
         time.sleep(poll_interval)
 
 
-def _try_create(path: Path, owner: str) -> bool:
+def try_create(path: Path, owner: str) -> bool:
+    """Create a lock file with its owner; return False if it exists."""
     try:
         # Exclusive creation is atomic on NFS, unlike flock, which some clusters do not offer at all.
         file = path.open("x", encoding="utf-8")
@@ -111,7 +112,7 @@ def _heartbeat(path: Path, interval: float, released: threading.Event) -> None:
             log.warning("%s: could not update the lock.", path)
 
 
-def _read_owner(path: Path) -> str | None:
+def read_owner(path: Path) -> str | None:
     """Return the owner in a lock file, or None if the file no longer exists."""
     try:
         return path.read_text(encoding="utf-8")
@@ -126,7 +127,7 @@ def _is_gone(error: OSError) -> bool:
     return error.errno in (errno.ENOENT, errno.ESTALE)
 
 
-def _is_dead(owner: str | None) -> bool:
+def is_dead(owner: str | None) -> bool:
     """Return whether the owner was a process of this machine that no longer exists."""
     import psutil  # not at the top: only a waiting process needs it
 
@@ -137,7 +138,7 @@ def _is_dead(owner: str | None) -> bool:
     return holder.get("host") == socket.gethostname() and not psutil.pid_exists(int(holder["pid"]))
 
 
-def _break_stale_lock(path: Path, owner: str | None) -> None:
+def break_stale_lock(path: Path, owner: str | None) -> None:
     """Remove the lock file of a dead owner. It is renamed first, which only one of several waiting processes can do."""
     tombstone = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
@@ -146,7 +147,7 @@ def _break_stale_lock(path: Path, owner: str | None) -> None:
         if _is_gone(error):
             return
         raise
-    holder = _read_owner(tombstone)
+    holder = read_owner(tombstone)
     if holder == owner:
         log.warning("%s: its owner is dead (%s); taking over.", path, owner)
     else:

@@ -29,7 +29,7 @@ class KeyEncoder:
 
 
 class WriteBuffer:
-    """Collects scored batches and hands them to `record` as rows with the columns of store.SCHEMA."""
+    """Collects scored batches and hands them to `record` as rows with the columns of chunk.SCHEMA."""
 
     def __init__(self, problem: Problem, record: Callable[[pd.DataFrame], object]) -> None:
         self.image_keys, self.prompt_keys = KeyEncoder(problem.image_keys), KeyEncoder(problem.prompt_keys)

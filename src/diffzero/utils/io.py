@@ -2,21 +2,14 @@
 
 import errno
 import hashlib
-import io
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any, BinaryIO
 
 
 class DiskFullError(OSError):
@@ -64,12 +57,12 @@ def write_atomically(path: Path, data: bytes) -> None:
     OSError
         As raised by the file system.
     """
-    with explain_disk_full(path, len(data)), _open_atomically(path) as file:
+    with explain_disk_full(path, len(data)), open_atomically(path) as file:
         file.write(data)
 
 
 @contextmanager
-def _open_atomically(path: Path) -> Iterator[BinaryIO]:
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the context succeeds and is removed when it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, because a rename is atomic only within one file system. Not with tempfile: its files are private to the
@@ -95,13 +88,6 @@ def _sync_dir(parent_dir: Path) -> None:
         os.close(descriptor)
 
 
-def write_parquet(frame: "pd.DataFrame", path: Path) -> None:
-    """Write a data frame as Parquet, without its index."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    write_atomically(path, buffer.getvalue())
-
-
 def write_json(value: Any, path: Path) -> None:
     """Write a value as indented UTF-8 JSON.
 
@@ -125,37 +111,3 @@ def sha256_of(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def write_npy_rows(parts: Iterable[NDArray[Any]], count: int, path: Path) -> None:
-    """Write the concatenation of some arrays in NumPy's npy format, with one part in memory at a time.
-
-    Parameters
-    ----------
-    parts
-        Arrays [row, ...] of equal dtype and row shape.
-    count
-        Rows of all parts together, at least one.
-    path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        If the number of rows differs from `count`, or parts differ in dtype or row shape.
-    """
-    rows, first = 0, None
-    with explain_disk_full(path), _open_atomically(path) as file:
-        for part in parts:
-            if first is None:
-                first = part
-                header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(file, {**header, "shape": (count, *part.shape[1:])})
-            if (part.dtype, part.shape[1:]) != (first.dtype, first.shape[1:]):
-                raise ValueError(
-                    f"{path}: found {part.dtype} rows {part.shape[1:]}, expected {first.dtype} {first.shape[1:]}."
-                )
-            file.write(np.ascontiguousarray(part).data)
-            rows += len(part)
-        if rows != count or first is None:
-            raise ValueError(f"{path}: found {rows} rows, expected {count}, at least one.")

@@ -1,12 +1,16 @@
 """Sum up the cost of a run from the cost files beside its score shards."""
 
-import json
+import logging
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from diffzero.utils.provenance import ResultFileError
+from diffzero.utils.result_files import read_record
+
+log = logging.getLogger(__name__)
 SHARD_COST_COLUMNS = ["model", "dataset", "seed", "device", "images", "calls", "reused", "seconds", "network_seconds"]
 
 
@@ -28,8 +32,11 @@ def read_costs(scores: Path) -> pd.DataFrame:
     for path in sorted(scores.glob("*/*/seed*/*/*.json")):
         model, dataset, seed = path.relative_to(scores).parts[:3]
         try:
-            cost = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # Snakemake deletes the file of a job that it runs again
+            cost = read_record(path)
+        except FileNotFoundError:  # Snakemake deletes the file of a job that it runs again
+            continue
+        except (OSError, ResultFileError) as error:
+            log.warning("Not counted: %s", error)
             continue
         key = {"model": model, "dataset": dataset, "seed": int(seed.removeprefix("seed"))}
         rows.append(key | {name: cost[name] for name in SHARD_COST_COLUMNS[3:]})

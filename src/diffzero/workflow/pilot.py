@@ -1,5 +1,6 @@
 """Read from earlier runs how many calls the races of a scoring take."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from diffzero.binding.lewis import LEWIS
 from diffzero.pruning.policies import Policy, TTest
+from diffzero.utils.provenance import ResultFileError
+from diffzero.utils.result_files import read_parquet
 from diffzero.workflow.paths import SCENES
 from diffzero.workflow.scoring_spec import Scoring
 
+log = logging.getLogger(__name__)
 PILOT_COLUMNS = ("image", "calls", "draws", "ended", "left", "reached_max_scores", "own")
 TTEST = re.compile(r"shared-ttest-(\d+)-(\d+)-([0-9.e-]+?)-([a-z].*)")
 
@@ -41,10 +45,20 @@ def measured_calls(results: Path, scoring: Scoring) -> pd.DataFrame:
         max_scores = _comparable_max_scores(scoring_dir.name, scoring)
         shards = sorted(scoring_dir.glob("*.parquet"))
         if shards and max_scores is not None:
-            scores = pd.concat([pd.read_parquet(path, columns=["image", "draw", "prompt"]) for path in shards])
+            scores = pd.concat([_read_intact(path) for path in shards])
             frames.append(_races(scores, max_scores, scoring, own=scoring_dir.parent.name == f"seed{scoring.seed}"))
     found = pd.concat(frames[1:] or frames, ignore_index=True)
     return found.sort_values("own", ascending=False, kind="stable").drop_duplicates("image")
+
+
+def _read_intact(path: Path) -> pd.DataFrame:
+    """Return the triples of a score shard; none of a damaged one, which only makes the plan less precise."""
+    columns = ["image", "draw", "prompt"]
+    try:
+        return read_parquet(path, columns)
+    except ResultFileError as error:
+        log.warning("Not measured: %s", error)
+        return pd.DataFrame({"image": pd.Series([], dtype="str"), "draw": np.empty(0, int), "prompt": np.empty(0, int)})
 
 
 def _races(scores: pd.DataFrame, max_scores: int, scoring: Scoring, own: bool) -> pd.DataFrame:

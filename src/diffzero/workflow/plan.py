@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from diffzero.typing import Floats
+from diffzero.utils.result_files import read_parquet
 from diffzero.workflow import resources
 from diffzero.workflow.cost import read_costs
 from diffzero.workflow.experiment import Experiment
@@ -198,7 +199,7 @@ def count_images(experiment: Experiment, scoring: Scoring) -> int:
     table = Path(experiment.run_dir) / "data" / scoring.dataset / "items.parquet"
     bound = experiment.max_image_count(scoring)
     if table.is_file():
-        return min(bound, pd.read_parquet(table, columns=["image"])["image"].nunique())
+        return min(bound, read_parquet(table, columns=["image"])["image"].nunique())
     # Tasks with Size use about every second scene, so they need twice as many scenes as the other tasks.
     binding = experiment.run.attribute_binding
     if scoring.dataset == SCENES and binding and binding.examples_per_task:

@@ -1,12 +1,11 @@
 """Errors of attribute binding."""
 
-from pathlib import Path
-
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
 from diffzero.analysis.binding_errors import summarise_binding_errors
+from diffzero.analysis.load import read_fresh
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import STYLE, add_chance_line, add_model_legend, new_figure, plot_intervals
 from diffzero.reporting.inputs import ReportInputs
@@ -49,9 +48,9 @@ def make_figure(inputs: ReportInputs, model: str = "", dataset: str = "") -> Fig
     files = inputs.datasets[inputs.scenes]
     errors = summarise_binding_errors(
         inputs.load_predictions("binding"),
-        pd.read_parquet(Path(files["items"])),
+        read_fresh(files["items"]),
         inputs.load_prompts(inputs.scenes)["prompts"],
-        pd.read_parquet(Path(files["images"])).drop(columns="bytes"),
+        read_fresh(files["images"]).drop(columns="bytes"),
     )
     data = {"binding_errors-shapes": errors.shapes, "binding_errors-larger": errors.larger}
     return FigureResult(draw_binding_errors(errors.shapes, errors.larger), data)

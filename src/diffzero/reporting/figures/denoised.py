@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from diffzero.analysis.load import load_pictures
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import PALETTE, STYLE, Picture, new_figure, set_frame, show_picture
 from diffzero.reporting.inputs import ReportInputs, find_source
@@ -65,9 +66,7 @@ def draw_denoised(
 
 def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
     """Draw Figure 3 of a run."""
-    from safetensors.numpy import load_file
-
-    pictures = load_file(find_source(inputs.denoised, model, dataset)["file"])
+    pictures = load_pictures(find_source(inputs.denoised, model, dataset)["file"])
     prompts = inputs.load_prompts(dataset)["prompts"]
     figure = draw_denoised(
         pictures["original"],

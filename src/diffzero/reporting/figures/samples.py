@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from diffzero.analysis.load import load_pictures
 from diffzero.models.sampling import MAX_PROMPTS
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import STYLE, new_figure, show_picture
@@ -31,9 +32,7 @@ def draw_samples(pictures: NDArray[np.uint8], prompts: Sequence[str], title: str
 
 def make_figure(inputs: ReportInputs, model: str, dataset: str) -> FigureResult:
     """Draw Figure 6 of a run."""
-    from safetensors.numpy import load_file
-
     source = find_source(inputs.samples, model, dataset)
     prompts = inputs.load_prompts(dataset)["prompts"][:MAX_PROMPTS]
     title = f"{model}: {source['settings']}; all generated images"
-    return FigureResult(draw_samples(load_file(source["file"])["pictures"], prompts, title))
+    return FigureResult(draw_samples(load_pictures(source["file"])["pictures"], prompts, title))

@@ -1,7 +1,6 @@
 """The contact sheet of rendered scenes."""
 
 import io
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from diffzero.analysis.load import read_fresh
 from diffzero.reporting.figures import FigureResult
 from diffzero.reporting.figures.style import STYLE, new_figure, set_frame
 from diffzero.reporting.inputs import ReportInputs
@@ -52,5 +52,5 @@ def draw_scenes(table: pd.DataFrame) -> Figure:
 
 def make_figure(inputs: ReportInputs, model: str = "", dataset: str = "") -> FigureResult:
     """Draw the first scenes of a run."""
-    images = pd.read_parquet(Path(inputs.datasets[inputs.scenes]["images"]))
+    images = read_fresh(inputs.datasets[inputs.scenes]["images"])
     return FigureResult(draw_scenes(images.head(MAX_SCENES)))

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pandas as pd
-
 from diffzero.reporting.html.page import RunFacts
 from diffzero.reporting.table_format import Layout
-from diffzero.utils.io import read_json
+from diffzero.utils.result_files import read_parquet, read_record
 
 # Packages whose version can change a number or a figure.
 PACKAGES = (
@@ -31,7 +29,7 @@ def _list_versions() -> list[list[str]]:
 
 def _hash_images(path: Path) -> tuple[int, str]:
     """Return the number of images of a data set, and one SHA-256 over the digests of the images in order."""
-    digests = pd.read_parquet(path, columns=["digest"])["digest"]
+    digests = read_parquet(path, columns=["digest"])["digest"]
     return len(digests), hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
@@ -57,7 +55,7 @@ def list_provenance(facts: RunFacts, weights: Iterable[Path], images: Iterable[P
     ]  # fmt: skip
     models = []
     for path in weights:
-        entry = read_json(path)
+        entry = read_record(path)
         models.append([path.stem, entry["family"], entry["digest"], entry["folder"]])
     data = [[path.parent.name, *map(str, _hash_images(path))] for path in images]
     return [
