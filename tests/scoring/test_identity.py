@@ -50,10 +50,10 @@ def job(tmp_path, tiny_sd) -> tuple[ShardInputs, ScoringSettings]:
     return inputs, settings
 
 
-def encode(folder: Path, record: CheckpointRecord, pixels: np.ndarray, prompts: list[str] = PROMPTS) -> ShardInputs:
+def encode(inputs_dir: Path, record: CheckpointRecord, pixels: np.ndarray, prompts: list[str] = PROMPTS) -> ShardInputs:
     """Write other input files of the job."""
     content = {"prompts": prompts, "classnames": prompts, "class_prompt": [0, 1, 2], "duplicates": []}
-    return write_inputs(folder, load_digit_table().head(2), content, pixels, record)
+    return write_inputs(inputs_dir, load_digit_table().head(2), content, pixels, record)
 
 
 def cost(inputs: ShardInputs, settings: ScoringSettings) -> tuple[int, int]:
@@ -70,9 +70,9 @@ def test_another_seed_dtype_noise_or_dataset_reuses_no_score(job, change):
     assert cost(inputs, replace(settings, **change)) == (CALLS, 0)
 
 
-def flip_a_bit(folder: Path) -> None:
+def flip_a_bit(checkpoint_dir: Path) -> None:
     """Flip one bit of one weight of the U-Net."""
-    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path = checkpoint_dir / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)
     bits = next(iter(weights.values())).view(np.uint8).reshape(-1)
     bits[0] ^= 1

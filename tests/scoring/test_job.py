@@ -113,7 +113,7 @@ def test_two_concurrent_jobs_on_one_shard_finish_with_one_set_of_scores(inputs, 
 def test_two_runs_with_other_shard_counts_compute_each_score_once(
     inputs, jobs, uninterrupted, tmp_path, tiny_sd, shards
 ):
-    other, store = Jobs(inputs, tiny_sd), tmp_path / "store"
+    other, store = Jobs(inputs, tiny_sd, DRAWS, FLUSH_CALLS), tmp_path / "store"
     runs = list(zip((jobs, other), (tmp_path / "one", tmp_path / "two"), shards, strict=True))
     for _, out, _ in runs:
         out.mkdir()

@@ -14,14 +14,16 @@ from diffzero.utils.result_files import digests_of, write_parquet, write_record
 from diffzero.utils.row_files import write_rows
 
 
-def shard_inputs(folder: Path, shard: int = 1, shards: int = 1, **options: Any) -> ShardInputs:
+def shard_inputs(inputs_dir: Path, shard: int = 1, shards: int = 1, **options: Any) -> ShardInputs:
     """Return the inputs in a folder."""
     names = ("images.parquet", "items.parquet", "prompts.json", "crops.npy", "x.npy", "text.safetensors")
-    return ShardInputs(*(folder / name for name in names), shard, shards, options.pop("max_images", None), **options)
+    return ShardInputs(
+        *(inputs_dir / name for name in names), shard, shards, options.pop("max_images", None), **options
+    )
 
 
 def write_inputs(
-    folder: Path,
+    inputs_dir: Path,
     table: pd.DataFrame,
     prompts: dict[str, Any],
     crops: np.ndarray,
@@ -30,7 +32,7 @@ def write_inputs(
     text: dict[str, np.ndarray] | None = None,
 ) -> ShardInputs:
     """Write the inputs of a classification; x and text are encoded by the checkpoint of `record` unless they are given."""
-    inputs, adapter = shard_inputs(folder), adapter_class(record.checkpoint_dir)
+    inputs, adapter = shard_inputs(inputs_dir), adapter_class(record.checkpoint_dir)
     write_parquet(table, inputs.images)
     write_record(prompts, inputs.prompts)
     write_parquet(classification_items(table, prompts), inputs.items, digests_of([inputs.images, inputs.prompts]))

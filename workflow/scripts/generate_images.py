@@ -13,9 +13,9 @@ from diffzero.models.text_encoders import require_prompts_fit
 from diffzero.scoring.denoise_figure import denoise_images
 from diffzero.scoring.inputs import load_text
 from diffzero.scoring.problem import read_prompts
-from diffzero.utils.freshness import require_fresh
+from diffzero.utils.freshness import fresh_digests
 from diffzero.utils.logging import configure_logging
-from diffzero.utils.result_files import digests_of, read_parquet, write_arrays
+from diffzero.utils.result_files import read_parquet, write_arrays
 from diffzero.utils.row_files import RowFile
 
 configure_logging(snakemake.log[0])
@@ -32,13 +32,12 @@ def write_denoised(device: str) -> None:
     weight = make_weight_fn(parse_weighting(params.weighting), denoiser.schedule)
     files = zip(output.denoised, source.item_table, source.prompts, source.crops, source.x, source.text, strict=True)
     for entry, (path, items, prompts, crops, x, text) in zip(params.denoised, files, strict=True):
-        sources = digests_of([items, prompts, crops, x, text, source.weights])
-        require_fresh(sources)
+        sources = fresh_digests([items, prompts, crops, x, text, source.weights])
         embeddings = load_text(Path(text), read_prompts(Path(prompts)))
         items = read_parquet(items).head(entry["n_images"])
         pixels, latents = (RowFile(Path(file)).read(slice(len(items))) for file in (crops, x))
-        noise_key = (params.seed, entry["dataset"])
-        images = denoise_images(denoiser, items, pixels, latents, embeddings, weight, noise_key, entry["t"])
+        key = (params.seed, entry["dataset"])
+        images = denoise_images(denoiser, items, pixels, latents, embeddings, weight, key, entry["t"])
         write_arrays(images, Path(path), sources)
 
 
@@ -46,7 +45,7 @@ def write_samples(device: str) -> None:
     """Write samples from the first class prompts."""
     checkpoint = record.verified_path()
     for entry, path, prompts in zip(params.samples, output.samples, source.sample_prompts, strict=True):
-        sources = digests_of([prompts, source.weights])
+        sources = fresh_digests([prompts, source.weights])
         prompts = read_prompts(Path(prompts))[:MAX_PROMPTS]
         sizes = (entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution)
         images = sample(checkpoint, prompts, SamplingSettings(*sizes), dtype, models.pick_device(device))

@@ -11,9 +11,9 @@ from diffzero.baselines import clip, supervised
 from diffzero.cluster.gpu_lock import reserve_gpu
 from diffzero.config import Clip, Model
 from diffzero.scoring.problem import read_prompts
-from diffzero.utils.freshness import require_fresh
+from diffzero.utils.freshness import fresh_digests
 from diffzero.utils.logging import configure_logging
-from diffzero.utils.result_files import digests_of, read_parquet, read_record, write_parquet
+from diffzero.utils.result_files import read_parquet, read_record, write_parquet
 from diffzero.workflow.paths import downsample_to_of
 
 configure_logging(snakemake.log[0])
@@ -47,8 +47,7 @@ with reserve_gpu(snakemake.params.device) as name:
         source.images, source.item_table, source.prompts, snakemake.output, strict=True
     ):
         path = Path(output)
-        sources = digests_of([images, items, prompts, source.weights])
-        require_fresh(sources)
+        sources = fresh_digests([images, items, prompts, source.weights])
         table = classify(
             read_parquet(images), read_parquet(items), Path(prompts), path.parent.name, downsample_to_of(path)
         )

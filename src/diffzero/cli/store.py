@@ -9,11 +9,11 @@ from diffzero.scoring.store_check import UNRECORDED, count_origins, drop_scores,
 from diffzero.utils.provenance import ResultFileError
 from diffzero.utils.result_files import digest_of
 
-DIGEST = re.compile(r"[0-9a-f]{8,64}")
+DIGEST_PATTERN = re.compile(r"[0-9a-f]{8,64}")
 PROGRAM = "python -m diffzero.cli.store"
 
 
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+def parse_command(arguments: list[str]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -48,7 +48,7 @@ def verify(store: Path) -> int:
 
 def drop(store: Path, made_from: str, dry_run: bool) -> int:
     """Delete the scores that were made from a file, and say how to replace them in results."""
-    digest = made_from if made_from == UNRECORDED or DIGEST.fullmatch(made_from) else digest_of(Path(made_from))
+    digest = made_from if made_from == UNRECORDED or DIGEST_PATTERN.fullmatch(made_from) else digest_of(Path(made_from))
     dropped, scores = drop_scores(store, digest, dry_run)
     for path in dropped:
         print(path)
@@ -63,7 +63,7 @@ def drop(store: Path, made_from: str, dry_run: bool) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code, or exit with one line that says what is wrong."""
-    options = parse_arguments(arguments)
+    options = parse_command(arguments)
     try:
         if options.command == "verify":
             return verify(options.store)

@@ -17,7 +17,7 @@ UNRECORDED = "unrecorded"  # instead of a digest: scores of earlier versions, wh
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoreEntry:
     """A file of a store.
 
     Attributes
@@ -35,7 +35,7 @@ class Entry:
     chunk: Chunk | None = None
 
 
-def list_entries(root: Path) -> Iterator[Entry]:
+def list_entries(root: Path) -> Iterator[StoreEntry]:
     """Read every file of a store and yield what it is, in the order of the names.
 
     Raises
@@ -46,33 +46,33 @@ def list_entries(root: Path) -> Iterator[Entry]:
     for name in sorted(os.listdir(root)):
         path = root / name
         if not CONTEXT.fullmatch(name) or path.is_symlink() or not path.is_dir():
-            yield Entry(path, "not part of a store")
+            yield StoreEntry(path, "not part of a store")
             continue
         try:
             names = sorted(os.listdir(path))
         except OSError as error:
-            yield Entry(path, f"cannot be listed ({error.strerror})")
+            yield StoreEntry(path, f"cannot be listed ({error.strerror})")
             continue
         if IDENTITY not in names:
-            yield Entry(path, f"a context without {IDENTITY}")
+            yield StoreEntry(path, f"a context without {IDENTITY}")
         yield from (_inspect(path / file, name) for file in names if file != CLAIMS)
 
 
-def _inspect(path: Path, context: str) -> Entry:
+def _inspect(path: Path, context: str) -> StoreEntry:
     if path.name == IDENTITY:
-        return Entry(path, _identity_problem(path, context))
+        return StoreEntry(path, _identity_problem(path, context))
     if path.name.endswith(".part"):
-        return Entry(path, "a temporary file: delete it unless a job is running")
+        return StoreEntry(path, "a temporary file: delete it unless a job is running")
     if path.suffix == ".damaged":
-        return Entry(path, "a damaged chunk that was set aside: its scores are computed again, delete it")
+        return StoreEntry(path, "a damaged chunk that was set aside: its scores are computed again, delete it")
     if path.suffix != ".parquet":
-        return Entry(path, "not part of a store")
+        return StoreEntry(path, "not part of a store")
     try:
-        return Entry(path, chunk=load_chunk(path, context))
+        return StoreEntry(path, chunk=load_chunk(path, context))
     except FileNotFoundError:  # a job has just compacted it
-        return Entry(path)
+        return StoreEntry(path)
     except ChunkError as error:
-        return Entry(path, f"{error}")
+        return StoreEntry(path, f"{error}")
 
 
 def _identity_problem(path: Path, context: str) -> str:
@@ -89,7 +89,7 @@ def origins(chunk: Chunk) -> list[str]:
     return list(chunk.made_from.values()) or [UNRECORDED]
 
 
-def count_origins(entries: list[Entry]) -> Counter[tuple[str, str]]:
+def count_origins(entries: list[StoreEntry]) -> Counter[tuple[str, str]]:
     """Return the number of scores by part ("x", "text") and digest of the file that they were made from."""
     counts: Counter[tuple[str, str]] = Counter()
     for chunk in (entry.chunk for entry in entries if entry.chunk):

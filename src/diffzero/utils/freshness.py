@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diffzero.utils.provenance import Provenance, StaleFileError, describe, remake
-from diffzero.utils.result_files import read_provenance
+from diffzero.utils.result_files import digests_of, read_provenance
 
 
 class Mismatch(NamedTuple):
@@ -35,6 +35,13 @@ def require_fresh(paths: Iterable[Path | str]) -> None:
             f"{chain[-1]}: made from {source} with digest {describe(recorded)}, found there now {describe(found)}{others}. It was not "
             f"used. {remake(path for mismatch in mismatches for path in reversed(mismatch.chain))}"
         )
+
+
+def fresh_digests(paths: Iterable[Path | str]) -> dict[Path, str]:
+    """Return the digests of result files, as `sources` of a file that is made from them, after `require_fresh`."""
+    digests = digests_of(paths)
+    require_fresh(digests)
+    return digests
 
 
 def _mismatches(chain: tuple[Path, ...], known: dict[Path, Provenance]) -> Iterator[Mismatch]:

@@ -37,7 +37,7 @@ class StaleFileError(ResultFileError):
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a result file says about itself.
+    """The origin of a result file, as the file states it.
 
     Attributes
     ----------
