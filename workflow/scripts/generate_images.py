@@ -21,7 +21,6 @@ from diffzero.utils.row_files import RowFile
 configure_logging(snakemake.log[0])
 source, output, params = snakemake.input, snakemake.output, snakemake.params
 record = CheckpointRecord.read(Path(source.weights))
-dtype = getattr(torch, params.dtype)
 
 
 def write_denoised(device: str) -> None:
@@ -47,8 +46,10 @@ def write_samples(device: str) -> None:
     for entry, path, prompts in zip(params.samples, output.samples, source.sample_prompts, strict=True):
         sources = fresh_digests([prompts, source.weights])
         prompts = read_prompts(Path(prompts))[:MAX_PROMPTS]
-        sizes = (entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution)
-        images = sample(checkpoint, prompts, SamplingSettings(*sizes), dtype, models.pick_device(device))
+        settings = SamplingSettings(
+            entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution
+        )
+        images = sample(checkpoint, prompts, settings, getattr(torch, params.dtype), models.pick_device(device))
         write_arrays({"pictures": images}, Path(path), sources)
 
 
