@@ -12,8 +12,8 @@ import pytest
 from diffzero.data.decode import ImageError
 from diffzero.data.file_listing import printable_name
 from diffzero.data.selection import load_test_images, select_images, selection_record
-from diffzero.utils.io import read_json, write_json, write_parquet
 from diffzero.utils.logging import configure_logging
+from diffzero.utils.result_files import read_record, write_parquet, write_record
 from image_folders import NAMES, animals, encoded, folder_dataset, make_folder, write
 
 BROKEN = {
@@ -108,9 +108,9 @@ def test_file_names_that_are_not_utf8_are_loaded_and_written_everywhere(tmp_path
     images = dict(zip(chosen["image"], chosen["bytes"], strict=True))
     assert images[shown] == encoded(77) and images["cat/deep\\xe9/9.png"] == encoded(78) and len(images) == 8
     write_parquet(chosen, tmp_path / "images.parquet")
-    write_json(selection_record(chosen, 0, False), tmp_path / "selection.json")
+    write_record(selection_record(chosen, 0, False), tmp_path / "selection.json")
     assert pd.read_parquet(tmp_path / "images.parquet")["image"].tolist() == chosen["image"].tolist()
-    assert {entry["image"] for entry in read_json(tmp_path / "selection.json")["images"]} == set(images)
+    assert {entry["image"] for entry in read_record(tmp_path / "selection.json")["images"]} == set(images)
 
 
 @pytest.mark.parametrize("name", NOT_UTF8)

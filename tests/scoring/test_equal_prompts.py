@@ -15,42 +15,37 @@ from diffzero import models
 from diffzero.analysis.load import load_equal_labels, load_items, load_score_shards
 from diffzero.analysis.score_array import build_score_array
 from diffzero.data.equal_prompts import concat_scores, find_equal_prompts, merge_equal_prompts, scored_items
-from diffzero.data.prompts import class_prompts, classification_items
+from diffzero.data.prompts import class_prompts
 from diffzero.data.sources.digits import load_digit_table
 from diffzero.data.transforms import crop_images
 from diffzero.diffusion.schedule import read_schedule
 from diffzero.diffusion.weighting import Heuristic, make_weight_fn
+from diffzero.models.checkpoint import CheckpointRecord
 from diffzero.pruning.policies import Full, Policy, TTest
 from diffzero.pruning.replay import replay_items
 from diffzero.reporting.tables.notes import equal_label_notes
-from diffzero.scoring.inputs import ShardInputs, dump_text
+from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.job import ScoringSettings, score_shard
-from diffzero.utils.io import write_parquet
+from diffzero.utils.result_files import write_parquet
+from score_inputs import write_inputs
 
 NAMES = ["Zero", "one", "zero", "two", "ONE"]
 FIRST = {2: 0, 4: 1}  # of the prompts "the number {}."
 
 
-def write_inputs(base: Path, names: list[str], checkpoint_dir: Path) -> list[str]:
-    """Write the input files of a scoring job and return its prompts."""
+def write_job(base: Path, names: list[str], checkpoint_dir: Path) -> ShardInputs:
+    """Write the input files of a scoring job."""
     base.mkdir()
     table, prompts = load_digit_table().head(4), class_prompts("the number {}.", names)
     table["label"] %= len(names)
-    pixels, family = crop_images(table, 32), models.adapter_class(checkpoint_dir)
-    write_parquet(table, base / "images.parquet")
-    write_parquet(classification_items(table, prompts), base / "items.parquet")
-    np.save(base / "crops.npy", pixels)
-    np.save(base / "x.npy", family.encode_images(checkpoint_dir, pixels))
-    text = family.encode_text(checkpoint_dir, prompts["prompts"])
-    (base / "text.safetensors").write_bytes(dump_text(text, prompts["prompts"]))
-    return prompts["prompts"]
-
-
-def score(base: Path, prompts: list[str], checkpoint_dir: Path, policy: Policy, unshared: bool = False) -> pd.DataFrame:
-    """Score all images, write the score table as the workflow does and return it as read from its file."""
     weights = record_checkpoint(checkpoint_dir, base / "weights.json")
-    files = [base / name for name in ("crops.npy", "x.npy", "text.safetensors")]
-    inputs = ShardInputs(base / "images.parquet", base / "items.parquet", prompts, *files, 1, 1, None)
+    return write_inputs(base, table, prompts, crop_images(table, 32), weights)
+
+
+def score(inputs: ShardInputs, policy: Policy, unshared: bool = False) -> pd.DataFrame:
+    """Score all images, write the score table as the workflow does and return it as read from its file."""
+    base = inputs.images.parent
+    weights = CheckpointRecord.read(base / "weights.json")
     settings = ScoringSettings(
         "digits", 0, unshared, policy, Heuristic(), weights, "float32", "cpu", 12, 1000, base / "store"
     )
@@ -68,11 +63,11 @@ def predictions(base: Path, scores: pd.DataFrame, checkpoint_dir: Path, policy: 
 def test_a_data_set_with_equal_prompts_is_scored_and_replayed_like_one_without(tiny_sd, tmp_path, caplog, unshared):
     policy = TTest(min_scores=4, max_scores=12, cutoff_pval=1e-6)
     with caplog.at_level(logging.WARNING):
-        both = score(tmp_path / "a", write_inputs(tmp_path / "a", NAMES, tiny_sd), tiny_sd, policy, unshared)
+        both = score(write_job(tmp_path / "a", NAMES, tiny_sd), policy, unshared)
     assert "prompt 'the number zero.' has the same tokens as 'the number Zero.' for this model" in caplog.text
     assert "prompt 'the number ONE.' has the same tokens as 'the number one.'" in caplog.text
     plain = ["Zero", "one", "two"]
-    single = score(tmp_path / "b", write_inputs(tmp_path / "b", plain, tiny_sd), tiny_sd, policy, unshared)
+    single = score(write_job(tmp_path / "b", plain, tiny_sd), policy, unshared)
     renumbered = both.assign(prompt=both["prompt"].map({0: 0, 1: 1, 3: 2}).astype("int32"))
     assert both.attrs and not single.attrs
     pd.testing.assert_frame_equal(renumbered, single, check_flags=False, rtol=1e-5)
@@ -95,15 +90,15 @@ def test_a_data_set_with_equal_prompts_is_scored_and_replayed_like_one_without(t
 
 
 def test_full_scores_have_one_column_per_candidate(tiny_sd, tmp_path):
-    scores = score(tmp_path / "a", write_inputs(tmp_path / "a", NAMES, tiny_sd), tiny_sd, Full(max_scores=5))
+    scores = score(write_job(tmp_path / "a", NAMES, tiny_sd), Full(max_scores=5))
     array = build_score_array(load_items(str(tmp_path / "a/items.parquet"), scores), scores)
     assert array.scores.shape == (4, 5, 3)
 
 
 def test_fewer_than_two_different_candidates_are_refused(tiny_sd, tmp_path):
-    prompts = write_inputs(tmp_path / "a", ["Zero", "zero", "ZERO"], tiny_sd)
+    inputs = write_job(tmp_path / "a", ["Zero", "zero", "ZERO"], tiny_sd)
     with pytest.raises(ValueError, match="candidates that are all the same tokens for this model"):
-        score(tmp_path / "a", prompts, tiny_sd, Full(max_scores=5))
+        score(inputs, Full(max_scores=5))
 
 
 def test_equal_tokens_have_the_same_bits_at_every_place_in_a_batch(tiny_sd):

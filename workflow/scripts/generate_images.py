@@ -42,14 +42,12 @@ def write_denoised(device: str) -> None:
 
 def write_samples(device: str) -> None:
     """Write samples from the first class prompts."""
-    checkpoint = record.verified_path()
+    checkpoint, dtype = record.verified_path(), getattr(torch, params.dtype)
     for entry, path, prompts in zip(params.samples, output.samples, source.sample_prompts, strict=True):
         sources = fresh_digests([prompts, source.weights])
         prompts = read_prompts(Path(prompts))[:MAX_PROMPTS]
-        settings = SamplingSettings(
-            entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution
-        )
-        images = sample(checkpoint, prompts, settings, getattr(torch, params.dtype), models.pick_device(device))
+        sizes = (entry["images_per_prompt"], entry["steps"], entry["guidance"], params.seed, params.resolution)
+        images = sample(checkpoint, prompts, SamplingSettings(*sizes), dtype, models.pick_device(device))
         write_arrays({"pictures": images}, Path(path), sources)
 
 

@@ -166,7 +166,7 @@ class ReportInputs:
 
     def count_unreadable(self) -> dict[str, int]:
         """Return the number of unreadable images that were left out, by data set."""
-        return {name: len(read_json(Path(file))["unreadable"]) for name, file in self.selections.items()}
+        return {name: len(read_record(file)["unreadable"]) for name, file in self.selections.items()}
 
     @cached_property
     def _scores_and_schedules(self) -> dict[tuple[str, str], tuple[ScoreArray, NoiseSchedule]]:
