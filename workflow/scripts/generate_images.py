@@ -26,8 +26,8 @@ record = CheckpointRecord.read(Path(source.weights))
 def write_denoised(device: str) -> None:
     """Write the predictions of x for a few images under right and wrong prompts."""
     adapter = record.adapter()
-    checkpoint = record.verified_path([*adapter.scoring_folders(), *adapter.LATENT_ENCODERS])
-    denoiser = models.load(checkpoint, params.dtype, device)
+    checkpoint_dir = record.verified_path([*adapter.scoring_folders(), *adapter.LATENT_ENCODERS])
+    denoiser = models.load(checkpoint_dir, params.dtype, device)
     weight = make_weight_fn(parse_weighting(params.weighting), denoiser.schedule)
     files = zip(output.denoised, source.item_table, source.prompts, source.crops, source.x, source.text, strict=True)
     for entry, (path, items, prompts, crops, x, text) in zip(params.denoised, files, strict=True):
@@ -54,7 +54,6 @@ def write_samples(device: str) -> None:
 for prompts_file in map(Path, [*source.prompts, *source.sample_prompts]):
     require_prompts_fit(record.checkpoint_dir, read_prompts(prompts_file), prompts_file.parent.name)
 with reserve_gpu(params.device) as device:
-    if params.denoised:
-        write_denoised(device)
-    if params.samples:
-        write_samples(device)
+    for is_wanted, write in ((params.denoised, write_denoised), (params.samples, write_samples)):
+        if is_wanted:
+            write(device)
