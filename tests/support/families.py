@@ -232,6 +232,7 @@ def if1() -> IFPipeline:
 @reference("DeepFloyd IF-II", PIXEL_CALL | {"image": SMALL_IMAGE})
 def if2() -> IFSuperResolutionPipeline:
     tokenizer, config = long_t5_tokenizer(), dict(nets.if_unet().config)
+    config.pop("_use_default_values")  # from_config ignores the keys that it lists
     unet = UNet2DConditionModel.from_config(config | {"in_channels": 6, "class_embed_type": "timestep"})
     noising = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
     parts = (tokenizer, nets.t5_encoder(tokenizer), unet, nets.if_scheduler(), noising)

@@ -42,6 +42,14 @@ SD = {
 DATASET = {"title": "D", "classnames": ["cat", "dog"], "prompt_templates": ["a {}."], "licence": "CC BY 4.0"}
 HUB = {"kind": "hub", "repo": "owner/pets", "revision": REVISION, "split": "test", "image": "i", "label": "l"}
 BIG = b"x" * 2_000_000
+MINI_DIR = ROOT / "resources" / "models" / "mini-sd"
+MINI = {
+    path.relative_to(MINI_DIR).as_posix(): path.read_bytes()
+    for path in MINI_DIR.rglob("*")
+    if path.suffix in (".json", ".safetensors")
+}
+MINI_SIZE = sum(map(len, MINI.values()))
+CONFIGURATIONS = ("model_index.json", "config.json")
 
 
 def write_config(root: Path, kind: str, name: str, block: dict) -> None:
@@ -75,11 +83,11 @@ def root(tmp_path, fake_hub) -> Path:
     write_config(root, "datasets", "mine", DATASET | {"source": {"kind": "folder", "path": "pictures"}})
     write_config(root, "datasets", "nowhere", DATASET | {"source": {"kind": "folder", "path": "no-pictures"}})
     write_config(root, "datasets", "pets", DATASET | {"source": HUB})
-    weights = {"model_index.json": b"{}", "unet/model.safetensors": BIG, "unet/model.fp16.safetensors": BIG}
+    weights = MINI | {"unet/diffusion_pytorch_model.fp16.safetensors": BIG}
     fake_hub.repositories |= {
         ("models", "owner/open"): weights,
         ("models", "owner/pickled"): {"model_index.json": b"{}", "unet/model.bin": BIG},
-        ("models", "owner/clip"): {"open_clip_model.safetensors": BIG},
+        ("models", "owner/clip"): {"open_clip_model.safetensors": BIG, "open_clip_config.json": b"{}"},
         ("datasets", "owner/pets"): {"data/test-00000-of-00001.parquet": BIG, "data/train-00000-of-00001.parquet": BIG},
     }
     fake_hub.faults["owner/gated/tree"] = [Fault(status=401, code="GatedRepo")]
@@ -104,7 +112,7 @@ def test_requirements_have_a_state_a_size_a_licence_and_a_source(root, fake_hub)
         "clip": TO_DOWNLOAD, "mine": AVAILABLE, "nowhere": MISSING, "pets": TO_DOWNLOAD,
     }  # fmt: skip
     assert (
-        found["open"].size == len(BIG) + 2
+        found["open"].size == MINI_SIZE
         and found["pets"].size == len(BIG)
         and found["mine"].size == len(picture(0)) + len(picture(1))
     )
@@ -112,9 +120,14 @@ def test_requirements_have_a_state_a_size_a_licence_and_a_source(root, fake_hub)
     assert found["mirrored"].source == f"hub owner/open@{REVISION[:12]}"
     assert "only pickled weights" in found["pickled"].reasons[0] and "no-such-folder" in found["gone"].reasons[0]
     text = format_requirements(list(found.values()), "x")
-    assert "To download: 4, when the run needs them (8.0 MB; " in text and "Missing: 4; the run would fail." in text
+    assert (
+        re.search(r"To download: 4, when the run needs them \(21\.\d MB; ", text)
+        and "Missing: 4; the run would fail." in text
+    )
     assert re.search(r"^data set +pets +to download +2.0 MB +CC BY 4.0 +owner/pets at 0123456789ab, test$", text, re.M)
-    assert not [request for request in fake_hub.seen if "/resolve/" in request.path]  # nothing is downloaded
+    # Only configuration files are downloaded.
+    downloaded = [request.path for request in fake_hub.seen if "/resolve/" in request.path]
+    assert downloaded and all(path.endswith(CONFIGURATIONS) for path in downloaded)
     with pytest.raises(
         MissingRequirementError, match="^gone, gated, pickled, nowhere: not available and cannot be downloaded"
     ):
@@ -225,7 +238,7 @@ def snakemake(root: Path, config: dict, *targets: str, **environment: str) -> su
 
 
 def test_the_target_check_prints_the_requirements_and_fails_if_one_is_missing(copy, tmp_path, fake_hub):
-    fake_hub.repositories["models", "owner/open"] = {"model_index.json": b"{}", "unet/model.safetensors": BIG}
+    fake_hub.repositories["models", "owner/open"] = MINI
     config = {"name": "x", "models": ["mini-sd", "open"], "baselines": ["mini-clip"], "datasets": ["digits"]}
     environment = {
         "HF_ENDPOINT": fake_hub.url,
@@ -234,7 +247,7 @@ def test_the_target_check_prints_the_requirements_and_fails_if_one_is_missing(co
     }
     done = snakemake(copy, config, "check", **environment, HF_TOKEN="hf_NeverPrinted")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert re.search(r"^model +open +to download +2.0 MB +OpenRAIL +hub owner/open@", done.stdout, re.M), done.stdout
+    assert re.search(r"^model +open +to download +8.8 MB +OpenRAIL +hub owner/open@", done.stdout, re.M), done.stdout
     assert "Available: 3 of 4. To download: 1," in done.stdout
     done = snakemake(
         copy,

@@ -18,7 +18,8 @@ from diffzero.config import Clip
 from diffzero.data.equal_prompts import find_equal_prompts, merge_equal_prompts
 from diffzero.data.transforms import crop_images
 from diffzero.models.base import check_length
-from diffzero.models.checkpoint import OPEN_CLIP_WEIGHTS, CheckpointError, single_weights_file
+from diffzero.models.checkpoint import OPEN_CLIP_WEIGHTS, single_weights_file
+from diffzero.models.errors import CheckpointError
 
 if TYPE_CHECKING:
     import open_clip

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from diffzero.baselines.base import normalise, prediction_table, run_in_batches
 from diffzero.data.transforms import crop_images
-from diffzero.models.checkpoint import TIMM_WEIGHTS, CheckpointError, single_weights_file
+from diffzero.models.checkpoint import TIMM_WEIGHTS, single_weights_file
+from diffzero.models.errors import CheckpointError
 
 TOP = 5
 

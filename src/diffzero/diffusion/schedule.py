@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffzero.diffusion.schedulers import FLOW_SCHEDULER, require_known_scheduler
 from diffzero.typing import Floats
 
 # Prediction types (what the network returns) of each kind of schedule.
@@ -211,12 +212,23 @@ def make_vp_schedule(config: Mapping[str, Any]) -> VPSchedule:
             "scheduler: found use_flow_sigmas, expected it absent or false: with it, the sampler follows a rectified flow instead of "
             "its betas. Write FlowMatchEulerDiscreteScheduler into the checkpoint's scheduler/scheduler_config.json."
         )
+    if config.get("timestep_type", "discrete") != "discrete":
+        raise ValueError(
+            f"scheduler: found timestep_type {config['timestep_type']!r}, expected discrete: the network is given 0.25 log(sigma) instead "
+            "of a timestep, which is not supported. Use another checkpoint."
+        )
     if prediction_type == "epsilon" and config.get("rescale_betas_zero_snr"):
         raise ValueError(
             "scheduler: found rescale_betas_zero_snr with prediction_type epsilon, expected v_prediction or sample: alpha is 0 "
             "at t = 1, where x cannot be computed from eps. Correct the checkpoint's scheduler/scheduler_config.json."
         )
-    return VPSchedule(np.cumprod(1.0 - betas(config), dtype=np.float64), prediction_type)
+    table, steps = betas(config), config.get("num_train_timesteps", DEFAULT_STEPS)
+    if len(table) != steps or not ((table > 0) & (table <= 1)).all():
+        raise ValueError(
+            f"scheduler: found {len(table)} betas from {table.min():g} to {table.max():g}, expected num_train_timesteps = {steps} of them "
+            "in (0, 1]. Correct the checkpoint's scheduler/scheduler_config.json."
+        )
+    return VPSchedule(np.cumprod(1.0 - table, dtype=np.float64), prediction_type)
 
 
 def read_schedule(checkpoint_dir: Path, part: str = "scheduler") -> NoiseSchedule:
@@ -250,12 +262,5 @@ def read_schedule(checkpoint_dir: Path, part: str = "scheduler") -> NoiseSchedul
 def make_schedule(config: Mapping[str, Any]) -> NoiseSchedule:
     """Return the schedule of a diffusers scheduler configuration. Raises ValueError if it is not supported."""
     name = config.get("_class_name", "DDPMScheduler")
-    if name == "FlowMatchEulerDiscreteScheduler":
-        return make_flow_schedule(config)
-    # These samplers share one family of schedules: they differ in their steps, not in alpha and sigma.
-    if name.startswith(("DDPM", "DDIM", "PNDM", "EulerDiscrete", "EulerAncestral", "DPMSolver", "LMS", "UniPC")):
-        return make_vp_schedule(config)
-    raise ValueError(
-        f"found {name}, expected a scheduler with betas (DDPM, DDIM, PNDM, Euler, DPM-Solver...) or "
-        "FlowMatchEulerDiscreteScheduler. Add a class for another kind to diffzero.diffusion.schedule."
-    )
+    require_known_scheduler(name)
+    return make_flow_schedule(config) if name == FLOW_SCHEDULER else make_vp_schedule(config)

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -184,12 +184,17 @@ class HubRepo:
                 f"{self}: {len(missing)} of {len(names)} files ({total}) are not in the cache {constants.HF_HUB_CACHE}, and "
                 f"HF_HUB_OFFLINE is set: {', '.join(missing)}. {CHECK_COMMAND}"
             )
-        if missing:
-            Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
-            require_space(Path(constants.HF_HUB_CACHE), sum(sizes[name] for name in missing))
+        self.require_space_for(sizes[name] for name in missing)
         for name in names:
             self.download_file(name, retry_policy)
         return self.snapshot_dir
+
+    @staticmethod
+    def require_space_for(sizes: Iterable[int]) -> None:
+        """Raise DownloadSpaceError if the disk of the hub's cache is too small for files of these sizes."""
+        if total := sum(sizes):
+            Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
+            require_space(Path(constants.HF_HUB_CACHE), total)
 
     def download_file(self, name: str, retry_policy: RetryPolicy | None = None) -> Path:
         """Return a file in the hub's cache. It is downloaded if it is missing, and resumed if a part of it exists.

@@ -32,7 +32,8 @@ class RemoteProbe:
     def __init__(self) -> None:
         self._unreachable: set[str] = set()
 
-    def _ask(self, url: str, request: Callable[[], T]) -> T:
+    def ask(self, url: str, request: Callable[[], T]) -> T:
+        """Return the result of a request to the server of `url`. Raises TransientDownloadError if the server could not be reached."""
         server = urlsplit(url).netloc
         if server not in self._unreachable:
             try:
@@ -46,7 +47,7 @@ class RemoteProbe:
     def file_sizes(self, repo: HubRepo, wanted: Callable[[str], bool]) -> dict[str, int]:
         """Return the size of every file of a repository; see HubRepo.file_sizes. Raises DownloadError."""
         known = repo.cached_file_sizes()
-        return known if known is not None else self._ask(constants.ENDPOINT, lambda: repo.file_sizes(wanted, NO_RETRY))
+        return known if known is not None else self.ask(constants.ENDPOINT, lambda: repo.file_sizes(wanted, NO_RETRY))
 
     def check_repo(self, repo: HubRepo, wanted: Callable[[str], bool]) -> Availability:
         """Return the availability of the wanted files of a repository. Raises DownloadError."""
@@ -68,7 +69,7 @@ class RemoteProbe:
             return Availability(is_local=True, size=sum(path.stat().st_size for path in paths.values()))
         if is_offline():
             raise OfflineError(f"{', '.join(missing)}: not in the cache {cache_dir()}, and HF_HUB_OFFLINE is set")
-        sizes = [self._ask(url, partial(url_size, url, NO_RETRY.timeout)) for url in missing]
+        sizes = [self.ask(url, partial(url_size, url, NO_RETRY.timeout)) for url in missing]
         known = [size for size in sizes if size is not None]
         return Availability(is_local=False, size=sum(known) if len(known) == len(sizes) else None)
 

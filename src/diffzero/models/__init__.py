@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffzero.models.base import Denoiser
-from diffzero.models.checkpoint import CheckpointError, adapter_class
+from diffzero.models.checkpoint import adapter_class
+from diffzero.models.errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch

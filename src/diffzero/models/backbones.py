@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,9 +15,23 @@ if TYPE_CHECKING:
 
 
 def load_network(
-    network_class: type[ModelMixin], checkpoint_dir: Path, part: str, dtype: torch.dtype, device: torch.device
+    network_class: type[ModelMixin],
+    family: type[Denoiser],
+    checkpoint_dir: Path,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> torch.nn.Module:
-    """Load the network in the sub-folder `part` with a diffusers class, frozen and in evaluation mode."""
+    """Load the network of a family with a diffusers class, frozen and in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        If its files are not whole, or its configuration is not supported.
+    """
+    from diffzero.models.verification.parts import require_part
+
+    part = family.NETWORK
+    require_part(checkpoint_dir, part, network_class, family.CONFIG_VALUES.get(part))
     network = network_class.from_pretrained(checkpoint_dir, subfolder=part, torch_dtype=dtype, use_safetensors=True)
     return network.to(device).eval().requires_grad_(False)
 
@@ -25,12 +40,13 @@ class UNetDenoiser(Denoiser):
     """A denoiser whose network is the checkpoint's `unet`."""
 
     NETWORK: ClassVar[str] = "unet"
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {"unet": "UNet2DConditionModel"}
 
     def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
         super().__init__(checkpoint_dir, dtype, device)
-        self.unet = load_network(UNet2DConditionModel, checkpoint_dir, self.NETWORK, dtype, device)
+        self.unet = load_network(UNet2DConditionModel, type(self), checkpoint_dir, dtype, device)
 
 
 class TransformerDenoiser(Denoiser):
@@ -40,7 +56,12 @@ class TransformerDenoiser(Denoiser):
 
     def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(checkpoint_dir, dtype, device)
-        self.transformer = load_network(self.network_class(), checkpoint_dir, self.NETWORK, dtype, device)
+        self.transformer = load_network(self.network_class(), type(self), checkpoint_dir, dtype, device)
+
+    @classmethod
+    def part_classes(cls) -> dict[str, tuple[str, ...]]:
+        """Add the transformer's class."""
+        return {cls.NETWORK: (cls.network_class().__name__,)} | super().part_classes()
 
     @staticmethod
     @abstractmethod

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,10 @@ class Denoiser(ABC):
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder",)  # sub-folders; each has a tokenizer of the same suffix
     LATENT_ENCODERS: ClassVar[tuple[str, ...]] = ()  # sub-folders of the networks that make x from pixels
     TOKEN_LIMITS: ClassVar[Mapping[str, int]] = {}  # by sub-folder of the tokenizer, where its own limit does not apply
+    OPTIONAL_PARTS: ClassVar[tuple[str, ...]] = ()  # text encoders that model_index.json may list as null
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {}  # class that loads a part; subclasses add to those of their bases
+    # Values of configuration keys, by part, that the family's pipeline supports; they replace those of the class's table.
+    CONFIG_VALUES: ClassVar[Mapping[str, Mapping[str, tuple[object, ...]]]] = {}
     FAMILY_VERSION: ClassVar[int] = 1  # part of a score's key: increase it when an adapter changes scores
 
     def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
@@ -86,6 +90,19 @@ class Denoiser(ABC):
     def folders(cls) -> tuple[str, ...]:
         """Return all sub-folders that are read."""
         return *cls.scoring_folders(), *cls.LATENT_ENCODERS, *cls.text_folders()
+
+    @classmethod
+    def part_classes(cls) -> dict[str, tuple[str, ...]]:
+        """Return the names under which model_index.json may list a part's class, by part; the first is the class that loads it."""
+        named: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            named |= vars(base).get("PART_CLASSES", {})
+        return {part: (name,) for part, name in named.items()}
+
+    @classmethod
+    def find_conflicts(cls, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield what does not fit between the parts of a checkpoint, given the configuration of each part with weights."""
+        yield from ()
 
     @abstractmethod
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:

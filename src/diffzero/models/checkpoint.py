@@ -1,26 +1,23 @@
 """Checkpoint folders: which files are read, their digests, and the family. Nothing is loaded and nothing is unpickled."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffzero.config import Clip, Model, Supervised
 from diffzero.models.base import Denoiser
+from diffzero.models.errors import CheckpointError
 from diffzero.models.registry import checkpoint_folders, families
+from diffzero.models.verification.headers import read_config
+from diffzero.models.verification.listing import MODEL_INDEX
 from diffzero.utils.io import sha256_of
 from diffzero.utils.result_files import read_record
 
-MODEL_INDEX = "model_index.json"
 TEXT_SUFFIXES = (".json", ".txt", ".model")  # configurations and tokenizers
 OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint folder is missing, incomplete, changed or of an unknown family."""
 
 
 def adapter_class(checkpoint_dir: Path) -> type[Denoiser]:
@@ -37,11 +34,21 @@ def adapter_class(checkpoint_dir: Path) -> type[Denoiser]:
             f"{checkpoint_dir}: no checkpoint there (found no model_index.json). Expected a diffusers folder with safetensors "
             "weights; set `path` in config/models/ to it, or train the mini models with `snakemake --cores all train_mini`."
         )
-    pipeline = json.loads(path.read_text())["_class_name"]
-    adapter = families().get(pipeline)
-    if adapter is None:
-        raise CheckpointError(f"{path}: found pipeline {pipeline!r}, expected one of {', '.join(families())}.")
+    adapter = read_family(path)
     require_safetensors_in(checkpoint_dir, adapter)
+    return adapter
+
+
+def read_family(index: Path) -> type[Denoiser]:
+    """Return the adapter of the pipeline that a model_index.json names. Raises CheckpointError if there is none."""
+    pipeline, known = read_config(index).get("_class_name"), ", ".join(families())
+    if pipeline is None:
+        raise CheckpointError(
+            f"{index}: found no _class_name, expected one of {known}. Copy or download the file again."
+        )
+    adapter = families().get(str(pipeline))
+    if adapter is None:
+        raise CheckpointError(f"{index}: found pipeline {pipeline!r}, expected one of {known}.")
     return adapter
 
 

@@ -8,21 +8,24 @@ from pathlib import Path
 from diffzero.config import Clip, Diffusion, Model, Supervised
 from diffzero.download.errors import DownloadError, DownloadSpaceError
 from diffzero.download.http import RetryPolicy
-from diffzero.download.hub import HubRepo
+from diffzero.download.hub import HubRepo, is_offline
 from diffzero.models import checkpoint
 from diffzero.models.checkpoint import (
-    MODEL_INDEX,
     OPEN_CLIP_WEIGHTS,
     PICKLE_SUFFIXES,
     TIMM_WEIGHTS,
-    CheckpointError,
     adapter_class,
     checkpoint_digests,
     combine_digests,
     is_needed,
     list_files,
+    read_family,
 )
+from diffzero.models.errors import CheckpointError
 from diffzero.models.registry import network_folders, weight_folders
+from diffzero.models.verification.baselines import verify_clip, verify_timm
+from diffzero.models.verification.listing import MODEL_INDEX, find_missing_file
+from diffzero.models.verification.parts import read_index, verify_checkpoint, verify_configurations
 
 log = logging.getLogger(__name__)
 ALL_WEIGHTS = "weights"
@@ -89,8 +92,49 @@ def _find_missing(model: Model, names: list[str]) -> str:
     return next((part for part in weight_folders() if part in present - with_weights), "")
 
 
+def require_usable(model: Model, sizes: Iterable[str], repo: HubRepo, retry_policy: RetryPolicy | None = None) -> None:
+    """Refuse a repository that cannot be used, before its weights are downloaded.
+
+    The list of files must be complete. Of a diffusion model the configuration files, some kilobytes, are downloaded and verified.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    sizes : iterable of str
+        Files of the repository.
+    repo : HubRepo
+        The repository.
+    retry_policy : RetryPolicy, optional
+        When to give up on the server.
+
+    Raises
+    ------
+    CheckpointError
+        If a file or a part is missing, or a configuration is not supported.
+    DownloadError
+    """
+    names = list(sizes)
+    require_safetensors(model, names, repo)
+    config = required_config(model)
+    if config and config not in names:
+        raise CheckpointError(f"{repo}: found no {config}, expected it beside the weights.")
+    if not isinstance(model, Diffusion) or is_offline():
+        return
+    adapter = read_family(repo.download_file(MODEL_INDEX, retry_policy))
+    parts = read_index(repo.snapshot_dir, adapter)
+    if problem := find_missing_file(names, parts, adapter):
+        raise CheckpointError(f"{repo}: {problem}")
+    loaded = [part for part in (*adapter.weight_folders(), *adapter.SCHEDULERS) if parts.get(part)]
+    for name in names:
+        part, _, file = name.rpartition("/")
+        if part in loaded and file in ("config.json", "scheduler_config.json"):
+            repo.download_file(name, retry_policy)
+    verify_configurations(repo.snapshot_dir, adapter)
+
+
 def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None = None) -> Path:
-    """Return the folder of a model's checkpoint; it is downloaded from the first repository that has it, unless it is local.
+    """Return the folder of a model's checkpoint; a local one, or downloaded from the first repository that has a whole one.
 
     Parameters
     ----------
@@ -104,7 +148,7 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
     Raises
     ------
     CheckpointError
-        No repository has the weights; the message says why for each.
+        No repository has a whole checkpoint; the message says why for each.
     DownloadSpaceError
         The disk is too small. No further repository is tried, because its files have the same size.
     """
@@ -114,8 +158,13 @@ def locate_checkpoint(model: Model, root: Path, retry_policy: RetryPolicy | None
     wanted = partial(is_needed, model)
     for repo in list_repositories(model):
         try:
-            require_safetensors(model, repo.file_sizes(wanted, retry_policy), repo)
-            return repo.download_files(wanted, retry_policy)
+            sizes = repo.file_sizes(wanted, retry_policy)
+            require_safetensors(model, sizes, repo)
+            repo.require_space_for(size for name, size in sizes.items() if wanted(name) and not repo.cached_file(name))
+            require_usable(model, sizes, repo, retry_policy)
+            checkpoint_dir = repo.download_files(wanted, retry_policy)
+            require_complete(model, checkpoint_dir)
+            return checkpoint_dir
         except DownloadSpaceError:
             raise
         except (DownloadError, CheckpointError) as error:
@@ -132,19 +181,41 @@ def inspect_checkpoint(model: Model, root: Path) -> dict[str, object]:
     Raises CheckpointError or DownloadError.
     """
     checkpoint_dir = locate_checkpoint(model, root)
-    family = require_complete(model, checkpoint_dir)
     files = checkpoint_digests(checkpoint_dir, list_files(checkpoint_dir, partial(is_needed, model)))
-    return {"folder": str(checkpoint_dir), "family": family, "digest": combine_digests(files), "files": files}
+    return {
+        "folder": str(checkpoint_dir),
+        "family": family_name(model, checkpoint_dir),
+        "digest": combine_digests(files),
+        "files": files,
+    }
 
 
-def require_complete(model: Model, checkpoint_dir: Path) -> str:
-    """Return the family of the checkpoint in `checkpoint_dir`. Raises CheckpointError if it cannot be loaded."""
+def require_complete(model: Model, checkpoint_dir: Path) -> None:
+    """Raise CheckpointError if a checkpoint is not whole or not supported, from its configuration and the headers of its weights."""
+    config = required_config(model)
     if isinstance(model, Diffusion):
-        return adapter_class(checkpoint_dir).__name__
-    checkpoint.single_weights_file(checkpoint_dir, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS)
-    config = (
-        "config.json" if isinstance(model, Supervised) else None if model.open_clip_name else "open_clip_config.json"
+        verify_checkpoint(checkpoint_dir, adapter_class(checkpoint_dir))
+        return
+    weights = checkpoint.single_weights_file(
+        checkpoint_dir, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS
     )
     if config and not (checkpoint_dir / config).is_file():
         raise CheckpointError(f"{checkpoint_dir}: found no {config}, expected it beside the weights.")
+    if isinstance(model, Clip):
+        verify_clip(model.open_clip_name, weights)
+    else:
+        verify_timm(weights)
+
+
+def required_config(model: Model) -> str | None:
+    """Return the configuration file that a baseline's weights must have beside them."""
+    if isinstance(model, Supervised):
+        return "config.json"
+    return "open_clip_config.json" if isinstance(model, Clip) and not model.open_clip_name else None
+
+
+def family_name(model: Model, checkpoint_dir: Path) -> str:
+    """Return the name of the adapter or the library that loads the checkpoint."""
+    if isinstance(model, Diffusion):
+        return adapter_class(checkpoint_dir).__name__
     return "open_clip" if isinstance(model, Clip) else "timm"

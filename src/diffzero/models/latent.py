@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,19 @@ class LatentDenoiser(Denoiser):
     """x is the mean of the VAE's posterior, shifted and scaled by the constants of the VAE's configuration."""
 
     LATENT_ENCODERS: ClassVar[tuple[str, ...]] = ("vae",)
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {"vae": "AutoencoderKL"}
+    # Only Stable Diffusion 3's pipeline shifts latents.
+    CONFIG_VALUES: ClassVar[Mapping[str, Mapping[str, tuple[object, ...]]]] = {"vae": {"shift_factor": (None, 0, 0.0)}}
+
+    @classmethod
+    def find_conflicts(cls, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield whether the network reads other channels than those of the VAE's latents."""
+        network, latents = configs[cls.NETWORK], configs["vae"]["latent_channels"]
+        if network["in_channels"] != latents:
+            yield (
+                f"found {network['in_channels']} input channels of the {cls.NETWORK} (in_channels), expected the vae's {latents} latent "
+                "channels: networks for inpainting, enlarging or editing read more and are not supported"
+            )
 
     @classmethod
     def iter_latents(
@@ -38,7 +51,7 @@ class LatentDenoiser(Denoiser):
         """
         import torch
 
-        vae = load_vae(checkpoint_dir).to(device)
+        vae = load_vae(checkpoint_dir, cls).to(device)
         shift, scale = latent_shift_and_scale(vae.config)
         for rows in batch_slices(len(pixels), encode_batch_size(*pixels.shape[1:3])):
             # Convolutions on a GPU round to TF32 (three digits) by default; x must not depend on the device.
@@ -51,7 +64,7 @@ class LatentDenoiser(Denoiser):
         """Decode latents with the VAE, one image at a time."""
         import torch
 
-        vae = load_vae(self.checkpoint_dir)
+        vae = load_vae(self.checkpoint_dir, type(self))
         shift, scale = latent_shift_and_scale(vae.config)
         with torch.inference_mode():
             return to_pixels(torch.cat([vae.decode(x[k] / scale + shift).sample for k in batch_slices(len(x), 1)]))
@@ -63,18 +76,7 @@ def encode_batch_size(height: int, width: int) -> int:
 
 
 def latent_shift_and_scale(config: FrozenDict) -> tuple[float, float]:
-    """Return shift and scale of a VAE's configuration: x = (latent - shift) * scale.
-
-    Raises
-    ------
-    ValueError
-        If the configuration has statistics per channel.
-    """
-    if config.get("latents_mean") is not None:
-        raise ValueError(
-            "vae/config.json: found latents_mean, expected shift_factor and scaling_factor only. Support for statistics per channel "
-            "must be added to diffzero.models.latent."
-        )
+    """Return shift and scale of a VAE's configuration: x = (latent - shift) * scale."""
     return config.get("shift_factor") or 0.0, config.scaling_factor
 
 
@@ -84,11 +86,17 @@ def pixels_per_latent(checkpoint_dir: Path) -> int:
     return int(2 ** (len(config["block_out_channels"]) - 1))
 
 
-def load_vae(checkpoint_dir: Path) -> AutoencoderKL:
-    """Load the checkpoint's AutoencoderKL in float32 for every dtype of the network: its decoder overflows in half precision."""
+def load_vae(checkpoint_dir: Path, family: type[LatentDenoiser]) -> AutoencoderKL:
+    """Load the checkpoint's AutoencoderKL in float32 for every dtype of the network: its decoder overflows in half precision.
+
+    Raises CheckpointError if its files are not whole, or its configuration is not supported.
+    """
     import torch
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
+    from diffzero.models.verification.parts import require_part
+
+    require_part(checkpoint_dir, "vae", AutoencoderKL, family.CONFIG_VALUES.get("vae"))
     vae = AutoencoderKL.from_pretrained(
         checkpoint_dir, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True
     )

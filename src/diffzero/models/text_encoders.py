@@ -1,6 +1,7 @@
 """The text encoders of the families: prompts in, float32 states out. A scoring job does not import this module."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,10 +17,13 @@ from transformers import (
 from transformers.utils import ModelOutput
 
 from diffzero.models.base import batch_slices, check_length
-from diffzero.models.checkpoint import MODEL_INDEX, adapter_class
-from diffzero.utils.io import read_json
+from diffzero.models.checkpoint import adapter_class
+from diffzero.models.verification.parts import read_index, require_part
+from diffzero.models.verification.tensors import import_class
+from diffzero.models.verification.tokenizers import TOKENIZER_OF, require_tokenizer
 
 TEXT_BATCH = 16
+Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
 
 
 def first_equal_rows(ids: Tensor) -> Tensor:
@@ -34,9 +38,21 @@ def first_equal_rows(ids: Tensor) -> Tensor:
 def load_encoder(
     encoder_class: type[PreTrainedModel], checkpoint_dir: Path, part: str, device: torch.device | str
 ) -> PreTrainedModel:
-    """Load the encoder in the sub-folder `part` in float32, regardless of the dtype of its file."""
+    """Load the encoder in the sub-checkpoint_dir `part` in float32, regardless of the dtype of its file.
+
+    Raises CheckpointError if its files are not whole, or its configuration is not supported.
+    """
+    require_part(checkpoint_dir, part, encoder_class)
     encoder = encoder_class.from_pretrained(checkpoint_dir, subfolder=part, dtype=torch.float32, use_safetensors=True)
     return encoder.eval().to(device)
+
+
+def load_tokenizer(
+    tokenizer_class: type[Tokenizer], encoder_class: type[PreTrainedModel], checkpoint_dir: Path, suffix: str
+) -> Tokenizer:
+    """Load the tokenizer of an encoder. Raises CheckpointError if its vocabulary is not whole or does not fit the encoder."""
+    require_tokenizer(checkpoint_dir, f"tokenizer{suffix}", encoder_class)
+    return tokenizer_class.from_pretrained(checkpoint_dir, subfolder=f"tokenizer{suffix}")
 
 
 def tokenize_prompts(
@@ -52,26 +68,34 @@ def require_prompts_fit(checkpoint_dir: Path, prompts: list[str], dataset: str =
 
     Only the tokenizers are loaded. Everything that is computed from prompts calls this before it loads a network.
     """
-    adapter, parts = adapter_class(checkpoint_dir), read_json(checkpoint_dir / MODEL_INDEX)
-    cleaned = adapter.clean_prompts(prompts)
-    for part in adapter.tokenizer_folders():
-        tokenizer_name = (parts.get(part) or [None, None])[1]
-        if tokenizer_name is None:  # a checkpoint of Stable Diffusion 3 without T5
+    adapter = adapter_class(checkpoint_dir)
+    classes, cleaned = read_index(checkpoint_dir, adapter), adapter.clean_prompts(prompts)
+    for part in adapter.TEXT_ENCODERS:
+        encoder_name = classes[part]
+        if encoder_name is None:  # a checkpoint of Stable Diffusion 3 without T5
             continue
-        tokenizer_class = T5Tokenizer if "T5" in tokenizer_name else CLIPTokenizer
-        tokenizer = tokenizer_class.from_pretrained(checkpoint_dir, subfolder=part)
+        suffix = part.removeprefix("text_encoder")
+        tokenizer_class = T5Tokenizer if TOKENIZER_OF[encoder_name] == "T5Tokenizer" else CLIPTokenizer
+        tokenizer = load_tokenizer(tokenizer_class, import_class(encoder_name), checkpoint_dir, suffix)
         lengths = [len(ids) for ids in tokenizer(cleaned, verbose=False)["input_ids"]]
-        name = f"{'T5' if tokenizer_class is T5Tokenizer else 'CLIP'} tokenizer{part.removeprefix('tokenizer')}"
-        check_length(prompts, lengths, adapter.token_limit(part, int(tokenizer.model_max_length)), name, dataset)
+        name = f"{'T5' if tokenizer_class is T5Tokenizer else 'CLIP'} tokenizer{suffix}"
+        limit = adapter.token_limit(f"tokenizer{suffix}", int(tokenizer.model_max_length))
+        check_length(prompts, lengths, limit, name, dataset)
 
 
 @torch.inference_mode()
 def encode_clip_last(checkpoint_dir: Path, prompts: list[str], device: torch.device | str) -> Tensor:
     """Return CLIP's last hidden state [prompt, token, width], padded as in StableDiffusionPipeline."""
-    tokenizer = CLIPTokenizer.from_pretrained(checkpoint_dir, subfolder="tokenizer")
+    tokenizer = load_tokenizer(CLIPTokenizer, CLIPTextModel, checkpoint_dir, "")
     encoder = load_encoder(CLIPTextModel, checkpoint_dir, "text_encoder", device)
-    ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, "CLIP tokenizer")["input_ids"].to(device)
-    states = [encoder(ids[rows]).last_hidden_state.cpu() for rows in batch_slices(len(ids), TEXT_BATCH)]
+    tokens = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, "CLIP tokenizer")
+    ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
+    # As in the pipeline, which masks the padding only for encoders with this key.
+    masked = bool(getattr(encoder.config, "use_attention_mask", False))
+    states = [
+        encoder(ids[rows], attention_mask=mask[rows] if masked else None).last_hidden_state.cpu()
+        for rows in batch_slices(len(ids), TEXT_BATCH)
+    ]
     return torch.cat(states)[first_equal_rows(ids)]
 
 
@@ -102,7 +126,7 @@ def _clip_outputs(
     device: torch.device | str,
 ) -> tuple[list[ModelOutput], Tensor]:
     """Return the outputs of each batch of prompts, and `first_equal_rows` of the prompts."""
-    tokenizer = CLIPTokenizer.from_pretrained(checkpoint_dir, subfolder=f"tokenizer{suffix}")
+    tokenizer = load_tokenizer(CLIPTokenizer, encoder_class, checkpoint_dir, suffix)
     encoder = load_encoder(encoder_class, checkpoint_dir, f"text_encoder{suffix}", device)
     name = f"CLIP tokenizer{suffix}"
     ids = tokenize_prompts(tokenizer, prompts, tokenizer.model_max_length, name)["input_ids"].to(device)
@@ -123,7 +147,7 @@ def encode_t5(
 
     `masked` says whether the encoder gets the mask: it does in IF and PixArt, but not in Stable Diffusion 3.
     """
-    tokenizer = T5Tokenizer.from_pretrained(checkpoint_dir, subfolder=f"tokenizer{suffix}")
+    tokenizer = load_tokenizer(T5Tokenizer, T5EncoderModel, checkpoint_dir, suffix)
     encoder = load_encoder(T5EncoderModel, checkpoint_dir, f"text_encoder{suffix}", device)
     tokens = tokenize_prompts(tokenizer, prompts, limit, f"T5 tokenizer{suffix}")
     ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
@@ -136,5 +160,5 @@ def encode_t5(
 
 def t5_max_tokens(checkpoint_dir: Path, limit: int) -> int:
     """Return `limit`, or the length that the checkpoint's tokenizer allows where that is less (in mini checkpoints)."""
-    tokenizer = T5Tokenizer.from_pretrained(checkpoint_dir, subfolder="tokenizer")
+    tokenizer = load_tokenizer(T5Tokenizer, T5EncoderModel, checkpoint_dir, "")
     return min(limit, int(tokenizer.model_max_length))

@@ -9,9 +9,10 @@ from huggingface_hub import constants
 
 from diffzero.config import Model
 from diffzero.download.errors import DownloadError, format_bytes
-from diffzero.download.probe import RemoteProbe, path_size
+from diffzero.download.probe import NO_RETRY, RemoteProbe, path_size
 from diffzero.models import download
-from diffzero.models.checkpoint import CheckpointError, is_needed, list_files
+from diffzero.models.checkpoint import is_needed, list_files
+from diffzero.models.errors import CheckpointError
 from diffzero.utils.io import read_json
 from diffzero.workflow.dataset_checks import check_dataset, check_lewis
 from diffzero.workflow.experiment import Experiment
@@ -56,8 +57,13 @@ def check_model(
     wanted, reasons = partial(is_needed, model), []
     for repo in download.list_repositories(model):
         try:
-            download.require_safetensors(model, probe.file_sizes(repo, wanted), repo)
+            sizes = probe.file_sizes(repo, wanted)
+            download.require_safetensors(model, sizes, repo)
             files = probe.check_repo(repo, wanted)
+            if files.is_local:
+                download.require_complete(model, repo.snapshot_dir)
+            else:
+                probe.ask(repo.url, partial(download.require_usable, model, sizes, repo, NO_RETRY))
             source = f"hub {repo.repo_id}@{repo.revision[:12]}"
             return Requirement(kind, name, state_of(files), files.size, licence, source)
         except (DownloadError, CheckpointError) as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from diffzero.data import transforms
 from diffzero.diffusion.schedule import VPSchedule, read_schedule
 from diffzero.models.backbones import UNetDenoiser
 from diffzero.models.base import batch_slices, to_pixels
+from diffzero.models.widths import text_width, unequal
 from diffzero.typing import Arrays
 
 if TYPE_CHECKING:
@@ -35,7 +36,17 @@ class DeepFloydIF(UNetDenoiser):
     """
 
     PIPELINE: ClassVar[str] = "IFPipeline"
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {"text_encoder": "T5EncoderModel"}
+    CONFIG_VALUES: ClassVar[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
+        "unet": {"in_channels": (3,), "out_channels": (3, 6)}  # eps, or eps and the variance
+    }
     FAMILY_VERSION: ClassVar[int] = 2  # 2: the prediction is clipped
+
+    @classmethod
+    def find_conflicts(cls, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield a difference between the widths of the U-Net's and the encoder's states."""
+        width = configs["text_encoder"]["d_model"]
+        yield from unequal("text width of the unet", text_width(configs["unet"]), width, "d_model of the text_encoder")
 
     def x0(self, x_t: Tensor, t: NDArray[np.float64], text: Tensors) -> Tensor:
         """Predict x, clipped to [-1, 1] (static thresholding, Saharia et al. 2022, Section 2.3).
@@ -94,6 +105,9 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
     """
 
     PIPELINE: ClassVar[str] = "IFSuperResolutionPipeline"
+    CONFIG_VALUES: ClassVar[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
+        "unet": {"in_channels": (6,), "out_channels": (3, 6), "class_embed_type": (None, "timestep")}
+    }
     SCHEDULERS: ClassVar[tuple[str, ...]] = ("scheduler", "image_noising_scheduler")
     FAMILY_VERSION: ClassVar[int] = 1
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.latent import LatentDenoiser
+from diffzero.models.widths import unequal
 from diffzero.typing import Arrays
 
 if TYPE_CHECKING:
@@ -28,6 +29,30 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
 
     PIPELINE: ClassVar[str] = "PixArtSigmaPipeline"
     TOKEN_LIMITS: ClassVar[Mapping[str, int]] = {"tokenizer": TEXT_TOKENS}
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {"text_encoder": "T5EncoderModel"}
+
+    @classmethod
+    def part_classes(cls) -> dict[str, tuple[str, ...]]:
+        """Add the transformer's class in published checkpoints, which diffusers replaces by the new one."""
+        return super().part_classes() | {"transformer": (cls.network_class().__name__, "Transformer2DModel")}
+
+    @classmethod
+    def find_conflicts(cls, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield differences between the transformer and the parts that make its inputs."""
+        network, width = configs["transformer"], configs["text_encoder"]["d_model"]
+        yield from super().find_conflicts(configs)
+        channels = network["in_channels"]
+        if network["out_channels"] not in (None, channels, 2 * channels):
+            found = network["out_channels"]
+            yield f"found {found} output channels of the transformer, expected {channels} or, with a variance, {2 * channels}"
+        if network["use_additional_conditions"] is None and network["sample_size"] == 128:
+            yield (
+                "found sample_size 128 of the transformer without use_additional_conditions, expected false: by default it would read "
+                "resolution and aspect ratio (PixArt-Alpha at 1024 pixels)"
+            )
+        yield from unequal(
+            "caption_channels of the transformer", network["caption_channels"], width, "d_model of the text_encoder"
+        )
 
     @staticmethod
     def network_class() -> type[PixArtTransformer2DModel]:

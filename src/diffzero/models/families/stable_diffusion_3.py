@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from diffzero.diffusion.schedulers import FLOW_SCHEDULER
 from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.latent import LatentDenoiser
+from diffzero.models.widths import unequal
 from diffzero.typing import Arrays
 
 if TYPE_CHECKING:
@@ -30,6 +32,14 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
     PIPELINE: ClassVar[str] = "StableDiffusion3Pipeline"
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2", "text_encoder_3")
     TOKEN_LIMITS: ClassVar[Mapping[str, int]] = {"tokenizer_3": T5_TOKENS}
+    OPTIONAL_PARTS: ClassVar[tuple[str, ...]] = ("text_encoder_3",)
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {
+        "scheduler": FLOW_SCHEDULER,
+        "text_encoder": "CLIPTextModelWithProjection",
+        "text_encoder_2": "CLIPTextModelWithProjection",
+        "text_encoder_3": "T5EncoderModel",
+    }
+    CONFIG_VALUES: ClassVar[Mapping[str, Mapping[str, tuple[object, ...]]]] = {}  # the pipeline shifts latents
 
     @staticmethod
     def network_class() -> type[SD3Transformer2DModel]:
@@ -37,6 +47,28 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
         from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
         return SD3Transformer2DModel
+
+    @classmethod
+    def find_conflicts(cls, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield differences between the transformer and the parts that make its inputs."""
+        network, first, second = (configs[part] for part in ("transformer", "text_encoder", "text_encoder_2"))
+        yield from super().find_conflicts(configs)
+        yield from unequal(
+            "output channels of the transformer", network["out_channels"], network["in_channels"], "input channels"
+        )
+        if configs["vae"]["shift_factor"] is None:
+            yield "found no shift_factor of the vae, expected a number, as Stable Diffusion 3's pipeline shifts latents"
+        width, clip = network["joint_attention_dim"], first["hidden_size"] + second["hidden_size"]
+        if width < clip:
+            yield f"found joint_attention_dim {width} of the transformer, expected at least {clip}, both CLIP encoders' hidden_size"
+        if "text_encoder_3" in configs:
+            t5 = configs["text_encoder_3"]["d_model"]
+            yield from unequal("joint_attention_dim of the transformer", width, t5, "d_model of text_encoder_3")
+        pooled = first["projection_dim"] + second["projection_dim"]
+        found = network["pooled_projection_dim"]
+        yield from unequal(
+            "pooled_projection_dim of the transformer", found, pooled, "sum of both CLIP encoders' projection_dim"
+        )
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         """Return eps - x."""

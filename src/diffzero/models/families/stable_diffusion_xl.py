@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from diffzero.models.backbones import UNetDenoiser
 from diffzero.models.latent import LatentDenoiser, pixels_per_latent
+from diffzero.models.widths import text_width, unequal
 from diffzero.typing import Arrays
 
 if TYPE_CHECKING:
@@ -24,10 +26,36 @@ class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
 
     PIPELINE: ClassVar[str] = "StableDiffusionXLPipeline"
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
+    PART_CLASSES: ClassVar[Mapping[str, str]] = {
+        "text_encoder": "CLIPTextModel",
+        "text_encoder_2": "CLIPTextModelWithProjection",
+    }
+    CONFIG_VALUES: ClassVar[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
+        **LatentDenoiser.CONFIG_VALUES,
+        "unet": {"addition_embed_type": ("text_time",)},
+    }
 
     def __init__(self, checkpoint_dir: Path, dtype: torch.dtype, device: torch.device) -> None:
         super().__init__(checkpoint_dir, dtype, device)
         self.pixels_per_latent = pixels_per_latent(checkpoint_dir)
+
+    @classmethod
+    def find_conflicts(cls, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield differences between the U-Net and the parts that make its inputs."""
+        unet, first, second = (configs[part] for part in ("unet", "text_encoder", "text_encoder_2"))
+        yield from super().find_conflicts(configs)
+        yield from unequal("output channels of the unet", unet["out_channels"], unet["in_channels"], "input channels")
+        width = first["hidden_size"] + second["hidden_size"]
+        yield from unequal(
+            "cross-attention width of the unet", text_width(unet), width, "sum of both text encoders' hidden_size"
+        )
+        width = 6 * (unet["addition_time_embed_dim"] or 0) + second["projection_dim"]
+        yield from unequal(
+            "projection_class_embeddings_input_dim of the unet",
+            unet["projection_class_embeddings_input_dim"],
+            width,
+            "six times addition_time_embed_dim and the projection_dim of text_encoder_2",
+        )
 
     def time_ids(self, x_t: Tensor) -> Tensor:
         """Return original size, crop corner and target size [batch, 6]: those of an uncropped image, the pipeline's default."""
