@@ -1,6 +1,7 @@
 # diffzero: text-to-image diffusion models as zero-shot classifiers.
 #   make demo                      the whole experiment in miniature (config/demo.yaml)
 #   snakemake --profile slurm      the paper's run (config/config.yaml) on a cluster
+import logging
 import os
 import re
 import sys
@@ -17,23 +18,28 @@ sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(PYTHONPATH=str(ROOT / "src"))
 
 from diffzero.binding.lewis import LEWIS
-from diffzero.config import ConfigError, load_run
+from diffzero.config import ConfigError, load_merged_run
 from diffzero.utils.fields import DATASET_NAME, MODEL_NAME, SLUG
-from diffzero.workflow import cost, snakemake_internals
+from diffzero.workflow import command_line, cost, snakemake_internals
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
-from diffzero.workflow.targets import TargetSet, command_line
+from diffzero.workflow.targets import TargetSet
 
 # A file given with --configfile replaces the paper's configuration. If it were merged, omitted keys would have the paper's values.
+CONFIG_FILES = [*([] if "models" in config else ["config/config.yaml"]), *snakemake_internals.config_files(workflow)]
+if not snakemake_internals.is_main_process(workflow):
+    logging.getLogger("diffzero.config").setLevel(logging.ERROR)  # the main process has said it
+try:
+    EXPERIMENT = Experiment(load_merged_run(CONFIG_FILES, snakemake_internals.config_overrides(workflow), ROOT), ROOT)
+except ConfigError as error:
+    command_line.print_error(error)
+    sys.exit(1)
+
+# For Snakemake's own report, which names the configuration files.
 if "models" not in config:
 
     configfile: "config/config.yaml"
 
-
-try:
-    EXPERIMENT = Experiment(load_run(config, ROOT, where=", ".join(map(str, workflow.configfiles)) or "--config"), ROOT)
-except ConfigError as error:
-    sys.exit(f"diffzero: {error}")
 
 RUN, RESULTS = EXPERIMENT.run, EXPERIMENT.run_dir
 snakemake_internals.check_snakemake_version(workflow)
@@ -70,6 +76,7 @@ include: "rules/plan.smk"
 
 # Snakemake starts the jobs on cluster nodes with --no-hooks.
 onstart:
+    require_gpu()
     guard_slurm()
 
 
@@ -113,3 +120,6 @@ rule figures:
 rule report:
     input:
         f"{RESULTS}/report.html",
+
+
+require_known_targets()

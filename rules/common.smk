@@ -1,7 +1,10 @@
 # Helper functions of the rules: paths, wildcard patterns, input functions. The logic is in diffzero.workflow.
 
 
+import functools
+
 from diffzero.data.source_files import STATE
+from diffzero.workflow import targets
 from diffzero.workflow.source_state import update_state
 
 
@@ -80,8 +83,32 @@ def entries_of(model, entries):
 
 def this_command():
     """Return the command line of this run without targets, for messages that name the next command."""
-    files = [str(Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path) for path in workflow.configfiles]
-    return command_line(files, snakemake_internals.config_overrides(workflow))
+    files = snakemake_internals.config_files(workflow)
+    names = [str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path) for path in files]
+    return targets.command_line(names, snakemake_internals.config_overrides(workflow))
+
+
+def require_known_targets():
+    """End this Snakemake with the nearest target if one on the command line is made by no rule."""
+    if not (snakemake_internals.is_main_process(workflow) and snakemake_internals.is_command(sys.argv)):
+        return
+    options = snakemake_internals.parse_command(sys.argv[1:])
+    names = {wild: snakemake_internals.rule_names(workflow, with_wildcards=wild) for wild in (False, True)}
+    selected = [*(options.until or []), *(options.omit_from or []), *(options.forcerun or [])]
+    try:
+        for words, rules, jobs in ((options.targets, names[False], names[True]), (selected, names[False] + names[True], [])):
+            can_make = functools.partial(snakemake_internals.can_make, workflow)
+            command_line.check_targets(words, rules, jobs, can_make, list_files)
+    except ConfigError as error:
+        command_line.print_error(error)
+        sys.exit(1)
+
+
+def list_files():
+    """Return files of the run that one may want to make, for suggestions."""
+    predictions = [EXPERIMENT.predictions_file(scoring) for scoring in EXPERIMENT.main_scorings]
+    scores = [file for scoring in EXPERIMENT.scorings.values() for file in EXPERIMENT.score_files(scoring)]
+    return [*TARGETS.table_files(), *TARGETS.figure_files(), f"{RESULTS}/report.html", *predictions, *scores]
 
 
 def asks_for_existing_results():
@@ -91,14 +118,14 @@ def asks_for_existing_results():
     """
     if not snakemake_internals.is_main_process(workflow):
         return True
-    targets = snakemake_internals.requested_targets(workflow)
-    return bool(targets) and targets <= {"tables", "figures", "report"} and not TARGETS.is_empty()
+    requested = snakemake_internals.requested_targets(workflow)
+    return bool(requested) and requested <= {"tables", "figures", "report"} and not TARGETS.is_empty()
 
 
 def makes_results():
     """Return whether this Snakemake makes results, as opposed to only running `plan` or `check`."""
-    targets = snakemake_internals.requested_targets(workflow)
-    return not targets or not targets <= {"plan", "check"}
+    requested = snakemake_internals.requested_targets(workflow)
+    return not requested or not requested <= {"plan", "check"}
 
 
 def closing_message(success):

@@ -3,6 +3,7 @@
 # slurm/config.yaml, with its partition and time limit.
 import functools
 
+from diffzero.cluster import gpu_lock
 from diffzero.cluster.slurm import guard, queue
 from diffzero.workflow import resources as job_resources
 from diffzero.workflow import snakemake_internals
@@ -15,6 +16,13 @@ def max_minutes(rule_name):
     partition = site.get("slurm_partition") if snakemake_internals.runs_on_slurm(workflow) else None
     limit = queue.partition_time_limit(partition.strip("\"'")) if partition else None
     return min(site.get("walltime_cap", job_resources.MAX_MINUTES), limit or job_resources.MAX_MINUTES)
+
+
+def require_gpu():
+    """Before any job runs on this machine, refuse a device that it does not have."""
+    if snakemake_internals.runs_jobs_here(workflow) and snakemake_internals.needs_gpu(workflow):
+        if problem := gpu_lock.describe_missing_gpu(RUN.device):
+            sys.exit(f"diffzero: {', '.join(map(str, CONFIG_FILES))}: {problem}")
 
 
 def guard_slurm():

@@ -25,6 +25,20 @@ def count_gpus() -> int:
     return torch.cuda.device_count()
 
 
+def describe_missing_gpu(device: str, count: Callable[[], int] = count_gpus) -> str | None:
+    """Return what is wrong with a device that this machine does not have; None if nothing is."""
+    if not device.startswith("cuda"):
+        return None
+    found, number = count(), int(device.partition(":")[2] or 0)
+    if number < found:
+        return None
+    gpus = f"{found} GPUs, cuda:0 to cuda:{found - 1}" if found > 1 else "one GPU, cuda:0" if found else "no GPU"
+    return (
+        f"'device' is '{device}', but PyTorch finds {gpus} on this machine. Write `device: auto`, which uses a GPU where there is one, "
+        "or start the run where there is one."
+    )
+
+
 @contextmanager
 def reserve_gpu(
     device: str, count: Callable[[], int] = count_gpus, lock_dir: Path = LOCK_DIR, poll_interval: float = 1.0

@@ -5,7 +5,7 @@
 
 from diffzero.config.base import ConfigError
 from diffzero.config.documentation import json_schema, markdown
-from diffzero.config.loading import load_block, load_dataset, load_model, load_run
+from diffzero.config.loading import load_block, load_dataset, load_merged_run, load_model, load_run
 from diffzero.config.models import Baseline, Clip, Diffusion, Mirror, Model, Supervised
 from diffzero.config.run import CostEstimate, Run
 from diffzero.config.studies import (
@@ -40,6 +40,7 @@ __all__ = [
     "json_schema",
     "load_block",
     "load_dataset",
+    "load_merged_run",
     "load_model",
     "load_run",
     "markdown",

@@ -1,18 +1,14 @@
-"""Read a configuration file and remember the line of each key."""
+"""Settings before they are checked: from files and from the command line, each value with the place where it is written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from diffzero.config.base import ConfigError
+from diffzero.config.yaml_text import Keys, read_yaml
 
 DOCS = "docs/configuration.md"
-Keys = tuple[str | int, ...]  # the path to a value: keys of blocks and numbers of list entries
-# Use libyaml if it is available: the ImageNet file has 1000 names, and every job of a workflow reads the configuration again.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -21,68 +17,80 @@ class Document:
 
     name: str
     content: Mapping[str, Any]
-    lines: dict[Keys, int] = field(default_factory=dict)
+    places: dict[Keys, str] = field(default_factory=dict)
+    """Where each value is written, e.g. `config/demo.yaml, line 3` or `--config max_images=64`."""
     scalars: dict[Keys, str] = field(default_factory=dict)
-    """From a file: the text of each value without quotes that YAML reads as something else, e.g. `no` or `007`."""
+    """The text of each value without quotes that YAML reads as something else, e.g. `no` or `007`."""
 
     def place(self, keys: Keys) -> str:
-        """Return `file` or `file, line n`: where these keys are written, or else the block that lacks them."""
-        while keys and keys not in self.lines:
+        """Return where these keys are written, or else the block that lacks them."""
+        while keys and keys not in self.places:
             keys = keys[:-1]
-        return f"{self.name}, line {self.lines[keys]}" if keys else self.name
+        return self.places[keys] if keys else self.name
 
 
 def read_document(path: Path, root: Path) -> Document:
     """Read a YAML file; messages show its path relative to `root`. Raises ConfigError."""
     name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        lines = _find_lines(node, name)
-        scalars = _find_scalars(node)
-        content = loader.construct_document(node) if node else None
+        data = path.read_bytes()
+        text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"{name}: cannot be read ({error.strerror}). Check the path; it is relative to the root of the repository."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        found = "nothing" if content is None else f"a {type(content).__name__}"
-        raise ConfigError(f"{name}: found {found}, expected lines of the form 'key: value'. {DOCS} lists the keys.")
-    return Document(name, content, lines, scalars)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{name}, line {line}: found the byte 0x{data[error.start]:02x}, which is not UTF-8. Save the file as UTF-8."
+        ) from None
+    values = read_yaml(text, name)
+    if not isinstance(values.content, dict):
+        found = "nothing" if values.content is None else f"a {type(values.content).__name__}"
+        place = values.places.get((), name)
+        raise ConfigError(f"{place}: found {found}, expected lines of the form 'key: value'. {DOCS} lists the keys.")
+    del values.places[()]
+    return Document(name, values.content, values.places, values.scalars)
 
 
-def _find_lines(node: yaml.Node | None, name: str, keys: Keys = ()) -> dict[Keys, int]:
-    """Return the line of every key and list entry below `node`. Refuse a repeated key: YAML would use the last one."""
-    lines: dict[Keys, int] = {}
-    for key, start, value in _children(node):
-        path, line = (*keys, key), start.start_mark.line + 1
-        if path in lines:
-            raise ConfigError(f"{name}, line {line}: '{dotted(path)}' is also on line {lines[path]}. Remove one.")
-        lines |= {path: line, **_find_lines(value, name, path)}
-    return lines
+def read_override(entry: str) -> Document:
+    """Read one KEY=VALUE of `--config`; the value is YAML. Raises ConfigError."""
+    key, equals, text = entry.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--config: found '{entry}', expected KEY=VALUE, e.g. --config max_images=64.")
+    values = read_yaml(text, f"--config {entry}", (key,), has_lines=False)
+    return Document(
+        f"--config {entry}", {key: values.content}, {(key,): f"--config {entry}", **values.places}, values.scalars
+    )
 
 
-def _find_scalars(node: yaml.Node | None, keys: Keys = ()) -> dict[Keys, str]:
-    """Return the text of every value without quotes below `node` that YAML does not read as text."""
-    if isinstance(node, yaml.ScalarNode):
-        return {} if node.tag == "tag:yaml.org,2002:str" else {keys: node.value}
-    found: dict[Keys, str] = {}
-    for key, _, value in _children(node):
-        found |= _find_scalars(value, (*keys, key))
-    return found
+def merge_documents(documents: Sequence[Document]) -> Document:
+    """Return the settings of several documents as Snakemake merges them: later values replace earlier ones, blocks are merged."""
+    name = ", ".join(document.name for document in documents)
+    content: dict[str, Any] = {}
+    places: dict[Keys, str] = {}
+    scalars: dict[Keys, str] = {}
+    for document in documents:
+        replaced = _merge(content, document.content)
+        for found in (places, scalars):
+            for keys in [keys for keys in found if any(keys[: len(other)] == other for other in replaced)]:
+                del found[keys]
+        places |= document.places
+        scalars |= document.scalars
+    return Document(name, content, places, scalars)
 
 
-def _children(node: yaml.Node | None) -> list[tuple[str | int, yaml.Node, yaml.Node]]:
-    """Return key or number, the node with the line, and the node of the value for each entry of a block or list."""
-    if isinstance(node, yaml.MappingNode):
-        return [(key.value, key, value) for key, value in node.value]
-    if isinstance(node, yaml.SequenceNode):
-        return [(number, value, value) for number, value in enumerate(node.value)]
-    return []
-
-
-def dotted(keys: Keys) -> str:
-    """Return keys as users write them, e.g. `policy.stages[0].draws`."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
+def _merge(content: dict[str, Any], update: Mapping[str, Any], keys: Keys = ()) -> list[Keys]:
+    """Merge `update` into `content`, which is changed; return the keys of the values that were replaced as a whole."""
+    replaced: list[Keys] = []
+    for key, value in update.items():
+        if isinstance(value, Mapping):
+            inner = content.get(key)
+            if not isinstance(inner, dict):
+                replaced.append((*keys, key))
+                inner = content[key] = {}
+            replaced += _merge(inner, value, (*keys, key))
+        else:
+            replaced.append((*keys, key))
+            content[key] = value
+    return replaced

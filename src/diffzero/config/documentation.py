@@ -11,6 +11,7 @@ from diffzero.data.sources import SOURCES
 from diffzero.data.sources.archive import Download
 from diffzero.diffusion.weighting import WEIGHTINGS
 from diffzero.pruning.policies import POLICIES, Stage
+from diffzero.utils.fields import MAX_COUNT, MAX_SEED
 from diffzero.utils.frozen_model import FrozenModel
 
 _RUN: tuple[type[FrozenModel], ...] = (
@@ -39,7 +40,8 @@ _OPENING = """# Configuration
 
 All keys of all configuration files. `make config-docs` generates this page from the classes of the blocks; change
 those, not this page. Keys that are not listed here are refused. Conditions on several keys (e.g. the model of a figure
-must be a model of the run) are checked when the configuration is loaded.
+must be a model of the run) are checked when the configuration is loaded. Numbers are at most 1,000,000,000, seeds at most
+2^63 - 1. Anchors, aliases and merge keys (`<<`) are allowed; a key that is written twice is an error.
 """
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
@@ -99,5 +101,8 @@ def _type(rule: dict[str, Any]) -> str:
         return " or ".join(f"`{value}`" for value in rule.get("enum", [rule.get("const")]))
     if rule["type"] == "array":
         return f"list of ({_type(rule['items'])})"
-    bounds = " and ".join(f"{sign} {rule[bound]}" for bound, sign in _BOUNDS.items() if bound in rule)
+    common = (MAX_COUNT, MAX_SEED)  # stated once, at the top of the page
+    bounds = " and ".join(
+        f"{sign} {rule[bound]}" for bound, sign in _BOUNDS.items() if rule.get(bound, MAX_COUNT) not in common
+    )
     return f"{rule['type']} {bounds}".strip()

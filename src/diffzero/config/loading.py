@@ -1,17 +1,19 @@
 """Load and check the configuration of a run, a model or a data set."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from diffzero.config import entries
 from diffzero.config.base import ConfigError, did_you_mean, nearest_first
-from diffzero.config.document import DOCS, Document, Keys, dotted, read_document
-from diffzero.config.messages import format_error
+from diffzero.config.document import DOCS, Document, merge_documents, read_document, read_override
+from diffzero.config.messages import format_errors
 from diffzero.config.models import Baseline, Diffusion, Model
 from diffzero.config.run import Run
+from diffzero.config.yaml_text import Keys, dotted
 from diffzero.data.dataset import Dataset
 from diffzero.utils.fields import DATASET_NAME, MODEL_NAME, PATTERN_MEANINGS
 
@@ -25,11 +27,11 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
     Parameters
     ----------
     source
-        A YAML file relative to `root`, or the content that Snakemake merged from its configuration files and `--config`.
+        A YAML file relative to `root`, or the content of one.
     root
         The folder that holds `config`.
     where
-        The name of merged content in messages.
+        The name of the content in messages.
 
     Raises
     ------
@@ -37,7 +39,20 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
         With one line per mistake.
     """
     document = Document(where, source) if isinstance(source, Mapping) else read_document(root / source, root)
-    run = _validate(Run, document)
+    return _load_run(document, root)
+
+
+def load_merged_run(files: Sequence[str | Path], overrides: Sequence[str], root: Path) -> Run:
+    """Load a run as Snakemake merges it from several files and the KEY=VALUE entries of `--config`; later ones take precedence.
+
+    Read from the files again and not taken from Snakemake, which keeps neither lines nor repeated keys. Raises ConfigError.
+    """
+    documents = [read_document(root / file, root) for file in files]
+    return _load_run(merge_documents([*documents, *map(read_override, overrides)]), root)
+
+
+def _load_run(document: Document, root: Path) -> Run:
+    run: Run = _validate(Run, document)
     binding = run.attribute_binding
     _check_models(("models",), run.models, document, root)
     _check_models(("baselines",), run.baselines, document, root)
@@ -46,8 +61,9 @@ def load_run(source: Mapping[str, Any] | str | Path, root: Path, where: str = "c
     for number, name in enumerate(run.datasets):
         _load_dataset(name, root, document.place(("datasets", number)) + ": ")
     # After the names, so that a misspelt model is reported as such.
-    _check_entries(run, document)
+    entries.check_names(run, document)
     _check_template_numbers(run, document, root)
+    run = entries.limit_images(run, document)
     if binding is None:
         return run
     names = {
@@ -119,27 +135,6 @@ def _check_models(keys: Keys, names: list[str], document: Document, root: Path) 
             raise ConfigError(f"{place}'{name}' in '{dotted(keys)}' is a {model.kind} model. List it under '{right}'.")
 
 
-def _check_entries(run: Run, document: Document) -> None:
-    """Refuse an entry for a figure or study whose model, data set or images are not part of the run."""
-    lists = {
-        "figure2_efficiency": [(e.model, e.dataset, e.n_images) for e in run.figure2_efficiency],
-        "full_scoring": [(e.model, e.dataset, e.n_images) for e in run.full_scoring],
-        "ablations": [(e.model, e.dataset, 0) for e in run.ablations],
-        "figure3_denoised": [(e.model, e.dataset, e.n_images) for e in run.figure3_denoised],
-        "figure6_samples": [(e.model, e.dataset, 0) for e in run.figure6_samples],
-    }
-    for keys, (model, dataset, images) in (((k, i), e) for k, entries in lists.items() for i, e in enumerate(entries)):
-        place = f"{document.place(keys)}: '{dotted(keys)}"
-        for key, name, legal in (("model", model, run.models), ("dataset", dataset, run.datasets)):
-            if name not in legal:
-                hint = did_you_mean(name, legal)
-                raise ConfigError(f"{place}.{key}' is '{name}', expected one of '{key}s': {', '.join(legal)}.{hint}")
-        if images > run.max_images:
-            raise ConfigError(
-                f"{place}.n_images' is {images}, expected at most 'max_images', which is {run.max_images}."
-            )
-
-
 def _check_template_numbers(run: Run, document: Document, root: Path) -> None:
     """Refuse an ablation with a prompt template that its data set does not have."""
     for number, ablation in enumerate(run.ablations):
@@ -157,4 +152,4 @@ def _validate(block: Any, document: Document) -> Any:
     try:
         return TypeAdapter(block).validate_python(document.content)
     except ValidationError as error:
-        raise ConfigError("\n".join(format_error(mistake, document) for mistake in error.errors())) from None
+        raise ConfigError("\n".join(format_errors(error.errors(), document))) from None

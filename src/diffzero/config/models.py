@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffzero.utils.fields import Commit, Count, Repository, Text
+from diffzero.utils.fields import Commit, Count, Index, Repository, Text
 from diffzero.utils.frozen_model import FrozenModel
 
 
@@ -133,7 +133,7 @@ def _require_quickgelu(architecture: object, weights: object) -> None:
     """Refuse the default activation of open_clip for OpenAI's weights, which were trained with another one."""
     if weights == "openai" and isinstance(architecture, str) and not architecture.endswith("-quickgelu"):
         raise ValueError(
-            f"architecture '{architecture}' runs OpenAI's weights with the wrong activation (open_clip only warns). "
+            f"'architecture' is '{architecture}', which runs OpenAI's weights with the wrong activation (open_clip only warns). "
             f"Write '{architecture}-quickgelu'."
         )
 
@@ -143,7 +143,7 @@ class Supervised(Baseline):
 
     kind: Literal["supervised"]
     """A supervised classifier."""
-    classes: dict[str, Literal["outputs"] | dict[str, list[Annotated[int, Field(ge=0)]]]] = Field(min_length=1)
+    classes: dict[str, Literal["outputs"] | dict[str, list[Index]]] = Field(min_length=1)
     """The data sets that it can classify; it is not used on others. `outputs` if its outputs are the labels of the data set. Otherwise the
     outputs that belong to each class; their probabilities are averaged."""
 

@@ -63,11 +63,11 @@ class Run(FrozenModel):
     """Folder of the score store. All runs share it, so that no score is computed twice."""
     noise_seeds: list[Seed] = Field([0], min_length=1)
     """Seeds of the draws. Each additional seed is a replication at full cost."""
-    models: list[str] = Field(min_length=1)
+    models: list[Text] = Field(min_length=1)
     """Diffusion models: names of files in `config/models`."""
-    baselines: list[str] = Field([])
+    baselines: list[Text] = Field([])
     """CLIP and supervised models: names of files in `config/models`."""
-    datasets: list[str] = Field(min_length=1)
+    datasets: list[Text] = Field(min_length=1)
     """Data sets: names of files in `config/datasets`."""
     max_images: Count = 4096
     """Maximum number of test images per data set."""

@@ -5,11 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from diffzero.pruning.policies import AnyPolicy, TTest
-from diffzero.utils.fields import Count, Seed, Text
+from diffzero.utils.fields import Count, Index, Seed, Several, Text
 from diffzero.utils.frozen_model import FrozenModel
 
 # Learned weights and calibration are fitted on one half of the images and evaluated on the other.
-Halves = Annotated[int, Field(ge=2)]
+Halves = Several
 
 
 class Lewis(FrozenModel):
@@ -46,9 +46,9 @@ class AttributeBinding(FrozenModel):
     """Scenes per cluster job."""
     seed: Seed = 0
     """Seed of the scenes and of the choices in the prompts."""
-    models: list[str] | None = None
+    models: list[Text] | None = None
     """Diffusion models to test. By default those of the run."""
-    baselines: list[str] | None = None
+    baselines: list[Text] | None = None
     """Baselines to test. By default those of the run. Supervised baselines are skipped because they do not accept text."""
     policy: AnyPolicy = TTest()
     """The pruning policy of these races between two sentences. They need fewer draws than races between many classes."""
@@ -70,9 +70,9 @@ class Figure2Efficiency(FrozenModel):
 
     renamed_keys = {"images": "n_images"}
 
-    model: str
+    model: Text
     """A model of the run."""
-    dataset: str
+    dataset: Text
     """A data set of the run."""
     n_images: Halves
     """Images that are scored without pruning, at least 2. The calls are images x classes x draws, twice."""
@@ -85,9 +85,9 @@ class FullScoring(FrozenModel):
 
     renamed_keys = {"images": "n_images"}
 
-    model: str
+    model: Text
     """A model of the run."""
-    dataset: str
+    dataset: Text
     """A data set of the run."""
     n_images: Halves
     """Images that are scored without pruning, at least 2. The calls are images x classes x draws."""
@@ -100,13 +100,13 @@ class Ablation(FrozenModel):
 
     renamed_keys = {"reduced": "downsample_to", "template": "prompt_template"}
 
-    model: str
+    model: Text
     """A model of the run."""
-    dataset: str
+    dataset: Text
     """A data set of the run."""
     downsample_to: Count | None = None
     """Width and height in pixels to which each image is downsampled before it is resized to the resolution of the model."""
-    prompt_template: Annotated[int, Field(ge=0)] | None = None
+    prompt_template: Index | None = None
     """Number of the template in the list of the data set, counted from 0."""
 
     @model_validator(mode="after")
@@ -123,9 +123,9 @@ class Figure3Denoised(FrozenModel):
 
     renamed_keys = {"images": "n_images"}
 
-    model: str
+    model: Text
     """A model of the run."""
-    dataset: str
+    dataset: Text
     """A data set of the run."""
     n_images: Count
     """Images in the figure."""
@@ -138,9 +138,9 @@ class Figure6Samples(FrozenModel):
 
     renamed_keys = {"images": "images_per_prompt"}
 
-    model: str
+    model: Text
     """A model of the run."""
-    dataset: str
+    dataset: Text
     """A data set of the run; its class prompts are used."""
     images_per_prompt: Count = 4
     """Generated images per prompt."""

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from diffzero.data.class_names import ClassNames, check_names, nfc
 from diffzero.data.sources import AnySource
 from diffzero.data.sources.base import Source
-from diffzero.utils.fields import Count, Text
+from diffzero.utils.fields import Count, Index, Text
 from diffzero.utils.frozen_model import FrozenModel
 
 
@@ -38,9 +38,9 @@ class Dataset(FrozenModel):
     have its own."""
     prompt_templates: Annotated[list[str], Field(min_length=1)]
     """Prompt templates, each with exactly one `{}` for the class name."""
-    prompt_template: Annotated[int, Field(ge=0)] = 0
+    prompt_template: Index = 0
     """Which template is used, counted from 0. The paper's choice, if known, is the default of every file here."""
-    paper_prompt_template: Annotated[int, Field(ge=0)] | None = None
+    paper_prompt_template: Index | None = None
     """Which template the paper used; left out if it is not known."""
     licence: Text
     """Licence of the images."""
@@ -58,7 +58,7 @@ class Dataset(FrozenModel):
     """With `cue_pattern`: leave out the images whose shape and texture agree (80 of the 1280)."""
     note: str = ""
     """Note below the tables."""
-    seen_by_models: list[str] = Field([])
+    seen_by_models: list[Text] = Field([])
     """Models that saw the training images of this domain: their results are not zero-shot, and tables say so."""
 
     @property
@@ -98,7 +98,7 @@ class Dataset(FrozenModel):
     def _require_two_groups(cls, pattern: str | None) -> str | None:
         try:
             groups = set(re.compile(pattern).groupindex) if pattern else {"shape", "texture"}
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"found {pattern!r}, which is not a regular expression ({error}).") from error
         if not groups >= {"shape", "texture"}:
             raise ValueError(f"found {pattern!r}, expected the groups (?P<shape>...) and (?P<texture>...).")

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from diffzero.pruning.paired_ttest import PairedTests, ReadScores
 from diffzero.typing import Floats
+from diffzero.utils.fields import Count, Several
 from diffzero.utils.frozen_model import FrozenModel, KindModel, any_of, default_kind, kinds_of
 
 # Values of cutoff_pval that the cost frontier and the sensitivity study replay.
@@ -129,7 +130,7 @@ class Full(StatelessPolicy):
 
     kind: Literal["full"] = "full"
     """No class is ever dropped."""
-    max_scores: Annotated[int, Field(ge=1)] = 2000
+    max_scores: Count = 2000
     """Draws of every class."""
 
     @property
@@ -156,9 +157,9 @@ class TTest(Policy):
 
     kind: Literal["ttest"] = "ttest"
     """Algorithm 1 (Clark & Jaini 2023)."""
-    min_scores: Annotated[int, Field(ge=2)] = 20
+    min_scores: Several = 20
     """Draws before a class may be dropped. Fewer save calls and lose the right class by chance more often."""
-    max_scores: Annotated[int, Field(ge=2)] = 2000
+    max_scores: Several = 2000
     """Draws after which the lowest mean wins: the cost of an image whose last classes cannot be told apart."""
     cutoff_pval: Annotated[float, Field(gt=0, lt=1)] = 0.002
     """A class is dropped if its p-value is below this."""
@@ -209,9 +210,9 @@ class TTest(Policy):
 class Stage(FrozenModel):
     """One stage of a `stages` policy."""
 
-    draws: Annotated[int, Field(ge=1)]
+    draws: Count
     """Draws that every survivor has had at the end of this stage, counted from the first stage on."""
-    keep: Annotated[int, Field(ge=1)]
+    keep: Count
     """Classes that survive this stage: those with the lowest mean scores."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from diffzero.utils.commands import snakemake_command
 from diffzero.utils.provenance import ResultFileError
 from diffzero.utils.result_files import read_record
 
@@ -64,7 +65,7 @@ def closing_message(scores: Path, argv: Sequence[str], tables: str, success: boo
 
     `argv` is the command line of this Snakemake, `tables` the folder of the result tables.
     """
-    cost, command = summarise(scores), shlex.join(["snakemake", *argv[1:]])
+    cost, command = summarise(scores), shlex.join([snakemake_command(), *argv[1:]])
     if success:
         return (
             f"diffzero: done. Cost so far: {cost}\nTables: {tables}. "

@@ -5,7 +5,9 @@ Snakemake may rename the attributes that hold its settings in a minor version; `
 
 from __future__ import annotations
 
+import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +29,48 @@ def check_snakemake_version(workflow: Workflow) -> None:
             f"version: pip install 'snakemake=={TESTED}.*'",
             file=sys.stderr,
         )
+
+
+def is_command(argv: Sequence[str]) -> bool:
+    """Return whether this is a command line of Snakemake, and not one of a program that uses its Python interface."""
+    program = Path(argv[0])
+    return program.name == "snakemake" or program.parts[-2:] == ("snakemake", "__main__.py")
+
+
+def parse_command(arguments: Sequence[str]) -> Namespace:
+    """Return the options and targets of a command line, without those of profiles."""
+    from snakemake.cli import get_argument_parser
+
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = get_argument_parser().parse_args(list(arguments[:end]))
+    options.targets = [*options.targets, *arguments[end + 1 :]]
+    return options
+
+
+def rule_names(workflow: Workflow, with_wildcards: bool) -> list[str]:
+    """Return the rules whose files have wildcards, or those whose files have none, which can be named as a target."""
+    return [rule.name for rule in workflow.rules if bool(rule.has_wildcards()) == with_wildcards]
+
+
+def can_make(workflow: Workflow, path: str) -> bool:
+    """Return whether a rule makes a file. Snakemake, too, compares paths relative to the working directory."""
+    relative = os.path.relpath(path)
+    return any(rule.is_producer(relative) for rule in workflow.rules)
+
+
+def config_files(workflow: Workflow) -> list[Path]:
+    """Return the files given with --configfile."""
+    return list(workflow.overwrite_configfiles)
+
+
+def runs_jobs_here(workflow: Workflow) -> bool:
+    """Return whether jobs run on this machine."""
+    return bool(workflow.local_exec)
+
+
+def needs_gpu(workflow: Workflow) -> bool:
+    """Return whether a job that is about to run requests a GPU. Known once the plan is made."""
+    return any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs())
 
 
 def requested_targets(workflow: Workflow) -> set[str]:

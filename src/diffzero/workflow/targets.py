@@ -12,6 +12,7 @@ from diffzero.reporting.figures import FIGURES, FigureKey, FigureKind
 from diffzero.reporting.inputs import FULL_SCORES, GROUPS, AblationRow, RequestedResult
 from diffzero.reporting.table_format import TABLE_FORMATS
 from diffzero.reporting.tables import TABLES, Table
+from diffzero.utils.commands import snakemake_command
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES, ablation_name
 from diffzero.workflow.results import RequiredResult
@@ -34,7 +35,7 @@ def command_line(files: Sequence[str], overrides: Sequence[str]) -> str:
         Entries of `--config`.
     """
     is_default = list(files) in ([], ["config/config.yaml"])
-    words = ["snakemake", *(["--profile", "slurm"] if is_default else ["--cores", "all"])]
+    words = [snakemake_command(), *(["--profile", "slurm"] if is_default else ["--cores", "all"])]
     if not is_default:
         words += [f"--configfile={files[0]}"] if len(files) == 1 else ["--configfile", *files]
     words += ["--config", *overrides] if overrides else []
