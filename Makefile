@@ -25,6 +25,7 @@ $(STAMP): requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
+	@echo ../../../../src > "$$(echo .venv/lib/python3.*/site-packages)/diffzero.pth"  # `python -m diffzero...` works as typed
 	@touch $@
 
 demo: $(STAMP)  ## run the experiment in miniature; tables and figures in results/demo

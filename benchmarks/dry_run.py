@@ -1,6 +1,6 @@
 """Time the dry run of a large run: the paper's 13 data sets, Cue-Conflict and the twenty binding tasks x 8 models x 3 seeds.
 
-    PYTHONPATH=src .venv/bin/python benchmarks/dry_run.py [--max-calls-per-job N]
+    .venv/bin/python benchmarks/dry_run.py [--max-calls-per-job N]
 
 Prints the number of jobs, wall-clock seconds, CPU seconds and peak memory of `snakemake -n`.
 """

@@ -4,6 +4,9 @@ Every ratio compares two ways of doing the same work in alternating runs on the 
 results/benchmarks/engine.json. Absolute numbers are printed for orientation; they hold for this machine only.
 """
 
+import source_path  # noqa: F401  # before the imports from diffzero
+
+# isort: split
 import argparse
 import functools
 import json

@@ -1,10 +1,13 @@
 """Measure the speed-up by exact reuse inside the network: the same batch with and without it, in alternating runs.
 
-    PYTHONPATH=src .venv/bin/python benchmarks/reuse.py [--classes 8] [--turns 12]
+    .venv/bin/python benchmarks/reuse.py [--classes 8] [--turns 12]
 
 Takes half an hour for one draw on one CPU thread; `make benchmark` measures a few runs of four classes.
 """
 
+import source_path  # noqa: F401  # before the imports from diffzero
+
+# isort: split
 import argparse
 import json
 import time

@@ -94,7 +94,17 @@ def test_a_model_under_the_wrong_key_is_refused_with_the_right_key():
         ({"noise_seeds": [1, 1]}, "'noise_seeds' holds 1 twice"),
         ({"models": ["mini-sd", "mini-sd"]}, "'models' holds 'mini-sd' twice"),
         ({"models": ["mini-sd"]}, "'figure3_denoised[1].model' is 'mini-if', expected one of 'models': mini-sd."),
-        ({"max_images": 10}, "'figure2_efficiency[0].n_images' is 16, expected at most 'max_images', which is 10"),
+        (
+            {"max_images": 1},
+            "'max_images' is 1, but 'figure2_efficiency[0].n_images' needs at least 2 images. Raise 'max_images' to 2",
+        ),
+        ({"batch_size": 0}, "'batch_size': found 0, expected greater than or equal to 1 or auto"),
+        ({"batch_size": "big"}, "'batch_size': found 'big', expected integer or auto"),
+        ({"batch_size": "1"}, "'batch_size': found '1', expected integer or auto"),
+        ({"batch_size": True}, "'batch_size': found True, expected integer or auto"),
+        ({"max_images": 10**12}, "'max_images': found 1000000000000, expected less than or equal to 1000000000"),
+        ({"noise_seeds": [2**70]}, "'noise_seeds[0]': found 1180591620717411303424, expected less than or equal to"),
+        ({"results": "a\nb"}, "'results': found 'a\\nb', expected text on one line without control characters"),
         (
             {"attribute_binding": {"examples_per_task": 2, "models": ["mini-x", "mini-x"]}},
             "'attribute_binding.models' holds 'mini-x' twice",
@@ -208,7 +218,7 @@ def test_a_parameter_of_another_kind_is_refused(block, values, expected):
         ),
         ("classnames", "exclude_non_conflict: true\nclassnames", "'exclude_non_conflict' needs 'cue_pattern'"),
         ("title: Two", "title: Two\ntitle: Three", "line 2: 'title' is also on line 1"),
-        ("title: Two", "title: [", "config/datasets/d.yaml: is not YAML"),
+        ("title: Two", "title: [", "config/datasets/d.yaml, line 3: is not YAML"),
     ],
 )
 def test_a_wrong_data_set_is_refused(tmp_path, old, new, expected):

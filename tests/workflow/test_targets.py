@@ -183,7 +183,7 @@ def test_an_ablation_has_its_own_name_and_the_noise_of_the_plain_data_set(tmp_pa
 def test_snakemake_parses_the_printed_command_as_the_same_run_with_any_target(files, overrides) -> None:
     arguments = shlex.split(f"{command_line(files, overrides)} results/a.parquet")
     _, parsed = parse_args(arguments[1:])
-    assert arguments[0] == "snakemake" and parsed.targets == ["results/a.parquet"]
+    assert arguments[0] == ".venv/bin/snakemake" and parsed.targets == ["results/a.parquet"]
     # The Snakefile loads the default file itself.
     assert list(map(str, parsed.configfile or [])) == ([] if files == ["config/config.yaml"] else files)
     assert (parsed.config or []) == overrides and ("slurm" in arguments) == ("config/demo.yaml" not in files)

@@ -13,7 +13,7 @@ NAMED = ("figure2_efficiency", "full_scoring", "ablations", "figure3_denoised", 
 MIN_IMAGES = {"figure2_efficiency": 2, "full_scoring": 2, "figure3_denoised": 1}
 
 
-def check_names(run: Run, document: Document) -> None:
+def check_entry_names(run: Run, document: Document) -> None:
     """Refuse an entry whose model or data set is not part of the run."""
     for name in NAMED:
         for number, entry in enumerate(getattr(run, name)):

@@ -61,7 +61,7 @@ def _load_run(document: Document, root: Path) -> Run:
     for number, name in enumerate(run.datasets):
         _load_dataset(name, root, document.place(("datasets", number)) + ": ")
     # After the names, so that a misspelt model is reported as such.
-    entries.check_names(run, document)
+    entries.check_entry_names(run, document)
     _check_template_numbers(run, document, root)
     run = entries.limit_images(run, document)
     if binding is None:

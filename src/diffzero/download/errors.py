@@ -2,7 +2,9 @@
 
 from urllib.parse import urlsplit
 
-CHECK_COMMAND = "`snakemake --cores 1 check` lists everything that is missing."
+from diffzero.utils.commands import snakemake_command
+
+CHECK_COMMAND = f"`{snakemake_command('--cores 1 check')}` lists everything that is missing."
 
 
 class DownloadError(OSError):

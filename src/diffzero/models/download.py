@@ -22,6 +22,7 @@ from diffzero.models.checkpoint import (
     read_family,
 )
 from diffzero.models.errors import CheckpointError
+from diffzero.models.resolution import require_divisible
 from diffzero.models.registry import network_folders, weight_folders
 from diffzero.models.verification.baselines import verify_clip, verify_timm
 from diffzero.models.verification.listing import MODEL_INDEX, find_missing_file
@@ -195,6 +196,7 @@ def require_complete(model: Model, checkpoint_dir: Path) -> None:
     config = required_config(model)
     if isinstance(model, Diffusion):
         verify_checkpoint(checkpoint_dir, adapter_class(checkpoint_dir))
+        require_divisible(model, checkpoint_dir)
         return
     weights = checkpoint.single_weights_file(
         checkpoint_dir, OPEN_CLIP_WEIGHTS if isinstance(model, Clip) else TIMM_WEIGHTS

@@ -13,6 +13,7 @@ from diffzero.data.sources.digits import encode_digit, test_rows
 from diffzero.training.captions import DIGIT_FORMS, FASHION, FASHION_FORMS, class_caption, scene_caption
 from diffzero.training.recipe import SIZE, DataMix
 from diffzero.typing import Ints, Pixels
+from diffzero.utils.commands import snakemake_command
 
 EMPTY_CAPTIONS = 0.1  # share of empty captions, for classifier-free guidance in sampling
 
@@ -104,7 +105,7 @@ def load_training_set(fashion: Path, scenes: list[Path], mix: DataMix) -> Traini
     if scene_table["held_out"].any():
         raise ValueError(
             f"{', '.join(map(str, scenes))}: found scenes with held-out pairs, expected none. Delete these files and render them again "
-            "with `snakemake --cores all train_mini`."
+            f"with `{snakemake_command('--cores all train_mini')}`."
         )
     sources: dict[str, tuple[list[bytes], list[ClassFact | SceneFact]]] = {
         "digits": (

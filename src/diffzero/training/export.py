@@ -3,9 +3,9 @@
 Run in the root of the repository, in this order:
 
     snakemake --cores all --configfile config/demo.yaml -- train_mini
-    python -m diffzero.training.export weights results/mini
+    PYTHONPATH=src .venv/bin/python -m diffzero.training.export weights results/mini
     snakemake --cores all --configfile config/minis.yaml -- tables
-    python -m diffzero.training.export cards results/minis/tables
+    PYTHONPATH=src .venv/bin/python -m diffzero.training.export cards results/minis/tables
 """
 
 import shutil
@@ -19,6 +19,7 @@ from diffzero.analysis.statistics import wilson_interval
 from diffzero.binding.scenes import HELD_OUT
 from diffzero.training.data import EMPTY_CAPTIONS
 from diffzero.training.recipe import DATA_MIXES, SCENE_SHARDS, SCENES_PER_SHARD, TRAINING_STAGES
+from diffzero.utils.commands import snakemake_command
 from diffzero.utils.io import write_atomically
 
 MODELS = Path("resources/models")
@@ -58,7 +59,7 @@ def export_weights(trained: Path) -> None:
     for name in TRAINING_STAGES:
         curve = trained / name / "training.jsonl"
         if not curve.is_file():
-            sys.exit(f"{curve}: no such file, expected a finished training. Run: snakemake --cores all train_mini")
+            sys.exit(f"{curve}: no such file, expected a finished training. Run: {snakemake_command('--cores all train_mini')}")
         write_atomically(MODELS / "training" / f"{name}.jsonl", curve.read_bytes())
     for name in DESCRIPTIONS:
         for path in sorted((trained / name).rglob("*")):
