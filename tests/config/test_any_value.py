@@ -14,7 +14,8 @@ from workspace import ROOT
 # Texts that YAML reads in surprising ways, and values at the limits of types.
 TEXTS = """0|1|-1|33|1.5|-0.0|1e3|1.0e+3|1.0e+308|.nan|.inf|-.inf|true|no|on|null|~|''|'1'|big|007|0x_|0o17|1_000|1:30|2024-01-01
 2024-13-45|cuda:99999999999999999999|../x|.|..|/|"a\\nb"|"a\\0b"|!!binary aGk=|!!int x|!!set {a}|=|[]|{}|[[]]|[null]|[a, a]|{a: 1}|{kind: x}
-{kind: [a]}|{kind: full, max_scores: 1}|{1: 2}|{[a]: b}|{<<: 3}|&x [*x]|*x|[a|{a|'|@a|!foo b|x: y: z|{x: {y: [-1]}}|"(?P<shape>a{99999999999})"|- a|"\\ud800"
+{kind: [a]}|{kind: full, max_scores: 1}|{1: 2}|{[a]: b}|{<<: 3}|&x [*x]|*x|[a|{a|'|@a|!foo b|x: y: z
+{x: {y: [-1]}}|"(?P<shape>a{99999999999})"|- a|"\\ud800"
 10000000000000000000000000000000000000000|-5000000000000000000000000|99999999999999"""
 SURPRISING = st.sampled_from([*TEXTS.replace("\n", "|").split("|"), "9" * 5000, "a" * 3000, "[" * 50])
 PLAIN = st.recursive(

@@ -41,7 +41,7 @@ def file(request, tmp_path):
         (lambda text: "# only a comment\n", ": found nothing"),
         (lambda text: "- a\n- b\n", ", line 1: found a list, expected lines of the form 'key: value'"),
         (lambda text: "\njust text\n", ", line 2: found a str, expected lines"),
-        (lambda text: text.encode() + b"note: caf\xe9\n", "found the byte 0xe9, which is not UTF-8"),
+        (lambda text: text.encode() + b"note: M\xfcnze\n", "found the byte 0xfc, which is not UTF-8"),
         (lambda text: text.encode("utf-16"), ", line 1: found the byte 0xff, which is not UTF-8"),
         (lambda text: text + "note: a\x07b\n", "found the control character U+0007"),
         (lambda text: text + "note:\n\tx: 1\n", "is not YAML: found character that cannot start any token"),

@@ -22,8 +22,8 @@ from diffzero.models.checkpoint import (
     read_family,
 )
 from diffzero.models.errors import CheckpointError
-from diffzero.models.resolution import require_divisible
 from diffzero.models.registry import network_folders, weight_folders
+from diffzero.models.resolution import require_divisible
 from diffzero.models.verification.baselines import verify_clip, verify_timm
 from diffzero.models.verification.listing import MODEL_INDEX, find_missing_file
 from diffzero.models.verification.parts import read_index, verify_checkpoint, verify_configurations

@@ -59,7 +59,9 @@ def export_weights(trained: Path) -> None:
     for name in TRAINING_STAGES:
         curve = trained / name / "training.jsonl"
         if not curve.is_file():
-            sys.exit(f"{curve}: no such file, expected a finished training. Run: {snakemake_command('--cores all train_mini')}")
+            sys.exit(
+                f"{curve}: no such file, expected a finished training. Run: {snakemake_command('--cores all train_mini')}"
+            )
         write_atomically(MODELS / "training" / f"{name}.jsonl", curve.read_bytes())
     for name in DESCRIPTIONS:
         for path in sorted((trained / name).rglob("*")):
