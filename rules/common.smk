@@ -92,7 +92,7 @@ def require_known_targets():
     """End this Snakemake with the nearest target if one on the command line is made by no rule."""
     if not (snakemake_internals.is_main_process(workflow) and snakemake_internals.is_command(sys.argv)):
         return
-    options = snakemake_internals.parse_command(sys.argv[1:])
+    options = snakemake_internals.parse_snakemake_command(sys.argv[1:])
     names = {wild: snakemake_internals.rule_names(workflow, with_wildcards=wild) for wild in (False, True)}
     selected = [*(options.until or []), *(options.omit_from or []), *(options.forcerun or [])]
     try:

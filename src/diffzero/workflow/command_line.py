@@ -30,7 +30,7 @@ def check_arguments(argv: Sequence[str]) -> None:
     """
     if not snakemake_internals.is_command(argv):
         return
-    options = snakemake_internals.parse_command(argv[1:])
+    options = snakemake_internals.parse_snakemake_command(argv[1:])
     try:
         swallowed = [str(path) for path in options.configfile if not path.exists() and not path.suffix]
         swallowed += [entry for entry in options.config or [] if "=" not in entry]

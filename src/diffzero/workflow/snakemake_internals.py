@@ -37,7 +37,7 @@ def is_command(argv: Sequence[str]) -> bool:
     return program.name == "snakemake" or program.parts[-2:] == ("snakemake", "__main__.py")
 
 
-def parse_command(arguments: Sequence[str]) -> Namespace:
+def parse_snakemake_command(arguments: Sequence[str]) -> Namespace:
     """Return the options and targets of a command line, without those of profiles."""
     from snakemake.cli import get_argument_parser
 
