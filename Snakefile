@@ -23,6 +23,7 @@ from diffzero.utils.fields import DATASET_NAME, MODEL_NAME, SLUG
 from diffzero.workflow import command_line, cost, snakemake_internals
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
+from diffzero.workflow.stale_results import stale_results_message
 from diffzero.workflow.targets import TargetSet
 
 # A file given with --configfile replaces the paper's configuration. If it were merged, omitted keys would have the paper's values.
@@ -66,6 +67,11 @@ include: "rules/images.smk"
 
 # What tables, figures and the report show: all results that the run requests, or only the existing ones.
 TARGETS = TargetSet(EXPERIMENT, asks_for_existing_results, this_command())
+
+
+# Time stamps, by which Snakemake decides, may say that results on other images are up to date.
+if snakemake_internals.is_main_process(workflow) and (message := stale_results_message(TARGETS)):
+    sys.exit(f"diffzero: {message}")
 
 
 include: "rules/results_common.smk"

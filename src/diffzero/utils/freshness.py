@@ -21,13 +21,22 @@ class Mismatch(NamedTuple):
     found: str
 
 
-def require_fresh(paths: Iterable[Path | str]) -> None:
+def require_fresh(paths: Iterable[Path | str], despite_times: bool = False) -> None:
     """Raise StaleFileError if a result file, or one that it was made from, was made from other files than those that are there now.
 
     Sources that no longer exist are not compared: nothing contradicts the file.
+
+    Parameters
+    ----------
+    paths
+        The result files.
+    despite_times
+        Whether to report only files that are not older than the source that differs: Snakemake would not make them again.
     """
     known: dict[Path, Provenance] = {}
     mismatches = [found for path in paths for found in _mismatches((Path(path),), known)]
+    if despite_times:
+        mismatches = [found for found in mismatches if not _is_older(found.chain[-1], found.source)]
     if mismatches:
         chain, source, recorded, found = mismatches[0]
         others = f" ({len(mismatches)} such files)" if len(mismatches) > 1 else ""
@@ -35,6 +44,10 @@ def require_fresh(paths: Iterable[Path | str]) -> None:
             f"{chain[-1]}: made from {source} with digest {describe(recorded)}, found there now {describe(found)}{others}. It was not "
             f"used. {remake(path for mismatch in mismatches for path in reversed(mismatch.chain))}"
         )
+
+
+def _is_older(path: Path, source: Path) -> bool:
+    return path.stat().st_mtime_ns < source.stat().st_mtime_ns
 
 
 def fresh_digests(paths: Iterable[Path | str]) -> dict[Path, str]:

@@ -134,7 +134,17 @@ def _signature(data: bytes) -> tuple[int, int]:
 
 def damaged(path: Path, found: str) -> DamagedFileError:
     """Return the error of a file that cannot be read as it was written."""
-    return DamagedFileError(f"{path}: {found}. The file is damaged or old and was not used. {remake([path])}")
+    old = (
+        f" If the whole run is old: `rm -r {_run_dir(path)}`; its scores stay in the store."
+        if found == NO_DIGEST
+        else ""
+    )
+    return DamagedFileError(f"{path}: {found}. The file is damaged or old and was not used. {remake([path])}{old}")
+
+
+def _run_dir(path: Path) -> str:
+    count = RUN_FOLDERS[path_in_run(path).split("/")[0]] if path_in_run(path) else 1
+    return shlex.quote(str(path.parents[count - 1]))
 
 
 def remake(paths: Iterable[Path]) -> str:
