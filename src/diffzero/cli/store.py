@@ -1,4 +1,4 @@
-"""Check a score store, or remove scores that were made from a wrong file: `python -m diffzero.cli.store verify`."""
+"""Check a score store, or remove scores that were made from a wrong file: the commands `verify` and `drop`."""
 
 import argparse
 import re
@@ -10,7 +10,7 @@ from diffzero.utils.provenance import ResultFileError
 from diffzero.utils.result_files import digest_of
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{8,64}")
-PROGRAM = "python -m diffzero.cli.store"
+PROGRAM = "PYTHONPATH=src .venv/bin/python -m diffzero.cli.store"
 
 
 def parse_command(arguments: list[str]) -> argparse.Namespace:
