@@ -14,7 +14,7 @@ CONFIG |= {"policy": {"kind": "full", "max_scores": 2}}
 RUN = Path("results/stale")
 SCORES = "scores/mini-sd/digits/seed0/shared-full-2/1-of-1.parquet"
 PREDICTIONS = "predictions/mini-sd/digits/seed0/shared-full-2/heuristic-7.parquet"
-LATENTS, CROPS = "inputs/mini-sd/digits/x.npy", "crops/digits/32.npy"
+LATENTS = "inputs/mini-sd/digits/x.npy"
 
 
 @pytest.fixture(scope="module")
@@ -49,29 +49,11 @@ def test_a_flipped_bit_in_latents_is_refused_before_a_score_is_stored(scored):
     keep_time(scored / RUN / LATENTS, lambda path: path.write_bytes(old))
 
 
-def test_crops_of_other_images_are_refused_although_their_time_stamps_are_newer(scored):
-    changed, images = CONFIG | {"subset_seed": 5}, scored / RUN / "data" / "digits" / "images.parquet"
-    done = snakemake(scored, str(RUN / "data/digits/items.parquet"), config=changed)
-    assert done.returncode == 0, done.stderr[-3000:]
-    for path in images.parent.iterdir():  # as with a clock that was set back
-        os.utime(path, (10**9, 10**9))
-    for name in (SCORES, PREDICTIONS):
-        (scored / RUN / name).unlink(missing_ok=True)
-    message = error_message(snakemake(scored, str(RUN / SCORES), config=changed))
-    assert message.startswith(f"diffzero: StaleFileError: {RUN / CROPS}: made from {images.relative_to(scored)}")
-    command = message.split("Type `")[1].split("`")[0]
-    assert command.startswith("rm ") and str(RUN / CROPS) in command
-    for name in command.split()[1:]:
-        (scored / name).unlink()
-    done = snakemake(scored, str(RUN / PREDICTIONS), config=changed)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def test_a_finished_run_on_other_images_is_an_error_although_nothing_is_to_be_done(scored):
     images = scored / RUN / "data" / "digits" / "images.parquet"
-    assert snakemake(scored, str(RUN / PREDICTIONS), config=CONFIG | {"subset_seed": 5}).returncode == 0
+    assert snakemake(scored, str(RUN / PREDICTIONS), config=CONFIG).returncode == 0
     # As if a backup were restored.
     keep_time(images, lambda path: write_parquet(read_parquet(path).iloc[::-1], path))
-    message = error_message(snakemake(scored, str(RUN / PREDICTIONS), config=CONFIG | {"subset_seed": 5}))
+    message = error_message(snakemake(scored, str(RUN / PREDICTIONS), config=CONFIG))
     assert message.startswith("diffzero: StaleFileError: ") and f"made from {RUN}/data/digits/images.parquet" in message
     assert "Type `rm " in message

@@ -79,8 +79,9 @@ def open_parquet(path: Path, columns: Sequence[str] | None) -> Iterator[BinaryIO
 
 
 def parquet_provenance(path: Path) -> Provenance:
-    """Return the provenance of a Parquet file. Raises KeyError or an error of pyarrow if there is none."""
+    """Return the provenance of a Parquet file. Raises DamagedFileError if its footer is not as written."""
     with path.open("rb") as file:
+        require_signature(_read_footer(file, path), path)
         return Provenance.from_json(_stated(file))
 
 
