@@ -9,14 +9,14 @@ rule plan:
     log:
         log_of("plan"),
     conda:
-        "../envs/analysis.yaml"
+        "../envs/torch.yaml"
     resources:
         **needs(),
     params:
         run=RUN.model_dump(mode="json"),
         root=str(ROOT),
-        # Without the cluster's profile, MAX_MINUTES.
-        walltime=lambda wildcards: max_minutes("score"),
+        # Also without `--profile slurm`.
+        limit=lambda wildcards: score_job_limit(),
     message:
         f"Plan the cost of {RESULTS}"
     script:

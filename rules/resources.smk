@@ -2,9 +2,10 @@
 # They are stated here and not under `default-resources` of a workflow profile: that key replaces the whole block of
 # slurm/config.yaml, with its partition and time limit.
 import functools
+from dataclasses import asdict
 
 from diffzero.cluster import gpu_lock
-from diffzero.cluster.slurm import guard, queue
+from diffzero.cluster.slurm import guard, profile, queue
 from diffzero.workflow import resources as job_resources
 from diffzero.workflow import snakemake_internals
 
@@ -23,6 +24,14 @@ def require_gpu():
     if snakemake_internals.runs_jobs_here(workflow) and snakemake_internals.needs_gpu(workflow):
         if problem := gpu_lock.describe_missing_gpu(RUN.device):
             sys.exit(f"diffzero: {', '.join(map(str, CONFIG_FILES))}: {problem}")
+
+
+def score_job_limit():
+    """Return the time limit of score jobs on the cluster, as plain values. The profile need not be given on the command line."""
+    try:
+        return asdict(profile.job_limit(ROOT, "score", snakemake_internals.profile_resources(workflow, "score")))
+    except queue.SlurmError as error:
+        sys.exit(f"diffzero: {error}")
 
 
 def guard_slurm():

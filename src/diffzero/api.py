@@ -14,25 +14,35 @@ from diffzero.data import transforms
 from diffzero.data.equal_prompts import find_equal_prompts
 from diffzero.diffusion.weighting import Weighting, make_weight_fn
 from diffzero.pruning.policies import Policy
-from diffzero.pruning.race import Outcome
+from diffzero.pruning.race import Outcome, Race
 from diffzero.scoring.engine import Engine
 from diffzero.scoring.problem import Item, Problem
 
 
 @dataclass(frozen=True)
 class RankedPrompt:
-    """One row of a ranking.
+    """One row of a ranking, which is ordered by `difference` after the winner.
 
-    `mean` is the mean weighted score over the prompt's own `draws`. `difference` with its 95 % interval (`low`, `high`) is
-    the mean paired difference to the best prompt, over the draws that both have.
+    Attributes
+    ----------
+    prompt
+        The prompt.
+    difference, low, high
+        Mean paired difference to the winner's weighted scores over the draws that both have, and its 95 % t interval: how much worse
+        the prompt explains the image. 0 for the winner; no interval (NaN) after a single draw. Means over each prompt's own draws are
+        not comparable, because the draws differ.
+    draws
+        Number of these draws: all that the prompt has.
+    eliminated_at
+        Number of draws after which the prompt was eliminated; None for the winner and for prompts that were left at max_scores.
     """
 
     prompt: str
-    draws: int
-    mean: float
     difference: float
     low: float
     high: float
+    draws: int
+    eliminated_at: int | None
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Classification:
     """The result of one image's race.
 
     `prompts` are the distinct prompts, in the order given, without those that are the same tokens as an earlier one
-    (`equal_prompts`, each with that one); `ranking` starts with the best one; `weighted` holds the weighted
+    (`equal_prompts`, each with that one); `ranking` starts with the winner; `weighted` holds the weighted
     scores [draw, prompt], NaN after a prompt was eliminated.
     """
 
@@ -56,11 +66,8 @@ class Classification:
 
     def eliminated_at(self) -> NDArray[np.float64]:
         """Return the number of draws at which each prompt was eliminated [prompt]; NaN for those that never were."""
-        draws = (~np.isnan(self.weighted)).sum(axis=0).astype(np.float64)
-        survived = draws == len(self.weighted)
-        if not self.outcome.reached_max_scores:
-            survived = np.arange(len(draws)) == self.outcome.winner
-        return np.where(survived, np.nan, draws)
+        ends = {row.prompt: row.eliminated_at for row in self.ranking}
+        return np.array([np.nan if ends[prompt] is None else ends[prompt] for prompt in self.prompts], dtype=np.float64)
 
 
 def classify(
@@ -78,11 +85,17 @@ def classify(
 
     Raises
     ------
+    FileNotFoundError, IsADirectoryError
+        If `image` is not a file.
     ValueError
         With fewer than two different prompts.
     ImageError, CheckpointError, PromptTooLongError, ScoreError, BatchTooLargeError
         As raised by decoding, loading, encoding and scoring.
     """
+    if not image.exists():
+        raise FileNotFoundError(f"{image}: found no such file, expected an image.")
+    if image.is_dir():
+        raise IsADirectoryError(f"{image}: found a directory, expected the path of one image.")
     distinct = list(dict.fromkeys(prompts))
     if len(distinct) < 2:
         raise ValueError(
@@ -97,8 +110,9 @@ def classify(
     scores = result.to_frame()
     weighted = np.full((int(scores["draw"].max()) + 1, len(candidates)), np.nan)  # [draw, prompt]
     weighted[scores["draw"], scores["prompt"]] = scores["score"] * weight(scores["t"].to_numpy())
-    outcome = result.outcomes["image"]
-    return Classification(candidates, _rank(weighted, candidates, outcome.winner), weighted, outcome, equal)
+    return Classification(
+        candidates, rank_prompts(weighted, candidates, policy), weighted, result.outcomes["image"], equal
+    )
 
 
 def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffusion, seed: int) -> Problem:
@@ -135,14 +149,26 @@ def _problem(image: Path, prompts: list[str], checkpoint_dir: Path, model: Diffu
     )
 
 
-def _rank(weighted: NDArray[np.float64], prompts: list[str], winner: int) -> list[RankedPrompt]:
-    """Rank the winner first, then by the number of draws, then by the mean score."""
-    draws = (~np.isnan(weighted)).sum(axis=0)
-    means = np.nanmean(weighted, axis=0)
-    order = sorted(range(len(prompts)), key=lambda k: (k != winner, -draws[k], means[k]))
-    ranking = []
-    for k in order:
+def rank_prompts(weighted: NDArray[np.float64], prompts: list[str], policy: Policy) -> list[RankedPrompt]:
+    """Rank prompts by the mean paired difference to the winner; ties keep the order given.
+
+    Parameters
+    ----------
+    weighted
+        Weighted scores [draw, prompt] of a finished race, NaN after a prompt was eliminated.
+    prompts
+        The prompts.
+    policy
+        The policy of the race, which is replayed.
+    """
+    race = Race(policy, len(prompts), lambda first, last, columns: weighted[first:last].take(columns, axis=1))
+    while not race.finished:
+        race.step(race.next_draws[1])
+    winner, draws = race.outcome().winner, (~np.isnan(weighted)).sum(axis=0)
+    rows = []
+    for k, prompt in enumerate(prompts):
         paired = weighted[: draws[k], k] - weighted[: draws[k], winner]
-        difference = (0.0, 0.0, 0.0) if k == winner else mean_difference_interval(paired)
-        ranking.append(RankedPrompt(prompts[k], int(draws[k]), float(means[k]), *map(float, difference)))
-    return ranking
+        ended = int(race.eliminated_at[k])
+        interval = (0.0, 0.0, 0.0) if k == winner else mean_difference_interval(paired)
+        rows.append(RankedPrompt(prompt, *interval, draws=int(draws[k]), eliminated_at=ended if ended > 0 else None))
+    return [rows[winner], *sorted(rows[:winner] + rows[winner + 1 :], key=lambda row: row.difference)]

@@ -1,10 +1,11 @@
 """Classify one image: `make classify IMAGE=photo.png PROMPTS="a sneaker,a bag"`."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
-from diffzero.api import Classification, classify
+from diffzero.api import Classification, RankedPrompt, classify
 from diffzero.config import ConfigError, Diffusion, load_block, load_model
 from diffzero.diffusion.weighting import Heuristic
 from diffzero.models.base import PromptTooLongError
@@ -40,8 +41,10 @@ def run(options: argparse.Namespace, prompts: list[str]) -> Classification:
     policy = load_block(TTest, limits, "command line")
     weighting = load_block(Heuristic, {"decay": options.decay}, "command line")
     if not options.image.is_file():
+        found = "a directory" if options.image.is_dir() else "no such file"
         raise FileNotFoundError(
-            f'{options.image}: no such image. Type: make classify IMAGE=photo.png PROMPTS="a sneaker,a bag"'
+            f"{options.image}: found {found}, expected an image. Type: make classify IMAGE=photo.png "
+            'PROMPTS="a sneaker,a bag"'
         )
     model = load_model(options.model, root)
     if not isinstance(model, Diffusion):
@@ -57,17 +60,32 @@ def save_race(result: Classification, stem: Path) -> None:
 
 def format_ranking(result: Classification) -> str:
     """Return the ranking and the cost as lines of text."""
-    width = max(len(row.prompt) for row in result.ranking)
-    lines = [f"{'prompt':{width}}  {'mean score':>10}  {'draws':>5}  difference to the best [95 % interval]"]
-    for row in result.ranking:
-        gap = f"+{row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]" if row is not result.ranking[0] else "best"
-        lines.append(f"{row.prompt:{width}}  {row.mean:10.3f}  {row.draws:5d}  {gap}")
-    state = (
-        "reached max_scores with several prompts left"
-        if result.outcome.reached_max_scores
-        else "decided before max_scores"
-    )
-    return "\n".join([*lines, f"{result.outcome.calls} calls of the denoiser, {result.outcome.draws} draws, {state}"])
+    # Prompts come last, so that a long one does not break the columns.
+    lines = [f"{'paired difference to the winner [95 % interval]'}  {'draws':>5}  {'dropped after':>13}  prompt"]
+    for number, row in enumerate(result.ranking):
+        difference = f"{row.difference:+10.3f}  {_format_interval(row)}" if number else "    winner"
+        ended = "-" if row.eliminated_at is None else f"draw {row.eliminated_at}"
+        lines.append(f"{difference:47}  {row.draws:5d}  {ended:>13}  {row.prompt}")
+    left = sum(row.eliminated_at is None for row in result.ranking)
+    state = f"max_scores reached with {left} prompts left" if result.outcome.reached_max_scores else "one prompt left"
+    cost = f"{result.outcome.calls} calls of the denoiser, {result.outcome.draws} draws, {state}"
+    return "\n".join([*lines, cost, *_explain_ranking(result)])
+
+
+def _format_interval(row: RankedPrompt) -> str:
+    """Return the interval of a difference; a single draw has none."""
+    return "[n/a]" if math.isnan(row.low) else f"[{row.low:.3f}, {row.high:.3f}]"
+
+
+def _explain_ranking(result: Classification) -> list[str]:
+    """Return one line for each prompt whose difference is below zero, or whose scores are those of the winner."""
+    others = result.ranking[1:]
+    lines = [
+        f"{row.prompt!r} was ahead of the winner on its {row.draws} draws, but another prompt was significantly better than it"
+        for row in others
+        if row.difference < 0
+    ]
+    return lines + [f"exact tie: {row.prompt!r} has the winner's scores" for row in others if row.low == row.high == 0]
 
 
 def describe_repeats(prompts: list[str]) -> list[str]:

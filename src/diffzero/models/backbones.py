@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from diffzero.models.base import Denoiser
+from diffzero.utils.io import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,9 @@ def load_network(
     from diffzero.models.verification.parts import require_part
 
     part = family.NETWORK
+    if device.type == "meta":  # to count FLOPs, which needs no weights
+        with device:
+            return network_class.from_config(network_class.load_config(checkpoint_dir, subfolder=part)).to(dtype)
     require_part(checkpoint_dir, part, network_class, family.CONFIG_VALUES.get(part))
     network = network_class.from_pretrained(checkpoint_dir, subfolder=part, torch_dtype=dtype, use_safetensors=True)
     return network.to(device).eval().requires_grad_(False)
@@ -47,6 +51,14 @@ class UNetDenoiser(Denoiser):
 
         super().__init__(checkpoint_dir, dtype, device)
         self.unet = load_network(UNet2DConditionModel, type(self), checkpoint_dir, dtype, device)
+
+    @classmethod
+    def input_shapes(cls, checkpoint_dir: Path, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of the text states: tokens as the tokenizer states, width as the U-Net reads."""
+        config = read_json(checkpoint_dir / cls.NETWORK / "config.json")
+        stated = read_json(checkpoint_dir / "tokenizer" / "tokenizer_config.json")["model_max_length"]
+        width = config.get("encoder_hid_dim") or config["cross_attention_dim"]
+        return {"states": (cls.token_limit("tokenizer", int(stated)), width)}
 
 
 class TransformerDenoiser(Denoiser):

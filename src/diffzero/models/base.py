@@ -111,6 +111,19 @@ class Denoiser(ABC):
         It is what the schedule's `prediction_type` says: eps, v, x or flow.
         """
 
+    @classmethod
+    def x_shape(cls, checkpoint_dir: Path, resolution: int) -> tuple[int, ...]:
+        """Return the shape of x for an image of `resolution` pixels, from configurations; by default the image itself."""
+        return 3, resolution, resolution
+
+    @classmethod
+    def input_shapes(cls, checkpoint_dir: Path, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of one prompt's text inputs and conditions by name, from configurations.
+
+        Cost plans count FLOPs with them. Of a family that does not state them, the FLOPs are unknown.
+        """
+        raise NotImplementedError(f"{cls.__name__} does not state the shapes of its inputs")
+
     def shared_compute(self, draw_index: Tensor, prompt_index: Tensor) -> AbstractContextManager[None]:
         """Return a context in which `x0` may compute once what several rows of a batch share.
 

@@ -60,6 +60,13 @@ class LatentDenoiser(Denoiser):
                 latents = (vae.encode(x).latent_dist.mean - shift) * scale
             yield latents.cpu().numpy()
 
+    @classmethod
+    def x_shape(cls, checkpoint_dir: Path, resolution: int) -> tuple[int, ...]:
+        """Return channels, height and width of the latent."""
+        config = json.loads((checkpoint_dir / cls.NETWORK / "config.json").read_text())
+        side = resolution // pixels_per_latent(checkpoint_dir)
+        return config["in_channels"], side, side
+
     def decode(self, x: Tensor) -> NDArray[np.uint8]:
         """Decode latents with the VAE, one image at a time."""
         import torch

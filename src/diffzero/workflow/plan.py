@@ -1,75 +1,40 @@
 """Predict the cost of a run before anything is submitted: calls, GPU-hours, shards, disk space and the expected end.
 
 The calls are measured on earlier runs of the same model and data set, for example a pilot of some images. Without a pilot they are
-estimated from the minimum of a race (classes x min_scores), because the number of races that reach max_scores is unknown; the plan
-then states the cost if all of them do. The speed is measured if a run used the device, else it follows from the network's FLOPs.
+estimated from the minimum of a race (classes x min_scores), because the number of races that reach max_scores is unknown; bounds
+stand beside every estimate. The speed is measured if a run used the device, else it follows from the network's FLOPs.
 """
 
-import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from diffzero.typing import Floats
-from diffzero.utils.result_files import read_parquet
 from diffzero.workflow import resources
 from diffzero.workflow.cost import read_costs
 from diffzero.workflow.experiment import Experiment
-from diffzero.workflow.paths import SCENES
-from diffzero.workflow.pilot import extrapolate, measured_calls
+from diffzero.workflow.plan_calls import Calls, Workload, estimate_calls, plan_workload
+from diffzero.workflow.plan_shards import JobLimit, QueueSchedule, remaining_calls, simulate_schedule
+from diffzero.workflow.plan_speed import DEVICES, PlanError, Speed, estimate_speed
 from diffzero.workflow.scoring_spec import Scoring
 
-# Peak TFLOP/s in half precision without sparsity, from the manufacturers' data sheets; the CPU is a guess.
-DEVICES = {
-    "V100": 112,
-    "A100": 312,
-    "L40S": 362,
-    "H100": 989,
-    "H200": 989,
-    "RTX 4090": 165,
-    "cpu": resources.CPU_TFLOPS,
-}
+__all__ = ["Estimate", "Plan", "PlanError", "make_plan", "simulate_schedule"]
+
 BYTES_PER_SCORE = 16  # 7 in the store and 8 in the shards of the demo
-NO_PILOT = "the floor: no pilot"
 SHARD_FACTORS = (0.25, 0.5, 1, 2, 4)  # shard sizes to compare, as multiples of the configured one
-
-
-class PlanError(ValueError):
-    """The plan cannot be made; the message says which command to run."""
-
-
-@dataclass(frozen=True)
-class Calls:
-    """The expected calls of one scoring."""
-
-    calls: float
-    stored: float  # calls whose scores are in the store, made by this run or another
-    standard_error: float  # of `calls`, from the variation between the measured images; NaN without a pilot
-    reached_max_scores: float  # expected share of races that reach max_scores; NaN without a measurement
-    source: str
-    sample: Floats  # calls per image [measured or simulated image]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The expected cost of one scoring."""
 
-    model: str
-    dataset: str
-    seed: int
-    race: str
-    images: int
-    races: int  # one per image; for scenes, one per task and example
-    classes: int  # per race
-    floor: float  # calls of the cheapest possible races
-    most: float  # calls if no race eliminates a class
+    scoring: Scoring
+    work: Workload
     expected: Calls
-    calls_per_s: float
-    speed_source: str
+    speed: Speed
     shards: int
 
     @property
@@ -78,31 +43,47 @@ class Estimate:
         return self.expected.calls
 
     @property
-    def remaining_calls(self) -> float:
-        """Return the expected calls whose scores are not in the store yet."""
-        return self.expected.calls - self.expected.stored
+    def hours(self) -> float:
+        """Return the GPU-hours of the network; NaN if its speed is unknown."""
+        return self.calls / self.speed.calls_per_s / 3600
 
     @property
-    def hours(self) -> float:
-        """Return the GPU-hours of the network."""
-        return self.calls / self.calls_per_s / 3600
+    def most_hours(self) -> float:
+        """Return the GPU-hours if no race eliminates a class before max_scores."""
+        return self.work.most / self.speed.calls_per_s / 3600
 
     @property
     def hours_left(self) -> float:
-        """Return the GPU-hours of the scores that are not in the store yet."""
-        return self.remaining_calls / self.calls_per_s / 3600
+        """Return the GPU-hours of the scores that are not in the store yet; 0 without such scores, whatever the speed."""
+        left = self.calls - self.expected.stored
+        return left / self.speed.calls_per_s / 3600 if left else 0.0
+
+    def shard_seconds(self, shards: int) -> list[float]:
+        """Return the network seconds of the shards that are not finished yet, if there are so many shards."""
+        expected = self.expected
+        parts = remaining_calls(expected.sample, self.work.images, self.calls, expected.stored, shards)
+        return [float(part) / self.speed.calls_per_s for part in parts if part > 0]
+
+    @property
+    def longest_s(self) -> float:
+        """Return the expected network seconds of the longest shard that is not finished yet."""
+        return max(self.shard_seconds(self.shards), default=0.0)
+
+    @property
+    def most_longest_s(self) -> float:
+        """Return the greatest number of network seconds of a shard; 0 if all are finished."""
+        images = math.ceil(self.work.images / self.shards)
+        calls = min(self.work.most, images * self.work.most_per_image)
+        return calls / self.speed.calls_per_s if self.longest_s else 0.0
 
 
 @dataclass(frozen=True)
-class QueueSchedule:
-    """The simulated schedule of the remaining jobs for one shard size."""
+class Suggestion:
+    """A shard size with which every job ends within the limit."""
 
-    max_calls_per_job: int
+    key: str
+    value: int
     jobs: int
-    longest_s: float
-    end_s: float
-    busy_s: float  # summed over all GPUs
-    is_configured: bool  # whether this is the shard size of the configuration
 
 
 @dataclass(frozen=True)
@@ -114,128 +95,32 @@ class Plan:
     stored: float  # calls of this run whose scores are in the store
     disk_gb: float
     hours_outside_scoring: dict[str, float]  # GPU-hours of latents, text embeddings and baselines
+    limit: JobLimit | None = None
+    suggestions: Sequence[Suggestion] = ()
+
+    def too_long(self, start_seconds: float) -> list[Estimate]:
+        """Return the scorings whose longest shard is expected to outlast a job, the longest first."""
+        if self.limit is None:
+            return []
+        usable = self.limit.work_seconds(start_seconds)
+        return sorted((e for e in self.estimates if e.longest_s > usable), key=lambda e: -e.longest_s)
 
 
-def simulate_schedule(
-    seconds: Sequence[float], max_calls_per_job: int, gpus: int, start_seconds: float, is_configured: bool = False
-) -> QueueSchedule:
-    """Assign each job in order to the GPU that is free first, as SLURM does with equal priorities.
-
-    Parameters
-    ----------
-    seconds : sequence of float
-        Run times of the jobs.
-    max_calls_per_job : int
-        Shard size that the jobs have; only recorded.
-    gpus : int
-        Number of GPUs that work at the same time.
-    start_seconds : float
-        Time that each job takes to start.
-    is_configured : bool
-        Whether the shard size is the configured one; only recorded.
-
-    Raises
-    ------
-    ValueError
-        If `gpus` is less than 1.
-    """
-    if gpus < 1:
-        raise ValueError(f"plan: found {gpus} GPUs, expected at least 1. Set cost_estimate.gpus in the configuration.")
-    lengths = [start_seconds + length for length in seconds]
-    free = [0.0] * gpus
-    for length in lengths:
-        heapq.heapreplace(free, free[0] + length)
-    return QueueSchedule(
-        max_calls_per_job, len(lengths), max(lengths, default=0.0), max(free), sum(lengths), is_configured
-    )
-
-
-def estimate_calls(experiment: Experiment, scoring: Scoring, images: int, races: int) -> Calls:
-    """Estimate the calls of a scoring of so many images and races, from a pilot where there is one."""
-    policy, classes = scoring.policy, experiment.class_count(scoring.dataset)
-    prior = policy.expected_calls(classes) * races
-    least, most = policy.call_bounds(classes)
-    measured = measured_calls(Path(experiment.run.results), scoring)
-    stored = float(measured.loc[measured["own"].astype(bool), "calls"].sum())
-    if least == most:
-        return Calls(prior, min(stored, prior), 0.0, float("nan"), "the policy", np.array([prior / images]))
-    if measured.empty:
-        floor = races * least
-        # The draws above the floor are waiting times of independent decisions: exponentially distributed.
-        sample = (floor + np.random.default_rng(0).exponential(max(prior - floor, 1), 1000)) / images
-        return Calls(prior, 0.0, float("nan"), float("nan"), NO_PILOT, sample)
-    sample = extrapolate(measured, policy)
-    # The calls of scored images are known: a pilot that is part of the run adds nothing to the error.
-    known = min(len(sample), images)
-    error = sample.std(ddof=1) / np.sqrt(len(sample)) * (images - known) if len(sample) > 1 else float("nan")
-    calls = float(images * sample.mean())
-    reached = float(measured["reached_max_scores"].mean())
-    return Calls(calls, min(stored, calls), float(error), reached, f"{len(sample)} images measured", sample)
-
-
-def estimate_speed(experiment: Experiment, model: str, costs: pd.DataFrame) -> tuple[float, str]:
-    """Return the calls per second of a model on the planned device, and the source of the number.
-
-    `costs` is from `read_costs`. Raises PlanError for a device that is neither measured nor among DEVICES.
-    """
-    device, utilization = experiment.run.cost_estimate.device, experiment.run.cost_estimate.utilization
-    rows = costs[(costs["model"] == model) & costs["device"].str.contains(device, case=False, regex=False)]
-    if rows["network_seconds"].sum() > 0:
-        calls = (rows["calls"] + rows["reused"]).sum()
-        return calls / rows["network_seconds"].sum(), f"{int(calls):,} calls measured on {rows['device'].iloc[0]}"
-    if device not in DEVICES:
-        raise PlanError(
-            f"cost_estimate.device: found '{device}', on which {model} has not been measured, expected a device of a run below "
-            f"'{experiment.run.results}' or one of {', '.join(DEVICES)}. Run a pilot on it, or change the configuration."
-        )
-    settings = experiment.model(model)
-    speed = resources.calls_per_second(settings, DEVICES[device], utilization)
-    gflops = f"{settings.gflops:g}" if settings.gflops else f"an assumed {resources.UNKNOWN_GFLOPS:g}"
-    return speed, f"{gflops} GFLOPs per call, {utilization:.0%} of {DEVICES[device]:g} TFLOP/s"
-
-
-def count_images(experiment: Experiment, scoring: Scoring) -> int:
-    """Return the number of images of a scoring if its data are prepared, else the number that the configuration allows."""
-    table = Path(experiment.run_dir) / "data" / scoring.dataset / "items.parquet"
-    bound = experiment.max_image_count(scoring)
-    if table.is_file():
-        return min(bound, read_parquet(table, columns=["image"])["image"].nunique())
-    # Tasks with Size use about every second scene, so they need twice as many scenes as the other tasks.
-    binding = experiment.run.attribute_binding
-    if scoring.dataset == SCENES and binding and binding.examples_per_task:
-        return math.ceil(1.5 * binding.examples_per_task)
-    return bound
-
-
-def estimate(experiment: Experiment, scoring: Scoring, costs: pd.DataFrame) -> Estimate:
-    """Estimate the cost of one scoring. `costs` is from `read_costs`, of all runs."""
-    images, classes = count_images(experiment, scoring), experiment.class_count(scoring.dataset)
-    races = experiment.race_count(scoring, images)
-    floor, most = (races * bound for bound in scoring.policy.call_bounds(classes))
-    speed, source = estimate_speed(experiment, scoring.model, costs)
+def estimate(experiment: Experiment, scoring: Scoring, speed: Speed) -> Estimate:
+    """Estimate the cost of one scoring with a network of this speed."""
+    work = plan_workload(experiment, scoring)
     return Estimate(
-        model=scoring.model,
-        dataset=scoring.dataset,
-        seed=scoring.seed,
-        race=scoring.slug,
-        images=images,
-        races=races,
-        classes=classes,
-        floor=floor,
-        most=most,
-        expected=estimate_calls(experiment, scoring, images, races),
-        calls_per_s=speed,
-        speed_source=source,
-        shards=len(experiment.score_files(scoring)),
+        scoring, work, estimate_calls(experiment, scoring, work), speed, len(experiment.score_files(scoring))
     )
 
 
-def make_plan(experiment: Experiment) -> Plan:
-    """Plan a run from its configuration and the measurements below its results folder."""
+def make_plan(experiment: Experiment, limit: JobLimit | None = None) -> Plan:
+    """Plan a run from its configuration, the measurements below its results folder, and the time limit of the site's jobs."""
     results, device = Path(experiment.run.results), experiment.run.cost_estimate.device
     scores_dirs = sorted(results.glob("*/scores")) or [results / "none"]
     costs = pd.concat([read_costs(scores_dir) for scores_dir in scores_dirs], ignore_index=True)
-    estimates = [estimate(experiment, scoring, costs) for scoring in experiment.scorings.values()]
+    speed_of = cache(lambda model: estimate_speed(experiment, model, costs))
+    estimates = [estimate(experiment, scoring, speed_of(scoring.model)) for scoring in experiment.scorings.values()]
     peak = DEVICES.get(device)  # unknown for a device that is only measured
     return Plan(
         estimates,
@@ -243,7 +128,24 @@ def make_plan(experiment: Experiment) -> Plan:
         stored=sum(e.expected.stored for e in estimates),
         disk_gb=sum(e.calls for e in estimates) * BYTES_PER_SCORE / 1e9,
         hours_outside_scoring=resources.hours_outside_scoring(experiment, device, peak) if peak else {},
+        limit=limit,
+        suggestions=_suggestions(experiment, estimates, limit) if limit else (),
     )
+
+
+def _resized(experiment: Experiment, **sizes: int) -> Experiment:
+    """Return the run with other shard sizes."""
+    return Experiment(experiment.run.model_copy(update=sizes), experiment.root)
+
+
+def _job_seconds(experiment: Experiment, estimates: Sequence[Estimate]) -> list[float]:
+    """Return the network seconds of the remaining jobs of a run; scorings of unknown speed are left out."""
+    return [
+        seconds
+        for e in estimates
+        if not math.isnan(e.speed.calls_per_s)
+        for seconds in e.shard_seconds(experiment.shard_count(e.scoring))
+    ]
 
 
 def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[QueueSchedule]:
@@ -254,14 +156,38 @@ def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[Qu
             "max_calls_per_job": max(1, round(run.max_calls_per_job * factor)),
             "max_images_per_job": max(1, round(run.max_images_per_job * factor)),
         }
-        changed = Experiment(run.model_copy(update=sizes), experiment.root)
-        # The same sample of images for every size, so that the schedules differ in the shard size alone.
-        rng, seconds = np.random.default_rng(1), []
-        for scoring, e in zip(experiment.scorings.values(), estimates, strict=True):
-            calls = rng.choice(e.expected.sample, e.images)
-            calls *= e.remaining_calls / max(calls.sum(), 1)
-            parts = np.array_split(calls, changed.shard_count(scoring))
-            seconds += [part.sum() / e.calls_per_s for part in parts if part.sum() > 0]
+        seconds = _job_seconds(_resized(experiment, **sizes), estimates)
         gpus, start = run.cost_estimate.gpus, run.cost_estimate.start_seconds
         schedules.append(simulate_schedule(seconds, sizes["max_calls_per_job"], gpus, start, is_configured=factor == 1))
     return schedules
+
+
+def _suggestions(experiment: Experiment, estimates: Sequence[Estimate], limit: JobLimit) -> list[Suggestion]:
+    """Return the values of both shard sizes with which every job fits into the limit; none where a single image does not fit."""
+    usable, run = limit.work_seconds(experiment.run.cost_estimate.start_seconds), experiment.run
+    long = [e for e in estimates if e.longest_s > usable]
+    found = []
+    for key in ("max_calls_per_job", "max_images_per_job") if long else ():
+        # The first guess fits the mean shard; the longest one needs a little less.
+        images = min(usable * e.speed.calls_per_s / e.calls * e.work.images for e in long)
+        calls = min(
+            usable * e.speed.calls_per_s / e.calls * e.work.images * experiment.expected_calls_per_image(e.scoring)
+            for e in long
+        )
+        value = min(calls, run.max_calls_per_job) if key == "max_calls_per_job" else min(images, run.max_images_per_job)
+        for _ in range(40):
+            changed = _resized(experiment, **{key: max(1, _two_digits(value))})
+            seconds = _job_seconds(changed, estimates)
+            if max(seconds, default=0.0) <= usable:
+                found.append(Suggestion(key, max(1, _two_digits(value)), len(seconds)))
+                break
+            if value <= 1:
+                break
+            value *= 0.9
+    return found
+
+
+def _two_digits(value: float) -> int:
+    """Round down to two significant digits."""
+    unit = 10 ** max(0, math.floor(math.log10(max(value, 1))) - 1)
+    return int(value // unit * unit)

@@ -1,5 +1,8 @@
-"""Write the plan of a run as Markdown."""
+"""Write the plan of a run as Markdown that is readable on a terminal of 100 columns."""
 
+import math
+import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -7,90 +10,112 @@ import numpy as np
 from diffzero.binding.lewis import LEWIS
 from diffzero.config import CostEstimate
 from diffzero.workflow.paths import SCENES
-from diffzero.workflow.plan import NO_PILOT, Estimate, Plan, QueueSchedule
+from diffzero.workflow.plan import Estimate, Plan
+from diffzero.workflow.plan_calls import NO_PILOT
+from diffzero.workflow.plan_shards import JobLimit, QueueSchedule
 
-ESTIMATE_COLUMNS = (
-    "model",
-    "data set",
-    "race",
-    "images",
-    "races",
-    "classes",
-    "calls per image",
-    "calls",
-    "reached max_scores",
-    "from",
-    "calls/s",
-    "GPU-hours",
-    "shards",
-    "minutes per shard",
-)
-SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job (min)", "end after (h)", "GPU-hours including starts")
+WIDTH = 100
+CALL_COLUMNS = ("scoring", "classes", "least", "expected", "most", "based on", "max_scores")
+TIME_COLUMNS = ("scoring", "images", "shards", "hours", "at most", "longest shard", "continued")
+SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job", "end after", "GPU-hours with starts", "within limit")
+UNKNOWN = "unknown"
 
 
-def plan_to_markdown(plan: Plan, settings: CostEstimate, walltime: int | None = None) -> str:
-    """Return the plan as Markdown. `walltime` is the time limit of a cluster job in minutes."""
-    lines = [*_table(ESTIMATE_COLUMNS, map(_row, plan.estimates)), ""]
-    total, hours = sum(e.calls for e in plan.estimates), sum(e.hours for e in plan.estimates)
-    lines.append(
-        f"{total:,.0f} calls in total, {hours:.3g} hours on {settings.device}; {plan.stored:,.0f} of them are in the store, "
-        f"{sum(e.hours_left for e in plan.estimates):.3g} hours remain."
-    )
-    lines += _too_long(plan.estimates, walltime)
-    if plan.hours_outside_scoring:
-        each = ", ".join(f"{name} {hours:.3g}" for name, hours in plan.hours_outside_scoring.items())
-        lines.append(f"Hours outside scoring, from FLOPs in float32, at most: {each}.")
-    lines += _unmeasured(plan.estimates)
-    errors = [e.expected.standard_error for e in plan.estimates if e.expected.standard_error > 0]  # NaN without a pilot
-    if errors:
-        lines.append(f"Standard error of the measured part: {np.sqrt(np.square(errors).sum()):,.0f} calls.")
-    lines += [f"Speed: {text}." for text in dict.fromkeys(f"{e.model}: {e.speed_source}" for e in plan.estimates)]
-    lines += [f"Disk: about {plan.disk_gb:.3g} GB of scores.", ""]
-    lines += [
-        f"Remaining work with {settings.gpus} GPUs at a time and {settings.start_seconds:g} s to start a job:",
-        "",
-    ]
-    lines += _table(SCHEDULE_COLUMNS, map(_schedule_row, plan.schedules))
+def plan_to_markdown(plan: Plan, settings: CostEstimate) -> str:
+    """Return the plan as Markdown."""
+    lines = []
+    for model in dict.fromkeys(e.scoring.model for e in plan.estimates):
+        lines += _model_section(model, [e for e in plan.estimates if e.scoring.model == model], plan, settings)
+    lines += ["## Total", ""]
+    for text in [*_totals(plan, settings), *_unmeasured(plan.estimates), *_outside(plan)]:
+        lines += _paragraph(text)
+    lines += _limit(plan, settings)
+    assumption = f"{settings.start_seconds:g} s to start a job (assumed)"
+    lines += _paragraph(f"Remaining work with {settings.gpus} GPUs at a time and {assumption}, simulated:")
+    lines += _table(SCHEDULE_COLUMNS, [_schedule_row(schedule, plan.limit) for schedule in plan.schedules])
     return "\n".join(lines) + "\n"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    head = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    return head + ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+def _model_section(model: str, estimates: Sequence[Estimate], plan: Plan, settings: CostEstimate) -> list[str]:
+    """Return the heading, the speed and the two tables of one model."""
+    names = _scoring_names(estimates)
+    speed = estimates[0].speed
+    rate = "" if math.isnan(speed.calls_per_s) else f"{format_number(speed.calls_per_s)} calls/s, "
+    rows = [_time_row(name, e, plan.limit, settings) for name, e in zip(names, estimates, strict=True)]
+    return [
+        f"## {model} on {settings.device}",
+        "",
+        *_paragraph(f"Speed: {rate}{speed.source}."),
+        *_table(CALL_COLUMNS, [_call_row(name, e) for name, e in zip(names, estimates, strict=True)]),
+        "",
+        *_table(TIME_COLUMNS, rows),
+        "",
+    ]
 
 
-def _row(e: Estimate) -> tuple[object, ...]:
-    """Return the cells of one scoring."""
-    return (
-        e.model,
-        f"{e.dataset}, seed {e.seed}",
-        e.race,
-        e.images,
-        e.races,
-        e.classes,
-        f"{e.calls / max(e.images, 1):.0f}",
-        f"{e.calls:,.0f}",
-        _reached_max_scores(e),
-        e.expected.source,
-        f"{e.calls_per_s:.3g}",
-        f"{e.hours:.3g}",
-        e.shards,
-        f"{60 * e.hours / e.shards:.3g}",
-    )
+def _scoring_names(estimates: Sequence[Estimate]) -> list[str]:
+    """Return the names of the scorings of one model, by which their rows are told apart: data set, and what else differs."""
+    seeds = {e.scoring.seed for e in estimates}
+    names = [e.scoring.dataset + (f", seed {e.scoring.seed}" if len(seeds) > 1 else "") for e in estimates]
+    counts = Counter(names)
+    for k, e in enumerate(estimates):
+        if counts[names[k]] > 1 and not (e.scoring.weighting and e.scoring.n_images is None):
+            kind = "unshared" if e.scoring.unshared else "shared"
+            names[k] += f", {kind} {e.scoring.policy.slug}"
+    counts = Counter(names)
+    return [
+        name if counts[name] == 1 else f"{name}, {e.scoring.slug}" for name, e in zip(names, estimates, strict=True)
+    ]
 
 
-def _reached_max_scores(e: Estimate) -> str:
-    """Return the share of races that reach max_scores, or without a pilot the calls if all races do."""
-    if e.expected.source == NO_PILOT:
-        return f"at most all: {e.most:,.0f} calls"
-    return "" if np.isnan(e.expected.reached_max_scores) else f"{e.expected.reached_max_scores:.0%}"
+def _call_row(name: str, e: Estimate) -> tuple[str, ...]:
+    """Return the cells of one scoring in the table of calls."""
+    reached = e.expected.reached_max_scores
+    calls = (format_calls(count) for count in (e.work.floor, e.calls, e.work.most))
+    return name, str(e.work.classes), *calls, e.expected.source, "" if math.isnan(reached) else f"{reached:.0%}"
 
 
-def _schedule_row(s: QueueSchedule) -> tuple[object, ...]:
+def _time_row(name: str, e: Estimate, limit: JobLimit | None, settings: CostEstimate) -> tuple[str, ...]:
+    """Return the cells of one scoring in the table of hours."""
+    start = settings.start_seconds
+    longest = e.longest_s and e.longest_s + start
+    continued = ""
+    if limit is not None and not math.isnan(e.longest_s):
+        least, most = (limit.continuations(seconds, start) for seconds in (e.longest_s, e.most_longest_s))
+        continued = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+    hours = (format_hours(e.hours), format_hours(e.most_hours))
+    return name, f"{e.work.images:,}", f"{e.shards:,}", *hours, format_minutes(longest), continued
+
+
+def _schedule_row(s: QueueSchedule, limit: JobLimit | None) -> tuple[str, ...]:
     """Return the cells of one shard size; the configured one is bold."""
     size = f"**{s.max_calls_per_job:,}**" if s.is_configured else f"{s.max_calls_per_job:,}"
-    return size, s.jobs, f"{s.longest_s / 60:.3g}", f"{s.end_s / 3600:.3g}", f"{s.busy_s / 3600:.3g}"
+    fits = "" if limit is None else "no" if s.longest_s > limit.work_seconds(0) else "yes"
+    longest = format_minutes(s.longest_s)
+    return size, f"{s.jobs:,}", longest, format_hours(s.end_s / 3600), format_hours(s.busy_s / 3600), fits
+
+
+def _totals(plan: Plan, settings: CostEstimate) -> list[str]:
+    """Return the sums over all scorings."""
+    least, calls, most = (
+        sum(values) for values in zip(*((e.work.floor, e.calls, e.work.most) for e in plan.estimates), strict=True)
+    )
+    known = [e for e in plan.estimates if not math.isnan(e.hours)]
+    hours, most_hours, left = (sum(getattr(e, name) for e in known) for name in ("hours", "most_hours", "hours_left"))
+    texts = [
+        f"Calls: {calls:,.0f} expected, at least {least:,.0f}, at most {most:,.0f}; {plan.stored:,.0f} of them are in the store.",
+        f"Time of the network on {settings.device}: {format_hours(hours)} expected, at most {format_hours(most_hours)}; "
+        f"{format_hours(left)} remain.",
+    ]
+    if unknown := dict.fromkeys(e.scoring.model for e in plan.estimates if math.isnan(e.hours)):
+        texts.append(f"Hours, shards and schedules are without {', '.join(unknown)}, whose speed is unknown.")
+    errors = [e.expected.standard_error for e in plan.estimates if e.expected.standard_error > 0]  # NaN without a pilot
+    if errors:
+        texts.append(f"Standard error of the measured calls: {np.sqrt(np.square(errors).sum()):,.0f}.")
+    texts.append(
+        f"Disk: about {format_number(plan.disk_gb)} GB of scores (16 bytes per score, as measured in the demo)."
+    )
+    return texts
 
 
 def _unmeasured(estimates: Sequence[Estimate]) -> list[str]:
@@ -99,28 +124,99 @@ def _unmeasured(estimates: Sequence[Estimate]) -> list[str]:
     if not guessed:
         return []
     lines = [
-        'Some numbers of calls are estimates from the minimum. A pilot measures them: see docs/cluster.md, "Estimate the cost".'
+        "`assumed` calls are estimates: under Algorithm 1 three times the minimum, at `least` if every race is decided at "
+        'min_scores, at `most` if every race reaches max_scores. A pilot measures them: see docs/cluster.md, "Estimate the cost".'
     ]
-    if binding := [e for e in guessed if e.dataset in (SCENES, LEWIS)]:
-        low, mean, high = (sum(getattr(e, name) for e in binding) for name in ("floor", "calls", "most"))
-        hours = sum(e.most / e.calls_per_s for e in binding) / 3600
+    if binding := [e for e in guessed if e.scoring.dataset in (SCENES, LEWIS)]:
+        low, high = (sum(getattr(e.work, name) for e in binding) for name in ("floor", "most"))
+        mean, hours = sum(e.calls for e in binding), sum(e.most_hours for e in binding)
         lines.append(
-            f"The {mean:,.0f} calls of the binding tasks are such a guess. They lie between {low:,.0f} (every race decided at "
-            f"min_scores) and {high:,.0f} ({hours:.3g} hours: every race reaches max_scores, as most races of weak models are)."
+            f"The {mean:,.0f} calls of the binding tasks are such a guess. They lie between {low:,.0f} and {high:,.0f} "
+            f"({format_hours(hours)}: every race reaches max_scores, as most races of weak models do)."
         )
     return lines
 
 
-def _too_long(estimates: Sequence[Estimate], walltime: int | None) -> list[str]:
-    """Return a warning if shards take longer than a job may, with the setting to change."""
-    if walltime is None:
+def _outside(plan: Plan) -> list[str]:
+    """Return the hours of encoders and baselines."""
+    if not plan.hours_outside_scoring:
         return []
-    long = [(60 * e.hours / e.shards, e) for e in estimates if 60 * e.hours / e.shards > walltime]
-    if not long:
-        return []
-    minutes, worst = max(long, key=lambda pair: pair[0])
+    each = ", ".join(f"{name} {format_hours(hours)}" for name, hours in plan.hours_outside_scoring.items())
     return [
-        f"**{len(long)} scorings have shards longer than the {walltime} minutes of a job**, {worst.model} on {worst.dataset} with "
-        f"{minutes:.0f}: such a job is stopped and continued several times. Lower `max_calls_per_job` to about "
-        f"{worst.calls / worst.shards * 0.5 * walltime / minutes:,.0f}."
+        f"Outside scoring at most: {each} (assumed: Stable Diffusion's VAE, T5-XXL where the YAML has no text_parameters, and "
+        "CLIP ViT-L/14, in float32)."
     ]
+
+
+def _limit(plan: Plan, settings: CostEstimate) -> list[str]:
+    """Return the time limit of the site, and which shards it interrupts."""
+    if plan.limit is None:
+        return []
+    lines = _paragraph(f"Limit of a job: {plan.limit.minutes:,} minutes ({plan.limit.source}).")
+    for note in plan.limit.notes:
+        lines += _paragraph(note)
+    if message := describe_too_long(plan, settings):
+        return lines + _paragraph(f"**Error**: {message}")
+    return lines
+
+
+def describe_too_long(plan: Plan, settings: CostEstimate) -> str:
+    """Return the message about shards that outlast a job, with the settings that fit; "" if there are none."""
+    long, limit = plan.too_long(settings.start_seconds), plan.limit
+    if not long or limit is None:
+        return ""
+    worst, start = long[0], settings.start_seconds
+    needed = limit.continuations(worst.longest_s, start)
+    message = (
+        f"{len(long)} of {len(plan.estimates)} scorings have shards that outlast the {limit.minutes:,} minutes of a job. The longest, "
+        f"{worst.scoring.model} on {worst.scoring.dataset}, takes {format_minutes(worst.longest_s + start)}. Continuations from the "
+        f"store that it needs: {needed:g}; retries that the profile allows: {limit.retries}. "
+    )
+    if not plan.suggestions:
+        return f"{message}No shard size fits, because one image takes longer. Raise `walltime_cap`, or lower the policy's max_scores."
+    options = (f"`{s.key}` to {s.value:,} ({s.jobs:,} jobs)" for s in plan.suggestions)
+    return f"{message}Lower {' or '.join(options)}."
+
+
+def format_number(value: float) -> str:
+    """Return a number with three significant digits and thousands separators, without an exponent."""
+    if math.isnan(value):
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    rounded = round(value, digits)
+    return f"{rounded:,.{max(0, digits)}f}" if digits <= 5 else "< 0.00001"
+
+
+def format_calls(calls: float) -> str:
+    """Return a number of calls: exact below a million, else three digits in millions."""
+    return f"{calls:,.0f}" if calls < 1e6 else f"{format_number(calls / 1e6)} M"
+
+
+def format_hours(hours: float) -> str:
+    """Return hours with their unit."""
+    return UNKNOWN if math.isnan(hours) else "< 0.01 h" if 0 < hours < 0.005 else f"{format_number(hours)} h"
+
+
+def format_minutes(seconds: float) -> str:
+    """Return seconds as minutes with their unit."""
+    return UNKNOWN if math.isnan(seconds) else "< 0.1 min" if 0 < seconds < 3 else f"{format_number(seconds / 60)} min"
+
+
+def _paragraph(text: str) -> list[str]:
+    return [*textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False), ""]
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table, padded so that its columns are aligned on a terminal; numbers to the right."""
+    grid = [list(columns), *(list(row) for row in rows)]
+    widths = [max(len(row[k]) for row in grid) for k in range(len(columns))]
+    lines = [
+        "| "
+        + " | ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        + " |"
+        for row in grid
+    ]
+    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])]) + "|"
+    return [lines[0], rule, *lines[1:]]

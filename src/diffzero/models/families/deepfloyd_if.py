@@ -120,6 +120,12 @@ class DeepFloydIFSuperResolution(DeepFloydIF):
         return self.unet(both, timestep, text["states"], class_labels=level).sample[:, : x_t.shape[1]]
 
     @classmethod
+    def input_shapes(cls, checkpoint_dir: Path, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Add the shape of the enlarged small image."""
+        small = cls.x_shape(checkpoint_dir, resolution)
+        return super().input_shapes(checkpoint_dir, resolution) | {"small": small}
+
+    @classmethod
     def encode_conditions(cls, checkpoint_dir: Path, pixels: NDArray[np.uint8]) -> Arrays:
         """Return `small` [image, 3, size, size] float32: the crop at 64 pixels, enlarged and noised as in the pipeline.
 

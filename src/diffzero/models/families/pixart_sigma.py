@@ -10,6 +10,7 @@ from diffzero.models.backbones import TransformerDenoiser
 from diffzero.models.latent import LatentDenoiser
 from diffzero.models.widths import unequal
 from diffzero.typing import Arrays
+from diffzero.utils.io import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +61,12 @@ class PixArtSigma(LatentDenoiser, TransformerDenoiser):
         from diffusers.models.transformers.pixart_transformer_2d import PixArtTransformer2DModel
 
         return PixArtTransformer2DModel
+
+    @classmethod
+    def input_shapes(cls, checkpoint_dir: Path, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of T5's states and mask."""
+        width = read_json(checkpoint_dir / "transformer" / "config.json")["caption_channels"]
+        return {"states": (TEXT_TOKENS, width), "mask": (TEXT_TOKENS,)}
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         """Return eps."""

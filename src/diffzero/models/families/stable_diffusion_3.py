@@ -70,6 +70,16 @@ class StableDiffusion3(LatentDenoiser, TransformerDenoiser):
             "pooled_projection_dim of the transformer", found, pooled, "sum of both CLIP encoders' projection_dim"
         )
 
+    @classmethod
+    def input_shapes(cls, checkpoint_dir: Path, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the states of CLIP and T5, one after the other, and of both pooled states."""
+        config = json.loads((checkpoint_dir / "transformer" / "config.json").read_text())
+        clip_tokens = json.loads((checkpoint_dir / "tokenizer" / "tokenizer_config.json").read_text())[
+            "model_max_length"
+        ]
+        states = (clip_tokens + T5_TOKENS, config["joint_attention_dim"])
+        return {"states": states, "pooled": (config["pooled_projection_dim"],)}
+
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         """Return eps - x."""
         return self.transformer(x_t, text["states"], text["pooled"], timestep).sample

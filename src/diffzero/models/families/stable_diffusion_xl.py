@@ -10,6 +10,7 @@ from diffzero.models.backbones import UNetDenoiser
 from diffzero.models.latent import LatentDenoiser, pixels_per_latent
 from diffzero.models.widths import text_width, unequal
 from diffzero.typing import Arrays
+from diffzero.utils.io import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +65,12 @@ class StableDiffusionXL(LatentDenoiser, UNetDenoiser):
         height, width = (side * self.pixels_per_latent for side in x_t.shape[-2:])
         ids = torch.tensor([[height, width, 0, 0, height, width]], device=x_t.device, dtype=x_t.dtype)
         return ids.expand(len(x_t), -1)
+
+    @classmethod
+    def input_shapes(cls, checkpoint_dir: Path, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Add the shape of the pooled state."""
+        width = read_json(checkpoint_dir / "text_encoder_2" / "config.json")["projection_dim"]
+        return super().input_shapes(checkpoint_dir, resolution) | {"pooled": (width,)}
 
     def network_output(self, x_t: Tensor, timestep: Tensor, text: Tensors) -> Tensor:
         """Return eps."""
