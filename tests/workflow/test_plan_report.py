@@ -55,7 +55,7 @@ def test_every_speed_says_what_it_is_based_on_and_minis_are_not_priced_as_stable
 
 
 def test_a_model_of_unknown_flops_has_unknown_hours_and_the_plan_says_so(tmp_path):
-    run = experiment(tmp_path, "config.yaml", models=["stable-diffusion-v1-4", "sdxl-base"])
+    run = experiment(tmp_path, "config.yaml", models=["stable-diffusion-v1-4", "deepfloyd-if-i-xl", "sdxl-base"])
     plan, text = make_plan(run, DAY), " ".join(text_of(run).split())
     assert (
         "its FLOPs are unknown, because its weights are not in a local folder. Run a pilot, or write `gflops`" in text

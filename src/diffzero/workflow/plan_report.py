@@ -15,7 +15,7 @@ from diffzero.workflow.plan_calls import NO_PILOT
 from diffzero.workflow.plan_shards import JobLimit, QueueSchedule
 
 WIDTH = 100
-CALL_COLUMNS = ("scoring", "classes", "least", "expected", "most", "based on", "max_scores")
+CALL_COLUMNS = ("scoring", "classes", "least", "expected", "most", "based on", "at max")
 TIME_COLUMNS = ("scoring", "images", "shards", "hours", "at most", "longest shard", "continued")
 SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job", "end after", "GPU-hours with starts", "within limit")
 UNKNOWN = "unknown"
@@ -56,16 +56,20 @@ def _model_section(model: str, estimates: Sequence[Estimate], plan: Plan, settin
 def _scoring_names(estimates: Sequence[Estimate]) -> list[str]:
     """Return the names of the scorings of one model, by which their rows are told apart: data set, and what else differs."""
     seeds = {e.scoring.seed for e in estimates}
-    names = [e.scoring.dataset + (f", seed {e.scoring.seed}" if len(seeds) > 1 else "") for e in estimates]
-    counts = Counter(names)
-    for k, e in enumerate(estimates):
-        if counts[names[k]] > 1 and not (e.scoring.weighting and e.scoring.n_images is None):
-            kind = "unshared" if e.scoring.unshared else "shared"
-            names[k] += f", {kind} {e.scoring.policy.slug}"
+    full = [f"{e.scoring.dataset}, {_noise(e)} {e.scoring.policy.slug}" for e in estimates]
+    names = [
+        full[k] if e.scoring.n_images else e.scoring.dataset + (f", seed {e.scoring.seed}" if len(seeds) > 1 else "")
+        for k, e in enumerate(estimates)
+    ]
     counts = Counter(names)
     return [
-        name if counts[name] == 1 else f"{name}, {e.scoring.slug}" for name, e in zip(names, estimates, strict=True)
+        name if counts[name] == 1 else f"{e.scoring.dataset}, seed {e.scoring.seed}, {e.scoring.slug}"
+        for name, e in zip(names, estimates, strict=True)
     ]
+
+
+def _noise(e: Estimate) -> str:
+    return "unshared" if e.scoring.unshared else "shared"
 
 
 def _call_row(name: str, e: Estimate) -> tuple[str, ...]:
@@ -196,11 +200,15 @@ def format_calls(calls: float) -> str:
 
 def format_hours(hours: float) -> str:
     """Return hours with their unit."""
+    if hours >= 1e6:
+        return f"{format_number(hours / 1e6)} M h"
     return UNKNOWN if math.isnan(hours) else "< 0.01 h" if 0 < hours < 0.005 else f"{format_number(hours)} h"
 
 
 def format_minutes(seconds: float) -> str:
-    """Return seconds as minutes with their unit."""
+    """Return seconds as minutes with their unit, or as hours if there are many."""
+    if seconds >= 6e5:
+        return format_hours(seconds / 3600)
     return UNKNOWN if math.isnan(seconds) else "< 0.1 min" if 0 < seconds < 3 else f"{format_number(seconds / 60)} min"
 
 

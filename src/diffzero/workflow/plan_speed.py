@@ -79,5 +79,6 @@ def estimate_speed(experiment: Experiment, model: str, costs: pd.DataFrame) -> S
     speed = resources.calls_per_second(known, DEVICES[device], utilization)
     peak = f"{DEVICES[device]:g} TFLOP/s" + (" of one core (a guess)" if device == "cpu" else " (data sheet, float16)")
     return Speed(
-        speed, f"assumed: {round(gflops, 2):,} GFLOPs per call ({source}), utilization {utilization:.0%} of {peak}"
+        speed,
+        f"assumed: {gflops:,.{0 if gflops >= 100 else 2}f} GFLOPs per call ({source}), utilization {utilization:.0%} of {peak}",
     )
