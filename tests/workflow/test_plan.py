@@ -204,7 +204,7 @@ def test_the_scorings_of_one_data_set_have_different_rows(tmp_path):
     assert len({row.split("|")[1] for row in rows}) == 3
 
 
-def test_calls_per_job_limit_the_images_of_a_shard_(tmp_path):
+def test_calls_per_job_limit_the_images_of_a_shard(tmp_path):
     few = {"max_calls_per_job": 10 * 60 * 20}  # of ten classes, three times min_scores
     run = experiment(tmp_path, **few)
     assert (

@@ -14,9 +14,9 @@ from diffzero.workflow.plan import Estimate, Plan
 from diffzero.workflow.plan_calls import NO_PILOT
 from diffzero.workflow.plan_shards import JobLimit, QueueSchedule
 
-WIDTH = 100
+COLUMNS = 100
 CALL_COLUMNS = ("scoring", "classes", "least", "expected", "most", "based on", "at max")
-TIME_COLUMNS = ("scoring", "images", "shards", "hours", "at most", "longest shard", "continued")
+TIME_COLUMNS = ("scoring", "images", "shards", "hours", "at most", "longest", "continued")
 SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job", "end after", "GPU-hours with starts", "within limit")
 UNKNOWN = "unknown"
 
@@ -40,7 +40,7 @@ def _model_section(model: str, estimates: Sequence[Estimate], plan: Plan, settin
     """Return the heading, the speed and the two tables of one model."""
     names = _scoring_names(estimates)
     speed = estimates[0].speed
-    rate = "" if math.isnan(speed.calls_per_s) else f"{format_number(speed.calls_per_s)} calls/s, "
+    rate = "" if math.isnan(speed.calls_per_s) else f"{round_number(speed.calls_per_s)} calls/s, "
     rows = [_time_row(name, e, plan.limit, settings) for name, e in zip(names, estimates, strict=True)]
     return [
         f"## {model} on {settings.device}",
@@ -86,7 +86,7 @@ def _time_row(name: str, e: Estimate, limit: JobLimit | None, settings: CostEsti
     continued = ""
     if limit is not None and not math.isnan(e.longest_s):
         least, most = (limit.continuations(seconds, start) for seconds in (e.longest_s, e.most_longest_s))
-        continued = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+        continued = " to ".join(dict.fromkeys(f"{count:g}" if count < 1000 else "> 999" for count in (least, most)))
     hours = (format_hours(e.hours), format_hours(e.most_hours))
     return name, f"{e.work.images:,}", f"{e.shards:,}", *hours, format_minutes(longest), continued
 
@@ -117,7 +117,7 @@ def _totals(plan: Plan, settings: CostEstimate) -> list[str]:
     if errors:
         texts.append(f"Standard error of the measured calls: {np.sqrt(np.square(errors).sum()):,.0f}.")
     texts.append(
-        f"Disk: about {format_number(plan.disk_gb)} GB of scores (16 bytes per score, as measured in the demo)."
+        f"Disk: about {round_number(plan.disk_gb)} GB of scores (16 bytes per score, as measured in the demo)."
     )
     return texts
 
@@ -182,7 +182,7 @@ def describe_too_long(plan: Plan, settings: CostEstimate) -> str:
     return f"{message}Lower {' or '.join(options)}."
 
 
-def format_number(value: float) -> str:
+def round_number(value: float) -> str:
     """Return a number with three significant digits and thousands separators, without an exponent."""
     if math.isnan(value):
         return UNKNOWN
@@ -195,25 +195,25 @@ def format_number(value: float) -> str:
 
 def format_calls(calls: float) -> str:
     """Return a number of calls: exact below a million, else three digits in millions."""
-    return f"{calls:,.0f}" if calls < 1e6 else f"{format_number(calls / 1e6)} M"
+    return f"{calls:,.0f}" if calls < 1e6 else f"{round_number(calls / 1e6)} M"
 
 
 def format_hours(hours: float) -> str:
     """Return hours with their unit."""
     if hours >= 1e6:
-        return f"{format_number(hours / 1e6)} M h"
-    return UNKNOWN if math.isnan(hours) else "< 0.01 h" if 0 < hours < 0.005 else f"{format_number(hours)} h"
+        return f"{round_number(hours / 1e6)} M h"
+    return UNKNOWN if math.isnan(hours) else "< 0.01 h" if 0 < hours < 0.005 else f"{round_number(hours)} h"
 
 
 def format_minutes(seconds: float) -> str:
     """Return seconds as minutes with their unit, or as hours if there are many."""
     if seconds >= 6e5:
         return format_hours(seconds / 3600)
-    return UNKNOWN if math.isnan(seconds) else "< 0.1 min" if 0 < seconds < 3 else f"{format_number(seconds / 60)} min"
+    return UNKNOWN if math.isnan(seconds) else "< 0.1 min" if 0 < seconds < 3 else f"{round_number(seconds / 60)} min"
 
 
 def _paragraph(text: str) -> list[str]:
-    return [*textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False), ""]
+    return [*textwrap.wrap(text, COLUMNS, break_long_words=False, break_on_hyphens=False), ""]
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
