@@ -9,7 +9,7 @@ rule plan:
     log:
         log_of("plan"),
     conda:
-        "../envs/torch.yaml"
+        "../envs/analysis.yaml"
     resources:
         **needs(),
     params:

@@ -32,7 +32,7 @@ def test_the_flops_of_a_mini_model_are_those_of_its_network(name):
     model = load_model(name, ROOT)
     planned = count_gflops(ROOT / model.path, model.resolution)
     assert planned == pytest.approx(counted_while_running(ROOT / model.path, model.resolution), rel=0.02)
-    assert 0.01 < planned < 2, "far below Stable Diffusion's 803"
+    assert model.gflops == pytest.approx(planned, rel=0.01)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

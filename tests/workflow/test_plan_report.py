@@ -49,9 +49,15 @@ def test_hours_and_calls_have_units_and_no_exponent():
 def test_every_speed_says_what_it_is_based_on_and_minis_are_not_priced_as_stable_diffusion(tmp_path):
     demo, paper = (" ".join(text_of(experiment(tmp_path, file)).split()) for file in ("demo.yaml", "config.yaml"))
     assert "803 GFLOPs per call (`gflops` in config/models/stable-diffusion-v1-4.yaml), utilization 30%" in paper
-    found = re.findall(r"assumed: ([\d.]+) GFLOPs per call \(counted from the checkpoint's configuration\)", demo)
-    assert len(found) == 2 and all(0.01 < float(value) < 2 for value in found)
+    assert "0.17 GFLOPs per call (`gflops` in config/models/mini-sd.yaml)" in demo
     assert "Time of the network on A100: < 0.01 h expected" in demo
+
+
+def test_flops_of_a_local_checkpoint_without_gflops_are_counted(tmp_path):
+    run = with_model(tmp_path, ROOT / "resources" / "models" / "mini-sd", resolution=32)
+    plan = make_plan(run, DAY)
+    assert "0.17 GFLOPs per call (counted from the checkpoint's configuration)" in plan.estimates[0].speed.source
+    assert plan.estimates[0].speed.calls_per_s == pytest.approx(312e3 * 0.3 / 0.1714, rel=0.02)
 
 
 def test_a_model_of_unknown_flops_has_unknown_hours_and_the_plan_says_so(tmp_path):
@@ -64,26 +70,23 @@ def test_a_model_of_unknown_flops_has_unknown_hours_and_the_plan_says_so(tmp_pat
     assert math.isnan(plan.estimates[-1].hours) == (plan.estimates[-1].scoring.model == "sdxl-base")
 
 
+def with_model(root: Path, checkpoint_dir: Path, resolution: int) -> Experiment:
+    """Return a run with a model `mine` in a local folder, whose YAML states no FLOPs."""
+    for path in [*(ROOT / "config").glob("datasets/*"), *(ROOT / "config").glob("models/*")]:
+        (root / path.relative_to(ROOT)).parent.mkdir(exist_ok=True, parents=True)
+        (root / path.relative_to(ROOT)).symlink_to(path)
+    model = {"kind": "diffusion", "title": "m", "licence": "MIT", "resolution": resolution, "dtype": "float16"}
+    (root / "config" / "models" / "mine.yaml").write_text(yaml.safe_dump(model | {"path": str(checkpoint_dir)}))
+    changes = {"models": ["mine"], "baselines": [], "attribute_binding": None}
+    changes |= {"figure2_efficiency": [], "figure3_denoised": [], "figure6_samples": []}
+    return experiment(root, "demo.yaml", root, **changes)
+
+
 def test_a_broken_configuration_of_a_checkpoint_is_named(tmp_path):
     checkpoint_dir = tmp_path / "broken"
     (checkpoint_dir / "unet").mkdir(parents=True)
     (checkpoint_dir / "model_index.json").write_text('{"_class_name": "StablePipeline"}')
-    (tmp_path / "config" / "models").mkdir(parents=True)
-    for path in [*(ROOT / "config").glob("datasets/*"), *(ROOT / "config").glob("models/*")]:
-        (tmp_path / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
-        (tmp_path / path.relative_to(ROOT)).symlink_to(path)
-    model = {
-        "kind": "diffusion",
-        "title": "b",
-        "licence": "MIT",
-        "resolution": 64,
-        "dtype": "float16",
-        "path": "broken",
-    }
-    (tmp_path / "config" / "models" / "broken.yaml").write_text(yaml.safe_dump(model))
-    changes = {"models": ["broken"], "baselines": [], "attribute_binding": None}
-    changes |= {"figure2_efficiency": [], "figure3_denoised": [], "figure6_samples": []}
-    text = " ".join(text_of(experiment(tmp_path, "demo.yaml", tmp_path, **changes)).split())
+    text = " ".join(text_of(with_model(tmp_path, checkpoint_dir, 64)).split())
     assert "they cannot be counted (CheckpointError:" in text and "StablePipeline" in text
 
 

@@ -14,7 +14,7 @@ from diffzero.workflow.plan import Estimate, Plan
 from diffzero.workflow.plan_calls import NO_PILOT
 from diffzero.workflow.plan_shards import JobLimit, QueueSchedule
 
-COLUMNS = 100
+TERMINAL_COLUMNS = 100
 CALL_COLUMNS = ("scoring", "classes", "least", "expected", "most", "based on", "at max")
 TIME_COLUMNS = ("scoring", "images", "shards", "hours", "at most", "longest", "continued")
 SCHEDULE_COLUMNS = ("calls per shard", "jobs", "longest job", "end after", "GPU-hours with starts", "within limit")
@@ -213,7 +213,7 @@ def format_minutes(seconds: float) -> str:
 
 
 def _paragraph(text: str) -> list[str]:
-    return [*textwrap.wrap(text, COLUMNS, break_long_words=False, break_on_hyphens=False), ""]
+    return [*textwrap.wrap(text, TERMINAL_COLUMNS, break_long_words=False, break_on_hyphens=False), ""]
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

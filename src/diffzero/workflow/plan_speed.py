@@ -44,12 +44,12 @@ def count_model_gflops(experiment: Experiment, name: str) -> tuple[float, str]:
     checkpoint_dir = experiment.root / model.path if model.path else None
     if checkpoint_dir is None or not checkpoint_dir.is_dir():
         return math.nan, "its weights are not in a local folder"
-    # Imported here, because importing PyTorch takes seconds.
-    from diffzero.models.flops import count_gflops
-
     try:
+        # Imported here, because importing PyTorch takes seconds, and with `--sdm conda` plans run without it.
+        from diffzero.models.flops import count_gflops
+
         return count_gflops(checkpoint_dir, model.resolution), "counted from the checkpoint's configuration"
-    except (CheckpointError, NotImplementedError, OSError, ValueError, KeyError, TypeError) as error:
+    except (CheckpointError, ImportError, NotImplementedError, OSError, ValueError, KeyError, TypeError) as error:
         return math.nan, f"they cannot be counted ({type(error).__name__}: {error})"
 
 
