@@ -250,3 +250,21 @@ def test_classes_one_folder_deeper_are_refused_with_the_path_to_write(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"are in 'animals': set `path: .*data/inner/animals`"):
         load(tmp_path, path="data/inner")
     assert images(tmp_path, path="data/inner/animals") == PLAIN
+
+
+def test_an_image_below_the_folders_of_two_classes_is_refused(tmp_path):
+    write(make_folder(tmp_path) / "cat" / "deep" / "dog" / "0.png", encoded(99))
+    with pytest.raises(ValueError, match="'cat/deep/dog/0.png' in the folders of two classes, 'cat' and 'dog'"):
+        load(tmp_path)
+    assert images(tmp_path, ignore=["deep/dog"]) == PLAIN
+
+
+def test_a_link_to_an_image_of_another_class_is_refused(tmp_path):
+    folder = make_folder(tmp_path)
+    write(folder / "dog" / "README.txt", b"text")
+    (folder / "cat" / "README.txt").symlink_to("../dog/README.txt")
+    assert images(tmp_path) == PLAIN
+    (folder / "cat" / "9.png").symlink_to("../dog/0.png")
+    with pytest.raises(ValueError, match="'cat/9.png' of class 'cat', a link to an image of class 'dog'"):
+        load(tmp_path)
+    assert images(tmp_path, ignore=["9.png"]) == PLAIN

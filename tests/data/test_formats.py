@@ -160,6 +160,25 @@ def test_label_10_of_svhn_is_the_digit_0(server, tmp_path):
     assert all(np.array_equal(pixels, images[int(key[5:])]) for key, pixels in pixels_of(found).items())
 
 
+@pytest.mark.parametrize("label", [11, 255, 1.5, 0])
+def test_a_label_that_svhn_does_not_have_is_refused(server, tmp_path, label):
+    images = RANDOM.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    savemat(tmp_path / "test.mat", {"X": images.transpose(1, 2, 3, 0), "y": np.array([[1], [label]])})
+    with pytest.raises(ValueError, match=f"found label {label} in y, expected 1 to 10"):
+        load(server, "svhn", (tmp_path / "test.mat").read_bytes())
+
+
+def test_two_files_for_one_image_or_list_are_refused_and_hidden_ones_left_out(server):
+    listed = ["banded/banded_0002.jpg", "zigzagged/zigzagged_0119.jpg"]
+    members = {f"dtd/images/{name}": jpeg(k) for k, name in enumerate(listed)} | {"dtd/labels/test1.txt": lines(listed)}
+    hidden = {"__MACOSX/dtd/labels/test1.txt": b"\0\5", "dtd/images/banded/._banded_0002.jpg": b"\0\5"}
+    assert len(load(server, "dtd", tar({**members, **hidden}))) == 2
+    with pytest.raises(ValueError, match="found two images for banded/banded_0002.jpg"):
+        load(server, "dtd", tar({**members, "dtd/masks/banded/banded_0002.png": jpeg(9)}))
+    with pytest.raises(ValueError, match="expected one member ending in dtd/labels/test1.txt"):
+        load(server, "dtd", tar({**members, "old/dtd/labels/test1.txt": lines(listed[::-1])}))
+
+
 def test_dtd_uses_the_images_of_its_first_test_list(server):
     listed = ["banded/banded_0002.jpg", "zigzagged/zigzagged_0119.jpg"]
     members = {f"dtd/images/{name}": jpeg(k) for k, name in enumerate([*listed, "banded/banded_0004.jpg"])}

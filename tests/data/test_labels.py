@@ -1,6 +1,7 @@
 """Matching of a source's labels and class names to those of a data set."""
 
 import math
+import re
 import unicodedata
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_names_that_differ_only_in_punctuation_are_different():
     ours = dataset(["C", "C++", "+", "-"])
     assert order(ours, ["-", "C++", "C", "+"]) == ["-", "C++", "C", "+"]
     assert [LabelMap(ours).to_label(name) for name in ("C++", "+", "C", "-")] == [1, 2, 0, 3]
-    with pytest.raises(ValueError, match="found label c, expected a class name"):
+    with pytest.raises(ValueError, match="found label 'c', expected a class name"):
         LabelMap(ours).to_label("c")
 
 
@@ -158,7 +159,7 @@ def test_whole_numbers_of_any_type_are_labels(number):
         (b"ant", "found label b'ant', expected 0..1 or a class name, found bytes"),
         ([0], "found label [0]"),
         ({"label": 0}, "found label {'label': 0}"),
-        ("0", "found label 0, expected a class name"),
+        ("0", "found label '0', expected a class name"),
     ],
 )
 def test_a_label_without_a_class_names_its_place_and_the_advice_fits(label, message):
@@ -178,3 +179,39 @@ def test_labels_that_count_from_1_are_refused_not_shifted():
         label_map.to_labels([0, 3], lambda k: f"row {k}")
     assert label_map.to_labels([1, 2], str) == [1, 2]
     assert label_map.to_labels([], str) == []
+
+
+def test_the_message_on_a_text_label_has_the_whole_key():
+    label_map = LabelMap(dataset(["ant", "bee", "truck"]))
+    with pytest.raises(ValueError, match="row 2: Things: found label 'lion'") as error:
+        label_map.to_labels(["bee", "ant", "lion"], lambda k: f"row {k}")
+    assert str(error.value).endswith('source_classnames: ["ant", "bee", "?"]')
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "first"),
+    [
+        (["2", "1", "0"], [1, 0, 2], 1),
+        (["1", "2", "3"], [1.0, 2.0], 0),
+        (["-1", "1"], [1, -1], 1),
+        (["1", "0"], [0], 0),
+    ],
+)
+def test_numbers_that_are_the_names_of_other_classes_are_refused(names, labels, first):
+    with pytest.raises(
+        ValueError, match=f"row {first}: Things: found label {int(labels[first])}, which is the name of class"
+    ):
+        LabelMap(dataset(names)).to_labels(labels, lambda k: f"row {k}")
+
+
+def test_numbers_stay_labels_where_the_source_names_its_classes_or_names_are_no_such_numbers():
+    place = "row {}".format
+    assert LabelMap(dataset(["2", "1", "0"]), ["2", "1", "0"]).to_labels([1, 0, 2], place) == [1, 0, 2]
+    assert LabelMap(dataset(["0", "1", "2"])).to_labels([1, 0, 2], place) == [1, 0, 2]
+    assert LabelMap(dataset(["2019", "2020", "1"])).to_labels([1, 0, 2], place) == [1, 0, 2]
+
+
+@pytest.mark.parametrize("name", ["ｃａｔ", "cat\u200b", "CAT", "c-a-t"])
+def test_a_name_that_looks_like_that_of_a_class_is_suggested(name):
+    with pytest.raises(ValueError, match=re.escape(f"Did you mean {name!r} for class 'cat'")):
+        LabelMap(dataset(["cat", "dog"])).to_label(name)

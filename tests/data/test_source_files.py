@@ -35,6 +35,18 @@ def images(tmp_path: Path) -> Dataset:
     return make_dataset({"kind": "folder", "path": "images"})
 
 
+def test_a_class_with_a_hidden_name_is_compared(tmp_path):
+    block = {"kind": "folder", "path": "images", "split": ["test"]}
+    dataset = make_dataset(block).model_copy(update={"classnames": [".NET", "dog"]})
+    for name in ("test/.NET/1.png", "test/dog/1.png", "test/dog/.2.png", ".git/x"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(1))
+    (found,) = dataset_files(dataset, tmp_path)
+    assert sorted(found.files) == ["test/.NET/1.png", "test/dog/1.png"]
+    assert set(load_test_images(dataset, 9, 0, tmp_path)["image"]) == {".NET/1.png", "dog/1.png"}
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Dataset:
     (tmp_path / "table.parquet").write_bytes(parquet("picture", "label", ROWS, NAMES))

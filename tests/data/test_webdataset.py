@@ -123,8 +123,8 @@ def test_a_label_may_be_the_name_of_its_class(loaded):
         ),
         ("label0", "owner/label0, 0.tar, s0.cls: Things: found label -1, expected 0..2. A negative label"),
         ("label1", "owner/label1, 0.tar, s0.cls: Things: found label 3, expected 0..2"),
-        ("label2", "owner/label2, 0.tar, s0.cls: Things: found label 1_0, expected a class name"),
-        ("label3", "owner/label3, 0.tar, s0.cls: Things: found label , expected a class name"),
+        ("label2", "owner/label2, 0.tar, s0.cls: Things: found label '1_0', expected a class name"),
+        ("label3", "owner/label3, 0.tar, s0.cls: Things: found label '', expected a class name"),
         (
             "label5",
             "owner/label5, 0.tar, s0.cls: Things: found label b'\\xff', expected 0..2 or a class name, found bytes",

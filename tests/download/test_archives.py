@@ -221,3 +221,45 @@ def test_iter_heads_has_the_limits_of_iter_members(tmp_path, kind):
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ArchiveError, match="corrupt or truncated"):
         list(iter_heads(path, 4))
+
+
+def zip_of(path: Path, *names: str) -> Path:
+    """Return a zip archive with these names, stored as they are."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename = info.orig_filename = name
+            archive.writestr(info, b"x")
+    return path
+
+
+def test_a_zip_with_backslashes_alone_has_folders(tmp_path):
+    path = zip_of(tmp_path / "x.zip", "cat\\", "cat\\1.png", "cat\\deep\\2.png", "3.png")
+    assert [name for name, _ in iter_members(path, everything)] == ["cat/1.png", "cat/deep/2.png", "3.png"]
+    for outside in ("..\\1.png", "cat\\..\\..\\1.png", "\\1.png", "C:\\1.png"):
+        with pytest.raises(ArchiveError, match="leads outside the archive"):
+            list(iter_members(zip_of(tmp_path / "y.zip", "cat\\1.png", outside), everything))
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_backslash_beside_slashes_is_refused_as_ambiguous(tmp_path, kind):
+    names = ("cat/1.png", "cat\\2.png")
+    path = zip_of(tmp_path / "x", *names) if kind == "zip" else tar(tmp_path / "x", *map(member, names))
+    with pytest.raises(ArchiveError, match=r"'cat\\\\2.png' with a backslash, which separates folders on Windows"):
+        list(iter_members(path, everything))
+
+
+def test_names_of_a_zip_are_utf8_even_without_the_flag(tmp_path):
+    path = zip_of(tmp_path / "x.zip", "caf__/1.png", "b/2.png")
+    path.write_bytes(path.read_bytes().replace(b"caf__", "café".encode()))
+    assert [name for name, _ in iter_members(path, everything)] == ["café/1.png", "b/2.png"]
+    path = zip_of(tmp_path / "y.zip", "caf_/1.png")
+    path.write_bytes(path.read_bytes().replace(b"caf_", "café".encode("cp437")))
+    assert [name for name, _ in iter_members(path, everything)] == ["café/1.png"]
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_colon_is_part_of_a_name_unless_it_names_a_drive(tmp_path, kind):
+    name = "kind: cat/1:2.png"
+    path = zip_of(tmp_path / "x", name) if kind == "zip" else tar(tmp_path / "x", member(name))
+    assert [found for found, _ in iter_members(path, everything)] == [name]

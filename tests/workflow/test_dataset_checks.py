@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -97,6 +99,18 @@ def test_a_source_that_would_not_load_is_missing_with_the_reason(root, dataset, 
     change(root)
     found = check(root, dataset)
     assert found.state == MISSING and words in " ".join(found.reasons), found
+
+
+@pytest.mark.parametrize("dataset", ["images", "table"])
+def test_one_damaged_image_of_several_is_found(root, dataset):
+    if dataset == "images":
+        (root / "images" / "dog" / "2.png").write_bytes(picture(2)[:50])
+    else:
+        rows = pq.read_table(root / "table.parquet")
+        cells = [{"bytes": picture(0)}, {"bytes": picture(1)[:50]}]
+        pq.write_table(rows.set_column(0, "picture", pa.array(cells)), root / "table.parquet")
+    found = check(root, dataset)
+    assert found.state == MISSING and "found 1 images that cannot be decoded" in " ".join(found.reasons)
 
 
 def select(root: Path, name: str) -> Path:

@@ -27,7 +27,10 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
 
 def _fold(name: str) -> str:
     """Return a name without case, spaces, underscores and punctuation."""
-    return "".join(letter for letter in nfc(name).casefold() if letter.isalnum())
+    text = unicodedata.normalize(
+        "NFKC", name
+    ).casefold()  # with compatibility: fullwidth letters and ligatures are near, too
+    return "".join(letter for letter in text if letter.isalnum() or unicodedata.category(letter) == "So")  # So: emoji
 
 
 def source_classnames_to_write(found: Sequence[str], known: Sequence[str]) -> str:

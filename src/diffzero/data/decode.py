@@ -112,7 +112,8 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         image.load()
         return _to_rgb(_to_eight_bits(image))
     except Exception as error:  # Pillow's plugins raise many kinds of errors for broken files
-        reason = find_pointer(data) or re.sub(r" <_io\..*?>", "", str(error)) or type(error).__name__
+        said = re.sub(r" <_io\..*?>", "", str(error)) or type(error).__name__
+        reason = find_pointer(data) or (said if data else "no bytes")
         expected = "Expected a complete PNG, JPEG or WebP file, or another image that Pillow decodes"
         raise ImageError(f"image {name}: cannot be decoded ({reason}). {expected}.", reason) from error
 

@@ -44,6 +44,7 @@ class LabelMap:
         """The names by which the source may know the classes, in the order of the data set's labels."""
         self._label_by_name = {nfc(name): k for k, name in reversed(list(enumerate(self.names)))}
         self._labels = list(range(len(self.names)))
+        self._is_named = bool(names)
         if names:
             self._labels = self._match_names(names, where or dataset.title, partial)
 
@@ -65,14 +66,18 @@ class LabelMap:
             f"`classnames` (and per source if the sources differ): {source_classnames_to_write(names, self.names)}"
         )
 
-    def to_label(self, label: object) -> int:
-        """Return the data set's label for a label of the source, which is a number or a class name. Raises ValueError."""
+    def to_label(self, label: object, among: Sequence[str] = ()) -> int:
+        """Return the data set's label for a label of the source, which is a number or a class name.
+
+        Raises ValueError; its message advises on `among`, the names that the source uses, if they are known.
+        """
         if isinstance(label, str) and (found := self.find(label)) is not None:
             return found
         number = whole_number(label)
         if number is not None and 0 <= number < len(self._labels):
             return self._labels[number]
-        raise ValueError(f"{self.dataset.title}: found label {label}, {self._expected(label)}")
+        shown = repr(label) if isinstance(label, str) else label
+        raise ValueError(f"{self.dataset.title}: found label {shown}, {self._expected(label, among)}")
 
     def to_labels(self, labels: Sequence[object], place: Callable[[int], str]) -> list[int]:
         """Return the data set's labels for all labels of a source; `place(k)` is where the k-th is, for the message of the ValueError."""
@@ -83,19 +88,31 @@ class LabelMap:
                 f"{place(found.index(count))}: {self.dataset.title}: found label {count}, expected 0..{count - 1}. "
                 f"The labels are 1..{count}: they count from 1. Store them from 0 (each label minus 1), or store the class names."
             )
-        mapped = []
+        self._refuse_numbers_that_are_names(found, place)
+        mapped, texts = [], list(dict.fromkeys(label for label in labels if isinstance(label, str)))
         for k, label in enumerate(labels):
             try:
-                mapped.append(self.to_label(label))
+                mapped.append(self.to_label(label, texts))
             except ValueError as error:
                 raise ValueError(f"{place(k)}: {error}") from error
         return mapped
 
-    def _expected(self, label: object) -> str:
+    def _refuse_numbers_that_are_names(self, found: Sequence[int | None], place: Callable[[int], str]) -> None:
+        """Raise ValueError if all labels of a source without class names are numbers and names of classes, but not of the same ones."""
+        named = [None if number is None else self.find(str(number)) for number in found]
+        other = next((k for k, label in enumerate(named) if label != found[k]), None)
+        if self._is_named or other is None or None in named:
+            return
+        raise ValueError(
+            f"{place(other)}: {self.dataset.title}: found label {found[other]}, which is the name of class number {named[other]}, expected "
+            "numbers that are no names of other classes: numbers count the classes from 0. Store the class names as text."
+        )
+
+    def _expected(self, label: object, among: Sequence[str] = ()) -> str:
         """Return what is expected in place of a label that has no class, and what to do."""
         numbered = f"expected 0..{len(self._labels) - 1}"
         if isinstance(label, str):
-            return f"expected a class name. {self.advise([label])}"
+            return f"expected a class name. {self.advise(among or [label])}"
         if label is None or (isinstance(label, numbers.Real) and math.isnan(label)):
             return f"{numbered} or a class name. The image has no label: add it, or remove the image."
         number = whole_number(label)

@@ -96,9 +96,12 @@ class SourceRecord:
 
 def dataset_files(dataset: Dataset, root: Path) -> list[LocalFiles]:
     """Return the local files of each source of a data set."""
-    return [
-        LocalFiles(source.describe(), source.local_files(root), source.is_downloaded) for source in dataset.all_sources
-    ]
+    found = []
+    for source in dataset.all_sources:
+        names = dataset.for_source(source).names_in_sources
+        files = {**source.local_files(root), **source.files_of_hidden_classes(root, names)}
+        found.append(LocalFiles(source.describe(), files, source.is_downloaded))
+    return found
 
 
 def make_record(

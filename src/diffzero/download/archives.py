@@ -7,6 +7,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import stat
 import tarfile
 import zipfile
@@ -28,6 +29,8 @@ EXTENDED_HEADERS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 )
 MAX_HEADER_BYTES = 1 << 20
+DRIVE = re.compile("[A-Za-z]:")  # of Windows, at the beginning of an absolute path
+UTF8_FLAG = 0x800  # of a zip member whose name is UTF-8
 # Images hardly compress, so an archive may unpack to 100 times its size; a small archive may hold much more than that.
 MAX_RATIO, SMALL_BYTES = 100, 1 << 24
 READ_ERRORS = (
@@ -138,12 +141,19 @@ def _iter_files(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
     return (_zip_members if zipfile.is_zipfile(archive) else _tar_members)(archive, limits)
 
 
-def _check_member_name(name: str) -> str:
-    """Return the name without `.` and double slashes. Raises ArchiveError if it leads outside a folder."""
-    parts = PurePosixPath(name).parts
-    is_outside = name.startswith(("/", "\\")) or ".." in parts or "\\" in name or "\0" in name
-    if is_outside or ":" in name.split("/")[0] or not parts:
+def _check_member_name(name: str, is_windows: bool = False) -> str:
+    """Return the name without `.` and double slashes; `is_windows`: backslashes separate folders.
+
+    Raises ArchiveError if it leads outside a folder, or has a backslash whose meaning is unknown.
+    """
+    slashed = name.replace("\\", "/")
+    parts = PurePosixPath(slashed).parts
+    if slashed.startswith("/") or ".." in parts or "\0" in name or DRIVE.match(name) or not parts:
         raise ArchiveError(f"found member {name!r}, which leads outside the archive, expected a relative path")
+    if "\\" in name and not is_windows:
+        raise ArchiveError(
+            f"found member {name!r} with a backslash, which separates folders on Windows and is part of a name elsewhere, expected '/'"
+        )
     return "/".join(parts)
 
 
@@ -227,6 +237,16 @@ def _tar_members(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
             vars(tar)["members"] = []
 
 
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Return the name of a member: macOS writes UTF-8 without the flag that says so, which zipfile reads as code page 437."""
+    if info.flag_bits & UTF8_FLAG:
+        return info.orig_filename
+    try:
+        return info.orig_filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.orig_filename
+
+
 def _zip_members(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as packed:
         infos = packed.infolist()
@@ -235,8 +255,12 @@ def _zip_members(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
         total, limit = sum(info.file_size for info in infos), _max_bytes(archive, limits)
         if total > limit:
             raise ArchiveError(f"found {total} bytes declared, expected at most {limit}")
-        for info in infos:
-            name, kind, problem = _check_member_name(info.orig_filename), stat.S_IFMT(info.external_attr >> 16), ""
+        names = [_zip_name(info) for info in infos]
+        # Some Windows programs separate folders by backslashes, then all of them.
+        is_windows = any("\\" in name for name in names) and not any("/" in name for name in names)
+        for info, stored in zip(infos, names, strict=True):
+            name = _check_member_name(stored, is_windows)
+            kind, problem = stat.S_IFMT(info.external_attr >> 16), ""
             if kind == stat.S_IFLNK:
                 target = _read_member(packed.open(info), name, info.file_size, ArchiveLimits(member_bytes=4096))
                 problem = _check_link(name, target.decode(errors="replace"), True)
@@ -244,5 +268,5 @@ def _zip_members(archive: Path, limits: ArchiveLimits) -> Iterator[_Member]:
                 raise ArchiveError(f"found member {name!r}, a device or pipe, expected only files and folders")
             elif info.flag_bits & 1:
                 problem = "encrypted, expected it without a password"
-            if not info.is_dir():
+            if not (info.is_dir() or (is_windows and stored.endswith("\\"))):
                 yield _Member(name, info.file_size, partial(packed.open, info), problem)

@@ -50,12 +50,12 @@ def _selected_images(name: str, experiment: Experiment) -> Path:
 def require_loadable(dataset: Dataset, source: Source, files: Availability, experiment: Experiment) -> None:
     """Raise OSError or ValueError if images that are on this machine cannot be loaded.
 
-    All images are listed and matched to classes, as in the run, but only the first one is read and decoded.
+    All images are listed and matched to classes, and those that the run would select are decoded.
     """
     is_large_archive = source.is_downloaded and (files.size or 0) > MAX_ARCHIVE_BYTES
     if files.is_local and not is_large_archive:
         single, run = dataset.model_copy(update={"source": source, "sources": []}), experiment.run
-        load_test_images(single, 1, run.subset_seed, experiment.root, run.stratified)
+        load_test_images(single, run.max_images, run.subset_seed, experiment.root, run.stratified)
 
 
 def check_lewis(settings: Lewis, experiment: Experiment) -> Requirement:

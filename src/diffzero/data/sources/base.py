@@ -6,7 +6,7 @@ Every job imports the configuration, and with it these modules: libraries that t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -110,6 +110,10 @@ class Source(FrozenModel, ABC):
         A run compares their names, sizes and contents with those that its images were loaded from. An image that is a file of its
         own has the name that `load` gives it. The default, no files, is for sources that cannot change.
         """
+        return {}
+
+    def files_of_hidden_classes(self, root: Path, names: Collection[str]) -> Mapping[str, Path]:
+        """Return the local files of classes whose names are those of hidden files (`.NET`), which `local_files` leaves out."""
         return {}
 
 

@@ -180,6 +180,19 @@ def require_one_split(images: Sequence[ClassFile], place: str) -> None:
         )
 
 
+def require_one_class(images: Sequence[ClassFile], label_map: LabelMap, place: str) -> None:
+    """Raise ValueError if an image is below the folders of two classes."""
+    for file in images:
+        others = [name for name in file.below if label_map.find(name) not in (None, file.label)]
+        if others:
+            outer = label_map.names[file.label]
+            raise ValueError(
+                f"{place}: found {file.name!r} in the folders of two classes, {outer!r} and {others[0]!r}, expected one. If {outer!r} is "
+                f"the name of a split here, write `split: {outer}` in the source; else leave the folder out: "
+                f"`ignore: {as_yaml([others[0]])}`."
+            )
+
+
 def require_one_folder(images: Sequence[ClassFile], splits: Sequence[str], place: str) -> None:
     """Raise ValueError if a class has folders in several places: only one of them may hold its test images."""
     places: dict[int, dict[str, ClassFile]] = {}

@@ -59,7 +59,10 @@ def load_svhn(source: Archive, dataset: Dataset, paths: list[Path]) -> TestSet:
 
     file = loadmat(paths[0], variable_names=["X", "y"])
     label_map = LabelMap(dataset)
-    labels = [label_map.to_label(int(label) % 10) for label in file["y"].ravel()]
+    numbers = file["y"].ravel().tolist()
+    if wrong := [number for number in numbers if number not in range(1, 11)]:
+        raise ValueError(f"{paths[0]}: found label {wrong[0]} in y, expected 1 to 10.")
+    labels = [label_map.to_label(int(number) % 10) for number in numbers]
     return pixel_test_set(file["X"].transpose(3, 0, 1, 2), labels)
 
 
@@ -143,9 +146,15 @@ def _read_members(archive: Path, *endings: str) -> list[bytes]:
     """Return the contents of the members with these endings, in this order."""
     from diffzero.download.archives import iter_members
 
-    found = {}
-    for name, data in iter_members(archive, lambda name: name.endswith(endings)):
-        found[next(ending for ending in endings if name.endswith(ending))] = data
+    found: dict[str, bytes] = {}
+    member_of: dict[str, str] = {}
+    for name, data in iter_members(archive, lambda name: name.endswith(endings) and _is_visible(name)):
+        ending = next(ending for ending in endings if name.endswith(ending))
+        if ending in found:
+            raise ValueError(
+                f"{archive}: found {member_of[ending]} and {name}, expected one member ending in {ending}."
+            )
+        found[ending], member_of[ending] = data, name
     missing = [ending for ending in endings if ending not in found]
     if missing:
         raise ValueError(f"{archive}: found no member ending in {missing[0]}, expected {', '.join(endings)}.")
@@ -159,15 +168,25 @@ def _read_images(archive: Path, name_of: Callable[[str], str | None], wanted: Se
     names = set(wanted)
 
     def is_wanted(member: str) -> bool:
-        path = PurePosixPath(member)
         return (
-            path.suffix.lower() in IMAGE_SUFFIXES and not any(map(is_hidden, path.parts)) and name_of(member) in names
+            PurePosixPath(member).suffix.lower() in IMAGE_SUFFIXES and _is_visible(member) and name_of(member) in names
         )
 
-    found = {str(name_of(member)): data for member, data in iter_members(archive, is_wanted)}
+    found: dict[str, bytes] = {}
+    for member, data in iter_members(archive, is_wanted):
+        name = str(name_of(member))
+        if name in found:
+            raise ValueError(
+                f"{archive}: found two images for {name}, which its list names; one is {member}. Expected one."
+            )
+        found[name] = data
     if missing := sorted(names - found.keys()):
         raise ValueError(f"{archive}: found no image {missing[0]}, which its list names ({len(missing)} missing).")
     return found
+
+
+def _is_visible(member: str) -> bool:
+    return not any(map(is_hidden, PurePosixPath(member).parts))
 
 
 def _lines(text: bytes) -> list[str]:

@@ -16,8 +16,8 @@ from diffzero.data.sources.class_folders import (
     ClassFile,
     ClassFiles,
     Ignored,
-    as_yaml,
     require_matching_folders,
+    require_one_class,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def load_archive(archive: Path, dataset: Dataset, ignore: Sequence[str], splits:
     listing = _Listing(archive, LabelMap(dataset), Ignored(ignore), splits)
     listing.read()
     images = listing.found.images(splits)
-    for file in images:
-        listing.require_one_class(file)
+    require_one_class(images, listing.label_map, str(archive))
 
     def read(files: list[ClassFile]) -> dict[str, bytes]:
         name_of = {file.location: file.name for file in files}
@@ -96,17 +95,6 @@ class _Listing:
         """Return the position of the outermost folder with the name of a class; a split may have such a name, too ("train")."""
         depths = [k for k, part in enumerate(parts[:-1]) if self.label_map.find(part) is not None]
         return next((k for k in depths if parts[k] not in self.splits), depths[-1] if depths else None)
-
-    def require_one_class(self, file: ClassFile) -> None:
-        """Raise ValueError if an image is below the folders of two classes."""
-        others = [name for name in file.below if self.label_map.find(name) not in (None, file.label)]
-        if others:
-            outer = self.label_map.names[file.label]
-            raise ValueError(
-                f"{self.found.place}: found {printable_name(file.location)!r} in the folders of two classes, {outer!r} and "
-                f"{others[0]!r}, expected one. If {outer!r} is the name of a split here, write `split: {outer}` in the source; else "
-                f"leave the folder out: `ignore: {as_yaml([others[0]])}`."
-            )
 
     def _require_classes(self) -> None:
         """Raise an error if a class has no folder, or images are in no class."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from diffzero.data.class_names import nfc
 from diffzero.data.file_listing import is_folder, is_hidden, list_visible_files, printable_name
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import Source, TestSet
@@ -26,6 +27,7 @@ from diffzero.data.sources.class_folders import (
     as_list,
     as_yaml,
     require_matching_folders,
+    require_one_class,
 )
 from diffzero.utils.fields import Text
 
@@ -61,8 +63,10 @@ class Folder(Source):
             scan.add_classes(split, is_named=len(above) > 1)
         scan.follow_links()
         scan.ignored.require_all_used(scan.found.place)
+        images = scan.found.images(splits)
+        require_one_class(images, scan.label_map, scan.found.place)
         return scan.found.to_test_set(
-            scan.found.images(splits), lambda files: {file.name: Path(file.location).read_bytes() for file in files}
+            images, lambda files: {file.name: Path(file.location).read_bytes() for file in files}
         )
 
     def describe(self) -> str:
@@ -77,6 +81,15 @@ class Folder(Source):
         """Return the files in the folder."""
         return list_visible_files(root / self.path)
 
+    def files_of_hidden_classes(self, root: Path, names: Collection[str]) -> Mapping[str, Path]:
+        """Return the files of classes with names such as `.NET`."""
+        known, found, folder = {nfc(name) for name in names if is_hidden(name)}, {}, root / self.path
+        for split in ["", *(f"{name}/" for name in as_list(self.split))] if known else []:
+            for name in filter(lambda name: nfc(name) in known, _names(folder / split)):
+                files = list_visible_files(folder / split / name)
+                found.update({f"{split}{name}/{file}": path for file, path in files.items()})
+        return found
+
 
 class FolderScan:
     """The files of a folder, by class. Links are followed, but no folder is read twice."""
@@ -90,6 +103,8 @@ class FolderScan:
             with suppress(OSError):  # a folder above may be closed to the user
                 self._seen[_identity(above)] = None
         self._links: list[tuple[Path, _Place]] = []
+        self._linked_files: list[tuple[os.DirEntry[str], ClassFile]] = []
+        self._label_of_file: dict[tuple[int, int], int] = {}
 
     def add_classes(self, split: str, is_named: bool) -> None:
         """Read the folders of the classes in the folder of a split ("": in the folder itself), whose name images bear if `is_named`.
@@ -136,9 +151,25 @@ class FolderScan:
         return ""
 
     def follow_links(self) -> None:
-        """Read the linked folders below those of the classes: last, so that images keep the names of their own folders."""
+        """Read what links lead to: last, so that images keep the names of their own folders.
+
+        Raises ValueError for a link to a folder or an image of another class.
+        """
         while self._links:
             self._visit(*self._links.pop(0))
+        for entry, file in self._linked_files:
+            if file.is_image and not file.problem:
+                other = self._label_of_file.get(_identity(Path(entry.path)), file.label)
+                self._require_same_class(file.name, file.label, other, "an image")
+
+    def _require_same_class(self, name: str, label: int, other: int, what: str) -> None:
+        """Raise ValueError if a link below the folder of one class leads to a folder or image of another."""
+        names = self.label_map.names
+        if other != label:
+            raise ValueError(
+                f"{self.found.place}: found {name!r} of class {names[label]!r}, a link to {what} of class {names[other]!r}, expected one "
+                f"class per image. Remove the link, or write `ignore: {as_yaml([name])}`."
+            )
 
     def _visit(self, class_dir: Path, place: _Place) -> None:
         """Read a folder of a class and those below it. Raises OSError if it may not be read, ValueError if it belongs to another class."""
@@ -146,12 +177,7 @@ class FolderScan:
         identity = _identity(class_dir)
         if identity in self._seen:
             other = self._seen[identity]
-            if other not in (None, label):
-                raise ValueError(
-                    f"{self.found.place}: found {name!r} of class {class_name!r}, a link to a folder of class "
-                    f"{self.label_map.names[other or 0]!r}, expected one class per image. Remove the link, or write "
-                    f"`ignore: {as_yaml([name])}`."
-                )
+            self._require_same_class(name, label, label if other is None else other, "a folder")
             return self.found.skip(label, "a link to a folder that is read already")
         self._seen[identity] = label
         for entry in _entries(class_dir, f"{self.found.place}: {name!r}, of class {class_name!r}"):
@@ -161,9 +187,13 @@ class FolderScan:
             elif is_hidden(entry.name):
                 self.found.skip(label, HIDDEN)
             elif not is_folder(entry):
-                self.found.files.append(
-                    ClassFile(inner.name, place.above, place.below, label, entry.path, *_read_head(entry))
-                )
+                head, problem = _read_head(entry)
+                file = ClassFile(inner.name, place.above, place.below, label, entry.path, head, problem)
+                if entry.is_symlink():
+                    self._linked_files.append((entry, file))
+                else:
+                    self._label_of_file[identity[0], entry.inode()] = label
+                self.found.files.append(file)
             elif entry.is_symlink():
                 self._links.append((Path(entry.path), replace(inner, below=(*place.below, entry.name))))
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,14 @@ from diffzero.data.class_names import ClassNames
 from diffzero.data.file_listing import list_visible_files
 from diffzero.data.labels import LabelMap
 from diffzero.data.sources.base import HubSource, Source, TestSet
-from diffzero.data.sources.parquet_files import Shard, find_files, is_in_split, require_all_shards, shared_class_names
+from diffzero.data.sources.parquet_files import (
+    Shard,
+    count_skipped,
+    find_files,
+    is_in_split,
+    require_all_shards,
+    shared_class_names,
+)
 from diffzero.utils.fields import Text
 
 if TYPE_CHECKING:
@@ -45,14 +53,15 @@ class Parquet(Source):
     def load(self, dataset: Dataset, root: Path) -> TestSet:
         """Return every row; its name is its number, or the value of the column `image`."""
         path = root / self.path
-        paths = find_files(path, self.split) if path.is_dir() else [path] if path.is_file() else []
-        if not paths:
+        if not path.exists():
             raise FileNotFoundError(
                 f"{path}: not found; expected the Parquet file of {dataset.title}, or a folder of them (key source.path)."
             )
+        paths = find_files(path, self.split) if path.is_dir() else [path]
         shards = [Shard(path) for path in paths]
         names = [shard.row_names(f"{shard.path.stem}-" if path.is_dir() else "row-", self.image) for shard in shards]
-        return _load_rows(shards, names, self, dataset)
+        rows = _load_rows(shards, names, self, dataset)
+        return replace(rows, skipped=count_skipped(path, paths)) if path.is_dir() else rows
 
     def describe(self) -> str:
         """Return the path and the split."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from diffzero.data.file_listing import list_visible_files
+from diffzero.data.decode import find_pointer
+from diffzero.data.file_listing import is_hidden, list_visible_files
+from diffzero.data.sources.class_folders import HIDDEN
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -30,7 +33,7 @@ def find_files(parquet_dir: Path, split: str | None) -> list[Path]:
     Parameters
     ----------
     parquet_dir : Path
-        The folder. Folders below it are searched, except hidden ones. A hidden Parquet file is refused.
+        The folder. Folders below it are searched, except hidden ones. Hidden files are left out; `count_skipped` counts them.
     split : str, optional
         The split, by the names of files (`{split}.parquet`, `{split}-00000-of-00001.parquet`) or folders. None: all files, which must
         then belong to one split.
@@ -60,13 +63,24 @@ def find_files(parquet_dir: Path, split: str | None) -> list[Path]:
         raise ValueError(
             f"{parquet_dir}: found its Parquet files in {', '.join(folders)}, expected one folder. Write one of them as `path`."
         )
-    for hidden in (parquet_dir / "".join(folders)).glob(".*.parquet"):
-        raise ValueError(
-            f"{hidden}: found a hidden file beside Parquet files, as macOS writes them on foreign disks, expected test images only. "
-            f"Delete it: rm '{hidden}'"
-        )
     require_all_shards(chosen, parquet_dir)
+    if not chosen:
+        raise FileNotFoundError(
+            f"{parquet_dir}: found no Parquet file (*.parquet) in this folder. Correct `path`, or write the images into one."
+        )
     return [parquet_dir / name for name in chosen]
+
+
+def count_skipped(parquet_dir: Path, chosen: Sequence[Path]) -> dict[tuple[int | None, str], int]:
+    """Return the number of files beside and among the chosen ones that are left out, by the reason, as in TestSet."""
+    files, reasons = set(chosen), Counter[tuple[int | None, str]]()
+    for path in list_visible_files(parquet_dir).values():
+        if path not in files:
+            is_parquet = path.suffix.lower() == ".parquet"
+            reasons[None, "Parquet file of another split" if is_parquet else "not a Parquet file"] += 1
+    for place in {path.parent for path in chosen}:
+        reasons[None, HIDDEN] += sum(is_hidden(path.name) and path.is_file() for path in place.iterdir())
+    return {key: count for key, count in reasons.items() if count}
 
 
 def split_of(name: str) -> str:
@@ -127,8 +141,8 @@ def _diagnose(path: Path) -> str:
         head = file.read(64)
     if not head:
         return "found an empty file (0 bytes), expected a Parquet file. Download it again."
-    if head.startswith(b"version https://git-lfs"):
-        return "found a Git LFS pointer, expected the Parquet file itself. Run `git lfs pull` in its repository."
+    if pointer := find_pointer(head):
+        return f"found {pointer} in its repository. Expected the Parquet file itself."
     if head.startswith(b"\x00\x05\x16\x07"):
         return f"found a file that macOS writes beside others (AppleDouble), expected a Parquet file. Delete it: rm '{path}'"
     if head.startswith(b"PAR1"):
@@ -152,6 +166,10 @@ class Shard:
         """Return the open file. Raises ValueError, OSError."""
         import pyarrow.parquet as pq
 
+        if self.path.exists() and not self.path.is_file():  # opening a pipe waits for ever
+            raise ValueError(
+                f"{self.path}: found a folder, pipe, socket or device, expected a Parquet file. Remove it."
+            )
         with errors_name(self.path):
             return pq.ParquetFile(self.path, page_checksum_verification=True)
 
@@ -165,6 +183,10 @@ class Shard:
                 raise ValueError(
                     f"{self.path}: found columns {schema.names}, expected {column!r} (keys source.image and source.label)."
                 )
+            if schema.names.count(column) > 1:
+                raise ValueError(
+                    f"{self.path}: found {schema.names.count(column)} columns {column!r}, expected one. Rename or remove the others."
+                )
         found = schema.field(label).type
         if pa.types.is_nested(found) or _is_binary(found) or pa.types.is_boolean(found):
             raise ValueError(
@@ -176,11 +198,18 @@ class Shard:
         """Return the class names that the library `datasets` stores beside a label column; an empty list if there are none."""
         stored = (self.open().schema_arrow.metadata or {}).get(b"huggingface", b"{}")
         try:
-            return list(json.loads(stored).get("info", {}).get("features", {}).get(column, {}).get("names") or [])
+            names = json.loads(stored).get("info", {}).get("features", {}).get(column, {}).get("names") or []
         except (ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{self.path}: found metadata of the library `datasets` that cannot be read ({error}). Write the file again."
             ) from error
+        wrong = [name for name in names if not isinstance(name, str)] if isinstance(names, list) else [names]
+        if wrong:
+            raise ValueError(
+                f"{self.path}: found {wrong[0]!r} among the class names of column {column!r} in the metadata of the library `datasets`, "
+                "expected a list of texts. Write the file again."
+            )
+        return list(names)
 
     def row_names(self, prefix: str, image: str) -> list[str]:
         """Return the name of each row: its value in a column `image` of text or numbers beside the images, else its number."""
@@ -208,7 +237,10 @@ class Shard:
         return values
 
     def read_cells(self, column: str, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-        """Iterate over some images, with one row group in memory at a time. A cell is bytes, or a struct with a field `bytes`."""
+        """Iterate over some images, with one row group in memory at a time.
+
+        A cell is bytes, or a struct with a field `bytes`. A cell that is null gives no bytes, which is an unreadable image.
+        """
         file, first, wanted = self.open(), 0, sorted(rows)
         for group in range(file.num_row_groups):
             last = first + file.metadata.row_group(group).num_rows
@@ -223,7 +255,9 @@ class Shard:
             first = last
 
     def _image_bytes(self, cell: object, row: int, column: str) -> bytes:
-        data = cell.get("bytes") if isinstance(cell, dict) else cell
+        data = cell["bytes"] if isinstance(cell, dict) and "bytes" in cell else cell
+        if data is None:
+            return b""
         if not isinstance(data, bytes):
             raise ValueError(
                 f"{self.path}, row {row}: found {type(data).__name__} in column {column!r}, expected the bytes of an image file."
