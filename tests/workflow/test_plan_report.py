@@ -124,6 +124,14 @@ def test_each_suggested_shard_size_fits_and_continuations_are_counted(tmp_path, 
     assert f"it needs: {needed};" in describe_too_long(plan, run.run.cost_estimate)
 
 
+def test_if_single_images_may_outlast_a_job_the_mean_job_fits_and_the_others_are_counted(tmp_path):
+    run, limit = experiment(tmp_path, "config.yaml"), JobLimit(90, "limit of the partition gpu, from sinfo")
+    message = describe_too_long(make_plan(run, limit), run.run.cost_estimate)
+    assert (
+        "may still be continued" in message and "`max_calls_per_job` to" in message and "No shard size" not in message
+    )
+
+
 def test_where_one_image_outlasts_a_job_no_size_is_suggested(tmp_path):
     run = experiment(tmp_path, "config.yaml", cost_estimate={"device": "cpu"})
     assert "No shard size fits, because one image takes longer" in describe_too_long(

@@ -194,7 +194,9 @@ def test_the_papers_run_can_be_planned(copy):
 @pytest.mark.parametrize(("file", "run"), [("config/demo.yaml", "demo"), ("config/config.yaml", "paper")])
 def test_shipped_configurations_can_be_planned_before_anything_is_scored(copy, file, run):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "plan", f"--configfile={file}"]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+    # Without a controller: the partition of a cluster on this machine may have a shorter limit than the profile.
+    environment = os.environ | {"SLURM_CONF": "/nonexistent"}
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     text = (copy / "results" / run / "plan.md").read_text()
     assert text in done.stdout and "| scenes " in text and "every race reaches max_scores" in text

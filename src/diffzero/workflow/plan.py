@@ -79,11 +79,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A shard size with which every job ends within the limit."""
+    """A shard size with which jobs end within the limit."""
 
     key: str
     value: int
     jobs: int
+    longer: int = 0  # jobs of a single image that outlast the limit nevertheless
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,10 @@ def _schedules(experiment: Experiment, estimates: Sequence[Estimate]) -> list[Qu
 
 
 def _suggestions(experiment: Experiment, estimates: Sequence[Estimate], limit: JobLimit) -> list[Suggestion]:
-    """Return the values of both shard sizes with which every job fits into the limit; none where a single image does not fit."""
+    """Return the values of both shard sizes with which every job fits into the limit, but for single images that take longer.
+
+    None where the mean image does not fit.
+    """
     usable, run = limit.work_seconds(experiment.run.cost_estimate.start_seconds), experiment.run
     long = [e for e in estimates if e.longest_s > usable]
     found = []
@@ -175,15 +179,17 @@ def _suggestions(experiment: Experiment, estimates: Sequence[Estimate], limit: J
             for e in long
         )
         value = min(calls, run.max_calls_per_job) if key == "max_calls_per_job" else min(images, run.max_images_per_job)
-        for _ in range(40):
-            changed = _resized(experiment, **{key: max(1, _two_digits(value))})
-            seconds = _job_seconds(changed, estimates)
-            if max(seconds, default=0.0) <= usable:
-                found.append(Suggestion(key, max(1, _two_digits(value)), len(seconds)))
-                break
-            if value <= 1:
-                break
-            value *= 0.9
+        mean_value, fits = value, False
+        while value >= 1 and not fits and value > mean_value / 60:
+            seconds = _job_seconds(_resized(experiment, **{key: _two_digits(value)}), estimates)
+            fits = max(seconds, default=0.0) <= usable
+            value *= 1 if fits else 0.9
+        if fits:
+            found.append(Suggestion(key, _two_digits(value), len(seconds)))
+        elif images >= 1:
+            seconds = _job_seconds(_resized(experiment, **{key: _two_digits(mean_value)}), estimates)
+            longer = sum(second > usable for second in seconds)
+            found.append(Suggestion(key, _two_digits(mean_value), len(seconds), longer))
     return found
 
 

@@ -178,7 +178,10 @@ def describe_too_long(plan: Plan, settings: CostEstimate) -> str:
     )
     if not plan.suggestions:
         return f"{message}No shard size fits, because one image takes longer. Raise `walltime_cap`, or lower the policy's max_scores."
-    options = (f"`{s.key}` to {s.value:,} ({s.jobs:,} jobs)" for s in plan.suggestions)
+    options = (
+        f"`{s.key}` to {s.value:,} ({s.jobs:,} jobs{f', of which {s.longer:,} may still be continued' if s.longer else ''})"
+        for s in plan.suggestions
+    )
     return f"{message}Lower {' or '.join(options)}."
 
 

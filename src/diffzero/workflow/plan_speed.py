@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from diffzero.models.checkpoint import CheckpointError
+from diffzero.models.errors import CheckpointError
 from diffzero.workflow import resources
 from diffzero.workflow.experiment import Experiment
 
