@@ -47,6 +47,33 @@ def test_a_class_with_a_hidden_name_is_compared(tmp_path):
     assert set(load_test_images(dataset, 9, 0, tmp_path)["image"]) == {".NET/1.png", "dog/1.png"}
 
 
+def test_an_image_that_was_left_out_and_is_repaired_at_its_size_is_noticed(tmp_path, images):
+    path = tmp_path / "images" / "cat" / "0.png"
+    good = path.read_bytes()
+    path.write_bytes(bytes(len(good)))
+    write_json({}, tmp_path / "state.json")
+    dataset = images.model_copy(update={"unreadable": "skip"})
+    before = [files.stamps() for files in dataset_files(dataset, tmp_path)]
+    found = load_test_images(dataset, 9, 0, tmp_path)
+    record = record_images(before, dataset, found, tmp_path / "state.json", tmp_path)
+    (now,) = dataset_files(dataset, tmp_path)
+    path.touch()
+    assert len(found) == 3 and find_changes(record, now)[0] == []
+    path.write_bytes(good)
+    assert find_changes(record, now)[0] == ["cat/0.png: content changed"]
+
+
+def test_a_used_image_that_can_no_longer_be_read_is_a_change(tmp_path, images):
+    write_json({}, tmp_path / "state.json")
+    before = [files.stamps() for files in dataset_files(images, tmp_path)]
+    found = load_test_images(images, 9, 0, tmp_path)
+    record = record_images(before, images, found, tmp_path / "state.json", tmp_path)
+    path = tmp_path / "images" / "cat" / "0.png"
+    path.unlink()
+    os.mkfifo(path)
+    assert find_changes(record, dataset_files(images, tmp_path)[0])[0] == ["cat/0.png: content changed"]
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Dataset:
     (tmp_path / "table.parquet").write_bytes(parquet("picture", "label", ROWS, NAMES))

@@ -167,3 +167,15 @@ def test_long_prompts_are_found_before_anything_is_computed(root):
     write_block(root, "datasets", "long", block)
     (message,) = find_long_prompts(experiment(root, "long"))
     assert message.startswith("m on long: prompt 'a dog dog") and "tokens, expected at most" in message
+
+
+def test_long_prompts_of_a_baseline_on_downsampled_images_are_found(root, caplog):
+    shutil.copytree(ROOT / "resources" / "models" / "mini-clip", root / "resources" / "models" / "mini-clip")
+    block = yaml.safe_load((ROOT / "config" / "models" / "mini-clip.yaml").read_text())
+    write_block(root, "models", "clip", block | {"downsample_to": [24]})
+    write_block(
+        root, "datasets", "long", DATASET | {"classnames": ["cat", ("dog " * 90).strip()], "source": {"kind": "digits"}}
+    )
+    messages = find_long_prompts(experiment(root, "long", baselines=["clip"]))
+    assert [message.split(":")[0] for message in messages] == ["m on long", "clip on long"]
+    assert "cannot be checked" not in caplog.text

@@ -28,7 +28,7 @@ class Stamp(NamedTuple):
 
 
 NO_STAMP = Stamp(-1, 0, 0)
-Entry: TypeAlias = list[int | str | None]  # a stamp and the SHA-256 of the content; None for an image that was not used
+Entry: TypeAlias = list[int | str | None]  # a stamp and the SHA-256 of the content; None for an image that was not read
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,18 @@ def make_record(
         raise OSError(
             f"{now.source}: {changed[0]} was changed while images were read ({len(changed)} such files). Re-run the same command."
         )
-    known: Mapping[str, str | None] = digests
+    known = digests
     if not set(digests) <= set(stamps):
         known = {name: _digest(path) for name, path in now.files.items()}
     return SourceRecord(now.source, state, {name: [*stamp, known.get(name)] for name, stamp in stamps.items()})
 
 
-def _digest(path: Path) -> str | None:
-    return sha256_of(path) if path.is_file() else None
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file; "" for one that cannot be read, and for pipes, which would be waited for."""
+    try:
+        return sha256_of(path) if path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def find_changes(record: SourceRecord, now: LocalFiles) -> tuple[list[str], SourceRecord]:
@@ -194,4 +198,8 @@ def record_images(
     used = images["source"].iloc[0]
     sources = zip(before, dataset_files(dataset, root), strict=True)
     stamps, now = next((stamps, found) for stamps, found in sources if found.source == used)
-    return make_record(stamps, now, dict(zip(images["image"], images["digest"], strict=True)), read_json(state))
+    digests = dict(zip(images["image"], images["digest"], strict=True))
+    # An image that was left out as unreadable may be repaired without another size, or only get other permissions.
+    left_out = [entry["image"] for entry in images.attrs["account"]["unreadable"]]
+    digests |= {name: _digest(now.files[name]) for name in left_out if name in now.files}
+    return make_record(stamps, now, digests, read_json(state))

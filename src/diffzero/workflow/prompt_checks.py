@@ -19,7 +19,10 @@ def find_long_prompts(experiment: Experiment) -> list[str]:
     """
     pairs = dict.fromkeys((model, dataset) for model, dataset, *_ in experiment.scorings)
     pairs |= dict.fromkeys(
-        (model, name) for name in experiment.run.datasets for model in experiment.baseline_predictions(name)
+        # A baseline on downsampled images has another name in tables, with the same prompts.
+        (model.partition("@")[0], name)
+        for name in experiment.run.datasets
+        for model in experiment.baseline_predictions(name)
     )
     messages = []
     for name, dataset in pairs:
