@@ -87,5 +87,5 @@ def test_a_flipped_bit_in_the_wrong_file_does_not_hide_what_was_made_from_it(sto
 @pytest.mark.parametrize("arguments", [["verify", "nowhere"], ["drop", "--made-from", "x9.npy", "nowhere"]])
 def test_missing_files_are_named(arguments, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"^diffzero: (nowhere|x9.npy): no such file or folder. Type: PYTHONPATH=src"):
+    with pytest.raises(SystemExit, match=r"^diffzero: (nowhere|x9.npy): no such file or folder. Type: .venv"):
         main(arguments)

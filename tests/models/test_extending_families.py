@@ -14,13 +14,15 @@ import yaml
 from workflow_copy import ROOT, copy, snakemake  # noqa: F401
 
 RECIPES = (ROOT / "docs" / "extending.md").read_text()
-# Writes the tiny checkpoint and prints the deviations of the adapter from the pipeline.
+# Writes the tiny checkpoint, counts the FLOPs of its network and prints the deviations of the adapter from the pipeline.
 COMPARE = """
 import sys
 from pathlib import Path
 from deviations import deviations
+from diffzero.models.flops import count_gflops
 from families import write_checkpoint
 folder = write_checkpoint("PixArt-Alpha", Path(sys.argv[1]))
+assert count_gflops(folder, 64) > 0
 print(deviations("PixArt-Alpha", folder))
 """
 

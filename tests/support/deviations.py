@@ -1,6 +1,6 @@
 """Deviations of diffzero's predictions, text embeddings and latents from those of diffusers' own pipelines, for every family.
 
-`PYTHONPATH=src python tests/support/deviations.py` prints the largest deviation of each family as a table.
+`.venv/bin/python tests/support/deviations.py` prints the largest deviation of each family as a table.
 """
 
 import logging

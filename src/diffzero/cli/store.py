@@ -10,7 +10,7 @@ from diffzero.utils.provenance import ResultFileError
 from diffzero.utils.result_files import digest_of
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{8,64}")
-PROGRAM = "PYTHONPATH=src .venv/bin/python -m diffzero.cli.store"
+PROGRAM = ".venv/bin/python -m diffzero.cli.store"
 
 
 def parse_command(arguments: list[str]) -> argparse.Namespace:

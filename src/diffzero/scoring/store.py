@@ -209,7 +209,7 @@ class Store:
                 )
             else:
                 log.warning(
-                    "%s: %s. Passed over. List all such files: PYTHONPATH=src .venv/bin/python -m diffzero.cli.store verify %s",
+                    "%s: %s. Passed over. List all such files: .venv/bin/python -m diffzero.cli.store verify %s",
                     path,
                     error,
                     self.directory.parent,

@@ -3,9 +3,9 @@
 Run in the root of the repository, in this order:
 
     snakemake --cores all --configfile config/demo.yaml -- train_mini
-    PYTHONPATH=src .venv/bin/python -m diffzero.training.export weights results/mini
+    .venv/bin/python -m diffzero.training.export weights results/mini
     snakemake --cores all --configfile config/minis.yaml -- tables
-    PYTHONPATH=src .venv/bin/python -m diffzero.training.export cards results/minis/tables
+    .venv/bin/python -m diffzero.training.export cards results/minis/tables
 """
 
 import shutil
