@@ -70,7 +70,7 @@ TARGETS = TargetSet(EXPERIMENT, asks_for_existing_results, this_command())
 
 
 # Time stamps, by which Snakemake decides, may say that results on other images are up to date.
-if snakemake_internals.is_main_process(workflow) and (message := stale_results_message(TARGETS)):
+if snakemake_internals.is_main_process(workflow) and (message := stale_results_message(EXPERIMENT)):
     sys.exit(f"diffzero: {message}")
 
 

@@ -16,8 +16,10 @@ def test_a_missing_figure_says_so_in_all_of_its_files(tmp_path):
         "frontier-mini-sd-digits.svg",
         "frontier-mini-sd-digits.png",
         "frontier-mini-sd-digits.csv",
+        "frontier-mini-sd-digits.json",
         "paired_comparison.svg",
         "paired_comparison.png",
+        "paired_comparison.json",
     }
     svg = (figures_dir / "frontier-mini-sd-digits.svg").read_text()
     assert "mini-sd on digits" in svg and "Run: snakemake x" in svg

@@ -60,7 +60,7 @@ def test_figures_are_written_as_svg_and_png(inputs: ReportInputs) -> None:
     )
     stems = ("confusion-mini-sd-digits", "calls", "paired_comparison")
     assert {path.name for path in (inputs.run_dir / "figures").iterdir()} == {
-        f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")
+        f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png", "json")
     }
 
 

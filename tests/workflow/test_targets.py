@@ -9,12 +9,14 @@ from snakemake.cli import parse_args
 
 from diffzero.config import load_run
 from diffzero.reporting import html, table_format
+from diffzero.reporting.digests import write_digests
 from diffzero.reporting.figures import FIGURES, FigureKind
 from diffzero.reporting.figures.style import save_figure
 from diffzero.reporting.html.page import to_markup
 from diffzero.reporting.table_format import Layout
 from diffzero.reporting.tables import TABLES, Table
-from diffzero.utils.result_files import write_parquet, write_record
+from diffzero.utils.provenance import DamagedFileError
+from diffzero.utils.result_files import digest_of, read_provenance, write_parquet, write_record
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.targets import TargetSet, command_line
 from small_figures import confusion, paired_comparison
@@ -199,7 +201,7 @@ def page(tmp_path: Path) -> str:
     files = [tmp_path / f"table1.{kind}" for kind in table_format.TABLE_FORMATS]
     table_format.write_table(pd.DataFrame({"a": [1]}), [table], map(str, files))
     for draw, stem in ((confusion, "confusion-mini-sd-fashion"), (paired_comparison, "paired_comparison")):
-        save_figure(draw(), tmp_path / stem)
+        write_digests(tmp_path / f"{stem}.json", save_figure(draw(), tmp_path / stem), {})
     weights = tmp_path / "mini-sd.json"
     record = {"family": "stable_diffusion", "digest": "abc123", "folder": "resources/models/mini-sd"}
     write_record(record, weights, digest="abc123")
@@ -215,7 +217,7 @@ def page(tmp_path: Path) -> str:
         captions=sorted((ROOT / "workflow" / "report").glob("*.rst")),
         provenance=html.list_provenance(facts, [weights], [images]),
     )
-    return html.render_page(contents)
+    return html.render_page(contents, tmp_path / "report.html").decode()
 
 
 def test_the_page_loads_no_other_file(page: str) -> None:
@@ -254,3 +256,13 @@ def test_every_table_and_figure_has_a_caption(tmp_path: Path) -> None:
 
 def test_only_code_and_bold_are_converted_to_markup() -> None:
     assert to_markup("a `b` **c** <i>") == "a <code>b</code> <strong>c</strong> &lt;i&gt;"
+
+
+def test_the_page_names_the_digests_of_tables_and_figures(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page, encoding="utf-8")
+    names = ("confusion-mini-sd-fashion.json", "paired_comparison.json", "table1.json")
+    assert read_provenance(path).made_from == {name: digest_of(tmp_path / name) for name in names}
+    path.write_text(page.replace("97.5", "98.5"), encoding="utf-8")
+    with pytest.raises(DamagedFileError):
+        read_provenance(path)

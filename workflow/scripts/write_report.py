@@ -8,12 +8,15 @@ from diffzero.utils.logging import configure_logging
 
 configure_logging(snakemake.log[0])
 source, params = snakemake.input, snakemake.params
-contents = html.ReportContents(
-    facts=params.facts,
-    missing=params.missing,
-    tables=list(map(Path, source.tables)),
-    figures=list(map(Path, source.figures)),
-    captions=list(map(Path, source.captions)),
-    provenance=html.list_provenance(params.facts, map(Path, source.weights), map(Path, source.images)),
+page, contents = (
+    Path(snakemake.output[0]),
+    html.ReportContents(
+        facts=params.facts,
+        missing=params.missing,
+        tables=list(map(Path, source.tables)),
+        figures=list(map(Path, source.figures)),
+        captions=list(map(Path, source.captions)),
+        provenance=html.list_provenance(params.facts, map(Path, source.weights), map(Path, source.images)),
+    ),
 )
-write_atomically(Path(snakemake.output[0]), html.render_page(contents).encode())
+write_atomically(page, html.render_page(contents, page))

@@ -18,6 +18,7 @@ from diffzero.analysis.score_array import ScoreArray
 from diffzero.diffusion.schedule import NoiseSchedule
 from diffzero.diffusion.weighting import Heuristic, Weighting, make_weight_fn, make_weight_fns
 from diffzero.pruning.policies import Policy, TTest
+from diffzero.reporting.digests import read_intact
 from diffzero.typing import WeightFn
 from diffzero.utils.result_files import read_record
 
@@ -157,8 +158,10 @@ class ReportInputs:
         return pd.read_csv(self.paper_dir / f"{name}.csv")
 
     def load_table(self, name: str) -> pd.DataFrame:
-        """Load a result table that this run has written."""
-        return pd.read_csv(self.run_dir / "tables" / f"{name}.csv")
+        """Load a result table that this run has written, after comparing its files with their digests."""
+        table = self.run_dir / "tables" / f"{name}.json"
+        read_intact(table)
+        return pd.read_csv(table.with_suffix(".csv"))
 
     def load_prompts(self, dataset: str) -> Prompts:
         """Load the prompts file of a data set."""

@@ -13,7 +13,9 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.typing import NAType
 
-from diffzero.utils.io import write_atomically, write_json
+from diffzero.reporting.digests import write_digests
+from diffzero.utils.io import write_atomically
+from diffzero.utils.provenance import Sources
 
 NO_VALUE = "–"
 """A value that this run has not computed, or that the paper does not report."""
@@ -149,8 +151,27 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_atomically(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
 
 
-def write_table(frame: pd.DataFrame, layouts: Sequence[Layout], paths: Iterable[str | Path]) -> None:
-    """Write a table to each path, in the format of its suffix: csv (the frame), md, tex or json (the layouts)."""
+def write_table(
+    frame: pd.DataFrame,
+    layouts: Sequence[Layout],
+    paths: Iterable[str | Path],
+    sources: Sources | None = None,
+    data: Iterable[Path] = (),
+) -> None:
+    """Write a table to each path, in the format of its suffix: csv (the frame), md, tex or json (the layouts).
+
+    Parameters
+    ----------
+    frame, layouts
+        The table.
+    paths
+        The files. The JSON file comes last: it names the SHA-256 of the others and of `data`.
+    sources
+        The results that the table was made from and their digests.
+    data
+        Other files that were written with the table.
+    """
+    written = list(data)
     for path in map(Path, paths):
         match path.suffix:
             case ".csv":
@@ -160,6 +181,8 @@ def write_table(frame: pd.DataFrame, layouts: Sequence[Layout], paths: Iterable[
             case ".tex":
                 write_atomically(path, to_latex(layouts).encode())
             case ".json":
-                write_json([asdict(layout) | {"notes": layout.all_notes} for layout in layouts], path)
+                content = {"layouts": [asdict(layout) | {"notes": layout.all_notes} for layout in layouts]}
+                write_digests(path, written, sources, content)
             case suffix:
                 raise ValueError(f"{path}: found the suffix {suffix!r}, expected one of {TABLE_FORMATS}.")
+        written.append(path)

@@ -12,7 +12,8 @@ from typing import Any
 
 # Folders of a run, and how many parts of a path name a file in one of them.
 RUN_FOLDERS = {
-    "baselines": 4, "crops": 3, "data": 3, "denoised": 3, "inputs": 4, "predictions": 6, "samples": 3, "scores": 6, "weights": 2,
+    "baselines": 4, "crops": 3, "data": 3, "denoised": 3, "figures": 2, "inputs": 4, "predictions": 6, "samples": 3, "scores": 6,
+    "tables": 2, "weights": 2,
 }  # fmt: skip
 KEY = "diffzero"  # under this name each format holds the provenance as JSON
 UNSIGNED = "0" * 64

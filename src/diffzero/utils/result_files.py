@@ -145,7 +145,15 @@ def _rows_provenance(path: Path) -> Provenance:
     return RowFile(path).provenance
 
 
+def _page_provenance(path: Path) -> Provenance:
+    data = path.read_bytes()
+    require_signature(data, path)
+    text = data.decode().rpartition(f'id="{KEY}">')[2].rpartition("</script>")[0]
+    return Provenance.from_json(json.loads(text))
+
+
 READERS = {
+    ".html": _page_provenance,
     ".json": _record_provenance,
     ".npy": _rows_provenance,
     ".parquet": parquet_provenance,

@@ -38,11 +38,11 @@ def reads_scores(kind: FigureKind) -> bool:
 
 
 def figure_outputs(keys: Iterable[FigureKey]) -> list[str]:
-    """Return the files of these figures below `figures/`: SVG, PNG and the CSV files behind them."""
+    """Return the files of these figures below `figures/`: SVG, PNG, the CSV files behind them, and the JSON file with their digests."""
     files = []
     for key in keys:
         data = [stem.format(stem=key.stem) for stem in FIGURES[key.kind].data]
-        files += [f"{key.stem}.svg", f"{key.stem}.png", *(f"{stem}.csv" for stem in data)]
+        files += [f"{key.stem}.svg", f"{key.stem}.png", *(f"{stem}.csv" for stem in data), f"{key.stem}.json"]
     return files
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from diffzero.reporting.inputs import ReportInputs
+    from diffzero.utils.provenance import Sources
 
 
 class FigureKey(NamedTuple):
@@ -160,14 +161,27 @@ FIGURES: dict[str, FigureKind] = {
 """Every kind of figure, in the order of the report page."""
 
 
-def write_figures(inputs: "ReportInputs", keys: Iterable[FigureKey]) -> None:
-    """Draw these figures and write them to `figures/` in the folder of the run, as SVG and PNG with the CSV files behind them."""
+def write_figures(inputs: "ReportInputs", keys: Iterable[FigureKey], sources: "Sources | None" = None) -> None:
+    """Draw these figures and write them to `figures/` in the folder of the run, as SVG and PNG with the CSV files behind them.
+
+    Parameters
+    ----------
+    inputs
+        What they are drawn from.
+    keys
+        The figures.
+    sources
+        Digests of the files of `inputs`, which a JSON file beside each figure names.
+    """
+    from diffzero.reporting.digests import write_digests
     from diffzero.reporting.figures.style import save_figure
     from diffzero.reporting.table_format import write_csv
 
     figures_dir = inputs.run_dir / "figures"
     for key in keys:
         result = FIGURES[key.kind].make(inputs, key.model, key.dataset)
-        for stem, frame in result.data.items():
-            write_csv(frame, figures_dir / f"{stem}.csv")
-        save_figure(result.figure, figures_dir / key.stem)
+        data = {figures_dir / f"{stem}.csv": frame for stem, frame in result.data.items()}
+        for path, frame in data.items():
+            write_csv(frame, path)
+        pictures = save_figure(result.figure, figures_dir / key.stem)
+        write_digests(figures_dir / f"{key.stem}.json", [*pictures, *data], sources)

@@ -8,6 +8,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from diffzero.reporting.digests import write_digests
 from diffzero.reporting.figures import FIGURES, FigureKey
 from diffzero.reporting.figures.style import STYLE, new_figure, save_figure
 from diffzero.reporting.table_format import write_csv
@@ -28,6 +29,9 @@ def write_missing_figures(run_dir: Path, keys: Iterable[FigureKey], note: str) -
     for key in keys:
         kind = FIGURES[key.kind]
         title = " on ".join(filter(None, key[1:]))
-        save_figure(draw_missing(f"{kind.title}: {title}" if title else kind.title, note), figures_dir / key.stem)
-        for stem in kind.data:
-            write_csv(pd.DataFrame({"missing": [note]}), figures_dir / f"{stem.format(stem=key.stem)}.csv")
+        figure = draw_missing(f"{kind.title}: {title}" if title else kind.title, note)
+        pictures = save_figure(figure, figures_dir / key.stem)
+        data = [figures_dir / f"{stem.format(stem=key.stem)}.csv" for stem in kind.data]
+        for path in data:
+            write_csv(pd.DataFrame({"missing": [note]}), path)
+        write_digests(figures_dir / f"{key.stem}.json", [*pictures, *data], {})

@@ -177,8 +177,8 @@ def spread_labels(positions: Sequence[float], gap: float) -> list[float]:
 
 
 @matplotlib.rc_context(STYLE)
-def save_figure(figure: Figure, stem: Path) -> None:
-    """Write a figure to `stem` + .svg and .png (150 dpi), each atomically, and clear it.
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure to `stem` + .svg and .png (150 dpi), each atomically, clear it, and return the two paths.
 
     The same figure gives the same bytes: no date, no random ids.
     """
@@ -191,3 +191,4 @@ def save_figure(figure: Figure, stem: Path) -> None:
             figure.savefig(buffer, format=suffix[1:], **options)
         write_atomically(stem.with_name(stem.name + suffix), buffer.getvalue())
     figure.clear()
+    return [stem.with_name(stem.name + suffix) for suffix in formats]

@@ -10,10 +10,13 @@ from typing import Any, TypedDict
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
+from diffzero.reporting.digests import read_intact
 from diffzero.reporting.figures import FIGURES
 from diffzero.reporting.table_format import Layout
 from diffzero.reporting.tables import TABLES
-from diffzero.utils.io import read_json
+from diffzero.utils.freshness import require_fresh
+from diffzero.utils.provenance import dump, link_sources, sign
+from diffzero.utils.result_files import digests_of
 
 TEMPLATE_DIR = Path(__file__).parent
 MIME = {"csv": "text/csv", "md": "text/markdown", "tex": "application/x-tex"}
@@ -97,9 +100,8 @@ def _list_tables(paths: Sequence[Path], captions: Mapping[str, str]) -> list[Tab
     for stem in sorted(by_stem, key=lambda stem: (_position_in(stem, TABLES), stem)):
         files = by_stem[stem]
         links = [{"name": f"{stem}.{kind}", "url": to_data_url(files[kind].read_bytes(), MIME[kind])} for kind in MIME]
-        entries.append(
-            {"stem": stem, "layouts": read_json(files["json"]), "links": links, "caption": captions.get(stem, "")}
-        )
+        layouts = read_intact(files["json"])["layouts"]
+        entries.append({"stem": stem, "layouts": layouts, "links": links, "caption": captions.get(stem, "")})
     return entries
 
 
@@ -113,6 +115,7 @@ def _read_size(svg: str) -> tuple[int, int]:
 def _describe_figure(path: Path, captions: Mapping[str, str], run_words: str) -> FigureEntry:
     """Describe one figure. The filter finds a figure of several models or data sets by the names of all of the run."""
     stem = path.stem
+    read_intact(path.with_suffix(".json"))
     kind = next((kind for kind in FIGURES if stem == kind or stem.startswith(f"{kind}-")), "")
     subject = stem.removeprefix(kind).lstrip("-") if kind else ""
     title, caption = (FIGURES[kind].title, FIGURES[kind].caption or kind) if kind else (stem, stem)
@@ -136,15 +139,31 @@ def _list_figures(paths: Sequence[Path], captions: Mapping[str, str], run_words:
     return [_describe_figure(path, captions, run_words) for path in sorted(paths, key=rank)]
 
 
-def render_page(contents: ReportContents) -> str:
-    """Render the report as HTML that opens without a network: it contains styles, script, tables and figures."""
+def render_page(contents: ReportContents, path: Path) -> bytes:
+    """Render the report as HTML that opens without a network: it contains styles, script, tables and figures.
+
+    Parameters
+    ----------
+    contents
+        What it shows.
+    path
+        Where it will be written. Its last lines name the digests of the tables and figures.
+
+    Raises
+    ------
+    ResultFileError
+        If a table or figure is damaged, or was made from other results than those that are there now.
+    """
     facts = contents.facts
     captions = {path.stem: " ".join(path.read_text(encoding="utf-8").split()) for path in contents.captions}
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_DIR), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["marked"] = to_markup
-    return environment.get_template("page.html").render(
+    records = [file.with_suffix(".json") for file in (*contents.tables, *contents.figures)]
+    require_fresh(records)
+    provenance = link_sources(path, digests_of(records), None)
+    page = environment.get_template("page.html").render(
         facts=facts,
         missing=contents.missing,
         tables=_list_tables(contents.tables, captions),
@@ -152,4 +171,7 @@ def render_page(contents: ReportContents) -> str:
         provenance=contents.provenance,
         style=Markup((TEMPLATE_DIR / "page.css").read_text(encoding="utf-8")),
         script=Markup((TEMPLATE_DIR / "page.js").read_text(encoding="utf-8")),
+        # Escaped, no text can end the element.
+        digests=Markup(dump(provenance.to_json()).replace("<", "\\u003c")),
     )
+    return sign(page.encode())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from diffzero.reporting.inputs import ReportInputs
     from diffzero.reporting.table_format import TableResult
+    from diffzero.utils.provenance import Sources
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,29 @@ TABLES: dict[str, Table] = {
 """Every table by name, in the order of the report page."""
 
 
-def write_tables(inputs: "ReportInputs", names: Iterable[str]) -> None:
-    """Make the tables with these names and write them to `tables/` in the folder of the run, in every format."""
+def write_tables(inputs: "ReportInputs", names: Iterable[str], sources: "Sources | None" = None) -> None:
+    """Make the tables with these names and write them to `tables/` in the folder of the run, in every format.
+
+    Parameters
+    ----------
+    inputs
+        What they are made from.
+    names
+        Their names.
+    sources
+        Digests of the files of `inputs`, which each table names.
+    """
+    from pathlib import Path
+
     from diffzero.reporting.table_format import TABLE_FORMATS, write_csv, write_table
 
     for name in names:
         result = TABLES[name].make(inputs)
         paths = [inputs.run_dir / "tables" / f"{name}.{suffix}" for suffix in TABLE_FORMATS]
-        write_table(result.frame, result.layouts, paths)
-        for path, frame in result.data.items():
-            write_csv(frame, inputs.run_dir / path)
+        data = {inputs.run_dir / path: frame for path, frame in result.data.items()}
+        for path, frame in data.items():
+            write_csv(frame, path)
+        # Thousands of cost files would make the records of other tables large.
+        costs = set() if TABLES[name].costs else {Path(path) for path in (*inputs.costs, *inputs.main_costs)}
+        own_sources = {path: digest for path, digest in (sources or {}).items() if path not in costs}
+        write_table(result.frame, result.layouts, paths, own_sources, data)
