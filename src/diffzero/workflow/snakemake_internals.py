@@ -53,9 +53,9 @@ def rule_names(workflow: Workflow, with_wildcards: bool) -> list[str]:
 
 
 def can_make(workflow: Workflow, path: str) -> bool:
-    """Return whether a rule makes a file. Snakemake, too, compares paths relative to the working directory."""
-    relative = os.path.relpath(path)
-    return any(rule.is_producer(relative) for rule in workflow.rules)
+    """Return whether a rule makes a file. As in Snakemake, an absolute path stays as it is: results may be in such a folder."""
+    file = path if os.path.isabs(path) else os.path.relpath(path)
+    return any(rule.is_producer(file) for rule in workflow.rules)
 
 
 def config_files(workflow: Workflow) -> list[Path]:
