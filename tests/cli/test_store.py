@@ -89,3 +89,11 @@ def test_missing_files_are_named(arguments, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"^diffzero: (nowhere|x9.npy): no such file or folder. Type: .venv"):
         main(arguments)
+
+
+@pytest.mark.parametrize("made_from", ["", ".", "0123", "weights/mini-sd.json", "unknown"])
+def test_what_is_neither_a_file_of_inputs_nor_a_digest_is_refused(store, made_from):
+    before = sorted(store.rglob("*"))
+    with pytest.raises(SystemExit, match=r"diffzero: --made-from: found .* expected x.npy, text.safetensors") as error:
+        main(["drop", "--made-from", made_from, str(store)])
+    assert "rm" not in str(error.value) and sorted(store.rglob("*")) == before

@@ -209,3 +209,16 @@ def test_values_that_json_cannot_represent_are_refused(tmp_path):
 
 def test_all_refusals_are_one_kind_of_error():
     assert issubclass(DamagedFileError, ResultFileError) and issubclass(StaleFileError, ResultFileError)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "inputs/mini-sd/digits/x.npy", "run/inputs/mini-sd/digits/x.npy"])
+def test_only_the_folder_of_a_run_is_named_for_removal(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for file in (path, path.with_suffix(".json")):
+        file.write_bytes(b"{}")
+        with pytest.raises(DamagedFileError, match=f"`rm {file}`") as error:
+            read_provenance(file)
+        assert ("rm -r run`" in str(error.value)) == (name.startswith("run") and file.suffix == ".json")
+        assert "rm -r" not in str(error.value) or name.startswith("run")

@@ -48,7 +48,13 @@ def verify(store: Path) -> int:
 
 def drop(store: Path, made_from: str, dry_run: bool) -> int:
     """Delete the scores that were made from a file, and say how to replace them in results."""
-    digest = made_from if made_from == UNRECORDED or DIGEST_PATTERN.fullmatch(made_from) else digest_of(Path(made_from))
+    is_digest = made_from == UNRECORDED or DIGEST_PATTERN.fullmatch(made_from)
+    if not is_digest and Path(made_from).suffix not in (".npy", ".safetensors"):
+        sys.exit(
+            f"diffzero: --made-from: found {made_from!r}, expected x.npy, text.safetensors, {UNRECORDED!r}, or 8 to 64 digits of a digest "
+            f"that `{PROGRAM} verify {store}` shows."
+        )
+    digest = made_from if is_digest else digest_of(Path(made_from))
     dropped, scores = drop_scores(store, digest, dry_run)
     for path in dropped:
         print(path)

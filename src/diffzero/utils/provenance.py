@@ -135,17 +135,20 @@ def _signature(data: bytes) -> tuple[int, int]:
 
 def damaged(path: Path, found: str) -> DamagedFileError:
     """Return the error of a file that cannot be read as it was written."""
+    run_dir = _run_dir(path) if found == NO_DIGEST else None
     old = (
-        f" If the whole run is old: `rm -r {_run_dir(path)}`; its scores stay in the store."
-        if found == NO_DIGEST
+        f" If the whole run is old: `rm -r {shlex.quote(str(run_dir))}`; its scores stay in the store."
+        if run_dir
         else ""
     )
     return DamagedFileError(f"{path}: {found}. The file is damaged or old and was not used. {remake([path])}{old}")
 
 
-def _run_dir(path: Path) -> str:
-    count = RUN_FOLDERS[path_in_run(path).split("/")[0]] if path_in_run(path) else 1
-    return shlex.quote(str(path.parents[count - 1]))
+def _run_dir(path: Path) -> Path | None:
+    """Return the folder of the run that a result file belongs to; None for other files, whose folder may hold anything."""
+    within = path_in_run(path)
+    run_dir = path.parents[len(Path(within).parts) - 1] if within else Path()
+    return run_dir if run_dir.name else None
 
 
 def remake(paths: Iterable[Path]) -> str:
