@@ -57,10 +57,11 @@ def test_a_finished_run_on_other_images_is_an_error_although_nothing_is_to_be_do
     images = scored / RUN / "data" / "digits" / "images.parquet"
     assert snakemake(scored, str(RUN / PREDICTIONS), config=CONFIG).returncode == 0
     # As if a backup were restored.
-    keep_time(images, lambda path: write_parquet(read_parquet(path).iloc[::-1], path))
+    old = keep_time(images, lambda path: write_parquet(read_parquet(path).iloc[::-1], path))
     message = error_message(snakemake(scored, str(RUN / PREDICTIONS), config=CONFIG))
     assert message.startswith("diffzero: StaleFileError: ") and f"made from {RUN}/data/digits/images.parquet" in message
     assert "Type `rm " in message
+    keep_time(images, lambda path: path.write_bytes(old))
 
 
 def test_a_table_from_a_backup_is_an_error_although_nothing_is_to_be_done(scored):
