@@ -168,13 +168,17 @@ def read_provenance(path: Path) -> Provenance:
     ------
     DamagedFileError
         If there is none.
+    StaleFileError
+        If the file was written to another place of a run.
     """
     try:
-        return READERS[path.suffix](path)
+        provenance = READERS[path.suffix](path)
     except ResultFileError:
         raise
     except (ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
         raise damaged(path, NO_DIGEST) from error
+    require_place(path, provenance)
+    return provenance
 
 
 def digests_of(paths: Iterable[Path | str]) -> dict[Path, str]:

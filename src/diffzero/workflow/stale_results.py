@@ -30,4 +30,6 @@ def stale_results_message(experiment: Experiment) -> str:
         require_fresh(existing, despite_times=True)
     except ResultFileError as error:
         return f"{type(error).__name__}: {error}"
+    except FileNotFoundError:  # a run in another process is making it again, and its jobs compare the files
+        return ""
     return ""
