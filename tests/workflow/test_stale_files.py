@@ -1,12 +1,8 @@
 """A run refuses damaged files and files that were made from others, whatever their time stamps say."""
 
 import os
-import re
-import subprocess
-import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from diffzero.utils.result_files import read_parquet, write_parquet
@@ -76,25 +72,3 @@ def test_a_table_from_a_backup_is_an_error_although_nothing_is_to_be_done(scored
         (table.parent / name).unlink()
     assert snakemake(scored, "tables", config=CONFIG).returncode == 0
     assert table.read_bytes() == old
-
-
-def test_with_a_clock_that_was_set_back_a_new_selection_gives_right_numbers_or_an_error(scored):
-    """The images of another selection, and everything made from them, are older than the results of the first one."""
-    changed = CONFIG | {"subset_seed": 7, "max_images": 3}
-    assert snakemake(scored, "tables", config=CONFIG).returncode == 0
-    tomorrow = time.time() + 86400
-    for path in (scored / RUN).rglob("*"):  # as if the first run had been made before the clock was set back
-        if path.is_file() and ".snakemake" not in path.parts:
-            os.utime(path, (tomorrow, tomorrow))
-    for _ in range(8):
-        done = snakemake(scored, "tables", config=changed)
-        if done.returncode == 0:
-            break
-        command = re.search(r"Type `(rm [^`]+)`", error_message(done))
-        assert command, done.stderr[-3000:]
-        subprocess.run(command[1], shell=True, cwd=scored, check=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    fresh = snakemake(scored, "tables", config=changed | {"name": "fresh"})
-    assert fresh.returncode == 0, fresh.stderr[-3000:]
-    found, expected = (pd.read_csv(scored / "results" / name / "tables" / "table1.csv") for name in ("stale", "fresh"))
-    pd.testing.assert_frame_equal(found, expected)
