@@ -23,7 +23,7 @@ from diffzero.utils.fields import DATASET_NAME, MODEL_NAME, SLUG
 from diffzero.workflow import command_line, cost, snakemake_internals
 from diffzero.workflow.experiment import Experiment
 from diffzero.workflow.paths import SCENES
-from diffzero.workflow.stale_results import stale_results_message
+from diffzero.workflow.stale_results import future_files_message, stale_results_message
 from diffzero.workflow.targets import TargetSet
 
 # A file given with --configfile replaces the paper's configuration. If it were merged, omitted keys would have the paper's values.
@@ -70,7 +70,7 @@ TARGETS = TargetSet(EXPERIMENT, asks_for_existing_results, this_command())
 
 
 # Time stamps, by which Snakemake decides, may say that results on other images are up to date.
-if snakemake_internals.is_main_process(workflow) and (message := stale_results_message(EXPERIMENT)):
+if snakemake_internals.is_main_process(workflow) and (message := future_files_message(EXPERIMENT) or stale_results_message(EXPERIMENT)):
     sys.exit(f"diffzero: {message}")
 
 

@@ -1,8 +1,12 @@
 """A run refuses damaged files and files that were made from others, whatever their time stamps say."""
 
 import os
+import re
+import subprocess
+import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from diffzero.utils.result_files import read_parquet, write_parquet
@@ -72,3 +76,33 @@ def test_a_table_from_a_backup_is_an_error_although_nothing_is_to_be_done(scored
         (table.parent / name).unlink()
     assert snakemake(scored, "tables", config=CONFIG).returncode == 0
     assert table.read_bytes() == old
+
+
+def type_command(root: Path, message: str) -> None:
+    """Type the command that an error message names."""
+    command = re.search(r"ype `((?:rm|find) [^`]+)`", message)
+    assert command, message
+    subprocess.run(command[1], shell=True, cwd=root, check=True)
+
+
+def test_with_a_clock_that_was_set_back_a_new_selection_gives_right_numbers_or_an_error(scored):
+    """The images of another selection are older than the crops, scores and tables of the first one."""
+    changed, data_dir = CONFIG | {"subset_seed": 7, "max_images": 3}, scored / RUN / "data" / "digits"
+    assert snakemake(scored, "tables", config=CONFIG).returncode == 0
+    now = time.time()
+    for path in (path for path in (scored / RUN).rglob("*") if path.is_file()):
+        os.utime(path, (now + 86400, now + 86400))
+    message = error_message(snakemake(scored, "tables", config=changed))
+    assert "expected none later than this machine's clock" in message
+    type_command(scored, message)
+    assert snakemake(scored, str(RUN / "data/digits/images.parquet"), config=changed).returncode == 0
+    for path in data_dir.iterdir():
+        os.utime(path, (now - 86400, now - 86400))
+    errors = 0
+    while (done := snakemake(scored, "tables", config=changed)).returncode != 0 and errors < 8:
+        errors += 1
+        type_command(scored, error_message(done))
+    assert done.returncode == 0 and errors > 0, done.stderr[-3000:]
+    assert snakemake(scored, "tables", config=changed | {"name": "fresh"}).returncode == 0
+    found, expected = (pd.read_csv(scored / "results" / name / "tables" / "table1.csv") for name in ("stale", "fresh"))
+    pd.testing.assert_frame_equal(found, expected)
