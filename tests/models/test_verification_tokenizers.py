@@ -154,8 +154,8 @@ def test_a_tokenizer_of_another_model_is_refused(checkpoints, tmp_path):
 @pytest.mark.parametrize(
     ("file", "values", "message"),
     [
-        ("tokenizer/tokenizer_config.json", {"model_max_length": 77}, "model_max_length 77, expected at most 24"),
-        ("tokenizer/tokenizer_config.json", {"model_max_length": ...}, "expected at most 24"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": 77}, "model_max_length 77, expected 3 to 24"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": ...}, "expected 3 to 24"),
         ("tokenizer_2/tokenizer_config.json", {"do_lower_case": False}, "found do_lower_case: false, expected true"),
         ("tokenizer/tokenizer_config.json", {"tokenizer_class": "T5Tokenizer"}, "CLIP encoders need CLIP's tokenizer"),
         ("text_encoder_2/config.json", {"eos_token_id": 5}, "expected 5, at which the encoder returns its state"),

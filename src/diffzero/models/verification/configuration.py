@@ -9,8 +9,9 @@ from typing import Any, Final
 from diffzero.diffusion.schedule import read_schedule
 from diffzero.diffusion.schedulers import FLOW_SCHEDULER, VP_SCHEDULERS, require_known_scheduler
 from diffzero.models.errors import CheckpointError
-from diffzero.models.verification.headers import read_config
-from diffzero.models.verification.key_tables import KEY_TABLES, KeyTable, Values
+from diffzero.models.verification.headers import COPY_AGAIN, read_config
+from diffzero.models.verification.key_tables import KEY_TABLES, REQUIRED_KEYS, KeyTable, Values
+from diffzero.models.verification.ranges import find_unfit
 from diffzero.models.verification.tensors import is_transformers_class
 
 NO_DEFAULT: Final = object()
@@ -58,12 +59,36 @@ def require_supported_keys(
             problem := _find_problem(key, value, table, family_values or {}, key in defaults or not defaults)
         ):
             raise CheckpointError(f"{path}: found {key}: {json.dumps(value)}, {problem}")
+    _require_ranges(path, config, table)
+    _require_written_keys(path, config, name)
     for key, values in (family_values or {}).items():
         if key not in config and not _is_among(defaults.get(key), values):
             raise CheckpointError(
                 f"{path}: found no {key}, expected {_format(values)} as in other checkpoints of the family."
             )
     return config
+
+
+def _require_ranges(path: Path, config: Mapping[str, object], table: KeyTable | None) -> None:
+    """Raise CheckpointError if a value that changes the output is of another type than its key, or out of its range."""
+    honoured = table.honoured if table is not None else frozenset()
+    if problem := find_unfit({key: value for key, value in config.items() if key in honoured}):
+        raise CheckpointError(f"{path}: {problem}. {COPY_AGAIN}")
+
+
+def _require_written_keys(path: Path, config: Mapping[str, object], name: str) -> None:
+    """Raise CheckpointError if a key is lost without which the class `name` would use its default in silence."""
+    needless: tuple[str, ...] = ()
+    if config.get("trained_betas") is not None:
+        needless = ("beta_schedule", "beta_start", "beta_end")
+    elif config.get("beta_schedule") == "squaredcos_cap_v2":
+        needless = ("beta_start", "beta_end")
+    lost = [key for key in REQUIRED_KEYS.get(name, ()) if key not in config and key not in needless]
+    if lost:
+        raise CheckpointError(
+            f"{path}: found no {', '.join(lost)}, expected every key that a {name} is saved with: defaults would be used in silence. "
+            f"{COPY_AGAIN}"
+        )
 
 
 def _find_problem(

@@ -150,7 +150,7 @@ def read_json_file(path: Path) -> object:
     require_no_pointer(path)
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_refuse_repeated_keys)
-    except ValueError as error:  # JSON, UTF-8, or a repeated key
+    except (ValueError, RecursionError) as error:  # JSON, UTF-8, a repeated key, or brackets in brackets without end
         raise CheckpointError(f"{path}: cannot be read as JSON ({error}). {COPY_AGAIN}") from None
     return content
 

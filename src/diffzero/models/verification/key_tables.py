@@ -242,3 +242,21 @@ KEY_TABLES: Final[Mapping[str, KeyTable]] = {
     FLOW_SCHEDULER: FLOW_KEYS,
     **dict.fromkeys(VP_SCHEDULERS, VP_KEYS),
 }
+
+# Keys that save_pretrained always writes and that no tensor's shape settles: without one, the class's default would be used in silence.
+CLIP_REQUIRED: Final = ("num_attention_heads", "hidden_act", "layer_norm_eps")
+REQUIRED_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "CLIPTextModel": CLIP_REQUIRED,
+    "CLIPTextModelWithProjection": CLIP_REQUIRED,
+    "T5EncoderModel": ("num_heads", "feed_forward_proj", "layer_norm_epsilon"),
+    "UNet2DConditionModel": (
+        "attention_head_dim",
+        "act_fn",
+        "norm_eps",
+        "norm_num_groups",
+        "flip_sin_to_cos",
+        "freq_shift",
+    ),
+    FLOW_SCHEDULER: ("_class_name", "shift"),
+    **dict.fromkeys(VP_SCHEDULERS, ("_class_name", "beta_start", "beta_end", "beta_schedule")),
+}

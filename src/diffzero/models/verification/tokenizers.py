@@ -19,6 +19,17 @@ VOCABULARIES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     T5: (("tokenizer.json",), ("spiece.model",)),
 }
 TOKENIZER_OF: Final = {"CLIPTextModel": CLIP, "CLIPTextModelWithProjection": CLIP, "T5EncoderModel": T5}
+# Special tokens of published tokenizers. Any other becomes a special token wherever its letters occur in a prompt.
+SPECIAL_TOKENS: Final[Mapping[str, Mapping[str, tuple[str | None, ...]]]] = {
+    CLIP: {
+        "bos": ("<|startoftext|>",),
+        "eos": ("<|endoftext|>",),
+        "unk": ("<|endoftext|>",),
+        "pad": ("<|endoftext|>", "!"),
+    },
+    T5: {"bos": (None,), "eos": ("</s>",), "unk": ("<unk>",), "pad": ("<pad>",)},
+}
+EXTRA_TOKEN: Final = re.compile(r"<extra_id_\d+>")  # of T5
 UNUSED_ROWS: Final = 256  # embedding rows without a token, which pad the matrix of published encoders (T5: 28)
 
 
@@ -56,7 +67,7 @@ def require_tokenizer(checkpoint_dir: Path, part: str, encoder_class: type[Any])
     encoder_config = read_encoder_config(checkpoint_dir / part.replace("tokenizer", "text_encoder"), encoder_class)
     try:
         loaded = tokenizer_class.from_pretrained(checkpoint_dir, subfolder=part)
-        problem = _find_problem(loaded, encoder_config, tokenizer)
+        problem = _find_odd_token(loaded, tokenizer) or _find_problem(loaded, encoder_config, tokenizer)
         if problem is None and tokenizer == CLIP:
             problem = _find_clip_problem(loaded, encoder_config, "Projection" in encoder_class.__name__)
     except Exception as error:  # any error of a damaged vocabulary
@@ -70,6 +81,18 @@ def require_tokenizer(checkpoint_dir: Path, part: str, encoder_class: type[Any])
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
+
+
+def _find_odd_token(loaded: Any, tokenizer: str) -> str | None:
+    """Return which special or added token is not one of the published tokenizers; None if all are."""
+    known = SPECIAL_TOKENS[tokenizer]
+    for name, tokens in known.items():
+        found = getattr(loaded, f"{name}_token")
+        if found not in tokens:
+            return f"found {name}_token {found!r}, expected {' or '.join(map(repr, tokens))}"
+    ordinary = {token for tokens in known.values() for token in tokens}
+    odd = [token for token in loaded.get_added_vocab() if token not in ordinary and not EXTRA_TOKEN.fullmatch(token)]
+    return f"found the added token {odd[0]!r}, expected no token outside its vocabulary" if odd else None
 
 
 def _find_problem(loaded: Any, encoder_config: Mapping[str, Any], tokenizer: str) -> str | None:
@@ -107,8 +130,8 @@ def _find_clip_problem(loaded: Any, encoder_config: Mapping[str, Any], pools: bo
     if lost := made - set(model["vocab"]):
         return f"found no token for {len(lost)} of {len(made)} merges ({sorted(lost)[0]!r}), expected all of vocab.json"
     positions = int(encoder_config.get("max_position_embeddings", 0))
-    if loaded.model_max_length > positions:
-        return f"found model_max_length {loaded.model_max_length}, expected at most {positions} (max_position_embeddings of the encoder)"
+    if not 2 < loaded.model_max_length <= positions:
+        return f"found model_max_length {loaded.model_max_length}, expected 3 to {positions} (max_position_embeddings of the encoder)"
     # For 2, an error of old configurations, transformers takes the state at the largest token id.
     end, largest = encoder_config.get("eos_token_id"), max(loaded.get_vocab().values())
     if pools and loaded.eos_token_id != (largest if end == 2 else end):
