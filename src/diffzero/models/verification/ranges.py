@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeGuard
 
 
 class Range(NamedTuple):
-    """What a key accepts: a test of one value, and the words for it."""
+    """The values that a key accepts: a test of one value, and its description in messages."""
 
     accepts: Callable[[object], bool]
     expected: str
@@ -37,7 +37,7 @@ INTEGER: Final = Range(
 )
 SWITCH: Final = Range(lambda value: value is None or isinstance(value, bool), "true or false")
 ZERO_OR_ONE: Final = Range(lambda value: _is_number(value) and value in (0, 1), "0 or 1")
-NAME: Final = Range(lambda value: isinstance(value, str) and bool(value), "a name")
+TEXT: Final = Range(lambda value: isinstance(value, str) and bool(value), "a text that is not empty")
 FRACTION: Final = Range(lambda value: _is_number(value) and 0 < value < 1, "a number above 0 and below 1")
 
 RANGES: Final[Mapping[str, Range]] = {
@@ -65,7 +65,7 @@ RANGES: Final[Mapping[str, Range]] = {
         ),
         _or_none(_or_list(INTEGER)),
     ),
-    **dict.fromkeys(("act_fn", "hidden_act", "activation_fn", "dense_act_fn", "feed_forward_proj"), NAME),
+    **dict.fromkeys(("act_fn", "hidden_act", "activation_fn", "dense_act_fn", "feed_forward_proj"), TEXT),
     **dict.fromkeys(
         (
             *("flip_sin_to_cos", "center_input_sample", "upcast_attention", "use_linear_projection"),
