@@ -37,7 +37,7 @@ INTEGER: Final = Range(
 )
 SWITCH: Final = Range(lambda value: value is None or isinstance(value, bool), "true or false")
 ZERO_OR_ONE: Final = Range(lambda value: _is_number(value) and value in (0, 1), "0 or 1")
-TEXT: Final = Range(lambda value: isinstance(value, str) and bool(value), "a text that is not empty")
+NON_EMPTY: Final = Range(lambda value: isinstance(value, str) and bool(value), "a text that is not empty")
 FRACTION: Final = Range(lambda value: _is_number(value) and 0 < value < 1, "a number above 0 and below 1")
 
 RANGES: Final[Mapping[str, Range]] = {
@@ -65,7 +65,7 @@ RANGES: Final[Mapping[str, Range]] = {
         ),
         _or_none(_or_list(INTEGER)),
     ),
-    **dict.fromkeys(("act_fn", "hidden_act", "activation_fn", "dense_act_fn", "feed_forward_proj"), TEXT),
+    **dict.fromkeys(("act_fn", "hidden_act", "activation_fn", "dense_act_fn", "feed_forward_proj"), NON_EMPTY),
     **dict.fromkeys(
         (
             *("flip_sin_to_cos", "center_input_sample", "upcast_attention", "use_linear_projection"),
