@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from accounting import CONF as ACCOUNTING_CONF
+from accounting import Accounting
 
 PACKAGES = "slurmctld slurmd slurm-client munge"
 INSTALL = f"apt-get update && apt-get install -y --no-install-recommends {PACKAGES}   (as root)"
@@ -58,7 +60,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-AccountingStorageType=accounting_storage/none
+{accounting}
 JobAcctGatherType=jobacct_gather/none
 SlurmdParameters=config_overrides
 GresTypes=gpu
@@ -119,8 +121,9 @@ def _end(path: Path, number: signal.Signals = signal.SIGTERM) -> None:
 class Cluster:
     """The daemons, with their files in `daemon_dir`."""
 
-    def __init__(self, daemon_dir: Path, node_timeout: int = 30) -> None:
+    def __init__(self, daemon_dir: Path, node_timeout: int = 30, has_accounts: bool = False) -> None:
         self.daemon_dir, self.node_timeout = daemon_dir.resolve(), node_timeout
+        self.accounting = Accounting(self.daemon_dir / "accounting") if has_accounts else None
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a SLURM command and return its output."""
@@ -142,7 +145,10 @@ class Cluster:
             NODE.format(name=name, host=host, port=port, gres="Gres=gpu:toy:1 " * (name in GPU_NODES))
             for name, port in NODES.items()
         )
-        conf = CONF.format(host=host, daemon_dir=self.daemon_dir, nodes=nodes, node_timeout=self.node_timeout)
+        accounts = ACCOUNTING_CONF if self.accounting else "AccountingStorageType=accounting_storage/none"
+        conf = CONF.format(
+            host=host, daemon_dir=self.daemon_dir, nodes=nodes, node_timeout=self.node_timeout, accounting=accounts
+        )
         gres = [
             f"NodeName={name} Name=gpu Type=toy File={self.daemon_dir}/dev/nvidia{k}"
             for k, name in enumerate(GPU_NODES)
@@ -158,6 +164,8 @@ class Cluster:
             shutil.chown(MUNGED.parent, "munge", "munge")
             self.run("runuser", "-u", "munge", "--", "/usr/sbin/munged")
             (self.daemon_dir / "munged.pid").write_text(MUNGED.read_text())
+        if self.accounting:
+            self.accounting.up()
         self.start_controller("-c", "-i")
         for node in NODES:
             self.start_node(node)
@@ -207,6 +215,8 @@ class Cluster:
         for node in NODES:
             _end(self.daemon_dir / f"slurmd.{node}.pid")
         _end(self.daemon_dir / "slurmctld.pid")
+        if self.accounting:
+            self.accounting.down()
         if (self.daemon_dir / "munged.pid").exists():
             _end(MUNGED)
         for name in ("slurm.conf", "gres.conf"):

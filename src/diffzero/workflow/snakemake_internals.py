@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
-    from snakemake_executor_plugin_slurm import ExecutorSettings
+    from snakemake_executor_plugin_slurm import Executor, ExecutorSettings
+    from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 TESTED = "9.27"
 
@@ -96,6 +97,17 @@ def runs_on_slurm(workflow: Workflow) -> bool:
 def slurm_settings(workflow: Workflow) -> ExecutorSettings:
     """Return the settings of the SLURM executor plugin."""
     return workflow.executor_settings
+
+
+def slurm_executor(workflow: Workflow) -> Executor:
+    """Return the executor that submits jobs; it exists when Snakemake is about to start the first job."""
+    executor: Executor = workflow.scheduler._executor
+    return executor
+
+
+def remote_jobs(workflow: Workflow) -> list[JobExecutorInterface]:
+    """Return the planned jobs that are submitted, as opposed to those that run on this machine."""
+    return [job for job in workflow.dag.needrun_jobs() if not job.is_local]
 
 
 def working_directory(workflow: Workflow) -> Path:

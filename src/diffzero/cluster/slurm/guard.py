@@ -3,10 +3,14 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from diffzero.cluster.slurm import plugin_patches, queue
+from diffzero.cluster.slurm import plugin_patches, preflight, queue, settings
 from diffzero.cluster.slurm.monitor import QueueMonitor
+from diffzero.cluster.slurm.patch_versions import Patch, lost_promises, split_patches
+from diffzero.cluster.slurm.settings import print_message
+from diffzero.cluster.slurm.submission import Submitter
 from diffzero.workflow import snakemake_internals
 
 if TYPE_CHECKING:
@@ -14,32 +18,24 @@ if TYPE_CHECKING:
 
 # Not SIGINT: a process that a script starts in the background ignores SIGINT, and would continue to wait.
 STOP_SIGNAL = signal.SIGUSR2
-IDLE_TIMEOUT = "DIFFZERO_SLURM_IDLE_TIMEOUT"  # seconds without any job after which a run counts as stuck
-POLL_INTERVAL = "DIFFZERO_SLURM_POLL_INTERVAL"  # the most seconds between two queries of the queue
 
 
 def guard(workflow: "Workflow") -> None:
-    """Prepare a run on SLURM: check settings, wait for the jobs of an earlier run, patch the plugin and monitor the queue.
+    """Prepare a run on SLURM: check settings and requests, wait for jobs of an earlier run, patch the plugin, monitor the queue.
 
-    Exits with a message if the run would hang or do harm. Restarts Snakemake after waiting for earlier jobs.
+    Exits with a message if the run would hang, do harm, or be refused. Restarts Snakemake after waiting for earlier jobs.
 
     Parameters
     ----------
     workflow
         Snakemake's workflow object, after planning and before the first job.
     """
-    settings, working_dir = (
-        snakemake_internals.slurm_settings(workflow),
-        snakemake_internals.working_directory(workflow),
-    )
+    working_dir = snakemake_internals.working_directory(workflow)
+    fitting, others = split_patches(plugin_patches.PATCHES)
+    if lost := lost_promises(others):
+        print_message(lost)
     try:
-        plugin_patches.check_plugin_version()
-        min_job_age = queue.check_settings(
-            settings.status_command,
-            settings.array_jobs,
-            settings.init_seconds_before_status_checks,
-            plugin_patches.patch_min_job_age(),
-        )
+        min_job_age = check_plugin_settings(workflow)
         has_waited = queue.wait_for_earlier_jobs(working_dir, print_message)
     except queue.SlurmError as error:
         print_message(str(error))
@@ -49,17 +45,58 @@ def guard(workflow: "Workflow") -> None:
         print_message("the earlier jobs have ended; starting again with a new plan.")
         snakemake_internals.release_lock(workflow)
         os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
-    poll_interval = float(os.environ.get(POLL_INTERVAL, "180"))
-    plugin_patches.patch_max_poll_interval(min(min_job_age // 3, poll_interval))
-    plugin_patches.patch_preempted_jobs()
     signal.signal(STOP_SIGNAL, signal.default_int_handler)
-    idle_timeout = float(os.environ.get(IDLE_TIMEOUT, "600"))
-    QueueMonitor(working_dir, stop_run, print_message, idle_timeout, min(30.0, poll_interval)).start()
+    submitter = Submitter(end_run, print_message, min(60.0, settings.poll_interval()), settings.patience())
+    apply_patches(fitting, min_job_age, submitter)
+    if plugin_patches.SUBMISSION in fitting:
+        check_requests(workflow)
+    poll_interval = min(30.0, settings.poll_interval())
+    QueueMonitor(working_dir, stop_run, print_message, settings.idle_timeout(), poll_interval, submitter).start()
 
 
-def print_message(message: str) -> None:
-    """Print to the terminal, where users look for the reason of a wait, and not to Snakemake's log."""
-    print(f"diffzero: {message}", file=sys.stderr, flush=True)
+def check_plugin_settings(workflow: "Workflow") -> int:
+    """Check the settings of the plugin and return SLURM's MinJobAge.
+
+    Raises
+    ------
+    SlurmError
+        For settings with which the plugin waits for ever or loses results.
+    """
+    options = snakemake_internals.slurm_settings(workflow)
+    return queue.check_settings(
+        options.status_command, options.array_jobs, options.init_seconds_before_status_checks, queue.find_min_job_age()
+    )
+
+
+def check_requests(workflow: "Workflow") -> None:
+    """End the run with one message if SLURM would refuse a kind of its jobs for good."""
+    executor, jobs = snakemake_internals.slurm_executor(workflow), snakemake_internals.remote_jobs(workflow)
+    try:
+        preflight.check_kinds(preflight.group_jobs(plugin_patches.sbatch_options(executor, jobs)))
+    except queue.SlurmError as error:
+        print_message(str(error))
+        sys.exit(1)
+
+
+def apply_patches(patches: list[Patch], min_job_age: int, submitter: Submitter) -> None:
+    """Apply the patches that fit the installed plugin."""
+    poll_interval = settings.poll_interval()
+    apply: dict[Patch, Callable[[], None]] = {
+        plugin_patches.MIN_JOB_AGE: lambda: plugin_patches.patch_min_job_age(min_job_age),
+        plugin_patches.POLL_INTERVAL: lambda: plugin_patches.patch_max_poll_interval(
+            min(min_job_age // 3, poll_interval)
+        ),
+        plugin_patches.PREEMPTED_JOBS: plugin_patches.patch_preempted_jobs,
+        plugin_patches.SUBMISSION: lambda: plugin_patches.patch_submission(submitter),
+    }
+    for patch in patches:
+        apply[patch]()
+
+
+def end_run(message: str) -> None:
+    """End this Snakemake as Ctrl-C does, so that it releases its lock and cancels its jobs."""
+    print_message(f"{message} This run ends; finished results are kept. Then re-run the same command.")
+    os.kill(os.getpid(), STOP_SIGNAL)
 
 
 def stop_run(message: str) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import psutil
 
-from diffzero.cluster.slurm.queue import MESSAGE_INTERVAL, SlurmError, find_held, find_unschedulable, list_jobs
+from diffzero.cluster.slurm.queue import (
+    MESSAGE_INTERVAL,
+    SlurmError,
+    find_held,
+    find_unschedulable,
+    list_jobs,
+    query_slurm,
+)
+from diffzero.cluster.slurm.submission import Submitter
 
 log = logging.getLogger(__name__)
 SLURM_COMMANDS = frozenset(["squeue", "sacct", "scontrol", "sinfo", "sbatch"])
@@ -32,6 +40,8 @@ class QueueMonitor(threading.Thread):
         Seconds without any job, here or in SLURM, after which the run counts as stuck.
     poll_interval
         Seconds between two queries of the queue.
+    submitter
+        Submits the jobs of this run; those that wait for their submission are not lost.
     """
 
     def __init__(
@@ -41,11 +51,12 @@ class QueueMonitor(threading.Thread):
         print_message: Callable[[str], None],
         idle_timeout: float = 600.0,
         poll_interval: float = 30.0,
+        submitter: Submitter | None = None,
     ) -> None:
         super().__init__(name="slurm-monitor", daemon=True)
         self.working_dir, self.stop_run, self.print_message = working_dir, stop_run, print_message
         self.idle_timeout, self.poll_interval = idle_timeout, poll_interval
-        self.ended = threading.Event()
+        self.submitter, self.ended = submitter, threading.Event()
 
     def run(self) -> None:
         """Query the queue until the run ends or has to be stopped."""
@@ -66,7 +77,9 @@ class QueueMonitor(threading.Thread):
             if (held := find_held(jobs)) and time.monotonic() - last_message >= MESSAGE_INTERVAL:
                 last_message = time.monotonic()
                 self.print_message(held)
-            if jobs or has_local_jobs():
+            if self.submitter and (duplicates := self.submitter.find_duplicates(jobs)):
+                self.cancel(duplicates)
+            if jobs or has_local_jobs() or (self.submitter and self.submitter.count_waiting()):
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > self.idle_timeout:
                 self.stop_run(
@@ -74,6 +87,14 @@ class QueueMonitor(threading.Thread):
                     "track of them. Finished results are kept."
                 )
                 return
+
+    def cancel(self, numbers: list[str]) -> None:
+        """Cancel jobs that a submission without an answer has left beside their successors."""
+        self.print_message(f"cancelling {' '.join(numbers)}: other jobs of this run make the same outputs.")
+        try:
+            query_slurm("scancel", *numbers)
+        except SlurmError as error:
+            log.warning("%s", error)
 
 
 def has_local_jobs() -> bool:

@@ -1,17 +1,27 @@
 """Corrections of SLURM's executor plugin 2.8 in the running Snakemake, for faults that no setting avoids.
 
-Everything that touches the plugin's private names is in this file; `check_plugin_version` refuses versions that it was not written for.
+Everything that touches the plugin's private names is in this file. Each patch states the fault, where it is reported, and the versions of
+the plugin that it was checked with; with another version it is not applied, and the run says what it can no longer promise.
 """
 
 import asyncio
+import os
+import re
+import subprocess
 import time
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial, wraps
 from typing import Any
 
-from diffzero.cluster.slurm.queue import SlurmError
+from diffzero.cluster.slurm.identity import job_comment
+from diffzero.cluster.slurm.patch_versions import Patch
+from diffzero.cluster.slurm.queue import SlurmError, cancel_run
+from diffzero.cluster.slurm.refusals import Answer, classify_refusal, explain_refusal
+from diffzero.cluster.slurm.submission import Refused, Submission, Submitter
 
-PLUGIN = "snakemake-executor-plugin-slurm"
-SUPPORTED = "2.8.0"
+ISSUES = "https://github.com/snakemake/snakemake-executor-plugin-slurm/issues"
 # Final states of squeue that the plugin takes for "still running", so that it would wait for ever.
 FINAL_STATES = frozenset(["PREEMPTED", "REVOKED"])
 # The least duration of a query. Without it, queries that fail at once, as without a controller, would use up all attempts at once;
@@ -19,32 +29,53 @@ FINAL_STATES = frozenset(["PREEMPTED", "REVOKED"])
 QUERY_SECONDS = 9.0
 
 
-def check_plugin_version() -> None:
-    """Raise SlurmError unless the installed plugin is the one that the patches were written for."""
-    found = version(PLUGIN)
-    if found.split(".")[:2] != SUPPORTED.split(".")[:2]:
-        raise SlurmError(
-            f"found {PLUGIN} {found}, expected {SUPPORTED}: diffzero corrects faults of that version. Type: "
-            f"pip install '{PLUGIN}=={SUPPORTED}'"
-        )
+MIN_JOB_AGE = Patch(
+    fault="changes from squeue to sacct while the controller is away, and then forgets all jobs",
+    upstream=f"{ISSUES}/207",
+    promise="it survives a controller that is away",
+    names=("get_min_job_age",),
+)
+POLL_INTERVAL = Patch(
+    fault="queries every 180 s whatever MinJobAge is, and waits for ever for a job that squeue has forgotten",
+    upstream=f"{ISSUES}/207",
+    promise="it notices every job that ends",
+    names=("Executor.next_seconds_between_status_checks",),
+)
+PREEMPTED_JOBS = Patch(
+    fault="leaves pre-empted jobs to SLURM, which does not requeue them with PreemptMode=CANCEL",
+    upstream=f"{ISSUES}/109",
+    promise="pre-empted jobs are submitted again",
+    names=("query_job_status",),
+)
+SUBMISSION = Patch(
+    fault="reports every failed sbatch as a failed job, and repeats submissions that had no answer",
+    upstream=f"{ISSUES}/313 and {ISSUES}/320",
+    promise="refused jobs wait without using up attempts, a permanent refusal ends the run with one message, and no output has two jobs",
+    names=(
+        "subprocess.Popen",
+        "get_submit_command",
+        "set_gres_string",
+        "validate_slurm_extra",
+        "validate_account",
+        "get_account",
+        "Executor.run_job",
+        "Executor.get_account_arg",
+        "Executor.get_partition_arg",
+        "Executor.cancel_jobs",
+    ),
+)
+PATCHES = (MIN_JOB_AGE, POLL_INTERVAL, PREEMPTED_JOBS, SUBMISSION)
 
 
-def patch_min_job_age() -> int | None:
-    """Ask SLURM for MinJobAge once, make the plugin use this answer from then on, and return it.
+def patch_min_job_age(age: int) -> None:
+    """Make the plugin use this MinJobAge instead of asking SLURM before every query of the queue.
 
-    The plugin asks before every query of the queue. If the controller does not answer, the plugin changes from squeue to sacct,
-    which fails at once without accounting, and then forgets all jobs. With squeue it repeats the query `slurm-status-attempts` times.
-
-    Returns
-    -------
-    int or None
-        Seconds for which squeue remembers a finished job; None if SLURM does not answer.
+    If the controller does not answer, the plugin changes from squeue to sacct, which fails at once without accounting, and then forgets all
+    jobs. With squeue it repeats the query `slurm-status-attempts` times.
     """
     import snakemake_executor_plugin_slurm as plugin
 
-    age: int | None = plugin.get_min_job_age()
     plugin.get_min_job_age = lambda: age
-    return age
 
 
 def patch_max_poll_interval(seconds: float) -> None:
@@ -90,3 +121,136 @@ def patch_preempted_jobs(query_seconds: float = QUERY_SECONDS) -> None:
         return states, seconds
 
     plugin.query_job_status = query_job_status
+
+
+def patch_submission(submitter: Submitter) -> None:
+    """Let the submitter run sbatch for the plugin, and end a cancelled run without jobs left in the queue."""
+    import snakemake_executor_plugin_slurm as plugin
+
+    run_job, cancel_jobs, submit_command = (
+        plugin.Executor.run_job,
+        plugin.Executor.cancel_jobs,
+        plugin.get_submit_command,
+    )
+
+    def submit_job(executor: Any, job: Any) -> None:
+        """Submit a job, or let it wait."""
+        submission = Submission(_key(job.resources), job.name, job.resources, executor.run_uuid)
+        enqueue = partial(executor._job_submission_executor.submit, executor.run_job, job)
+        submitter.submit(id(job), submission, partial(run_job, executor, job), enqueue)
+
+    def get_submit_command(job: Any, parameters: dict[str, Any], *args: Any, **options: Any) -> str:
+        """Build the command as the plugin does, with a comment that identifies the job's outputs."""
+        comment = job_comment(parameters["comment_str"], job.output)
+        if (submission := getattr(submitter.current, "submission", None)) is not None:
+            submission.comment = comment
+        command: str = submit_command(job, parameters | {"comment_str": comment}, *args, **options)
+        return command
+
+    def cancel(executor: Any, active_jobs: list[Any]) -> None:
+        """Stop submitting first: the plugin would submit what is left after it has cancelled the rest."""
+        submitter.stop()
+        executor._job_submission_executor.shutdown(wait=True, cancel_futures=True)
+        with executor.lock:
+            active_jobs = list({id(info): info for info in [*active_jobs, *executor.active_jobs]}.values())
+        cancel_jobs(executor, active_jobs)
+        if submitter.known_numbers:
+            with suppress(SlurmError):  # as without a controller: the next run waits for these jobs
+                cancel_run(executor.run_uuid)
+
+    plugin.Executor.run_job, plugin.Executor.cancel_jobs = submit_job, cancel
+    plugin.get_submit_command = _refusing(get_submit_command)
+    plugin.set_gres_string = _refusing(plugin.set_gres_string)
+    plugin.validate_slurm_extra = _refusing(plugin.validate_slurm_extra)
+    plugin.Executor.get_partition_arg = _refusing(plugin.Executor.get_partition_arg)
+    # The controller knows the valid accounts. The plugin asks the database, which may be away, once per job.
+    plugin.validate_account = lambda account, logger: account
+    plugin.get_account = _without_sacct(plugin.get_account)
+    plugin.subprocess = _Subprocess(submitter)
+
+
+def sbatch_options(executor: Any, jobs: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, object]]]:
+    """Yield rule, sbatch options and resources of jobs that were not submitted yet; `patch_submission` comes first.
+
+    Raises
+    ------
+    SlurmError
+        If the plugin itself refuses a job.
+    """
+    import snakemake_executor_plugin_slurm as plugin
+
+    options = executor.workflow.executor_settings
+    for job in jobs:
+        try:
+            plugin.validate_slurm_extra(job)
+            parameters = {
+                "run_uuid": executor.run_uuid,
+                "slurm_logfile": os.devnull,
+                "comment_str": "test",
+                "account": next(executor.get_account_arg(job)),
+                "partition": executor.get_partition_arg(job),
+                "workdir": None,
+            }
+            call = plugin.get_submit_command(job, parameters, settings=options) + plugin.set_gres_string(job)
+        except Refused as refusal:
+            raise SlurmError(explain_refusal(refusal.text, job.name, job.resources)) from refusal
+        # Without the comment, which differs between jobs.
+        yield job.name, re.sub(r" --comment \S+", "", call), job.resources
+
+
+def _key(resources: Mapping[str, Any]) -> str:
+    """Return what jobs share that meet the same limits."""
+    return " ".join(str(resources.get(name)) for name in ("slurm_partition", "slurm_account", "qos", "gpu_model"))
+
+
+def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of the plugin whose errors count as a refusal of the job, not as its failure."""
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except Exception as error:
+            answer = classify_refusal(str(error))
+            raise Refused(str(error), Answer.PERMANENT if answer is Answer.UNKNOWN else answer) from error
+
+    return call
+
+
+def _without_sacct(get_account: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+    """Return a function that guesses no account where sacct is not installed."""
+
+    def guess(logger: Any) -> str | None:
+        try:
+            return get_account(logger)
+        except OSError:
+            return None
+
+    return guess
+
+
+class _Subprocess:
+    """The module `subprocess` for the plugin, with a Popen that submits a job."""
+
+    def __init__(self, submitter: Submitter) -> None:
+        self.submitter = submitter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, call: str, **_: Any) -> "_Sbatch":  # noqa: N802, the name in subprocess
+        """Return an sbatch process."""
+        return _Sbatch(self.submitter, call)
+
+
+@dataclass
+class _Sbatch:
+    """An sbatch process for the plugin: it prints a job number and succeeds, or raises Refused."""
+
+    submitter: Submitter
+    call: str
+    returncode: int = 0
+
+    def communicate(self, input: str | None = None) -> tuple[str, str]:
+        """Submit the job and return its number as output."""
+        return self.submitter.call_sbatch(self.call, input), ""

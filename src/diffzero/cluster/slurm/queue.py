@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffzero.cluster.slurm import settings
+from diffzero.cluster.slurm.refusals import Answer, classify_refusal
+
 # States of squeue in which a job is not over.
 ACTIVE_STATES = frozenset(
     [
@@ -82,7 +85,44 @@ def query_slurm(*command: str) -> str:
     return done.stdout
 
 
-def list_jobs(working_dir: Path) -> list[Job]:
+def query_patiently(*command: str) -> str:
+    """Run a SLURM command again and again until the controller answers.
+
+    Raises
+    ------
+    SlurmError
+        If the command does not exist, is wrong, or is not answered for as long as `settings.patience`.
+    """
+    start, pause, last_message = time.monotonic(), 1.0, -MESSAGE_INTERVAL
+    while True:
+        try:
+            return query_slurm(*command)
+        except SlurmError as error:
+            waited = time.monotonic() - start
+            if classify_refusal(str(error)) is not Answer.UNANSWERED or waited >= settings.patience():
+                raise
+            if time.monotonic() - last_message >= MESSAGE_INTERVAL:
+                last_message = time.monotonic()
+                settings.print_message(
+                    f"{command[0]} has no answer from SLURM. The run waits for the controller and asks again ({error})"
+                )
+        time.sleep(min(pause, settings.poll_interval()))
+        pause = min(2 * pause, 30.0)
+
+
+def queue_command() -> list[str]:
+    """Return the squeue command that lists this user's jobs in all states, for `parse_queue`."""
+    fields = ["%i", "%T", "%j", "%k", "%Z", "%R"]
+    # By number, because the user name in the environment may be wrong.
+    return ["squeue", "--noheader", "--user", str(os.getuid()), "--states", "all", "--format", "\t".join(fields)]
+
+
+def parse_queue(answer: str) -> list[Job]:
+    """Return the jobs in an answer to `queue_command`."""
+    return [Job(*line.split("\t", 5)) for line in answer.splitlines() if line.count("\t") >= 5]
+
+
+def list_jobs(working_dir: Path, query: Callable[..., str] = query_slurm) -> list[Job]:
     """Return the active Snakemake jobs of this user that were submitted from a folder.
 
     Raises
@@ -90,17 +130,17 @@ def list_jobs(working_dir: Path) -> list[Job]:
     SlurmError
         If squeue does not answer.
     """
-    fields = ["%i", "%T", "%j", "%k", "%Z", "%R"]
-    # By number, because the user name in the environment may be wrong.
-    user = str(os.getuid())
-    answer = query_slurm("squeue", "--noheader", "--user", user, "--states", "all", "--format", "\t".join(fields))
-    jobs = [Job(*line.split("\t", 5)) for line in answer.splitlines() if line.count("\t") >= 5]
     here = os.path.realpath(working_dir)
     return [
         job
-        for job in jobs
+        for job in parse_queue(query(*queue_command()))
         if job.state in ACTIVE_STATES and RUN_ID.fullmatch(job.name) and os.path.realpath(job.working_dir) == here
     ]
+
+
+def cancel_run(name: str) -> None:
+    """Cancel all jobs of a run by its name, also those that Snakemake does not know."""
+    query_slurm("scancel", "--user", str(os.getuid()), "--name", name)
 
 
 @functools.cache
@@ -109,7 +149,7 @@ def partition_time_limit(partition: str) -> int | None:
 
     For several comma-separated partitions, the shortest limit counts, because SLURM may choose any.
     """
-    limits = query_slurm("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
+    limits = query_patiently("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
     # [days-][hours:]minutes:seconds; "infinite" does not match
     matches = [re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit) for limit in limits]
     parts = [[int(part or 0) for part in match.groups()] for match in matches if match]
@@ -124,6 +164,12 @@ def summarize_jobs(jobs: Sequence[Job]) -> str:
     states = ", ".join(f"{count} {state}" for state, count in Counter(job.state for job in jobs).most_common())
     numbers = [job.number for job in jobs]
     return f"{states}: {' '.join(numbers[:20])}{' ...' if len(numbers) > 20 else ''}"
+
+
+def find_min_job_age() -> int | None:
+    """Return MinJobAge, the seconds for which squeue remembers a finished job; None if SLURM does not say."""
+    match = re.search(r"^MinJobAge\s*=\s*(\d+)", query_patiently("scontrol", "show", "config"), re.MULTILINE)
+    return int(match[1]) if match else None
 
 
 def check_settings(
@@ -155,7 +201,7 @@ def check_settings(
         )
     if min_job_age is None:
         raise SlurmError(
-            "`scontrol show config` did not answer. Check that `sinfo` works here, then re-run the same command."
+            "`scontrol show config` does not show MinJobAge. Check that `sinfo` works here, then re-run the same command."
         )
     if min_job_age < 3 * poll_seconds:
         raise SlurmError(
@@ -172,7 +218,7 @@ def wait_for_earlier_jobs(working_dir: Path, print_message: Callable[[str], None
     A killed Snakemake leaves its jobs behind. Submitting them again would do the work twice.
     """
     last_message, has_waited = -MESSAGE_INTERVAL, False
-    while jobs := list_jobs(working_dir):
+    while jobs := list_jobs(working_dir, query_patiently):
         if time.monotonic() - last_message >= MESSAGE_INTERVAL:
             last_message = time.monotonic()
             print_message(
