@@ -15,7 +15,10 @@ def max_minutes(rule_name):
     """Return the time limit of a job: the profile's walltime_cap or the limit of its partition, whichever is shorter."""
     site = snakemake_internals.profile_resources(workflow, rule_name)
     partition = site.get("slurm_partition") if snakemake_internals.runs_on_slurm(workflow) else None
-    limit = queue.partition_time_limit(partition.strip("\"'")) if partition else None
+    try:
+        limit = queue.partition_time_limit(partition.strip("\"'")) if partition else None
+    except queue.SlurmUnreachableError as error:
+        sys.exit(f"diffzero: {error.advice}")
     return min(site.get("walltime_cap", job_resources.MAX_MINUTES), limit or job_resources.MAX_MINUTES)
 
 

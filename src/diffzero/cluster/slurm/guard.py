@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from diffzero.cluster.slurm import plugin_patches, preflight, queue, settings
 from diffzero.cluster.slurm.monitor import QueueMonitor
@@ -38,8 +38,7 @@ def guard(workflow: "Workflow") -> None:
         min_job_age = check_plugin_settings(workflow)
         has_waited = queue.wait_for_earlier_jobs(working_dir, print_message)
     except queue.SlurmError as error:
-        print_message(str(error))
-        sys.exit(1)
+        exit_with(error)
     if has_waited:
         # The plan was made while those jobs ran and would repeat their work.
         print_message("the earlier jobs have ended; starting again with a new plan.")
@@ -74,8 +73,7 @@ def check_requests(workflow: "Workflow") -> None:
     try:
         preflight.check_kinds(preflight.group_jobs(plugin_patches.sbatch_options(executor, jobs)))
     except queue.SlurmError as error:
-        print_message(str(error))
-        sys.exit(1)
+        exit_with(error)
 
 
 def apply_patches(patches: list[Patch], min_job_age: int, submitter: Submitter) -> None:
@@ -93,9 +91,15 @@ def apply_patches(patches: list[Patch], min_job_age: int, submitter: Submitter) 
         apply[patch]()
 
 
+def exit_with(error: queue.SlurmError) -> NoReturn:
+    """Print the reason and exit."""
+    print_message(error.advice if isinstance(error, queue.SlurmUnreachableError) else str(error))
+    sys.exit(1)
+
+
 def end_run(message: str) -> None:
     """End this Snakemake as Ctrl-C does, so that it releases its lock and cancels its jobs."""
-    print_message(f"{message} This run ends; finished results are kept. Then re-run the same command.")
+    print_message(f"{message} This run ends; finished results are kept.")
     os.kill(os.getpid(), STOP_SIGNAL)
 
 

@@ -57,7 +57,7 @@ def check_kinds(kinds: Iterable[Kind]) -> None:
     """
     refusals = [message for kind in kinds if (message := check_time(kind) or check_request(kind))]
     if refusals:
-        raise SlurmError(" ".join([*dict.fromkeys(refusals), "Then re-run the same command."]))
+        raise SlurmError("\n".join(dict.fromkeys(refusals)))
 
 
 def check_time(kind: Kind) -> str | None:
@@ -70,7 +70,7 @@ def check_time(kind: Kind) -> str | None:
     return (
         f"jobs of {', '.join(sorted(kind.rules))} can never start: found runtime: {minutes} minutes, expected at most {limit} in "
         f'partition {partition} (sinfo -o "%P %l"). Change runtime or slurm_partition (set-resources in {PROFILE}, or the command); '
-        "without an own runtime, jobs respect the limit and walltime_cap."
+        "without an own runtime, jobs respect the limit and walltime_cap. Then re-run the same command."
     )
 
 

@@ -52,6 +52,15 @@ class SlurmError(RuntimeError):
     """SLURM or the settings of the plugin make a run impossible or endless."""
 
 
+class SlurmUnreachableError(SlurmError):
+    """A SLURM command does not work or has no answer."""
+
+    @property
+    def advice(self) -> str:
+        """Return the message for a run that ends."""
+        return f"{self}. Check that `sinfo` works here, then re-run the same command."
+
+
 @dataclass(frozen=True)
 class Job:
     """A line of squeue."""
@@ -69,19 +78,15 @@ def query_slurm(*command: str) -> str:
 
     Raises
     ------
-    SlurmError
+    SlurmUnreachableError
         If the command fails or does not answer.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(
-            f"{command[0]} did not answer: {error}. Check that `sinfo` works here, then re-run the same command."
-        ) from error
+        raise SlurmUnreachableError(f"{command[0]} did not answer: {error}") from error
     if done.returncode:
-        raise SlurmError(
-            f"{command[0]}: {done.stderr.strip()}. Check that `sinfo` works here, then re-run the same command."
-        )
+        raise SlurmUnreachableError(f"{command[0]}: {done.stderr.strip().rstrip('.')}")
     return done.stdout
 
 
@@ -90,21 +95,21 @@ def query_patiently(*command: str) -> str:
 
     Raises
     ------
-    SlurmError
-        If the command does not exist, is wrong, or is not answered for as long as `settings.patience`.
+    SlurmUnreachableError
+        If the command does not exist, is wrong, or has no answer for as long as `settings.patience`.
     """
     start, pause, last_message = time.monotonic(), 1.0, -MESSAGE_INTERVAL
     while True:
         try:
             return query_slurm(*command)
-        except SlurmError as error:
+        except SlurmUnreachableError as error:
             waited = time.monotonic() - start
             if classify_refusal(str(error)) is not Answer.UNANSWERED or waited >= settings.patience():
                 raise
             if time.monotonic() - last_message >= MESSAGE_INTERVAL:
                 last_message = time.monotonic()
                 settings.print_message(
-                    f"{command[0]} has no answer from SLURM. The run waits for the controller and asks again ({error})"
+                    f"SLURM does not answer ({error}). The run waits for the controller and repeats the query."
                 )
         time.sleep(min(pause, settings.poll_interval()))
         pause = min(2 * pause, 30.0)

@@ -53,7 +53,7 @@ SUBJECTS = (
     (r"reservation", "slurm-reservation", "scontrol show reservation"),
     (r"generic resource|gres|tres", "gpu_model, gpu, gres", 'sinfo -o "%P %G"'),
     (
-        r"node configuration|satisfied|processors|count",
+        r"node configuration|satisfied|processors|\bcount\b",
         "gpu_model, gpu, mem_mb, slurm_partition",
         'sinfo -o "%P %G %m %c"',
     ),
@@ -95,8 +95,13 @@ def classify_refusal(text: str) -> Answer:
 
 
 def summarize_refusal(text: str) -> str:
-    """Return the decisive lines of an answer on one line, without repetitions."""
-    return "; ".join(dict.fromkeys(decisive_lines(text))) or "no error message"
+    """Return the decisive lines of an answer on one line, without repetitions.
+
+    The sentence about the policy names every kind of limit. It is left out where another line names the one that was exceeded.
+    """
+    lines = list(dict.fromkeys(decisive_lines(text)))
+    specific = [line for line in lines if not line.startswith("Job violates accounting/QOS policy")]
+    return "; ".join(specific or lines).rstrip(".") or "no error message"
 
 
 def explain_refusal(text: str, rules: str, resources: Mapping[str, object]) -> str:
@@ -112,9 +117,7 @@ def explain_refusal(text: str, rules: str, resources: Mapping[str, object]) -> s
         What a refused job requests.
     """
     reason = summarize_refusal(text)
-    # The sentence about the policy names every kind of limit; the line beside it names the one that was exceeded.
-    specific = re.sub(r"; Job violates .*|Job violates .*?; ", "", reason)
-    matches = [subject for subject in SUBJECTS if re.search(subject[0], specific, re.IGNORECASE)] or [DEFAULT_SUBJECT]
+    matches = [subject for subject in SUBJECTS if re.search(subject[0], reason, re.IGNORECASE)] or [DEFAULT_SUBJECT]
     names = ", ".join(dict.fromkeys(name for subject in matches for name in subject[1].split(", ")))
     command = matches[0][2]
     requested = ", ".join(
@@ -122,5 +125,6 @@ def explain_refusal(text: str, rules: str, resources: Mapping[str, object]) -> s
     )
     return (
         f"SLURM refuses jobs of {rules}: {reason}. Found {requested or 'no ' + names}, expected values of this cluster; "
-        f"`{command}` lists them. Change {names} in {PROFILE} (default-resources, or set-resources of the rule) or in the command."
+        f"`{command}` lists them. Change {names} in {PROFILE} (default-resources, or set-resources of the rule) or in the command, "
+        "then re-run the same command."
     )

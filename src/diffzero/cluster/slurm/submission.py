@@ -258,7 +258,7 @@ class Submitter:
         submission.unanswered_since = submission.unanswered_since or now
         if now - submission.unanswered_since < self.patience:
             return None
-        return f"SLURM has not answered for {self.patience:.0f} s ({summarize_refusal(refusal.text)}). Check that `sinfo` works here."
+        return f"SLURM has not answered for {self.patience:.0f} s ({summarize_refusal(refusal.text)}). Check that `sinfo` works here, then re-run the same command."
 
     def _retry(self, line: WaitingLine, refusal: Refused) -> None:
         """Say why jobs wait, and try the first one of a line again."""
@@ -266,12 +266,15 @@ class Submitter:
             line.timer = None
             if self.stopped.is_set():
                 return
+            is_unanswered = refusal.answer is Answer.UNANSWERED
             reason, now = summarize_refusal(refusal.text), time.monotonic()
-            if now - self.last_messages.get(reason, -REPEATED_MESSAGE) >= REPEATED_MESSAGE:
-                self.last_messages[reason] = now
+            topic = Answer.UNANSWERED.name if is_unanswered else reason  # a controller is away with changing words
+            if now - self.last_messages.get(topic, -REPEATED_MESSAGE) >= REPEATED_MESSAGE:
+                self.last_messages[topic] = now
+                what = "does not answer" if is_unanswered else "does not accept jobs at the moment"
                 self.print_message(
-                    f"SLURM does not accept jobs at the moment: {reason}. {self.count_waiting()} jobs wait for their submission; "
-                    "it is repeated until SLURM accepts them."
+                    f"SLURM {what}: {reason}. Jobs that wait for their submission: {self.count_waiting()}. "
+                    "The run repeats it until SLURM accepts them."
                 )
             self._try_next(line)
 
