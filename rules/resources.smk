@@ -16,7 +16,7 @@ def max_minutes(rule_name):
     site = snakemake_internals.profile_resources(workflow, rule_name)
     partition = site.get("slurm_partition") if snakemake_internals.runs_on_slurm(workflow) else None
     try:
-        limit = queue.partition_time_limit(partition.strip("\"'")) if partition else None
+        limit = queue.partition_time_limit(partition.strip("\"'"), queue.query_patiently) if partition else None
     except queue.SlurmUnreachableError as error:
         sys.exit(f"diffzero: {error.advice}")
     return min(site.get("walltime_cap", job_resources.MAX_MINUTES), limit or job_resources.MAX_MINUTES)

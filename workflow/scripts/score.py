@@ -13,7 +13,7 @@ from diffzero.scoring.inputs import ShardInputs
 from diffzero.scoring.job import ScoringSettings, score_shard
 from diffzero.scoring.shard_lock import lock_shard
 from diffzero.utils.logging import configure_logging
-from diffzero.utils.result_files import digests_of, write_parquet, write_record
+from diffzero.utils.result_files import digests_of, is_made_from, write_parquet, write_record
 from diffzero.utils.signals import handle_sigterm
 
 configure_logging(snakemake.log[0])
@@ -43,9 +43,13 @@ settings = ScoringSettings(
     flush_every=params.flush_every,
     store=Path(params.store),
 )
-scores_file, title = Path(snakemake.output.scores), f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
+scores_file, cost_file = Path(snakemake.output.scores), Path(snakemake.output.cost)
+title = f"{wildcards.model} {wildcards.dataset} {wildcards.race}"
 with handle_sigterm(title) as stop, lock_shard(scores_file.with_suffix(".lock")), reserve_gpu(params.device) as device:
     sources = inputs.digests(settings.weights)
-    scores, cost = score_shard(inputs, replace(settings, device=device), title, stop)
-    write_parquet(scores, scores_file, sources)
-    write_record(cost, Path(snakemake.output.cost), digests_of([scores_file]))
+    # Snakemake has deleted both files before this script started. If they exist, a job that held the lock before has made them, and its
+    # cost is the true one.
+    if not (is_made_from(scores_file, sources) and is_made_from(cost_file, digests_of([scores_file]))):
+        scores, cost = score_shard(inputs, replace(settings, device=device), title, stop)
+        write_parquet(scores, scores_file, sources)
+        write_record(cost, cost_file, digests_of([scores_file]))

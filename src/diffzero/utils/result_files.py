@@ -181,6 +181,14 @@ def read_provenance(path: Path) -> Provenance:
     return provenance
 
 
+def is_made_from(path: Path, sources: Sources) -> bool:
+    """Return whether a result file exists that was made from sources with these digests."""
+    try:
+        return read_provenance(path).made_from == link_sources(path, sources, None).made_from
+    except (OSError, ResultFileError):
+        return False
+
+
 def digests_of(paths: Iterable[Path | str]) -> dict[Path, str]:
     """Return the digests of the values of result files by path, as `sources` of a file that is made from them."""
     return {Path(path): digest_of(Path(path)) for path in paths}

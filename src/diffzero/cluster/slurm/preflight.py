@@ -64,7 +64,7 @@ def check_time(kind: Kind) -> str | None:
     """Return a message if a job asks for more time than its partition allows: sbatch may accept it, and it waits for ever."""
     partition, minutes = str(kind.resources.get("slurm_partition") or ""), kind.request[0]
     # Of several partitions, SLURM may choose the one with the longest limit.
-    limit = partition_time_limit(partition) if partition and "," not in partition else None
+    limit = partition_time_limit(partition, query_patiently) if partition and "," not in partition else None
     if limit is None or minutes <= limit:
         return None
     return (

@@ -149,12 +149,12 @@ def cancel_run(name: str) -> None:
 
 
 @functools.cache
-def partition_time_limit(partition: str) -> int | None:
+def partition_time_limit(partition: str, query: Callable[..., str] = query_slurm) -> int | None:
     """Return the time limit of a partition in minutes; None if it has none or does not exist.
 
     For several comma-separated partitions, the shortest limit counts, because SLURM may choose any.
     """
-    limits = query_patiently("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
+    limits = query("sinfo", "--noheader", "--partition", partition, "--format", "%l").split()
     # [days-][hours:]minutes:seconds; "infinite" does not match
     matches = [re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit) for limit in limits]
     parts = [[int(part or 0) for part in match.groups()] for match in matches if match]

@@ -258,7 +258,10 @@ class Submitter:
         submission.unanswered_since = submission.unanswered_since or now
         if now - submission.unanswered_since < self.patience:
             return None
-        return f"SLURM has not answered for {self.patience:.0f} s ({summarize_refusal(refusal.text)}). Check that `sinfo` works here, then re-run the same command."
+        return (
+            f"SLURM has not answered for {self.patience:.0f} s ({summarize_refusal(refusal.text)}). "
+            "Check that `sinfo` works here, then re-run the same command."
+        )
 
     def _retry(self, line: WaitingLine, refusal: Refused) -> None:
         """Say why jobs wait, and try the first one of a line again."""
