@@ -1,6 +1,7 @@
 """The patched plugin: how it interprets the answers of squeue, and how often it queries."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import snakemake_executor_plugin_slurm as plugin
 
 from diffzero.cluster.slurm import plugin_patches, queue
+from diffzero.cluster.slurm.patch_versions import lost_promises, split_patches
 
 HERE = Path(__file__).parent
 RUN_ID = "diffzero_01234567-89ab-cdef-0123-456789abcdef"
@@ -71,7 +73,8 @@ JOB = SimpleNamespace(external_jobid="7", aux={})
 
 def test_the_plugin_queries_three_times_before_slurm_forgets_a_job(squeue):
     squeue.write_text("7|RUNNING\n")
-    age = plugin_patches.patch_min_job_age()
+    age = queue.find_min_job_age()
+    plugin_patches.patch_min_job_age(age)
     plugin_patches.patch_max_poll_interval(age // 3)
     executor, pauses = Executor(), []
     for _ in range(20):
@@ -142,13 +145,25 @@ def test_the_shortest_limit_of_several_partitions_counts(tmp_path, monkeypatch):
     assert queue.partition_time_limit("a,b,c") == 120
 
 
-def test_another_version_of_the_plugin_is_refused(monkeypatch):
-    plugin_patches.check_plugin_version()
-    monkeypatch.setattr(plugin_patches, "version", lambda name: "2.9.1")
-    with pytest.raises(queue.SlurmError, match=r"found snakemake-executor-plugin-slurm 2.9.1, expected 2.8.0"):
-        plugin_patches.check_plugin_version()
+def test_every_patch_fits_the_installed_plugin_and_names_the_fault_that_it_corrects():
+    fitting, others = split_patches(plugin_patches.PATCHES)
+    assert fitting == list(plugin_patches.PATCHES) and not others
+    assert lost_promises(others) is None
+    assert all("github.com" in patch.upstream and patch.fault and patch.promise for patch in fitting)
 
 
-def test_the_patched_names_exist_in_the_installed_plugin():
-    assert callable(plugin.get_min_job_age) and callable(plugin.query_job_status)
-    assert isinstance(plugin.Executor.next_seconds_between_status_checks, property)
+@pytest.mark.parametrize("found", ["2.9.1", "3.0.0", "2.7.1"])
+def test_with_another_version_no_patch_is_applied_and_the_run_says_what_it_cannot_promise(found):
+    fitting, others = split_patches(plugin_patches.PATCHES, found)
+    assert not fitting
+    message = lost_promises(others, found)
+    assert f"found snakemake-executor-plugin-slurm {found}" in message and "pip install" in message
+    assert all(patch.promise in message and patch.upstream in message for patch in others)
+
+
+def test_a_patch_is_checked_for_its_own_versions(monkeypatch):
+    newer = dataclasses.replace(plugin_patches.POLL_INTERVAL, versions=frozenset(["2.8", "2.9"]))
+    fitting, others = split_patches([newer, plugin_patches.SUBMISSION], "2.9.0")
+    assert (fitting, others) == ([newer], [plugin_patches.SUBMISSION])
+    monkeypatch.delattr(plugin, "get_min_job_age")
+    assert split_patches([plugin_patches.MIN_JOB_AGE])[1] == [plugin_patches.MIN_JOB_AGE], "a renamed function"

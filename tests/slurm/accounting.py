@@ -63,13 +63,12 @@ class Accounting:
         """Start both daemons, with one cluster, one account and this user."""
         data = self.directory / "data"
         data.mkdir(parents=True)
-        shutil.chown(self.directory, "mysql")
-        shutil.chown(data, "mysql")
-        self.run("mariadb-install-db", "--user=mysql", f"--datadir={data}", "--skip-test-db")
+        # As root, because only root may enter the folders of a test.
+        self.run("mariadb-install-db", "--user=root", f"--datadir={data}", "--skip-test-db")
         options = ["--bind-address=127.0.0.1", "--port=13306", "--innodb-buffer-pool-size=64M", "--skip-log-bin"]
         with (self.directory / "mariadbd.log").open("w") as log:
             self.database = subprocess.Popen(
-                ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={self.socket}", *options],
+                ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={self.socket}", *options],
                 stdout=log,
                 stderr=log,
                 env=os.environ | {"PATH": PATH},

@@ -133,6 +133,9 @@ def test_two_snakemakes_with_the_same_shards_score_them_once(cluster, work):
     assert run.wait(300) == 0, work.log()[-3000:]
     assert len(first) == 2 and work.results() == work.expected
     assert work.stored() == (8 * 10 * 60, 0)
+    assert sum(cost["calls"] for cost in work.costs()) == 8 * 10 * 60, (
+        "the second one did not overwrite the cost of the first"
+    )
 
 
 @pytest.mark.parametrize("away", [10, 75])

@@ -18,6 +18,7 @@ from diffzero.utils.provenance import DamagedFileError, ResultFileError, StaleFi
 from diffzero.utils.result_files import (
     digest_of,
     digests_of,
+    is_made_from,
     read_arrays,
     read_parquet,
     read_provenance,
@@ -223,3 +224,16 @@ def test_only_the_folder_of_a_run_is_named_for_removal(tmp_path, monkeypatch, na
             read_provenance(file)
         assert ("rm -r run`" in str(error.value)) == (name.startswith("run") and file.suffix == ".json")
         assert "rm -r" not in str(error.value) or name.startswith("run")
+
+
+def test_a_file_is_made_from_its_sources_and_from_no_others(tmp_path):
+    scores, cost = tmp_path / "scores.parquet", tmp_path / "cost.json"
+    assert not is_made_from(scores, {})
+    sources = {tmp_path / "x.npy": "1" * 64}
+    write_parquet(pd.DataFrame({"score": [1.0]}), scores, sources)
+    assert is_made_from(scores, sources)
+    assert not is_made_from(scores, {tmp_path / "x.npy": "2" * 64}) and not is_made_from(scores, {})
+    write_record({"calls": 5400}, cost, digests_of([scores]))
+    assert is_made_from(cost, digests_of([scores]))
+    cost.write_bytes(cost.read_bytes()[:-20])
+    assert not is_made_from(cost, digests_of([scores]))

@@ -3,7 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from diffzero.cluster.slurm.queue import SlurmError, partition_time_limit, query_patiently
 from diffzero.cluster.slurm.refusals import PROFILE, Answer, classify_refusal, explain_refusal
@@ -15,11 +15,11 @@ WORKING_STATES = frozenset(["idle", "mixed", "allocated", "completing"])
 
 @dataclass
 class Kind:
-    """Jobs whose sbatch options differ at most in time and memory."""
+    """Jobs whose sbatch options differ at most in time and memory, represented by one of them."""
 
-    call: str  # of the job that requests most
+    call: str
     resources: Mapping[str, object]
-    rules: set[str] = field(default_factory=set)
+    rules: set[str]
 
     @property
     def request(self) -> tuple[int, int]:
@@ -29,22 +29,23 @@ class Kind:
 
 
 def group_jobs(jobs: Iterable[tuple[str, str, Mapping[str, object]]]) -> list[Kind]:
-    """Return the kinds of jobs, each with its largest request.
+    """Return the longest job of each kind, and the one with most memory if it is another.
 
     Parameters
     ----------
     jobs
         Rule, sbatch options and resources of each job.
     """
-    kinds: dict[str, Kind] = {}
+    groups: dict[str, list[Kind]] = {}
+    rules: dict[str, set[str]] = {}
     for rule, call, resources in jobs:
         key = re.sub(r" (-t|--mem) \S+", "", call)
-        new = Kind(call, resources)
-        old = kinds.setdefault(key, new)
-        if new.request > old.request:
-            old.call, old.resources = call, resources
-        old.rules.add(rule)
-    return list(kinds.values())
+        rules.setdefault(key, set()).add(rule)
+        largest = [*groups.get(key, []), Kind(call, resources, rules[key])]
+        longest = max(largest, key=lambda kind: kind.request[0])
+        widest = max(largest, key=lambda kind: kind.request[1])
+        groups[key] = [longest] if longest.request == widest.request else [longest, widest]
+    return [kind for group in groups.values() for kind in group]
 
 
 def check_kinds(kinds: Iterable[Kind]) -> None:
