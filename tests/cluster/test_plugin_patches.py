@@ -162,7 +162,7 @@ def test_with_another_version_no_patch_is_applied_and_the_run_says_what_it_canno
 
 
 def test_a_patch_is_checked_for_its_own_versions(monkeypatch):
-    newer = dataclasses.replace(plugin_patches.POLL_INTERVAL, versions=frozenset(["2.8", "2.9"]))
+    newer = dataclasses.replace(plugin_patches.QUERY_INTERVAL, versions=frozenset(["2.8", "2.9"]))
     fitting, others = split_patches([newer, plugin_patches.SUBMISSION], "2.9.0")
     assert (fitting, others) == ([newer], [plugin_patches.SUBMISSION])
     monkeypatch.delattr(plugin, "get_min_job_age")

@@ -1,4 +1,4 @@
-"""What sbatch's error messages mean. The texts are those of SLURM 22.05, typed from a terminal or taken from libslurm."""
+"""The meaning of sbatch's error messages. The texts are those of SLURM 22.05, typed from a terminal or taken from libslurm."""
 
 import pytest
 
@@ -18,7 +18,7 @@ TEXTS = {
         FAILED + "Invalid qos specification",
         FAILED + "Invalid feature specification",
         FAILED + "Invalid generic resource (gres) specification",
-        FAILED + "Invalid license specification",
+        FAILED + "Invalid license specification",  # codespell:ignore
         FAILED + "Invalid node name specified",
         FAILED + "Requested reservation is invalid",
         FAILED + "Access denied to requested reservation",
@@ -35,7 +35,7 @@ TEXTS = {
         "sbatch: error: AssocMaxGRESPerJob\n" + POLICY,
         "sbatch: error: Invalid --signal specification",
         "Invalid time specification (pos=0): x\nsbatch: error: Invalid --begin specification",
-        "sbatch: unrecognized option '--foo'\nTry \"sbatch --help\" for more information",
+        "sbatch: unrecognized option '--foo'\nTry \"sbatch --help\" for more information",  # codespell:ignore
         "/bin/sh: 1: sbatch: not found",
         "The given account nosuch appears to be invalid. Available accounts:\nlab1",
     ],

@@ -1,5 +1,6 @@
 """How a job is recognised in the queue, which kinds of jobs are tested, and who waits for whom when SLURM refuses."""
 
+import dataclasses
 import time
 
 import pytest
@@ -8,7 +9,7 @@ from diffzero.cluster.slurm.identity import find_submitted_job, job_comment, par
 from diffzero.cluster.slurm.preflight import group_jobs
 from diffzero.cluster.slurm.queue import Job
 from diffzero.cluster.slurm.refusals import Answer
-from diffzero.cluster.slurm.submission import FIRST_PAUSE, Refused, Submission, Submitter
+from diffzero.cluster.slurm.submission import FIRST_PAUSE, RefusedError, Submission, Submitter
 
 RUN = "diffzero_01234567-89ab-cdef-0123-456789abcdef"
 
@@ -45,6 +46,10 @@ def test_the_job_of_an_unanswered_submission_has_the_name_and_comment_and_is_new
     assert find_submitted_job(jobs, RUN, "rule_score_a", {"10", "9"}) == "8", "it may have ended already"
     assert find_submitted_job(jobs, RUN, "rule_score_a", {"8", "9", "10"}) is None
     assert find_submitted_job(jobs, RUN, "rule_score_c", set()) is None
+    refused = dataclasses.replace(job("13", "rule_score_c", state="FAILED"), reason="(BadConstraints)")
+    assert find_submitted_job([refused], RUN, "rule_score_c", set()) is None, (
+        "SLURM keeps a trace of a refused submission"
+    )
 
 
 def test_the_comment_distinguishes_outputs_that_the_plugins_comment_does_not():
@@ -79,7 +84,7 @@ class Queue:
             self.calls.append((time.monotonic(), number))
             if partition == "gpu" and self.refusals > 0:
                 self.refusals -= 1
-                raise Refused("sbatch: error: AssocMaxSubmitJobLimit", self.answer)
+                raise RefusedError("sbatch: error: AssocMaxSubmitJobLimit", self.answer)
             self.submitter.current.submission.number = str(number)
             self.done.append(number)
 

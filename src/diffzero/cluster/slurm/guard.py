@@ -81,7 +81,7 @@ def apply_patches(patches: list[Patch], min_job_age: int, submitter: Submitter) 
     poll_interval = settings.poll_interval()
     apply: dict[Patch, Callable[[], None]] = {
         plugin_patches.MIN_JOB_AGE: lambda: plugin_patches.patch_min_job_age(min_job_age),
-        plugin_patches.POLL_INTERVAL: lambda: plugin_patches.patch_max_poll_interval(
+        plugin_patches.QUERY_INTERVAL: lambda: plugin_patches.patch_max_poll_interval(
             min(min_job_age // 3, poll_interval)
         ),
         plugin_patches.PREEMPTED_JOBS: plugin_patches.patch_preempted_jobs,

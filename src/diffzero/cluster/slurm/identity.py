@@ -18,9 +18,18 @@ def output_digest(outputs: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(outputs).encode()).hexdigest()[:12]
 
 
+def is_refused(job: Job) -> bool:
+    """Return whether a job is the trace of a submission that SLURM refused: squeue shows it as failed."""
+    return job.state == "FAILED" and job.reason.strip("()") == "BadConstraints"
+
+
 def find_submitted_job(jobs: Sequence[Job], name: str, comment: str, known: Set[str]) -> str | None:
     """Return the number of the newest job with a name and comment that is not known yet, in any state; None without one."""
-    found = [job.number for job in jobs if (job.name, job.comment) == (name, comment) and job.number not in known]
+    found = [
+        job.number
+        for job in jobs
+        if (job.name, job.comment) == (name, comment) and job.number not in known and not is_refused(job)
+    ]
     return max(found, key=int, default=None)
 
 

@@ -19,7 +19,7 @@ from diffzero.cluster.slurm.identity import job_comment
 from diffzero.cluster.slurm.patch_versions import Patch
 from diffzero.cluster.slurm.queue import SlurmError, cancel_run
 from diffzero.cluster.slurm.refusals import Answer, classify_refusal, explain_refusal
-from diffzero.cluster.slurm.submission import Refused, Submission, Submitter
+from diffzero.cluster.slurm.submission import RefusedError, Submission, Submitter
 
 ISSUES = "https://github.com/snakemake/snakemake-executor-plugin-slurm/issues"
 # Final states of squeue that the plugin takes for "still running", so that it would wait for ever.
@@ -35,7 +35,7 @@ MIN_JOB_AGE = Patch(
     promise="it survives a controller that is away",
     names=("get_min_job_age",),
 )
-POLL_INTERVAL = Patch(
+QUERY_INTERVAL = Patch(
     fault="queries every 180 s whatever MinJobAge is, and waits for ever for a job that squeue has forgotten",
     upstream=f"{ISSUES}/207",
     promise="it notices every job that ends",
@@ -64,7 +64,7 @@ SUBMISSION = Patch(
         "Executor.cancel_jobs",
     ),
 )
-PATCHES = (MIN_JOB_AGE, POLL_INTERVAL, PREEMPTED_JOBS, SUBMISSION)
+PATCHES = (MIN_JOB_AGE, QUERY_INTERVAL, PREEMPTED_JOBS, SUBMISSION)
 
 
 def patch_min_job_age(age: int) -> None:
@@ -127,39 +127,9 @@ def patch_submission(submitter: Submitter) -> None:
     """Let the submitter run sbatch for the plugin, and end a cancelled run without jobs left in the queue."""
     import snakemake_executor_plugin_slurm as plugin
 
-    run_job, cancel_jobs, submit_command = (
-        plugin.Executor.run_job,
-        plugin.Executor.cancel_jobs,
-        plugin.get_submit_command,
-    )
-
-    def submit_job(executor: Any, job: Any) -> None:
-        """Submit a job, or let it wait."""
-        submission = Submission(_key(job.resources), job.name, job.resources, executor.run_uuid)
-        enqueue = partial(executor._job_submission_executor.submit, executor.run_job, job)
-        submitter.submit(id(job), submission, partial(run_job, executor, job), enqueue)
-
-    def get_submit_command(job: Any, parameters: dict[str, Any], *args: Any, **options: Any) -> str:
-        """Build the command as the plugin does, with a comment that identifies the job's outputs."""
-        comment = job_comment(parameters["comment_str"], job.output)
-        if (submission := getattr(submitter.current, "submission", None)) is not None:
-            submission.comment = comment
-        command: str = submit_command(job, parameters | {"comment_str": comment}, *args, **options)
-        return command
-
-    def cancel(executor: Any, active_jobs: list[Any]) -> None:
-        """Stop submitting first: the plugin would submit what is left after it has cancelled the rest."""
-        submitter.stop()
-        executor._job_submission_executor.shutdown(wait=True, cancel_futures=True)
-        with executor.lock:
-            active_jobs = list({id(info): info for info in [*active_jobs, *executor.active_jobs]}.values())
-        cancel_jobs(executor, active_jobs)
-        if submitter.known_numbers:
-            with suppress(SlurmError):  # as without a controller: the next run waits for these jobs
-                cancel_run(executor.run_uuid)
-
-    plugin.Executor.run_job, plugin.Executor.cancel_jobs = submit_job, cancel
-    plugin.get_submit_command = _refusing(get_submit_command)
+    plugin.Executor.run_job = _submitting(plugin.Executor.run_job, submitter)
+    plugin.Executor.cancel_jobs = _stopping(plugin.Executor.cancel_jobs, submitter)
+    plugin.get_submit_command = _refusing(_commenting(plugin.get_submit_command, submitter))
     plugin.set_gres_string = _refusing(plugin.set_gres_string)
     plugin.validate_slurm_extra = _refusing(plugin.validate_slurm_extra)
     plugin.Executor.get_partition_arg = _refusing(plugin.Executor.get_partition_arg)
@@ -167,6 +137,45 @@ def patch_submission(submitter: Submitter) -> None:
     plugin.validate_account = lambda account, logger: account
     plugin.get_account = _without_sacct(plugin.get_account)
     plugin.subprocess = _Subprocess(submitter)
+
+
+def _submitting(run_job: Callable[..., None], submitter: Submitter) -> Callable[..., None]:
+    """Return the plugin's submission of a job, which waits while SLURM refuses jobs of its kind."""
+
+    def submit_job(executor: Any, job: Any) -> None:
+        submission = Submission(_key(job.resources), job.name, job.resources, executor.run_uuid)
+        enqueue = partial(executor._job_submission_executor.submit, executor.run_job, job)
+        submitter.submit(id(job), submission, partial(run_job, executor, job), enqueue)
+
+    return submit_job
+
+
+def _commenting(get_submit_command: Callable[..., str], submitter: Submitter) -> Callable[..., str]:
+    """Return the plugin's builder of sbatch calls, with a comment that identifies the job's outputs."""
+
+    def build(job: Any, parameters: dict[str, Any], *args: Any, **options: Any) -> str:
+        comment = job_comment(parameters["comment_str"], job.output)
+        if (submission := getattr(submitter.current, "submission", None)) is not None:
+            submission.comment = comment
+        return get_submit_command(job, parameters | {"comment_str": comment}, *args, **options)
+
+    return build
+
+
+def _stopping(cancel_jobs: Callable[..., None], submitter: Submitter) -> Callable[..., None]:
+    """Return the plugin's cancellation, which first stops submissions: the plugin would submit what is left afterwards."""
+
+    def cancel(executor: Any, active_jobs: list[Any]) -> None:
+        submitter.stop()
+        executor._job_submission_executor.shutdown(wait=True, cancel_futures=True)
+        with executor.lock:
+            active_jobs = list({id(info): info for info in [*active_jobs, *executor.active_jobs]}.values())
+        cancel_jobs(executor, active_jobs)
+        if submitter.known_numbers or submitter.submissions:
+            with suppress(SlurmError):  # as without a controller: the next run waits for these jobs
+                cancel_run(executor.run_uuid)
+
+    return cancel
 
 
 def sbatch_options(executor: Any, jobs: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, object]]]:
@@ -192,7 +201,7 @@ def sbatch_options(executor: Any, jobs: Iterable[Any]) -> Iterator[tuple[str, st
                 "workdir": None,
             }
             call = plugin.get_submit_command(job, parameters, settings=options) + plugin.set_gres_string(job)
-        except Refused as refusal:
+        except RefusedError as refusal:
             raise SlurmError(explain_refusal(refusal.text, job.name, job.resources)) from refusal
         # Without the comment, which differs between jobs.
         yield job.name, re.sub(r" --comment \S+", "", call), job.resources
@@ -212,7 +221,7 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **options)
         except Exception as error:
             answer = classify_refusal(str(error))
-            raise Refused(str(error), Answer.PERMANENT if answer is Answer.UNKNOWN else answer) from error
+            raise RefusedError(str(error), Answer.PERMANENT if answer is Answer.UNKNOWN else answer) from error
 
     return call
 
@@ -245,7 +254,7 @@ class _Subprocess:
 
 @dataclass
 class _Sbatch:
-    """An sbatch process for the plugin: it prints a job number and succeeds, or raises Refused."""
+    """An sbatch process for the plugin: it prints a job number and succeeds, or raises RefusedError."""
 
     submitter: Submitter
     call: str

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from diffzero.cluster.slurm.queue import SlurmError, partition_time_limit, query_patiently
-from diffzero.cluster.slurm.refusals import PROFILE, Answer, classify_refusal, explain_refusal
+from diffzero.cluster.slurm.refusals import Answer, classify_refusal, explain_refusal
+from diffzero.cluster.slurm.settings import PROFILE
 
 TEST_TIMEOUT = 60  # seconds
 # States of nodes that can run jobs; squeue adds a character for power saving and the like.
@@ -14,7 +15,7 @@ WORKING_STATES = frozenset(["idle", "mixed", "allocated", "completing"])
 
 
 @dataclass
-class Kind:
+class JobKind:
     """Jobs whose sbatch options differ at most in time and memory, represented by one of them."""
 
     call: str
@@ -28,7 +29,7 @@ class Kind:
         return minutes if isinstance(minutes, int) else 0, megabytes if isinstance(megabytes, int) else 0
 
 
-def group_jobs(jobs: Iterable[tuple[str, str, Mapping[str, object]]]) -> list[Kind]:
+def group_jobs(jobs: Iterable[tuple[str, str, Mapping[str, object]]]) -> list[JobKind]:
     """Return the longest job of each kind, and the one with most memory if it is another.
 
     Parameters
@@ -36,19 +37,19 @@ def group_jobs(jobs: Iterable[tuple[str, str, Mapping[str, object]]]) -> list[Ki
     jobs
         Rule, sbatch options and resources of each job.
     """
-    groups: dict[str, list[Kind]] = {}
+    groups: dict[str, list[JobKind]] = {}
     rules: dict[str, set[str]] = {}
     for rule, call, resources in jobs:
         key = re.sub(r" (-t|--mem) \S+", "", call)
         rules.setdefault(key, set()).add(rule)
-        largest = [*groups.get(key, []), Kind(call, resources, rules[key])]
+        largest = [*groups.get(key, []), JobKind(call, resources, rules[key])]
         longest = max(largest, key=lambda kind: kind.request[0])
         widest = max(largest, key=lambda kind: kind.request[1])
         groups[key] = [longest] if longest.request == widest.request else [longest, widest]
     return [kind for group in groups.values() for kind in group]
 
 
-def check_kinds(kinds: Iterable[Kind]) -> None:
+def check_kinds(kinds: Iterable[JobKind]) -> None:
     """Test one job of each kind without submitting it.
 
     Raises
@@ -61,7 +62,7 @@ def check_kinds(kinds: Iterable[Kind]) -> None:
         raise SlurmError("\n".join(dict.fromkeys(refusals)))
 
 
-def check_time(kind: Kind) -> str | None:
+def check_time(kind: JobKind) -> str | None:
     """Return a message if a job asks for more time than its partition allows: sbatch may accept it, and it waits for ever."""
     partition, minutes = str(kind.resources.get("slurm_partition") or ""), kind.request[0]
     # Of several partitions, SLURM may choose the one with the longest limit.
@@ -75,7 +76,7 @@ def check_time(kind: Kind) -> str | None:
     )
 
 
-def check_request(kind: Kind) -> str | None:
+def check_request(kind: JobKind) -> str | None:
     """Return a message if `sbatch --test-only` refuses a kind for good."""
     test = kind.call.replace("sbatch ", "sbatch --test-only ", 1) + " --wrap=true"
     try:

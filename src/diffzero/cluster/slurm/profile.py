@@ -7,10 +7,9 @@ from pathlib import Path
 import yaml
 
 from diffzero.cluster.slurm import queue
+from diffzero.cluster.slurm.settings import PROFILE
 from diffzero.workflow.plan_shards import JobLimit
 from diffzero.workflow.resources import MAX_MINUTES
-
-PROFILE = "slurm/config.yaml"
 
 
 def read_profile(path: Path, rule: str) -> tuple[dict[str, object], int]:

@@ -1,10 +1,10 @@
-"""What sbatch means when it does not submit a job, and which line of the site's profile to change."""
+"""Meaning of an sbatch call that submits no job, and the line of the site's profile to change."""
 
 import re
 from collections.abc import Mapping
 from enum import Enum
 
-PROFILE = "slurm/config.yaml"
+from diffzero.cluster.slurm.settings import PROFILE
 
 
 class Answer(Enum):
@@ -34,7 +34,7 @@ PASSING = re.compile(
 PERMANENT = re.compile(
     r"(?i)\binvalid\b|node configuration is not available|(can ?not|can't) be satisfied|specification (required|needs)"
     r"|more (processors|tasks|cpus|threads)|memory required|not (permitted|supported|allowed|in this partition)|denied"
-    r"|unsupported|no partition specified|unrecognized option|requires an argument|is ambiguous|not found|no such file"
+    r"|unsupported|no partition specified|unrecogni.ed option|requires an argument|is ambiguous|not found|no such file"
     r"|too (long|large)|only batch jobs|incompatible versions|dos line breaks|circular job dependency|unable to convert"
     # Limits of an account or QOS for a single job: SLURM refuses these with the QOS flag DenyOnLimit.
     r"|\b(assoc|qos)(max|min|grp)\w+"
@@ -57,7 +57,7 @@ SUBJECTS = (
         "gpu_model, gpu, mem_mb, slurm_partition",
         'sinfo -o "%P %G %m %c"',
     ),
-    (r"license|option|--|node name", "slurm_extra", "sbatch --help"),
+    (r"licen.e|option|--|node name", "slurm_extra", "sbatch --help"),
 )
 DEFAULT_SUBJECT = ("", "slurm_partition, slurm_account, qos, slurm_extra", "sinfo")
 

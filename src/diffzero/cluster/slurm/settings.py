@@ -1,8 +1,9 @@
-"""Settings of the guard from the environment, and its messages on the terminal."""
+"""The profile's file, settings of the guard from the environment, and messages on the terminal."""
 
 import os
 import sys
 
+PROFILE = "slurm/config.yaml"  # the site's lines
 IDLE_TIMEOUT = "DIFFZERO_SLURM_IDLE_TIMEOUT"  # seconds without any job after which a run counts as stuck
 POLL_INTERVAL = (
     "DIFFZERO_SLURM_POLL_INTERVAL"  # the most seconds between two queries of the queue, or two submissions of a job

@@ -24,7 +24,7 @@ REPEATED_MESSAGE = 600.0  # seconds between two messages about the same refusal
 MAX_UNKNOWN = 4  # submissions with an unknown refusal before it counts as permanent
 
 
-class Refused(BaseException):
+class RefusedError(BaseException):
     """sbatch did not submit a job. Not an Exception: the plugin would report the job as failed."""
 
     def __init__(self, text: str, answer: Answer | None = None) -> None:
@@ -32,13 +32,13 @@ class Refused(BaseException):
         self.text, self.answer = text, answer or classify_refusal(text)
 
 
-class Stopped(BaseException):
+class StoppedError(BaseException):
     """The run ends: nothing is submitted any more."""
 
 
 @dataclass
 class Submission:
-    """What is known about the submissions of one job in one attempt."""
+    """The submissions of a job in one attempt."""
 
     key: str  # partition, account and QOS: a limit holds for all jobs that share them
     rule: str
@@ -119,9 +119,9 @@ class Submitter:
         self.current.submission = submission
         try:
             run()
-        except Stopped:
+        except StoppedError:
             return
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._handle(refusal, job, submission, line, enqueue)
         else:
             self._finish(job, submission, line)
@@ -131,16 +131,16 @@ class Submitter:
 
         Raises
         ------
-        Refused
+        RefusedError
             If no job was submitted, as far as SLURM says.
-        Stopped
+        StoppedError
             If the run has ended.
         """
         submission: Submission = self.current.submission
         if submission.may_be_queued and (number := self._look_up(submission)):
             return self._remember(submission, number)
         if self.stopped.is_set():
-            raise Stopped
+            raise StoppedError
         try:
             done = subprocess.run(
                 call,
@@ -153,7 +153,7 @@ class Submitter:
             )
         except subprocess.TimeoutExpired:
             submission.may_be_queued = True
-            raise Refused(f"sbatch did not answer within {SBATCH_TIMEOUT:.0f} s", Answer.UNANSWERED) from None
+            raise RefusedError(f"sbatch did not answer within {SBATCH_TIMEOUT:.0f} s", Answer.UNANSWERED) from None
         if done.returncode == 0 and (number := parse_job_number(done.stdout)):
             return self._remember(submission, number)
         submission.may_be_queued = True
@@ -161,8 +161,8 @@ class Submitter:
             # A site prints words of its own around the number.
             if number := self._look_up(submission):
                 return self._remember(submission, number)
-            raise Refused(f"sbatch printed {done.stdout.strip()!r}, expected a job number", Answer.UNKNOWN)
-        refusal = Refused(done.stderr.strip() or done.stdout.strip())
+            raise RefusedError(f"sbatch printed {done.stdout.strip()!r}, expected a job number", Answer.UNKNOWN)
+        refusal = RefusedError(done.stderr.strip() or done.stdout.strip())
         # An unknown text may come from a wrapper around sbatch, after the submission.
         submission.may_be_queued = refusal.answer in (Answer.UNANSWERED, Answer.UNKNOWN)
         raise refusal
@@ -199,11 +199,11 @@ class Submitter:
             try:
                 answer = query_slurm(*queue_command(), "--name", submission.name)
             except SlurmError as error:
-                raise Refused(str(error), Answer.UNANSWERED) from None
+                raise RefusedError(str(error), Answer.UNANSWERED) from None
             if number := find_submitted_job(parse_queue(answer), submission.name, submission.comment, known):
                 return number
             if not last and self.stopped.wait(SETTLE_SECONDS):
-                raise Stopped
+                raise StoppedError
         return None
 
     def _remember(self, submission: Submission, number: str) -> str:
@@ -223,7 +223,7 @@ class Submitter:
                 self._try_next(line)
 
     def _handle(
-        self, refusal: Refused, job: int, submission: Submission, line: WaitingLine, enqueue: Callable[[], None]
+        self, refusal: RefusedError, job: int, submission: Submission, line: WaitingLine, enqueue: Callable[[], None]
     ) -> None:
         """End the run, or let the job wait and try again."""
         with self.lock:
@@ -243,7 +243,7 @@ class Submitter:
                 line.timer.start()
                 line.pause = min(2 * line.pause, self.max_pause)
 
-    def _reason_to_end(self, refusal: Refused, submission: Submission, line: WaitingLine) -> str | None:
+    def _reason_to_end(self, refusal: RefusedError, submission: Submission, line: WaitingLine) -> str | None:
         """Return the message that ends the run after a refusal; None if the job should wait."""
         answer = refusal.answer
         if answer is Answer.UNKNOWN and not line.has_accepted:
@@ -263,7 +263,7 @@ class Submitter:
             "Check that `sinfo` works here, then re-run the same command."
         )
 
-    def _retry(self, line: WaitingLine, refusal: Refused) -> None:
+    def _retry(self, line: WaitingLine, refusal: RefusedError) -> None:
         """Say why jobs wait, and try the first one of a line again."""
         with self.lock:
             line.timer = None
