@@ -104,6 +104,7 @@ rule all:
         lambda wildcards: TARGETS.export_files(),
         lambda wildcards: TARGETS.figure_files(),
         f"{RESULTS}/report.html",
+        roots,
 
 
 # All scores: nearly all of the GPU time. To split a very large run: `scores --batch scores=1/3`.
@@ -116,16 +117,19 @@ rule tables:
     input:
         TARGETS.table_files(),
         lambda wildcards: TARGETS.export_files(),
+        roots,
 
 
 rule figures:
     input:
         lambda wildcards: TARGETS.figure_files(),
+        roots,
 
 
 rule report:
     input:
         f"{RESULTS}/report.html",
+        roots,
 
 
 require_known_targets()

@@ -26,6 +26,15 @@ def figure_files(keys):
     return files
 
 
+def roots(wildcards):
+    """Return the images and records of weights that everything else is made from.
+
+    A failed job loses its outputs, and Snakemake makes a missing file again only if it is a target or a job that runs reads it.
+    """
+    images = [prepared(name)["images"] for name in TARGETS.all_datasets()]
+    return images + [checkpoint_record(model) for model in TARGETS.models()]
+
+
 def reported(tables):
     """Return the files of the paper's numbers that tables show."""
     return [f"config/paper/{name}.csv" for name in dict.fromkeys(name for table in tables for name in table.reported)]

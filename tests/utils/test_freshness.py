@@ -73,3 +73,22 @@ def test_a_file_made_from_something_else_or_by_another_version_is_refused(chain)
         require_made_from(chain["e"], provenance, digests_of([chain["a"]]))
     with pytest.raises(StaleFileError, match="found version 1, expected 2"):
         require_settings(chain["e"], provenance, {"version": 2})
+
+
+@pytest.mark.parametrize("lost", ["scores", "x", None])
+def test_results_of_old_weights_are_found_when_a_failed_job_has_lost_a_file_in_between(tmp_path, lost):
+    """Snakemake does not make predictions again because of a newer record of the weights, only because of new scores."""
+    record, x, scores = tmp_path / "weights/mini.json", tmp_path / "inputs/mini/digits/x.json", tmp_path / "scores.json"
+    predictions = tmp_path / "predictions.json"
+    write_record({"digest": "old"}, record)
+    write_record({"value": "x"}, x, digests_of([record]))
+    write_record({"value": "scores"}, scores, digests_of([record, x]))
+    write_record({"value": "predictions"}, predictions, digests_of([record, scores]))
+    write_record({"digest": "new"}, record)
+    for age, path in enumerate((record, predictions, scores, x)):
+        os.utime(path, (10**9 - age, 10**9 - age))
+    if lost is None:  # the old latents are older than the record, and all that follows is made again
+        return require_fresh([predictions], despite_times=True)
+    {"scores": scores, "x": x}[lost].unlink()
+    with pytest.raises(StaleFileError, match=f"made from {record} .*`rm .*{predictions}"):
+        require_fresh([predictions], despite_times=True)

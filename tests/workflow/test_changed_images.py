@@ -137,3 +137,15 @@ def test_new_pixels_of_one_image_at_its_old_time_are_scored_and_no_others(root):
     assert computed_scores(root) == scores * 5 // 4  # four scores of each prompt of one of four images
     assert (root / TABLE).stat().st_mtime > stat.st_mtime and table
     assert UNCHANGED in planned(root)
+
+
+def test_after_a_failed_selection_the_same_command_makes_the_new_results(root):
+    """Snakemake deletes the outputs of the failed job, and makes no missing file of which only finished jobs were made."""
+    more = RUN | {"max_images": 6}
+    (root / "images" / "cat").rename(root / "images" / "lion")
+    done = snakemake(root, "tables", config=more)
+    assert done.returncode != 0 and not (root / "results" / "tiny" / "data" / "mine" / "images.parquet").exists()
+    (root / "images" / "lion").rename(root / "images" / "cat")
+    done = snakemake(root, "tables", config=more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert pd.read_csv(root / TABLE)["n"].tolist() == [6]

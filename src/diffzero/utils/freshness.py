@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from diffzero.utils.provenance import Provenance, StaleFileError, describe, remake
+from diffzero.utils.provenance import Provenance, StaleFileError, describe, path_in_run, remake
 from diffzero.utils.result_files import digests_of, read_provenance
 
 
@@ -36,7 +36,7 @@ def require_fresh(paths: Iterable[Path | str], despite_times: bool = False) -> N
     known: dict[Path, Provenance] = {}
     mismatches = [found for path in paths for found in _mismatches((Path(path),), known)]
     if despite_times:
-        mismatches = [found for found in mismatches if not _is_older(found.chain[-1], found.source)]
+        mismatches = [found for found in mismatches if not _is_made_again(found, known)]
     if mismatches:
         chain, source, recorded, found = mismatches[0]
         others = f" ({len(mismatches)} such files)" if len(mismatches) > 1 else ""
@@ -46,8 +46,23 @@ def require_fresh(paths: Iterable[Path | str], despite_times: bool = False) -> N
         )
 
 
-def _is_older(path: Path, source: Path) -> bool:
-    return path.stat().st_mtime_ns < source.stat().st_mtime_ns
+def _is_made_again(found: Mismatch, known: Mapping[Path, Provenance]) -> bool:
+    """Return whether Snakemake makes a stale file again: it is older than its source.
+
+    A newer record of weights alone is no reason to score or sample again, but new latents are. Samples have none, and a failed job may
+    have lost those of scores, or the scores of predictions.
+    """
+    path = found.chain[-1]
+    is_older = path.stat().st_mtime_ns < found.source.stat().st_mtime_ns
+    if not path_in_run(found.source).startswith("weights/"):
+        return is_older
+    return is_older and not (path_in_run(path).startswith("samples/") or _lacks_a_source(path, known))
+
+
+def _lacks_a_source(path: Path, known: Mapping[Path, Provenance]) -> bool:
+    """Return whether something that a file was made from, directly or not, no longer exists."""
+    sources = [Path(os.path.normpath(path.parent / name)) for name in known[path].made_from]
+    return any(source not in known or _lacks_a_source(source, known) for source in sources)
 
 
 def fresh_digests(paths: Iterable[Path | str]) -> dict[Path, str]:

@@ -145,6 +145,11 @@ class TargetSet:
         names = [source["model"] for source in self.sources(*GROUPS) if source["kind"] == "diffusion"]
         return list(dict.fromkeys([*names, *(s.model for s in self.full_scorings())]))
 
+    def models(self) -> list[str]:
+        """Return the models with a result of any kind, baselines included; one on downsampled images counts as itself."""
+        files = [Path(source["file"]).parts for source in self.sources(*GROUPS) if source["kind"] == "baseline"]
+        return list(dict.fromkeys([*self.diffusion_models(), *(parts[-3] for parts in files)]))
+
     def cue_conflict_datasets(self) -> list[str]:
         """Return the data sets of the run whose images have a shape and a texture."""
         return [name for name in self.run.datasets if self.experiment.dataset(name).cue_pattern]
