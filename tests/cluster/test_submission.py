@@ -15,7 +15,7 @@ RUN = "diffzero_01234567-89ab-cdef-0123-456789abcdef"
 
 
 def job(number: str, comment: str = "rule_score_a", name: str = RUN, state: str = "PENDING") -> Job:
-    return Job(number, state, name, comment, "/work", "(Priority)")
+    return Job(number, state, name, comment, "/home/user/run", "(Priority)")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_parquet_file_may_hold_structs_and_class_names(tmp_path):
 @pytest.mark.parametrize("labels", [["owl", "eagle"], [0, None], [0, 1.5]])
 def test_a_label_outside_the_classes_is_named(tmp_path, labels):
     pd.DataFrame({"photo": [picture(0), picture(1)], "class": labels}).to_parquet(tmp_path / "animals.parquet")
-    with pytest.raises(ValueError, match="Animals: found label (eagle|nan|None|1.5), expected"):
+    with pytest.raises(ValueError, match=r"Animals: found label ('eagle'|nan|None|1\.5), expected"):
         load_test_images(dataset(**PARQUET), 5, 0, tmp_path)
 
 

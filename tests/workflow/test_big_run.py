@@ -59,7 +59,7 @@ def test_a_third_of_the_run_has_a_third_of_the_jobs_and_every_folder_has_few_fil
     output = dry_run(big, "scores", "--batch", "scores=1/3")
     shards = re.findall(r"Score (\S+) with (\S+), seed (\d), (\S+), shard", output)
     assert len(shards) == pytest.approx(count_score_jobs(big) / 3, rel=0.01)
-    assert max(Counter(shards).values()) <= 100
+    assert max(Counter(shards).values()) <= 150
 
 
 def test_predictions_of_a_seed_need_only_the_scores_of_that_seed(big):
