@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
-WORKERS ?= logical
+# One more than cores: the tests on SLURM mostly wait.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 MODEL ?= mini-sd
 DEVICE ?= cpu
 BIN := .venv/bin

@@ -22,7 +22,14 @@ os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent / "src")
 # Threads slow down networks of this size, on a busy machine by minutes.
 torch.set_num_threads(1)
 # The longest groups start first, so that all workers finish at about the same time.
-LONGEST = ("slurm", "test_workflow")
+LONGEST = (
+    "slurm",
+    "test_workflow",
+    "test_documented_commands",
+    "test_changed_images",
+    "test_stale_files",
+    "test_lewis_run",
+)
 
 
 def group_of(path: str) -> str:

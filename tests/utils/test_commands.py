@@ -30,5 +30,8 @@ def test_make_setup_lets_modules_be_run_without_pythonpath(tmp_path):
     subprocess.run(["bash", "-c", recipe.replace("$$", "$")], cwd=tmp_path, check=True)
     (tmp_path / "src").symlink_to(ROOT / "src")
     code = f"import site; site.addsitedir({str(packages)!r}); import diffzero; print(diffzero.__file__)"
-    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    # Without the installed packages (-S), among which may be the same file.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith(str(tmp_path / "src"))

@@ -15,7 +15,9 @@ from documented_commands import ROOT, all_commands, commands_of, is_command, wor
 
 # Commands that are not run here, each with the reason. Those of Snakemake are parsed all the same.
 NOT_RUN = {
-    "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge": "needs root and a network",
+    "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge slurmdbd mariadb-server": (
+        "needs root and a network"
+    ),
     "python tests/slurm/cluster.py up /tmp/cluster": "needs root; tests/slurm starts the same cluster",
     "python tests/slurm/cluster.py down /tmp/cluster": "needs root; tests/slurm stops the same cluster",
     ".venv/bin/python tests/support/deviations.py": "takes minutes; tests/models compare the same outputs",
@@ -24,7 +26,7 @@ NOT_RUN = {
     "rm -r results/{run}": "deletes results",
     "rm -r results/store": "deletes results",
 }
-CLUSTER_PROGRAMS = ("sinfo", "squeue", "scontrol", "scancel", "jq")  # need a running SLURM or a finished run
+CLUSTER_PROGRAMS = ("sbatch", "sinfo", "squeue", "scontrol", "scancel", "jq")  # need a running SLURM or a finished run
 COMMANDS = all_commands()
 PYTHON_HELP = re.compile(r"(\.venv/bin/python -m [\w.]+).*")
 

@@ -146,6 +146,7 @@ def train_sd(data: TrainingSet, out: Path, config: TrainConfig, start: Path | No
         return F.mse_loss(parts["unet"](x_t, timestep, states).sample, eps)
 
     def save(average: torch.nn.ModuleDict) -> None:
+        """Write the averaged weights as a Stable Diffusion pipeline."""
         pipeline = StableDiffusionPipeline(
             vae,
             average["text_encoder"],

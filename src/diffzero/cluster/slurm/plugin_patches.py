@@ -166,6 +166,7 @@ def _stopping(cancel_jobs: Callable[..., None], submitter: Submitter) -> Callabl
     """Return the plugin's cancellation, which first stops submissions: the plugin would submit what is left afterwards."""
 
     def cancel(executor: Any, active_jobs: list[Any]) -> None:
+        """Stop submissions, then cancel all jobs of the run."""
         submitter.stop()
         executor._job_submission_executor.shutdown(wait=True, cancel_futures=True)
         with executor.lock:
@@ -217,6 +218,7 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
+        """Call the function; raise RefusedError for any error."""
         try:
             return function(*args, **options)
         except Exception as error:

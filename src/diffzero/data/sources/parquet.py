@@ -156,6 +156,7 @@ def _load_rows(shards: list[Shard], names: list[list[str]], source: Parquet | Hu
     labels = label_map.to_labels([label for shard in shards for label in shard.values(source.label)], place)
 
     def read(wanted: Sequence[str]) -> dict[str, bytes]:
+        """Return the encoded images of some names."""
         chosen, found = set(wanted), {}
         for shard, mine in zip(shards, names, strict=True):
             rows = [row for row, name in enumerate(mine) if name in chosen]
